@@ -1,0 +1,126 @@
+// The resolved configuration of one run. Each field is visited once, with key, unit and help; the visitor serves
+// TOML files, --set, JSON, config.toml, validation and docs/config.md alike.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace rung {
+
+struct DataConfig {
+  std::string path = "default";     // text file, folder, .jsonl, compressed forms; "default" or "synthetic"
+  std::string tokenizer = "bytes";  // bytes, bpe, unigram, or a path to tokenizer.model
+  int64_t vocabulary = 1024;        // size for bpe and unigram
+  double held_out = 0.02;           // share of the documents that is never trained on
+  bool repeat = false;              // allow tokens to be seen more than once
+};
+
+struct ModelConfig {
+  int64_t width = 64;
+  int64_t depth = 4;
+  int64_t head_dim = 0;  // 0: width / 4
+  int64_t kv_heads = 0;  // 0: as many as query heads
+  int64_t context = 128;
+  std::string mixer = "attention";
+  std::string ffn = "swiglu";
+  double ffn_ratio = 3.0;         // hidden units of the ffn over width
+  std::string norm = "rmsnorm";   // rmsnorm or layernorm
+  bool norm_gain = false;         // learned gain on norms
+  std::string position = "rope";  // rope or none
+  bool qk_norm = false;
+  bool tied = false;
+  std::string pattern;  // mixers by layer, such as "attention x3, attention"; empty: mixer everywhere
+};
+
+struct TrainConfig {
+  int64_t tokens = 1'000'000;
+  int64_t batch_tokens = 2048;
+  std::string optimizer = "adamw";
+  double lr = 0.5;
+  double weight_decay = 0.0;
+  double beta1 = 0.9;
+  double beta2 = 0.98;
+  double epsilon = 1e-12;
+  double clip = 0.0;
+  std::string schedule = "linear";  // cooldown: linear, 1-sqrt, cosine-cooldown; or plain cosine
+  double warmup = 0.05;             // below 1 a fraction of the steps, from 1 up steps
+  double cooldown = 0.3;            // likewise
+  int64_t eval_tokens = 65536;      // held-out tokens of an evaluation
+  int64_t eval_every = 0;           // steps between evaluations; 0: at the end only
+  int64_t checkpoint_every = 0;     // steps between checkpoints; 0: at the end only
+  int64_t members = 1;              // seeds per point
+};
+
+struct MultiplierConfig {
+  double alpha_res = 1.0, alpha_attn = 1.0, alpha_ffn = 1.0, alpha_ratio = 1.0, alpha_loss = 1.0,
+         alpha_emb = 1.0;
+};
+
+struct RunConfig {
+  std::string parametrisation = "umup";
+  std::string alignment;  // full, none, global; empty: global for standard, full elsewhere
+  int64_t base_width = 64;
+  int64_t base_depth = 4;
+  uint64_t seed = 1;
+  std::string device = "cpu";
+  std::string precision = "fp32";
+  DataConfig data;
+  ModelConfig model;
+  TrainConfig train;
+  MultiplierConfig multipliers;
+};
+
+// Calls visit(key, field, unit, help) for every field of the configuration, in file order.
+template <class Config, class Visitor>
+void visit_config(Config& c, Visitor&& visit) {
+  visit("parametrisation", c.parametrisation, "", "rule from role and shape to multipliers, init and LR");
+  visit("alignment", c.alignment, "", "full, none or global; empty: global for standard, else full");
+  visit("base_width", c.base_width, "units", "width at which base hyperparameters were tuned");
+  visit("base_depth", c.base_depth, "layers", "depth at which base hyperparameters were tuned");
+  visit("seed", c.seed, "", "initialisation and data order");
+  visit("device", c.device, "", "cpu or cuda");
+  visit("precision", c.precision, "", "fp64, fp32, bf16 or fp8");
+  visit("data.path", c.data.path, "", "text, folder, .jsonl, compressed; default or synthetic");
+  visit("data.tokenizer", c.data.tokenizer, "", "bytes, bpe, unigram or a tokenizer.model");
+  visit("data.vocabulary", c.data.vocabulary, "tokens", "size of a bpe or unigram vocabulary");
+  visit("data.held_out", c.data.held_out, "fraction", "share of documents never trained on");
+  visit("data.repeat", c.data.repeat, "", "allow tokens to be seen more than once");
+  visit("model.width", c.model.width, "units", "size of the residual stream");
+  visit("model.depth", c.model.depth, "layers", "number of blocks");
+  visit("model.head_dim", c.model.head_dim, "units", "size of a head; 0: width / 4");
+  visit("model.kv_heads", c.model.kv_heads, "heads", "key and value heads; 0: as many as query heads");
+  visit("model.context", c.model.context, "tokens", "length of a training sequence");
+  visit("model.mixer", c.model.mixer, "", "sequence-mixing half of a block (rung mixers)");
+  visit("model.ffn", c.model.ffn, "", "channel-mixing half of a block (rung ffns)");
+  visit("model.ffn_ratio", c.model.ffn_ratio, "", "hidden units of the ffn over width");
+  visit("model.norm", c.model.norm, "", "rmsnorm or layernorm");
+  visit("model.norm_gain", c.model.norm_gain, "", "learn a gain in every norm");
+  visit("model.position", c.model.position, "", "rope or none");
+  visit("model.qk_norm", c.model.qk_norm, "", "RMS-normalise queries and keys");
+  visit("model.tied", c.model.tied, "", "share embedding and readout");
+  visit("model.pattern", c.model.pattern, "", "mixers by layer; empty: model.mixer everywhere");
+  visit("train.tokens", c.train.tokens, "tokens", "tokens to train on");
+  visit("train.batch_tokens", c.train.batch_tokens, "tokens", "tokens per optimizer step");
+  visit("train.optimizer", c.train.optimizer, "", "rung optimizers");
+  visit("train.lr", c.train.lr, "", "peak learning rate before the parametrisation's factor");
+  visit("train.weight_decay", c.train.weight_decay, "1/step", "independent weight decay");
+  visit("train.beta1", c.train.beta1, "", "Adam's first decay");
+  visit("train.beta2", c.train.beta2, "", "Adam's second decay");
+  visit("train.epsilon", c.train.epsilon, "", "Adam's epsilon before the parametrisation's factor");
+  visit("train.clip", c.train.clip, "", "largest global gradient norm of a member; 0: off");
+  visit("train.schedule", c.train.schedule, "", "linear, 1-sqrt, cosine-cooldown, cosine or constant");
+  visit("train.warmup", c.train.warmup, "fraction|steps", "linear warm-up");
+  visit("train.cooldown", c.train.cooldown, "fraction|steps", "length of the cooldown");
+  visit("train.eval_tokens", c.train.eval_tokens, "tokens", "held-out tokens of an evaluation");
+  visit("train.eval_every", c.train.eval_every, "steps", "steps between evaluations; 0: end only");
+  visit("train.checkpoint_every", c.train.checkpoint_every, "steps",
+        "steps between checkpoints; 0: end only");
+  visit("train.members", c.train.members, "", "seeds per point");
+  visit("multipliers.alpha_res", c.multipliers.alpha_res, "", "size of residual branches");
+  visit("multipliers.alpha_attn", c.multipliers.alpha_attn, "", "temperature of attention");
+  visit("multipliers.alpha_ffn", c.multipliers.alpha_ffn, "", "slope of the ffn's activation");
+  visit("multipliers.alpha_ratio", c.multipliers.alpha_ratio, "", "attention branches over ffn branches");
+  visit("multipliers.alpha_loss", c.multipliers.alpha_loss, "", "temperature of the readout");
+  visit("multipliers.alpha_emb", c.multipliers.alpha_emb, "", "size of the embedding");
+}
+
+}  // namespace rung

@@ -1,0 +1,106 @@
+#include "core/files.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace rung {
+namespace {
+
+struct Descriptor {
+  int fd = -1;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+void write_all(int fd, std::string_view content, const fs::path& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct stat info {};
+  if (file.fd < 0 || ::fstat(file.fd, &info) != 0)
+    fail("[files] Cannot read {}: {}.", path.string(), std::strerror(errno));
+  if (S_ISDIR(info.st_mode))
+    fail("[files] Cannot read {}: it is a folder, a file was wanted.", path.string());
+  std::string content;
+  content.reserve(static_cast<size_t>(info.st_size));
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t got = ::read(file.fd, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("[files] Cannot read {}: {}.", path.string(), std::strerror(errno));
+    if (got == 0) return content;
+    content.append(buffer, static_cast<size_t>(got));
+  }
+}
+
+void sync_folder(const fs::path& folder) {
+  Descriptor handle{::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (handle.fd >= 0) ::fsync(handle.fd);
+}
+
+void write_file(const fs::path& path, std::string_view content) {
+  const fs::path temporary = path.string() + ".tmp";
+  {
+    Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+    if (file.fd < 0) fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
+    write_all(file.fd, content, path);
+    if (::fsync(file.fd) != 0)
+      fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
+  }
+  std::error_code error;
+  fs::rename(temporary, path, error);
+  if (error) fail("[files] Cannot write {}: {}.", path.string(), error.message());
+  sync_folder(path.parent_path());
+}
+
+void append_file(const fs::path& path, std::string_view content, bool sync) {
+  Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)};
+  if (file.fd < 0) fail("[files] Cannot append to {}: {}.", path.string(), std::strerror(errno));
+  write_all(file.fd, content, path);
+  if (sync && ::fsync(file.fd) != 0)
+    fail("[files] Cannot append to {}: {}.", path.string(), std::strerror(errno));
+}
+
+MappedFile::MappedFile(const fs::path& path) {
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct stat info {};
+  if (file.fd < 0 || ::fstat(file.fd, &info) != 0)
+    fail("[files] Cannot read {}: {}.", path.string(), std::strerror(errno));
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ == 0) return;
+  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  if (data == MAP_FAILED) fail("[files] Cannot map {}: {}.", path.string(), std::strerror(errno));
+  data_ = static_cast<const std::byte*>(data);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+}  // namespace rung

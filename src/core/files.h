@@ -1,0 +1,40 @@
+// Files as the whole program reads and writes them: whole or not at all, with errors that name the path.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace rung {
+
+namespace fs = std::filesystem;
+
+std::string read_file(const fs::path& path);
+
+// Replaces `path` by `content`: temporary file beside it, fsync, rename, fsync of the folder.
+void write_file(const fs::path& path, std::string_view content);
+
+// Appends to `path` in one write call and, with `sync`, waits for the disk.
+void append_file(const fs::path& path, std::string_view content, bool sync = false);
+
+// Flushes a folder's own entries, so that a rename inside it survives a power cut.
+void sync_folder(const fs::path& folder);
+
+// A read-only memory map of a whole file; empty files map to an empty span.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const fs::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace rung

@@ -1,0 +1,26 @@
+// Roles and tensors: what a parametrisation is keyed by, and what the arena is laid out from.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rung {
+
+enum class Role { embedding, hidden, readout, tied, gain, bias };
+std::string_view role_name(Role role);
+
+// One trained tensor of one member; shapes leave out the member axis. Matrices are [out, in].
+struct TensorSpec {
+  std::string name;  // stable: the checkpoint's name
+  Role role = Role::hidden;
+  std::vector<int64_t> shape;
+  int64_t fan_in = 1;   // embedding: 1; matrices: in
+  int64_t fan_out = 1;  // embedding: width
+  int layer = -1;       // block that holds it; -1 outside the residual stack
+  bool counts_in_N = true;      // false for embedding tables: no token multiplies by them
+  double init_std_factor = 1.0; // extra factor on B that the architecture prescribes (0: zero init)
+  int64_t size() const;
+};
+
+}  // namespace rung
