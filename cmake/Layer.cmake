@@ -1,7 +1,8 @@
 # rung_layer(NAME [TORCH] LINK ...): the library rung_NAME from every source below src/NAME.
 
 add_library(rung_options INTERFACE)
-target_compile_options(rung_options INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion -Werror)
+target_compile_options(rung_options INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion
+                                              -Wno-missing-field-initializers -Werror)
 if(RUNG_SANITIZE)
   target_compile_options(rung_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer
                                                 -fno-sanitize-recover=undefined -O1 -g)

@@ -1,0 +1,161 @@
+#include "model/decoder.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/matmul.h>
+
+#include "core/error.h"
+#include "ops/cross_entropy.h"
+#include "ops/linear.h"
+#include "ops/norm.h"
+
+namespace rung {
+
+using at::Tensor;
+
+namespace {
+
+void check_shape(const ModelConfig& model, int64_t vocabulary) {
+  const auto wrong = [](const char* what, int64_t received) {
+    fail_usage("[model] {} Received {}.", what, received);
+  };
+  if (model.width < 1) wrong("Width must be positive.", model.width);
+  if (model.depth < 1) wrong("Depth must be positive.", model.depth);
+  if (model.context < 1) wrong("Context must be positive.", model.context);
+  if (vocabulary < 2) wrong("The vocabulary must hold at least 2 tokens.", vocabulary);
+  const int64_t dim = head_dim_of(model);
+  if (dim < 1 || model.width % dim != 0)
+    fail_usage(
+        "[model] Width {} is not a multiple of head_dim {}. Set model.head_dim to a divisor.",
+        model.width, dim);
+  if (model.position == "rope" && dim % 2 != 0)
+    fail_usage(
+        "[model] RoPE needs an even head_dim. Received {}. Set model.position=none or another "
+        "width.",
+        dim);
+  if (heads_of(model) % kv_heads_of(model) != 0)
+    fail_usage("[model] {} query heads cannot share {} kv_heads. Set model.kv_heads to a divisor.",
+               heads_of(model), kv_heads_of(model));
+}
+
+void append(std::vector<TensorSpec>& tensors, std::vector<TensorSpec> part,
+            const std::string& prefix, int layer) {
+  for (TensorSpec& spec : part) {
+    spec.name = prefix + spec.name;
+    spec.layer = layer;
+    tensors.push_back(std::move(spec));
+  }
+}
+
+}  // namespace
+
+BlockFactors block_factors(const RunConfig& config, int64_t vocabulary) {
+  return find_parametrisation(config.parametrisation).block(config, dims_of(config, vocabulary));
+}
+
+Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
+  const ModelConfig& model = config.model;
+  check_shape(model, vocabulary);
+  Decoder d{.model = model,
+            .vocabulary = vocabulary,
+            .layout = {},
+            .block = block_factors(config, vocabulary)};
+  std::vector<TensorSpec> tensors;
+  const auto gain = [&](const std::string& name, int layer) {
+    if (!model.norm_gain) return;
+    d.norm_index.push_back(tensors.size());
+    tensors.push_back({.name = name,
+                       .role = Role::gain,
+                       .shape = {model.width},
+                       .fan_in = 1,
+                       .fan_out = model.width,
+                       .layer = layer});
+  };
+  tensors.push_back({.name = "embedding",
+                     .role = model.tied ? Role::tied : Role::embedding,
+                     .shape = {vocabulary, model.width},
+                     .fan_in = 1,
+                     .fan_out = model.width,
+                     .counts_in_N = model.tied});
+  for (int layer = 0; layer < model.depth; ++layer) {
+    const std::string prefix = fmt::format("blocks.{}.", layer);
+    d.mixers.push_back(&find_part(mixers(), "mixer", model.mixer));
+    d.ffns.push_back(&find_part(ffns(), "ffn", model.ffn));
+    gain(prefix + "mixer_norm", layer);
+    d.mixer_start.push_back(tensors.size());
+    append(tensors, d.mixers.back()->describe(model), prefix + "mixer.", layer);
+    gain(prefix + "ffn_norm", layer);
+    d.ffn_start.push_back(tensors.size());
+    append(tensors, d.ffns.back()->describe(model), prefix + "ffn.", layer);
+  }
+  gain("final_norm", -1);
+  if (!model.tied) {
+    d.readout = tensors.size();
+    tensors.push_back({.name = "readout",
+                       .role = Role::readout,
+                       .shape = {vocabulary, model.width},
+                       .fan_in = model.width,
+                       .fan_out = vocabulary});
+  }
+  d.layout = make_layout(std::move(tensors), find_parametrisation(config.parametrisation),
+                         dims_of(config, vocabulary), config.alignment);
+  return d;
+}
+
+double forward_flops(const Decoder& d, int64_t time) {
+  double matrices = 0.0, extra = 0.0;
+  for (const TensorSpec& spec : d.layout.tensors)
+    if (spec.shape.size() == 2 && spec.counts_in_N) matrices += static_cast<double>(spec.size());
+  for (size_t layer = 0; layer < d.mixers.size(); ++layer)
+    extra +=
+        d.mixers[layer]->extra_flops(d.model, time) + d.ffns[layer]->extra_flops(d.model, time);
+  return 2.0 * matrices * static_cast<double>(time) + extra;
+}
+
+Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
+                     const Rope& rope) {
+  Weight table = weights[0];
+  table.A *= d.block.embedding;
+  Tensor h = embedding(tokens, table), y, branch;
+  const size_t branches = 2 * d.mixers.size();
+  for (size_t b = 0; b <= branches; ++b) {
+    NormOptions options{.center = d.model.norm == "layernorm"};
+    if (b < branches && d.block.residual[b].delayed)
+      options.input_gradient = d.block.residual[b].branch;
+    const Weight gain = d.norm_index.empty() ? Weight{} : weights[d.norm_index[b]];
+    if (b == 0) {
+      y = norm(h, gain, options);
+    } else {
+      const ResidualFactor& r = d.block.residual[b - 1];
+      options.skip = r.skip;
+      options.branch = r.branch;
+      options.branch_gradient = r.delayed ? 1.0 : r.branch;
+      std::tie(h, y) = add_norm(h, branch, gain, options);
+    }
+    if (b == branches) break;
+    const size_t layer = b / 2;
+    const Pass pass{d.model, d.block, rope, static_cast<int>(layer)};
+    branch = b % 2 == 0 ? d.mixers[layer]->forward(weights.subspan(d.mixer_start[layer]), y, pass)
+                        : d.ffns[layer]->forward(weights.subspan(d.ffn_start[layer]), y, pass);
+  }
+  return y;
+}
+
+Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
+                    const Tensor& targets, const Rope& rope, double gradient_scale) {
+  const Tensor y = hidden_states(d, weights, tokens, rope);
+  return linear_cross_entropy(
+      y, weights[d.readout], targets,
+      {.logit = d.block.loss_logit, .gradient = d.block.loss_gradient * gradient_scale});
+}
+
+Tensor token_logits(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
+                    const Rope& rope) {
+  at::NoGradGuard off;
+  const Tensor y = hidden_states(d, weights, tokens, rope);
+  const Weight& readout = weights[d.readout];
+  const Tensor flat = y.view({y.size(0), y.size(1) * y.size(2), y.size(3)});
+  return (at::matmul(flat, readout.value.transpose(1, 2)) * (readout.A * d.block.loss_logit))
+      .view({y.size(0), y.size(1), y.size(2), d.vocabulary});
+}
+
+}  // namespace rung

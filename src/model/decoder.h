@@ -1,0 +1,48 @@
+// A pre-norm decoder from the tables of parts: embedding, blocks of mixer and ffn, final norm,
+// readout.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "model/part.h"
+#include "ops/arena.h"
+
+namespace rung {
+
+struct Decoder {
+  ModelConfig model;
+  int64_t vocabulary = 0;
+  Layout layout;
+  BlockFactors block;
+  std::vector<const Part*> mixers, ffns;  // by layer
+  std::vector<size_t> mixer_start, ffn_start,
+      norm_index;      // first tensor of each; norm_index empty without gains
+  size_t readout = 0;  // tensor that the head multiplies by
+};
+
+// Tensors, factors and parts of one shape. Fails (usage) on impossible shapes.
+Decoder make_decoder(const RunConfig& config, int64_t vocabulary);
+
+// The same shape with another member's multipliers.
+BlockFactors block_factors(const RunConfig& config, int64_t vocabulary);
+
+// Forward FLOPs of one sequence of `time` tokens: every linear map (readout included) and the
+// mixers' own work.
+double forward_flops(const Decoder& decoder, int64_t time);
+
+// Hidden states after the final norm. tokens [P, B, T] int64 -> [P, B, T, D].
+at::Tensor hidden_states(const Decoder& decoder, std::span<const Weight> weights,
+                         const at::Tensor& tokens, const Rope& rope);
+
+// Losses in nats [P, B, T]. Backward accumulates gradients of sum(losses) * gradient_scale, times
+// the parametrisation's own gradient factor.
+at::Tensor token_losses(const Decoder& decoder, std::span<const Weight> weights,
+                        const at::Tensor& tokens, const at::Tensor& targets, const Rope& rope,
+                        double gradient_scale);
+
+// Logits [P, B, T, V] as the loss sees them, without recording.
+at::Tensor token_logits(const Decoder& decoder, std::span<const Weight> weights,
+                        const at::Tensor& tokens, const Rope& rope);
+
+}  // namespace rung

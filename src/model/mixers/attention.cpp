@@ -1,0 +1,34 @@
+// Causal multi-head attention (Vaswani et al. 2017), grouped queries (Ainslie et al. 2023), RoPE
+// (Su et al. 2021).
+#include "model/mixers/mixers.h"
+#include "ops/linear.h"
+
+namespace rung {
+
+std::vector<TensorSpec> describe_attention(const ModelConfig& model) {
+  const int64_t dim = head_dim_of(model), inner = heads_of(model) * dim;
+  return {hidden_matrix("qkv", inner + 2 * kv_heads_of(model) * dim, model.width),
+          hidden_matrix("out", model.width, inner)};
+}
+
+// Scores and mixture, each over the (T + 1) / 2 visible positions of a causal window.
+double attention_flops(const ModelConfig& model, int64_t time) {
+  const double t = static_cast<double>(time);
+  return 2.0 * 2.0 * t * (t + 1.0) / 2.0 *
+         static_cast<double>(heads_of(model) * head_dim_of(model));
+}
+
+at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
+                             const Pass& pass) {
+  const AttentionOptions options{.heads = heads_of(pass.model),
+                                 .kv_heads = kv_heads_of(pass.model),
+                                 .head_dim = head_dim_of(pass.model),
+                                 .logit = pass.block.attention_logit,
+                                 .forward = pass.block.attention_output.forward,
+                                 .backward = pass.block.attention_output.backward};
+  at::Tensor qkv = linear(x, weights[0]);
+  if (pass.model.qk_norm) qkv = qk_norm(qkv, options);
+  return linear(attention(qkv, pass.rope, options), weights[1]);
+}
+
+}  // namespace rung

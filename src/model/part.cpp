@@ -1,0 +1,59 @@
+#include "model/part.h"
+
+#include <array>
+#include <cmath>
+
+#include "config/resolve.h"
+#include "core/error.h"
+#include "model/ffns/ffns.h"
+#include "model/mixers/mixers.h"
+
+namespace rung {
+namespace {
+
+constexpr std::array mixer_table{attention_mixer};
+constexpr std::array ffn_table{swiglu_ffn, geglu_ffn, gelu_ffn, relu2_ffn};
+
+}  // namespace
+
+std::span<const Part> mixers() {
+  return mixer_table;
+}
+std::span<const Part> ffns() {
+  return ffn_table;
+}
+
+const Part& find_part(std::span<const Part> table, std::string_view kind, std::string_view name) {
+  std::vector<std::string> names;
+  for (const Part& part : table) {
+    if (part.name == name) return part;
+    names.emplace_back(part.name);
+  }
+  const std::string near = nearest(std::string(name), names);
+  fail_usage("[{}] No {} is called '{}'.{}", kind, kind, name,
+             near.empty() ? fmt::format(" `rung {}s` lists them.", kind)
+                          : fmt::format(" Did you mean '{}'?", near));
+}
+
+int64_t head_dim_of(const ModelConfig& model) {
+  return model.head_dim ? model.head_dim : model.width / 4;
+}
+int64_t heads_of(const ModelConfig& model) {
+  return model.width / head_dim_of(model);
+}
+int64_t kv_heads_of(const ModelConfig& model) {
+  return model.kv_heads ? model.kv_heads : heads_of(model);
+}
+int64_t ffn_width_of(const ModelConfig& model) {
+  return std::llround(model.ffn_ratio * static_cast<double>(model.width));
+}
+
+TensorSpec hidden_matrix(std::string name, int64_t out, int64_t in) {
+  return {.name = std::move(name),
+          .role = Role::hidden,
+          .shape = {out, in},
+          .fan_in = in,
+          .fan_out = out};
+}
+
+}  // namespace rung

@@ -1,0 +1,50 @@
+// What a part is (a mixer or an ffn): tensors, cost and forward pass. A new part is one source
+// file, one test and one line in a table.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+#include "ops/attention.h"
+#include "ops/weight.h"
+#include "scaling/parametrisation.h"
+
+namespace rung {
+
+// What a part may need besides its weights and input.
+struct Pass {
+  const ModelConfig& model;
+  const BlockFactors& block;
+  const Rope& rope;
+  int layer = 0;
+};
+
+struct Part {
+  std::string_view name, summary;
+  // Tensors of one layer, in the order in which forward reads them; names are relative to the
+  // layer.
+  std::vector<TensorSpec> (*describe)(const ModelConfig&);
+  // Forward FLOPs per sequence of `time` tokens beyond the matrices of describe (multiply-add = 2).
+  double (*extra_flops)(const ModelConfig&, int64_t time);
+  // x [P, B, T, D] (normalised) -> [P, B, T, D].
+  at::Tensor (*forward)(std::span<const Weight>, const at::Tensor& x, const Pass&);
+};
+
+std::span<const Part> mixers();
+std::span<const Part> ffns();
+// Fails (usage), naming the nearest of the table.
+const Part& find_part(std::span<const Part> table, std::string_view kind, std::string_view name);
+
+int64_t head_dim_of(const ModelConfig& model);
+int64_t heads_of(const ModelConfig& model);
+int64_t kv_heads_of(const ModelConfig& model);
+int64_t ffn_width_of(const ModelConfig& model);
+
+// A matrix [out, in] of a block.
+TensorSpec hidden_matrix(std::string name, int64_t out, int64_t in);
+
+}  // namespace rung

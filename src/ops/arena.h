@@ -1,0 +1,36 @@
+// One flat buffer [P, n] holds all trained weights of a population; a weight is a named view of it.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string_view>
+#include <vector>
+
+#include "ops/weight.h"
+#include "scaling/parametrisation.h"
+
+namespace rung {
+
+// Where each tensor lies. Offsets are multiples of 128 elements; padding stays zero and is never
+// counted.
+struct Layout {
+  std::vector<TensorSpec> tensors;
+  std::vector<Factors> factors;
+  std::vector<int64_t> offsets;
+  int64_t stride = 0;  // n: elements of one member
+};
+
+Layout make_layout(std::vector<TensorSpec> tensors, const Parametrisation& parametrisation,
+                   const Dims& dims, std::string_view alignment);
+
+// The view [P, shape...] of tensor `index` in an arena [P, n].
+at::Tensor view(const Layout& layout, const at::Tensor& arena, size_t index);
+
+// Views of every tensor with its multipliers; `gradients` may be undefined.
+std::vector<Weight> bind(const Layout& layout, const at::Tensor& values,
+                         const at::Tensor& gradients);
+
+// Fills one member's row [n] from its seed: N(0, B^2) keyed by (seed, tensor name), gains 1, biases
+// 0.
+void initialise(const Layout& layout, at::Tensor row, uint64_t seed);
+
+}  // namespace rung

@@ -1,0 +1,29 @@
+// Causal softmax attention over packed queries, keys and values, with rotary positions.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+namespace rung {
+
+struct AttentionOptions {
+  int64_t heads = 1, kv_heads = 1, head_dim = 1;
+  double logit = 1.0;     // multiplies q.k
+  double forward = 1.0;   // multiplies the output
+  double backward = 1.0;  // multiplies the gradients of q, k and v
+};
+
+// cos and sin of position * theta^(-2 d / head_dim), each [T, head_dim / 2], from `start` on.
+struct Rope {
+  at::Tensor cosine, sine;  // undefined: no rotation
+};
+Rope make_rope(int64_t time, int64_t head_dim, const at::TensorOptions& options,
+               double theta = 10000.0, int64_t start = 0);
+
+// qkv [P, B, T, (heads + 2 kv_heads) head_dim] = [q | k | v] -> [P, B, T, heads head_dim].
+at::Tensor attention(const at::Tensor& qkv, const Rope& rope, const AttentionOptions& options);
+at::Tensor attention_plain(const at::Tensor& qkv, const Rope& rope,
+                           const AttentionOptions& options);
+
+// RMS-normalises every query and key head of packed qkv (no gain).
+at::Tensor qk_norm(const at::Tensor& qkv, const AttentionOptions& options);
+
+}  // namespace rung

@@ -1,0 +1,64 @@
+// Fused float32 kernels for one thread, on plain pointers: no tensors, no allocation, fixed
+// summation order. Rows are contiguous. The twins in src/ops/*.cpp say what each computes.
+#pragma once
+#include <cstdint>
+
+namespace rung::cpu {
+
+struct NormShape {
+  int64_t rows, width;
+  float epsilon;
+  bool center;  // LayerNorm subtracts the mean
+};
+
+// h = skip x + branch f (f may be null: h = x, not written); y = (h - mean) * rstd * gain (gain may
+// be null).
+void add_norm_forward(const NormShape& shape, const float* x, const float* f, float skip,
+                      float branch, const float* gain, float* h, float* y, float* mean,
+                      float* rstd);
+
+// dx = dh + input_gradient * dnorm(dy). dh may be null; dgain (accumulated) may be null.
+void norm_backward(const NormShape& shape, const float* h, const float* mean, const float* rstd,
+                   const float* gain, const float* dy, const float* dh, float input_gradient,
+                   float* dx, float* dgain);
+
+// out = scale * gate * sigmoid(slope * gate) * up, input rows [gate | up], each `width` long.
+void swiglu_forward(int64_t rows, int64_t width, const float* input, float slope, float scale,
+                    float* out);
+void swiglu_backward(int64_t rows, int64_t width, const float* input, const float* dout,
+                     float slope, float scale, float* dinput);
+
+// Per row: loss = lse(logits) - logits[target]; logits become scale * (softmax - onehot) unless
+// scale is 0.
+void cross_entropy(int64_t rows, int64_t vocabulary, float* logits, const int64_t* targets,
+                   float scale, float* loss);
+
+struct AttentionShape {
+  int64_t time, heads, kv_heads, head_dim;
+  float logit_scale;     // multiplies q.k
+  float output_scale;    // multiplies the output
+  float gradient_scale;  // multiplies the gradients of q, k and v
+};
+// One sequence of packed rows [q heads | k kv_heads | v kv_heads]; rope tables [time, head_dim / 2]
+// or null. `lse` is [heads, time]; scratch as attention_scratch says.
+int64_t attention_scratch(const AttentionShape& shape);
+void attention_forward(const AttentionShape& shape, const float* qkv, const float* cosine,
+                       const float* sine, float* out, float* lse, float* scratch);
+void attention_backward(const AttentionShape& shape, const float* qkv, const float* cosine,
+                        const float* sine, const float* out, const float* lse, const float* dout,
+                        float* dqkv, float* scratch);
+
+struct AdamStep {
+  float lr, decay, beta1, beta2, epsilon;  // complete for this tensor: lr holds s(t) and C
+  float correction1, correction2;          // 1 - beta^t
+  float gradient_scale;                    // from the clip
+};
+// w -= lr * m_hat / (sqrt(v_hat) + epsilon) + decay * w.
+void adamw(int64_t size, const AdamStep& step, const float* gradient, float* weight, float* m,
+           float* v);
+
+// total += sum over lanes 1.. of gradients laid `stride` apart, into lane 0; returns the sum of
+// squares.
+double reduce_lanes(int64_t size, int64_t lanes, int64_t stride, float* gradient);
+
+}  // namespace rung::cpu

@@ -1,0 +1,98 @@
+#include "ops/cross_entropy.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/logsumexp.h>
+#include <ATen/ops/matmul.h>
+
+#include <algorithm>
+
+#include "ops/cpu/kernels.h"
+#include "ops/custom.h"
+#include "ops/dispatch.h"
+#include "ops/linear.h"
+#include "ops/norm.h"
+
+namespace rung {
+
+using at::Tensor;
+
+Tensor linear_cross_entropy_plain(const Tensor& x, const Weight& weight, const Tensor& targets,
+                                  const LossOptions& o) {
+  const int64_t members = x.size(0), rows = x.size(1) * x.size(2);
+  // The factors of the three gradients differ, so each path is scaled where it leaves the product.
+  const double forward = weight.A * o.logit;
+  const Tensor input =
+      scale_gradient(x, weight.A_input / weight.A).view({members, rows, x.size(3)});
+  const Tensor matrix = scale_gradient(leaf(weight), weight.A_weight / weight.A);
+  Tensor logits = at::matmul(input, matrix.transpose(1, 2)) * forward;
+  if (o.vocabulary) logits = logits.narrow(-1, 0, o.vocabulary);
+  const Tensor wide = logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
+  const Tensor scores = scale_gradient(at::log_softmax(wide, -1), o.gradient);
+  return -scores.gather(-1, targets.view({members, rows, 1})).view(targets.sizes());
+}
+
+namespace {
+
+// One chunk's logits [P, rows, V] -> losses; logits become gradients when wanted.
+void chunk_loss(Tensor logits, const Tensor& targets, double gradient, bool wanted, Tensor losses) {
+  if (fused_on_cpu(logits)) {
+    for (int64_t p = 0; p < logits.size(0); ++p)
+      cpu::cross_entropy(logits.size(1), logits.size(2),
+                         logits.select(0, p).mutable_data_ptr<float>(),
+                         targets.select(0, p).const_data_ptr<int64_t>(),
+                         wanted ? static_cast<float>(gradient) : 0.0f,
+                         losses.select(0, p).mutable_data_ptr<float>());
+    return;
+  }
+  const Tensor wide = logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
+  const Tensor index = targets.unsqueeze(-1);
+  const Tensor lse = at::logsumexp(wide, {-1}, true);
+  losses.copy_((lse - wide.gather(-1, index)).squeeze(-1));
+  if (!wanted) return;
+  Tensor probabilities = (wide - lse).exp_();
+  probabilities.scatter_add_(-1, index, at::empty_like(index, wide.options()).fill_(-1.0));
+  logits.copy_(probabilities.mul_(gradient));
+}
+
+}  // namespace
+
+Tensor linear_cross_entropy(const Tensor& x, const Weight& weight, const Tensor& targets,
+                            const LossOptions& o) {
+  const int64_t members = x.size(0), rows = x.size(1) * x.size(2), width = x.size(3);
+  const bool wanted = recording() && x.requires_grad();
+  const int64_t vocabulary = o.vocabulary ? o.vocabulary : weight.value.size(1);
+  Tensor losses, dx;
+  {
+    at::NoGradGuard off;
+    const Tensor input = x.detach().contiguous().view({members, rows, width});
+    const Tensor matrix = weight.value.detach().narrow(1, 0, vocabulary);
+    const Tensor index = targets.view({members, rows});
+    losses =
+        at::empty({members, rows},
+                  x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat));
+    if (wanted) dx = at::empty_like(input);
+    for (int64_t start = 0; start < rows; start += o.chunk) {
+      const int64_t count = std::min(o.chunk, rows - start);
+      const Tensor part = input.narrow(1, start, count);
+      Tensor logits = at::empty({members, count, vocabulary}, x.options());
+      matmul_into(logits, part, matrix.transpose(1, 2), weight.A * o.logit, false);
+      chunk_loss(logits, index.narrow(1, start, count), o.gradient, wanted,
+                 losses.narrow(1, start, count));
+      if (!wanted) continue;
+      if (weight.gradient.defined())
+        matmul_into(weight.gradient.narrow(1, 0, vocabulary), logits.transpose(1, 2), part,
+                    weight.A_weight * o.logit, true);
+      matmul_into(dx.narrow(1, start, count), logits, matrix, weight.A_input * o.logit, false);
+    }
+    losses = losses.view(targets.sizes());
+  }
+  // Upstream gradients are one by contract: the factor lies in options.gradient.
+  record({losses}, {x}, [dx, sizes = x.sizes().vec()](const std::vector<Tensor>&) {
+    return std::vector<Tensor>{dx.view(sizes)};
+  });
+  return losses;
+}
+
+}  // namespace rung

@@ -1,0 +1,24 @@
+// Hand-written gradients without torch's heavy custom-function headers: an op computes its outputs
+// with recording off and hands over a closure for the backward pass.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+namespace rung {
+
+// Receives the gradients of the outputs (undefined where none arrived) and returns those of the
+// inputs.
+using Backward = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
+
+// True when an op should keep what its backward pass needs.
+bool recording();
+
+// Makes `outputs` (fresh tensors) functions of `inputs`. Does nothing while recording is off, or
+// when no input needs a gradient and `root` is false; a root (an embedding) starts a graph of its
+// own. The closure must capture outputs only through detach(), or they would keep themselves alive.
+void record(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inputs,
+            Backward backward, bool root = false);
+
+}  // namespace rung

@@ -1,0 +1,90 @@
+#include "ops/linear.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/baddbmm.h>
+#include <ATen/ops/empty.h>
+
+#include "ops/custom.h"
+
+namespace rung {
+
+using at::Tensor;
+
+void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double alpha,
+                 bool accumulate) {
+  const double beta = accumulate ? 1.0 : 0.0;
+  const bool widen = out.scalar_type() != a.scalar_type();
+  Tensor target = out;
+  if (a.size(0) == 1) {
+    target = out.select(0, 0);
+    const Tensor a0 = a.select(0, 0), b0 = b.select(0, 0);
+    if (!widen)
+      at::addmm_out(target, target, a0, b0, beta, alpha);
+    else if (out.is_cuda())
+      at::addmm_out(target, target, a0, b0, out.scalar_type(), beta, alpha);
+    else
+      at::addmm_out(target, target, a0.to(out.scalar_type()), b0.to(out.scalar_type()), beta,
+                    alpha);
+    return;
+  }
+  if (!widen)
+    at::baddbmm_out(target, target, a, b, beta, alpha);
+  else if (out.is_cuda())
+    at::baddbmm_out(target, target, a, b, out.scalar_type(), beta, alpha);
+  else
+    at::baddbmm_out(target, target, a.to(out.scalar_type()), b.to(out.scalar_type()), beta, alpha);
+}
+
+Tensor linear(const Tensor& x, const Weight& weight) {
+  const int64_t members = x.size(0), rows = x.size(1) * x.size(2);
+  const int64_t in = weight.value.size(2), out = weight.value.size(1);
+  const Tensor value = weight.value.detach();
+  const Tensor input = x.detach().view({members, rows, in});
+  Tensor y;
+  {
+    at::NoGradGuard off;
+    y = at::empty({members, x.size(1), x.size(2), out}, x.options().requires_grad(false));
+    matmul_into(y.view({members, rows, out}), input, value.transpose(1, 2), weight.A, false);
+  }
+  record({y}, {x}, [=, w = weight, needs_input = x.requires_grad()](const std::vector<Tensor>& g) {
+    const Tensor dy = g[0].contiguous().view({members, rows, out});
+    if (w.gradient.defined()) matmul_into(w.gradient, dy.transpose(1, 2), input, w.A_weight, true);
+    if (!needs_input) return std::vector<Tensor>{Tensor()};
+    Tensor dx = at::empty(x.sizes(), dy.options());
+    matmul_into(dx.view({members, rows, in}), dy, value, w.A_input, false);
+    return std::vector<Tensor>{dx};
+  });
+  return y;
+}
+
+Tensor embedding(const Tensor& tokens, const Weight& table) {
+  const int64_t members = tokens.size(0), rows = tokens.size(1) * tokens.size(2);
+  const int64_t vocabulary = table.value.size(1), width = table.value.size(2);
+  Tensor y, index;
+  {
+    at::NoGradGuard off;
+    const Tensor offset = at::arange(members, tokens.options()).mul_(vocabulary).view({members, 1});
+    index = tokens.view({members, rows}).add(offset).view({-1});
+    y = table.value.detach().reshape({members * vocabulary, width}).index_select(0, index);
+    if (table.A != 1.0) y.mul_(table.A);
+    y = y.view({members, tokens.size(1), tokens.size(2), width});
+  }
+  record(
+      {y}, {},
+      [=, w = table](const std::vector<Tensor>& g) {
+        if (!w.gradient.defined() || !g[0].defined()) return std::vector<Tensor>{};
+        Tensor rows_gradient = g[0].reshape({members * rows, width}).to(w.gradient.scalar_type());
+        if (w.A_weight != 1.0) rows_gradient = rows_gradient * w.A_weight;
+        // The arena's rows lie P strides apart, so each member adds to its own table.
+        for (int64_t p = 0; p < members; ++p)
+          w.gradient.select(0, p).index_add_(0, tokens.view({members, rows}).select(0, p),
+                                             rows_gradient.narrow(0, p * rows, rows));
+        return std::vector<Tensor>{};
+      },
+      true);
+  return y;
+}
+
+}  // namespace rung

@@ -1,0 +1,20 @@
+// y = A x W^T with the gradient of W written straight into the arena.
+#pragma once
+#include "ops/weight.h"
+
+namespace rung {
+
+// x [P, B, T, in], weight [P, out, in] -> [P, B, T, out]. Gradients: dx = A_input dy W, dW +=
+// A_weight dy^T x.
+at::Tensor linear(const at::Tensor& x, const Weight& weight);
+
+// Rows of `table` [P, V, D] at `tokens` [P, B, T] (int64) times A -> [P, B, T, D]; starts the
+// recorded graph.
+at::Tensor embedding(const at::Tensor& tokens, const Weight& table);
+
+// out = alpha a b (+ out when `accumulate`), batched over P; a [P, m, k], b [P, k, n], out [P, m,
+// n] contiguous. Inputs in bf16 may write an fp32 `out`.
+void matmul_into(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha,
+                 bool accumulate);
+
+}  // namespace rung

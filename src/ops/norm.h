@@ -1,0 +1,34 @@
+// Residual addition and normalisation in one pass.
+#pragma once
+#include <utility>
+
+#include "ops/weight.h"
+
+namespace rung {
+
+struct NormOptions {
+  double epsilon = 1e-6;
+  bool center = false;  // LayerNorm; else RMSNorm
+  double skip = 1.0;    // h = skip x + branch f
+  double branch = 1.0;
+  double branch_gradient =
+      1.0;  // df = branch_gradient dh (branch, or 1 when unit scaling delays it to the split)
+  double input_gradient =
+      1.0;  // factor on the gradient through the norm (the delayed factor of the next branch)
+};
+
+// y = norm(x) * gain. x [P, B, T, D], gain [P, D] (value may be undefined).
+at::Tensor norm(const at::Tensor& x, const Weight& gain, const NormOptions& options);
+// h = skip x + branch f, y = norm(h) * gain; returns {h, y}.
+std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& x, const at::Tensor& f,
+                                           const Weight& gain, const NormOptions& options);
+
+// Plain twins, from recorded tensor operations.
+at::Tensor norm_plain(const at::Tensor& x, const Weight& gain, const NormOptions& options);
+std::pair<at::Tensor, at::Tensor> add_norm_plain(const at::Tensor& x, const at::Tensor& f,
+                                                 const Weight& gain, const NormOptions& options);
+
+// The identity forward; the gradient is multiplied by `factor`.
+at::Tensor scale_gradient(const at::Tensor& x, double factor);
+
+}  // namespace rung

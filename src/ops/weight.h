@@ -1,0 +1,19 @@
+// A weight as an op sees it: the value that it multiplies by and the place where its gradient is
+// summed.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+namespace rung {
+
+struct Weight {
+  at::Tensor value;     // [P, ...] in the compute type
+  at::Tensor gradient;  // [P, ...] view of the gradient arena; ops add to it; undefined when frozen
+  double A = 1.0;       // forward multiplier
+  double A_input = 1.0;   // multiplier of the gradient with respect to the op's input
+  double A_weight = 1.0;  // multiplier of the weight's gradient
+};
+
+// The weight as a leaf of the recorded graph: gradients that reach it are added to weight.gradient.
+at::Tensor leaf(const Weight& weight);
+
+}  // namespace rung

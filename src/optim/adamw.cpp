@@ -1,0 +1,61 @@
+#include "optim/adamw.h"
+
+#include <ATen/ops/sqrt.h>
+
+#include "ops/cpu/kernels.h"
+#include "ops/dispatch.h"
+
+namespace rung {
+
+using at::Tensor;
+
+std::vector<StateSpec> adamw_state(const Layout& layout) {
+  return {{"exp_avg", layout.stride}, {"exp_avg_sq", layout.stride}};
+}
+
+void adamw_step_plain(const StepInput& in) {
+  Tensor first = in.state.at("exp_avg"), second = in.state.at("exp_avg_sq");
+  const auto column = [&](Hyper h) {
+    return in.hyper.select(1, h).to(in.weights.scalar_type()).unsqueeze(1);
+  };
+  const Tensor beta1 = column(hyper_beta1), beta2 = column(hyper_beta2);
+  for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
+    const Factors& f = in.layout.factors[i];
+    const int64_t size = in.layout.tensors[i].size(), offset = in.layout.offsets[i];
+    const auto part = [&](const Tensor& t) { return t.narrow(1, offset, size); };
+    const Tensor g = part(in.gradient) * column(hyper_scale);
+    Tensor m = part(first), v = part(second), w = part(in.weights);
+    m.mul_(beta1).add_(g * (1.0 - beta1));
+    v.mul_(beta2).add_(g * g * (1.0 - beta2));
+    const Tensor denominator =
+        at::sqrt(v / column(hyper_correction2)).add_(column(hyper_epsilon) * f.epsilon);
+    const Tensor update = m / column(hyper_correction1) / denominator * (column(hyper_lr) * f.C);
+    w.sub_(update + w * (column(hyper_decay) * f.decay));
+  }
+}
+
+void adamw_step(const StepInput& in) {
+  if (!fused_on_cpu(in.weights)) return adamw_step_plain(in);
+  for (int64_t p = 0; p < in.weights.size(0); ++p) {
+    const float* h = in.hyper.select(0, p).const_data_ptr<float>();
+    const auto row = [&](const Tensor& t) { return t.select(0, p).mutable_data_ptr<float>(); };
+    float *m = row(in.state.at("exp_avg")), *v = row(in.state.at("exp_avg_sq"));
+    float *w = row(in.weights), *g = row(in.gradient);
+    for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
+      const Factors& f = in.layout.factors[i];
+      const int64_t at = in.layout.offsets[i];
+      cpu::adamw(in.layout.tensors[i].size(),
+                 {.lr = h[hyper_lr] * static_cast<float>(f.C),
+                  .decay = h[hyper_decay] * static_cast<float>(f.decay),
+                  .beta1 = h[hyper_beta1],
+                  .beta2 = h[hyper_beta2],
+                  .epsilon = h[hyper_epsilon] * static_cast<float>(f.epsilon),
+                  .correction1 = h[hyper_correction1],
+                  .correction2 = h[hyper_correction2],
+                  .gradient_scale = h[hyper_scale]},
+                 g + at, w + at, m + at, v + at);
+    }
+  }
+}
+
+}  // namespace rung

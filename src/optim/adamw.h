@@ -1,0 +1,11 @@
+// AdamW over the arena: w -= s (lr C m_hat / (sqrt(v_hat) + eps) + decay w).
+#pragma once
+#include "optim/optimizer.h"
+
+namespace rung {
+
+std::vector<StateSpec> adamw_state(const Layout& layout);
+void adamw_step(const StepInput& input);
+void adamw_step_plain(const StepInput& input);
+
+}  // namespace rung

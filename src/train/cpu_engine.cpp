@@ -1,0 +1,186 @@
+// The CPU step: each worker thread owns some (member, lane) pairs. A member's batch is cut into
+// shards by a rule that knows nothing of threads or members; lanes sum their shards' gradients, and
+// lanes are summed in fixed order, so that a member's result is the same bits in any company.
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "ops/cpu/kernels.h"
+#include "train/engine.h"
+
+namespace rung {
+namespace {
+
+using at::Tensor;
+
+constexpr int64_t shard_tokens = 1024;  // activations of one shard stay near the cache
+constexpr int64_t max_lanes = 4;
+
+// The [1, B, T] inputs and targets of some windows of context + 1 tokens.
+struct Batch {
+  Tensor tokens, targets;
+};
+
+Batch to_batch(std::span<const int32_t> windows, int64_t context) {
+  const int64_t count = static_cast<int64_t>(windows.size()) / (context + 1);
+  Batch batch{at::empty({1, count, context}, at::kLong), at::empty({1, count, context}, at::kLong)};
+  int64_t* tokens = batch.tokens.mutable_data_ptr<int64_t>();
+  int64_t* targets = batch.targets.mutable_data_ptr<int64_t>();
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t t = 0; t < context; ++t) {
+      const int32_t* window = windows.data() + i * (context + 1);
+      tokens[i * context + t] = window[t];
+      targets[i * context + t] = window[t + 1];
+    }
+  return batch;
+}
+
+class CpuEngine : public Population::Engine {
+ public:
+  explicit CpuEngine(const Population& p) {
+    const int64_t context = p.decoder.model.context;
+    shard_sequences_ = std::max<int64_t>(1, shard_tokens / context);
+    shards_ = (p.batch_sequences + shard_sequences_ - 1) / shard_sequences_;
+    lanes_ = std::min(shards_, max_lanes);
+    gradient_ = at::zeros({p.members(), lanes_, p.decoder.layout.stride}, p.weights.options());
+    rope_ = p.decoder.model.position == "rope"
+                ? make_rope(context, head_dim_of(p.decoder.model), p.weights.options())
+                : Rope{};
+    for (int64_t m = 0; m < p.members(); ++m) {
+      members_.push_back(p.decoder);
+      members_.back().block = p.states[static_cast<size_t>(m)].block;
+      for (int64_t lane = 0; lane < lanes_; ++lane)
+        bound_.push_back(bind(p.decoder.layout, p.weights.narrow(0, m, 1),
+                              gradient_.select(0, m).narrow(0, lane, 1)));
+    }
+  }
+
+  void advance(Population& p) override {
+    const int64_t count = p.members() * lanes_;
+    std::vector<double> losses(static_cast<size_t>(count), 0.0);
+    TaskPool& pool = *machine(p).pool;
+    pool.run(count, [&](int64_t task) {
+      const int64_t m = task / lanes_;
+      if (p.states[static_cast<size_t>(m)].status == MemberStatus::running)
+        losses[static_cast<size_t>(task)] = lane_gradient(p, m, task % lanes_);
+    });
+    pool.run(p.members(), [&](int64_t m) {
+      MemberState& state = p.states[static_cast<size_t>(m)];
+      if (state.status != MemberStatus::running) return;
+      const auto first = losses.begin() + m * lanes_;
+      update(p, m, std::accumulate(first, first + lanes_, 0.0));
+    });
+  }
+
+  std::vector<Evaluation> evaluate(Population& p, const HeldOut& held_out) override {
+    const int64_t context = held_out.context;
+    const int64_t chunk = std::max<int64_t>(1, shard_tokens / context);
+    const int64_t chunks = (held_out.windows() + chunk - 1) / chunk;
+    std::vector<std::vector<double>> losses(static_cast<size_t>(p.members()));
+    for (auto& row : losses) row.resize(held_out.document.size());
+    machine(p).pool->run(p.members() * chunks, [&](int64_t task) {
+      at::NoGradGuard off;
+      const int64_t m = task / chunks, begin = task % chunks * chunk;
+      const int64_t count = std::min(chunk, held_out.windows() - begin);
+      const Batch batch = to_batch(std::span(held_out.tokens)
+                                       .subspan(static_cast<size_t>(begin * (context + 1)),
+                                                static_cast<size_t>(count * (context + 1))),
+                                   context);
+      const Tensor loss = token_losses(members_[static_cast<size_t>(m)], bound(m, 0), batch.tokens,
+                                       batch.targets, rope_, 0.0)
+                              .to(at::kDouble)
+                              .contiguous();
+      std::copy_n(loss.const_data_ptr<double>(), count * context,
+                  losses[static_cast<size_t>(m)].begin() + begin * context);
+    });
+    std::vector<Evaluation> results;
+    const int32_t documents =
+        held_out.document.empty()
+            ? 0
+            : *std::max_element(held_out.document.begin(), held_out.document.end()) + 1;
+    for (const auto& row : losses) {
+      std::vector<double> sums(static_cast<size_t>(documents), 0.0);
+      for (size_t i = 0; i < row.size(); ++i)
+        sums[static_cast<size_t>(held_out.document[i])] += row[i];
+      results.push_back(summarise(held_out, sums));
+    }
+    return results;
+  }
+
+ private:
+  std::span<const Weight> bound(int64_t m, int64_t lane) const {
+    return bound_[static_cast<size_t>(m * lanes_ + lane)];
+  }
+
+  // Sums the gradients of one lane's shards; returns the sum of their losses.
+  double lane_gradient(const Population& p, int64_t m, int64_t lane) {
+    const int64_t context = p.decoder.model.context;
+    gradient_.select(0, m).select(0, lane).zero_();
+    double total = 0.0;
+    for (int64_t shard = lane; shard < shards_; shard += lanes_) {
+      const int64_t begin = shard * shard_sequences_;
+      const int64_t count = std::min(shard_sequences_, p.batch_sequences - begin);
+      std::vector<int32_t> windows(static_cast<size_t>(count * (context + 1)));
+      for (int64_t i = 0; i < count; ++i)
+        source(p).read(window(p, m, begin + i),
+                       std::span(windows).subspan(static_cast<size_t>(i * (context + 1)),
+                                                  static_cast<size_t>(context + 1)));
+      const Batch batch = to_batch(windows, context);
+      const Tensor losses = token_losses(members_[static_cast<size_t>(m)], bound(m, lane),
+                                         batch.tokens, batch.targets, rope_,
+                                         1.0 / static_cast<double>(p.batch_sequences * context));
+      const Tensor sum = losses.sum();
+      sum.backward();
+      total += sum.item<double>();
+    }
+    return total;
+  }
+
+  void update(Population& p, int64_t m, double loss_sum) {
+    MemberState& state = p.states[static_cast<size_t>(m)];
+    const int64_t n = p.decoder.layout.stride;
+    const Tensor rows = gradient_.select(0, m);
+    double squares = 0.0;
+    if (rows.scalar_type() == at::kFloat) {
+      squares = cpu::reduce_lanes(n, lanes_, n, rows.mutable_data_ptr<float>());
+    } else {
+      for (int64_t lane = 1; lane < lanes_; ++lane) rows.select(0, 0).add_(rows.select(0, lane));
+      squares = rows.select(0, 0).square().sum().item<double>();
+    }
+    state.loss = loss_sum / static_cast<double>(p.batch_sequences * p.decoder.model.context);
+    state.gradient_norm = std::sqrt(squares);
+    if (!std::isfinite(state.loss) || !std::isfinite(state.gradient_norm)) {
+      state.status = MemberStatus::diverged;
+      return;
+    }
+    Tensor hyper_row = at::empty({1, hyper_count}, at::kFloat);
+    float* row = hyper_row.mutable_data_ptr<float>();
+    hyper(p, m, row);
+    row[hyper_scale] = static_cast<float>(clip_scale(state, state.gradient_norm));
+    std::map<std::string, Tensor> own;
+    for (const auto& [name, tensor] : p.optimizer_state) own[name] = tensor.narrow(0, m, 1);
+    at::NoGradGuard off;
+    p.optimizer->step(
+        {p.decoder.layout, p.weights.narrow(0, m, 1), rows.narrow(0, 0, 1), own, hyper_row});
+  }
+
+  int64_t shard_sequences_, shards_, lanes_;
+  Tensor gradient_;  // [P, lanes, n]
+  Rope rope_;
+  std::vector<Decoder> members_;            // the decoder with each member's multipliers
+  std::vector<std::vector<Weight>> bound_;  // [P * lanes]
+};
+
+}  // namespace
+
+std::unique_ptr<Population::Engine> Population::Engine::make_cpu(const Population& population) {
+  return std::make_unique<CpuEngine>(population);
+}
+
+}  // namespace rung

@@ -1,0 +1,31 @@
+// How a population's steps are executed on one kind of device.
+#pragma once
+#include "train/population.h"
+
+namespace rung {
+
+struct Population::Engine {
+  virtual ~Engine() = default;
+  // Gradients and update of every running member for the population's next step.
+  virtual void advance(Population& population) = 0;
+  // Losses [windows, context] per member, as sums by document.
+  virtual std::vector<Evaluation> evaluate(Population& population, const HeldOut& held_out) = 0;
+
+  // Access for engines, which are not Population itself.
+  static const TokenSource& source(const Population& p) { return *p.source_; }
+  static const Machine& machine(const Population& p) { return p.machine_; }
+  static void hyper(const Population& p, int64_t member, float* row) { p.fill_hyper(member, row); }
+  // Data position of sequence `i` of the coming step.
+  static int64_t window(const Population& p, int64_t member, int64_t i);
+  // The factor that clips a gradient of this norm; 1 when clipping is off.
+  static double clip_scale(const MemberState& state, double norm);
+
+  static std::unique_ptr<Engine> make_cpu(const Population& population);
+  static std::unique_ptr<Engine> make_cuda(const Population& population);
+};
+
+// Per-document means, their token-weighted total and its clustered standard error, from losses by
+// target token.
+Evaluation summarise(const HeldOut& held_out, const std::vector<double>& document_sum);
+
+}  // namespace rung

@@ -1,0 +1,155 @@
+#include "train/population.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "config/resolve.h"
+#include "core/error.h"
+#include "train/engine.h"
+
+namespace rung {
+namespace {
+
+at::ScalarType master_type(const std::string& precision) {
+  return precision == "fp64" ? at::kDouble : at::kFloat;
+}
+
+void check_same_program(const std::vector<RunConfig>& members) {
+  const RunConfig& first = members.front();
+  const auto shape = [](const RunConfig& c) {
+    const ModelConfig& m = c.model;
+    return std::tie(m.width, m.depth, m.head_dim, m.kv_heads, m.context, m.mixer, m.ffn,
+                    m.ffn_ratio, m.norm, m.norm_gain, m.position, m.qk_norm, m.tied, m.pattern,
+                    c.train.tokens, c.train.batch_tokens, c.train.optimizer, c.precision, c.device,
+                    c.parametrisation);
+  };
+  for (const RunConfig& c : members)
+    if (shape(c) != shape(first))
+      fail_usage(
+          "[population] Members must share shape, batch, tokens and parts. Received members that "
+          "differ.");
+}
+
+}  // namespace
+
+Machine make_machine(const std::string& device, int threads) {
+  if (device != "cpu" && device != "cuda")
+    fail_usage("[device] Device must be cpu or cuda. Received '{}'.", device);
+  Machine machine{.device = device, .pool = nullptr};
+  machine.pool = std::make_shared<TaskPool>(std::max(1, threads), [] {
+    at::init_num_threads();
+    at::set_num_threads(1);
+  });
+  return machine;
+}
+
+Population::Population(std::vector<RunConfig> members, std::shared_ptr<const TokenSource> source,
+                       Machine machine)
+    : source_(std::move(source)), machine_(std::move(machine)) {
+  if (members.empty()) fail_usage("[population] At least one member is needed.");
+  check_same_program(members);
+  const RunConfig& first = members.front();
+  const int64_t context = first.model.context;
+  batch_sequences = first.train.batch_tokens / context;
+  if (batch_sequences < 1 || first.train.batch_tokens % context != 0)
+    fail_usage("[train] train.batch_tokens must be a multiple of model.context {}. Received {}.",
+               context, first.train.batch_tokens);
+  const int64_t steps = first.train.tokens / first.train.batch_tokens;
+  if (steps < 1)
+    fail_usage("[train] train.tokens {} is less than one batch of {} tokens.", first.train.tokens,
+               first.train.batch_tokens);
+  decoder = make_decoder(first, source_->vocabulary());
+  schedule = make_schedule(first.train, steps);
+  optimizer = &find_optimizer(first.train.optimizer);
+  const auto options =
+      at::TensorOptions().dtype(master_type(first.precision)).device(machine_.device);
+  weights = at::zeros({static_cast<int64_t>(members.size()), decoder.layout.stride}, options);
+  for (const StateSpec& spec : optimizer->state(decoder.layout))
+    optimizer_state[spec.name] = at::zeros({weights.size(0), spec.size}, options);
+  for (RunConfig& config : members) {
+    initialise(decoder.layout, weights.select(0, static_cast<int64_t>(states.size())), config.seed);
+    const BlockFactors block = block_factors(config, source_->vocabulary());
+    states.push_back({.config = std::move(config), .block = block});
+  }
+  engine_ = machine_.device == "cuda" ? Engine::make_cuda(*this) : Engine::make_cpu(*this);
+}
+
+Population::~Population() = default;
+
+bool Population::all_diverged() const {
+  return std::all_of(states.begin(), states.end(),
+                     [](const MemberState& s) { return s.status == MemberStatus::diverged; });
+}
+
+void Population::advance() {
+  engine_->advance(*this);
+  ++step;
+}
+
+std::vector<Evaluation> Population::evaluate(const HeldOut& held_out) {
+  return engine_->evaluate(*this, held_out);
+}
+
+at::Tensor Population::logits(int64_t member, const at::Tensor& tokens) {
+  Decoder own = decoder;
+  own.block = states[static_cast<size_t>(member)].block;
+  const at::Tensor row = weights.narrow(0, member, 1);
+  const std::vector<Weight> bound = bind(own.layout, row, at::Tensor());
+  const Rope rope = own.model.position == "rope"
+                        ? make_rope(tokens.size(-1), head_dim_of(own.model), row.options())
+                        : Rope{};
+  return token_logits(own, bound, tokens, rope);
+}
+
+void Population::fill_hyper(int64_t member, float* row) const {
+  const TrainConfig& train = states[static_cast<size_t>(member)].config.train;
+  const double s = schedule_factor(schedule, step), t = static_cast<double>(step + 1);
+  row[hyper_lr] = static_cast<float>(train.lr * s);
+  row[hyper_decay] = static_cast<float>(train.weight_decay * s);
+  row[hyper_beta1] = static_cast<float>(train.beta1);
+  row[hyper_beta2] = static_cast<float>(train.beta2);
+  row[hyper_epsilon] = static_cast<float>(train.epsilon);
+  row[hyper_correction1] = static_cast<float>(1.0 - std::pow(train.beta1, t));
+  row[hyper_correction2] = static_cast<float>(1.0 - std::pow(train.beta2, t));
+  row[hyper_scale] = 1.0f;
+}
+
+int64_t Population::Engine::window(const Population& p, int64_t member, int64_t i) {
+  return sequence_at(p.step * p.batch_sequences + i, p.source_->sequences(p.decoder.model.context),
+                     p.states[static_cast<size_t>(member)].config.seed);
+}
+
+double Population::Engine::clip_scale(const MemberState& state, double norm) {
+  const double limit = state.config.train.clip;
+  return limit > 0.0 && norm > limit ? limit / norm : 1.0;
+}
+
+Evaluation summarise(const HeldOut& held_out, const std::vector<double>& document_sum) {
+  Evaluation result{.document_loss = document_sum,
+                    .document_tokens = std::vector<double>(document_sum.size(), 0.0)};
+  for (const int32_t document : held_out.document)
+    result.document_tokens[static_cast<size_t>(document)] += 1.0;
+  double total = 0.0, tokens = 0.0, documents = 0.0;
+  for (size_t d = 0; d < document_sum.size(); ++d) {
+    total += document_sum[d];
+    tokens += result.document_tokens[d];
+    documents += result.document_tokens[d] > 0.0 ? 1.0 : 0.0;
+  }
+  result.loss = total / tokens;
+  // Ratio estimator over documents: deviations of each document's sum from its share of the mean.
+  double squares = 0.0;
+  for (size_t d = 0; d < document_sum.size(); ++d) {
+    const double deviation = document_sum[d] - result.loss * result.document_tokens[d];
+    squares += deviation * deviation;
+    if (result.document_tokens[d] > 0.0)
+      result.document_loss[d] = document_sum[d] / result.document_tokens[d];
+  }
+  if (documents > 1.0) squares *= documents / (documents - 1.0);
+  result.standard_error = std::sqrt(squares) / tokens;
+  return result;
+}
+
+}  // namespace rung

@@ -1,0 +1,79 @@
+// P members that share shapes and differ in hyperparameters and seed, trained together one step at
+// a time.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/source.h"
+#include "model/decoder.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+#include "train/pool.h"
+
+namespace rung {
+
+enum class MemberStatus { running, diverged };
+
+struct MemberState {
+  RunConfig config;
+  BlockFactors block;
+  MemberStatus status = MemberStatus::running;
+  double loss = 0.0;  // mean training loss of the last step, nats per token
+  double gradient_norm = 0.0;
+};
+
+// Loss on the held-out windows: mean, standard error clustered by document, and the mean by
+// document.
+struct Evaluation {
+  double loss = 0.0, standard_error = 0.0;
+  std::vector<double> document_loss, document_tokens;
+};
+
+// Where a population lives and computes.
+struct Machine {
+  std::string device = "cpu";
+  std::shared_ptr<TaskPool> pool;  // CPU workers, one a core
+};
+Machine make_machine(const std::string& device, int threads);
+
+class Population {
+ public:
+  // All members must agree on shape, context, batch and tokens. Fails (usage) otherwise.
+  Population(std::vector<RunConfig> members, std::shared_ptr<const TokenSource> source,
+             Machine machine);
+  ~Population();
+
+  int64_t members() const { return static_cast<int64_t>(states.size()); }
+  bool all_diverged() const;
+  // One optimizer step of every running member; a member whose loss or gradient is not finite is
+  // frozen.
+  void advance();
+  // Continues with another total length (a cooldown branch of this trunk, or a longer trunk).
+  void reschedule(const Schedule& schedule) { this->schedule = schedule; }
+  std::vector<Evaluation> evaluate(const HeldOut& held_out);
+  // Next-token logits [1, 1, T, V] of one member.
+  at::Tensor logits(int64_t member, const at::Tensor& tokens);
+
+  Decoder decoder;
+  Schedule schedule;
+  const Optimizer* optimizer = nullptr;
+  int64_t step = 0;             // optimizer steps done
+  int64_t batch_sequences = 0;  // sequences per step and member
+  std::vector<MemberState> states;
+  at::Tensor weights;  // [P, n] masters
+  std::map<std::string, at::Tensor> optimizer_state;
+
+  struct Engine;  // train/engine.h
+
+ private:
+  void fill_hyper(int64_t member, float* row) const;
+  std::shared_ptr<const TokenSource> source_;
+  Machine machine_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace rung
