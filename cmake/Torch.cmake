@@ -16,16 +16,17 @@ target_link_directories(torch INTERFACE ${TORCH_ROOT}/lib)
 target_link_libraries(torch INTERFACE torch_cpu c10)
 if(RUNG_CUDA)
   # An option, not a test for libtorch_cuda.so: a CPU-only install holds that file too, without its dependencies.
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # the one that torch loads: two in a program disagree
   enable_language(CUDA)
   if(NOT CMAKE_CUDA_ARCHITECTURES OR CMAKE_CUDA_ARCHITECTURES STREQUAL "75")
     set(CMAKE_CUDA_ARCHITECTURES 90a)
   endif()
-  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_STANDARD 17)  # CMake 3.25 knows no later dialect for nvcc
   find_package(CUDAToolkit REQUIRED)
   target_include_directories(torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})
   target_compile_definitions(torch INTERFACE RUNG_CUDA)
   # Nothing refers to torch_cuda by symbol, so the linker would drop it and CUDA would vanish.
   target_link_libraries(torch INTERFACE -Wl,--push-state,--no-as-needed torch_cuda c10_cuda
-                                        -Wl,--pop-state)
+                                        -Wl,--pop-state CUDA::cudart)
 endif()
 set(CMAKE_BUILD_RPATH ${TORCH_ROOT}/lib)

@@ -114,7 +114,9 @@ double forward_flops(const Decoder& d, int64_t time) {
 Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
                      const Rope& rope) {
   Weight table = weights[0];
+  if (d.model.tied) table.A = table.A_weight = 1.0;  // the factors of the tensor are the readout's
   table.A *= d.block.embedding;
+  table.A_weight *= d.block.embedding;
   Tensor h = embedding(tokens, table), y, branch;
   const size_t branches = 2 * d.mixers.size();
   for (size_t b = 0; b <= branches; ++b) {

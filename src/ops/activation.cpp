@@ -6,6 +6,7 @@
 #include <ATen/ops/sigmoid.h>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/norm.h"
@@ -39,6 +40,8 @@ Tensor activation_plain(Activation kind, const Tensor& x, const ActivationOption
 }
 
 Tensor activation(Activation kind, const Tensor& x, const ActivationOptions& o) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_activation(kind, x)) return cuda::activation(kind, x, o);
   if (kind != Activation::swiglu || !fused_on_cpu(x)) return activation_plain(kind, x, o);
   const int64_t width = x.size(-1) / 2, rows = x.numel() / x.size(-1);
   const Tensor input = x.detach().contiguous();

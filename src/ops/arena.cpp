@@ -51,7 +51,7 @@ void initialise(const Layout& layout, Tensor row, uint64_t seed) {
     double* begin = values + layout.offsets[i];
     if (spec.role == Role::gain) std::fill(begin, begin + spec.size(), 1.0);
     if (spec.role == Role::gain || spec.role == Role::bias) continue;
-    const double deviation = layout.factors[i].B * spec.init_std_factor;
+    const double deviation = layout.factors[i].B;
     Random random(seed, "init:" + spec.name);
     for (int64_t k = 0; k < spec.size(); ++k) begin[k] = deviation * random.normal();
   }

@@ -8,7 +8,6 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/outer.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/sin.h>
 #include <ATen/ops/softmax.h>
 
@@ -16,6 +15,7 @@
 #include <limits>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/norm.h"
@@ -40,8 +40,8 @@ namespace {
 Tensor rotated(const Tensor& x, const Rope& rope) {
   if (!rope.cosine.defined()) return x;
   const int64_t half = x.size(-1) / 2;
-  const Tensor c = rope.cosine.view({1, 1, x.size(2), 1, half}),
-               s = rope.sine.view({1, 1, x.size(2), 1, half});
+  const Tensor c = rope.cosine.to(x.scalar_type()).view({1, 1, x.size(2), 1, half}),
+               s = rope.sine.to(x.scalar_type()).view({1, 1, x.size(2), 1, half});
   const Tensor a = x.narrow(-1, 0, half), b = x.narrow(-1, half, half);
   const Tensor first = a * c - b * s;
   const Tensor second = b * c + a * s;
@@ -124,23 +124,13 @@ Tensor attention_cpu(const Tensor& qkv, const Rope& rope, const AttentionOptions
   return out;
 }
 
-// torch's fused kernels where no kernel of ours fits.
-Tensor attention_library(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
-  const Heads h = split_heads(scale_gradient(qkv, o.backward / o.forward), o);
-  const auto flat = [](const Tensor& x) { return x.flatten(0, 1).transpose(1, 2); };
-  const Tensor out =
-      at::scaled_dot_product_attention(flat(rotated(h.q, rope)), flat(rotated(h.k, rope)),
-                                       flat(h.v), {}, 0.0, true, o.logit, o.heads != o.kv_heads);
-  const Tensor merged =
-      out.transpose(1, 2).reshape({qkv.size(0), qkv.size(1), qkv.size(2), o.heads * o.head_dim});
-  return o.forward == 1.0 ? merged : merged * o.forward;
-}
-
 }  // namespace
 
 Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& options) {
   if (fused_on_cpu(qkv)) return attention_cpu(qkv, rope, options);
-  if (qkv.is_cuda()) return attention_library(qkv, rope, options);
+  if constexpr (with_cuda)
+    if (fused_on_cuda(qkv) && cuda::fits_attention(qkv, options))
+      return cuda::attention(qkv, rope, options);
   return attention_plain(qkv, rope, options);
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/linear.h"
@@ -37,6 +38,8 @@ namespace {
 
 // One chunk's logits [P, rows, V] -> losses; logits become gradients when wanted.
 void chunk_loss(Tensor logits, const Tensor& targets, double gradient, bool wanted, Tensor losses) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(logits)) return cuda::chunk_loss(logits, targets, gradient, wanted, losses);
   if (fused_on_cpu(logits)) {
     for (int64_t p = 0; p < logits.size(0); ++p)
       cpu::cross_entropy(logits.size(1), logits.size(2),
@@ -56,6 +59,15 @@ void chunk_loss(Tensor logits, const Tensor& targets, double gradient, bool want
   logits.copy_(probabilities.mul_(gradient));
 }
 
+// Rows of logits held at a time. A GPU works best on few large chunks: up to 2^30 elements, cut
+// evenly.
+int64_t chunk_rows(const Tensor& x, int64_t rows, int64_t vocabulary, int64_t chunk) {
+  if (!x.is_cuda()) return chunk;
+  constexpr int64_t most = int64_t{1} << 30;
+  const int64_t chunks = (x.size(0) * rows * vocabulary + most - 1) / most;
+  return (rows + chunks - 1) / chunks;
+}
+
 }  // namespace
 
 Tensor linear_cross_entropy(const Tensor& x, const Weight& weight, const Tensor& targets,
@@ -73,8 +85,9 @@ Tensor linear_cross_entropy(const Tensor& x, const Weight& weight, const Tensor&
         at::empty({members, rows},
                   x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat));
     if (wanted) dx = at::empty_like(input);
-    for (int64_t start = 0; start < rows; start += o.chunk) {
-      const int64_t count = std::min(o.chunk, rows - start);
+    const int64_t chunk = chunk_rows(x, rows, vocabulary, o.chunk);
+    for (int64_t start = 0; start < rows; start += chunk) {
+      const int64_t count = std::min(chunk, rows - start);
       const Tensor part = input.narrow(1, start, count);
       Tensor logits = at::empty({members, count, vocabulary}, x.options());
       matmul_into(logits, part, matrix.transpose(1, 2), weight.A * o.logit, false);

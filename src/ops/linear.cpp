@@ -6,7 +6,9 @@
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/empty.h>
 
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
+#include "ops/dispatch.h"
 
 namespace rung {
 
@@ -60,6 +62,9 @@ Tensor linear(const Tensor& x, const Weight& weight) {
 }
 
 Tensor embedding(const Tensor& tokens, const Weight& table) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(table.value) && cuda::fits_embedding(table))
+      return cuda::embedding(tokens, table);
   const int64_t members = tokens.size(0), rows = tokens.size(1) * tokens.size(2);
   const int64_t vocabulary = table.value.size(1), width = table.value.size(2);
   Tensor y, index;

@@ -5,6 +5,7 @@
 #include <ATen/ops/rsqrt.h>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 
@@ -87,6 +88,9 @@ Tensor backward_cpu(const Saved& saved, const Weight& gain, const NormOptions& o
 }  // namespace
 
 Tensor norm(const Tensor& x, const Weight& gain, const NormOptions& options) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_norm(x, gain))
+      return cuda::add_norm(x, Tensor(), gain, options).second;
   if (!fused_on_cpu(x)) return norm_plain(x, gain, options);
   Tensor y;
   Saved saved;
@@ -104,6 +108,8 @@ Tensor norm(const Tensor& x, const Weight& gain, const NormOptions& options) {
 
 std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& f, const Weight& gain,
                                    const NormOptions& options) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_norm(x, gain)) return cuda::add_norm(x, f, gain, options);
   if (!fused_on_cpu(x)) return add_norm_plain(x, f, gain, options);
   Tensor y, h;
   Saved saved;

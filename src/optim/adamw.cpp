@@ -3,7 +3,11 @@
 #include <ATen/ops/sqrt.h>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/kernels.h"
 #include "ops/dispatch.h"
+#ifdef RUNG_CUDA
+#include "ops/cuda/tensor.h"
+#endif
 
 namespace rung {
 
@@ -34,7 +38,26 @@ void adamw_step_plain(const StepInput& in) {
   }
 }
 
+#ifdef RUNG_CUDA
+namespace {
+
+void adamw_cuda(const StepInput& in) {
+  const Tensor slots =
+      in.slots.defined() ? in.slots : make_slots(in.layout).to(in.weights.device());
+  const auto floats = [](const Tensor& t) { return t.mutable_data_ptr<float>(); };
+  cuda::adamw({in.weights.size(0), in.weights.size(1)}, floats(slots), floats(in.hyper),
+              in.alive.defined() ? in.alive.const_data_ptr<int>() : nullptr, floats(in.gradient),
+              floats(in.weights), floats(in.state.at("exp_avg")), floats(in.state.at("exp_avg_sq")),
+              in.compute.defined() ? in.compute.mutable_data_ptr() : nullptr, cuda::stream());
+}
+
+}  // namespace
+#endif
+
 void adamw_step(const StepInput& in) {
+#ifdef RUNG_CUDA
+  if (fused_on_cuda(in.weights)) return adamw_cuda(in);
+#endif
   if (!fused_on_cpu(in.weights)) return adamw_step_plain(in);
   for (int64_t p = 0; p < in.weights.size(0); ++p) {
     const float* h = in.hyper.select(0, p).const_data_ptr<float>();

@@ -38,7 +38,14 @@ struct StepInput {
   at::Tensor weights, gradient;              // [P, n]; weights in their master type
   std::map<std::string, at::Tensor>& state;  // [P, size]
   at::Tensor hyper;  // [P, hyper_count]; lr and decay hold the schedule, scale the clip
+  // For steps inside a CUDA graph; all may be undefined.
+  at::Tensor slots;    // make_slots(layout) on the weights' device
+  at::Tensor alive;    // int32 [P]: members at 0 are left as they are
+  at::Tensor compute;  // bf16 [P, n]: receives the new weights, rounded
 };
+
+// Factors of every unit of 128 elements of the arena, fp32 [n / 128, 4]: C, decay, epsilon, 0.
+at::Tensor make_slots(const Layout& layout);
 
 struct Optimizer {
   std::string_view name, summary;

@@ -44,7 +44,7 @@ Schedule make_schedule(const TrainConfig& train, int64_t steps) {
                nearest(train.schedule, names));
   if (schedule.kind == Cooldown::constant) schedule.cooldown = 0;
   if (schedule.kind == Cooldown::cosine) schedule.cooldown = steps - schedule.warmup;
-  if (schedule.warmup + schedule.cooldown > steps)
+  if (schedule.warmup > steps || schedule.warmup + schedule.cooldown > steps)
     fail_usage("[schedule] Warm-up of {} and cooldown of {} steps do not fit into {} steps.",
                schedule.warmup, schedule.cooldown, steps);
   return schedule;

@@ -15,11 +15,13 @@ struct TensorSpec {
   std::string name;  // stable: the checkpoint's name
   Role role = Role::hidden;
   std::vector<int64_t> shape;
-  int64_t fan_in = 1;   // embedding: 1; matrices: in
-  int64_t fan_out = 1;  // embedding: width
-  int layer = -1;       // block that holds it; -1 outside the residual stack
-  bool counts_in_N = true;      // false for embedding tables: no token multiplies by them
-  double init_std_factor = 1.0; // extra factor on B that the architecture prescribes (0: zero init)
+  int64_t fan_in = 1;       // embedding: 1; matrices: in
+  int64_t fan_out = 1;      // embedding: width
+  int layer = -1;           // block that holds it; -1 outside the residual stack
+  bool counts_in_N = true;  // false for embedding tables: no token multiplies by them
+  double init_std_factor =
+      1.0;              // extra factor on B that the architecture prescribes (0: zero init)
+  double active = 1.0;  // share that one token multiplies by (mixtures of experts)
   int64_t size() const;
 };
 

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/error.h"
 #include "ops/cpu/kernels.h"
 #include "train/engine.h"
 
@@ -80,6 +81,10 @@ class CpuEngine : public Population::Engine {
 
   std::vector<Evaluation> evaluate(Population& p, const HeldOut& held_out) override {
     const int64_t context = held_out.context;
+    if (held_out.windows() < 1) fail("[evaluate] There are no held-out windows to evaluate on.");
+    const Rope rope = rope_.cosine.defined() && context != rope_.cosine.size(0)
+                          ? make_rope(context, head_dim_of(p.decoder.model), p.weights.options())
+                          : rope_;
     const int64_t chunk = std::max<int64_t>(1, shard_tokens / context);
     const int64_t chunks = (held_out.windows() + chunk - 1) / chunk;
     std::vector<std::vector<double>> losses(static_cast<size_t>(p.members()));
@@ -93,7 +98,7 @@ class CpuEngine : public Population::Engine {
                                                 static_cast<size_t>(count * (context + 1))),
                                    context);
       const Tensor loss = token_losses(members_[static_cast<size_t>(m)], bound(m, 0), batch.tokens,
-                                       batch.targets, rope_, 0.0)
+                                       batch.targets, rope, 0.0)
                               .to(at::kDouble)
                               .contiguous();
       std::copy_n(loss.const_data_ptr<double>(), count * context,

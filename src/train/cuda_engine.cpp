@@ -1,13 +1,384 @@
+// The CUDA step: forward, backward, clip and optimizer of all members captured once as a CUDA graph
+// and replayed. A replay's inputs (token windows and hyperparameters) and results (loss, norm,
+// alive) pass through a ring of pinned buffers, so the host never waits for the step it starts;
+// losses and divergence reach MemberState at most `ring` steps late, or at sync().
 #include "core/error.h"
 #include "train/engine.h"
+
+#ifdef RUNG_CUDA
+#include <ATen/core/grad_mode.h>
+#include <ATen/cuda/CUDAGraph.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "ops/cuda/kernels.h"
+#include "ops/cuda/tensor.h"
+#endif
 
 namespace rung {
 
 #ifndef RUNG_CUDA
 std::unique_ptr<Population::Engine> Population::Engine::make_cuda(const Population&) {
+  require_cuda();
+  return nullptr;
+}
+
+void Population::Engine::require_cuda() {
   fail(
       "[device] This build has no CUDA. Rebuild with RUNG_CUDA=1 on a machine with a GPU, or use "
       "--device cpu.");
+}
+#else
+
+namespace {
+
+using at::Tensor;
+
+constexpr int64_t ring = 8;           // steps that may be under way
+constexpr int warm_ups = 2;           // before capture: library handles, workspaces, kernel modules
+constexpr double memory_share = 0.7;  // of the device, for one population
+
+void check(cudaError_t error) {
+  if (error != cudaSuccess) fail("[cuda] {}.", cudaGetErrorString(error));
+}
+
+// One step's host side: pinned memory that the device copies from and to, and when it is done.
+struct Slot {
+  std::byte* input = nullptr;
+  float* result = nullptr;
+  cudaEvent_t done = nullptr;
+};
+
+// Sequences of every member's batch whose activations fit into the device at once, as a whole
+// fraction of the batch. It depends on shapes and the device's size only, never on what is free.
+int64_t micro_sequences(const Population& p, bool half) {
+  size_t available = 0, total = 0;
+  check(cudaMemGetInfo(&available, &total));
+  const ModelConfig& m = p.decoder.model;
+  const double size = half ? 2.0 : 4.0, members = static_cast<double>(p.members());
+  const double width = static_cast<double>(m.width), inner = m.ffn_ratio * width;
+  double layer = 8.0 * width + 3.0 * inner;
+  if (!half) layer += 4.0 * static_cast<double>(heads_of(m) * m.context);
+  const double token = size * (static_cast<double>(m.depth) * layer + 10.0 * width + 6.0 * inner +
+                               static_cast<double>(p.decoder.vocabulary));
+  const double fixed = members * static_cast<double>(p.decoder.layout.stride) * 18.0;
+  const double budget = memory_share * static_cast<double>(total) - fixed;
+  int64_t count = p.batch_sequences;
+  const auto fits = [&](int64_t c) {
+    return members * static_cast<double>(c * m.context) * token <= budget;
+  };
+  for (int64_t parts = 1; parts <= p.batch_sequences; ++parts) {
+    if (p.batch_sequences % parts != 0) continue;
+    count = p.batch_sequences / parts;
+    if (fits(count)) break;
+  }
+  return count;
+}
+
+bool same_factors(const BlockFactors& a, const BlockFactors& b) {
+  const auto same = [](const OpFactor& x, const OpFactor& y) {
+    return x.forward == y.forward && x.backward == y.backward;
+  };
+  const auto residual = [](const ResidualFactor& x, const ResidualFactor& y) {
+    return x.skip == y.skip && x.branch == y.branch && x.delayed == y.delayed;
+  };
+  return a.attention_logit == b.attention_logit && same(a.attention_output, b.attention_output) &&
+         a.ffn_slope == b.ffn_slope && same(a.ffn_output, b.ffn_output) &&
+         a.embedding == b.embedding && a.loss_logit == b.loss_logit &&
+         a.loss_gradient == b.loss_gradient &&
+         std::equal(a.residual.begin(), a.residual.end(), b.residual.begin(), b.residual.end(),
+                    residual);
+}
+
+class CudaEngine : public Population::Engine {
+ public:
+  explicit CudaEngine(const Population& p)
+      : stream_(c10::cuda::getStreamFromPool()),
+        half_(p.states.front().config.precision == "bf16") {
+    const std::string& precision = p.states.front().config.precision;
+    if (precision != "bf16" && precision != "fp32")
+      fail_usage("[device] CUDA computes in bf16 or fp32. Received precision '{}'.", precision);
+    for (const MemberState& state : p.states)
+      if (!same_factors(state.block, p.states.front().block))
+        fail_usage(
+            "[population] On CUDA the members of a population must share their multipliers. Train "
+            "them one at a time, or use --device cpu.");
+    members_ = p.members();
+    sequences_ = p.batch_sequences;
+    context_ = p.decoder.model.context;
+    micro_ = machine(p).micro_sequences ? machine(p).micro_sequences : micro_sequences(p, half_);
+    if (micro_ < 1 || sequences_ % micro_ != 0)
+      fail_usage("[device] A batch of {} sequences cannot be cut into parts of {}.", sequences_,
+                 micro_);
+    const int64_t window_bytes =
+        members_ * sequences_ * (context_ + 1) * static_cast<int64_t>(sizeof(int32_t));
+    control_at_ = (window_bytes + 255) / 256 * 256;
+    input_bytes_ =
+        control_at_ + members_ * cuda::control_count * static_cast<int64_t>(sizeof(float));
+    for (Slot& slot : slots_) {
+      check(cudaMallocHost(reinterpret_cast<void**>(&slot.input), input_bytes_));
+      check(cudaMallocHost(reinterpret_cast<void**>(&slot.result), result_bytes()));
+      check(cudaEventCreateWithFlags(&slot.done, cudaEventDisableTiming));
+    }
+  }
+
+  ~CudaEngine() override {
+    cudaStreamSynchronize(stream_.stream());
+    graph_.reset();
+    for (Slot& slot : slots_) {
+      cudaEventDestroy(slot.done);
+      cudaFreeHost(slot.input);
+      cudaFreeHost(slot.result);
+    }
+  }
+
+  void advance(Population& p) override {
+    prepare(p);
+    while (started_ - collected_ >= ring) collect(p, true);
+    while (collected_ < started_ && collect(p, false)) {
+    }
+    Slot& slot = slots_[static_cast<size_t>(started_ % ring)];
+    fill(p, slot);
+    const c10::cuda::CUDAStreamGuard guard(stream_);
+    check(cudaMemcpyAsync(input_.mutable_data_ptr(), slot.input, input_bytes_,
+                          cudaMemcpyHostToDevice, stream_.stream()));
+    graph_->replay();
+    check(cudaMemcpyAsync(slot.result, result_.const_data_ptr(), result_bytes(),
+                          cudaMemcpyDeviceToHost, stream_.stream()));
+    check(cudaEventRecord(slot.done, stream_.stream()));
+    ++started_;
+  }
+
+  void sync(Population& p) override {
+    while (collected_ < started_) collect(p, true);
+    check(cudaStreamSynchronize(stream_.stream()));
+  }
+
+  std::vector<Evaluation> evaluate(Population& p, const HeldOut& held_out) override {
+    if (held_out.windows() < 1) fail("[evaluate] There are no held-out windows to evaluate on.");
+    sync(p);
+    prepare(p);
+    const int64_t context = held_out.context, windows = held_out.windows();
+    const int64_t chunk = std::clamp<int64_t>(eval_tokens / (members_ * context), 1, windows);
+    const Rope rope = rope_.cosine.defined() && context != rope_.cosine.size(0)
+                          ? make_rope(context, head_dim_of(p.decoder.model), rope_.cosine.options())
+                          : rope_;
+    const at::NoGradGuard off;
+    const c10::cuda::CUDAStreamGuard guard(stream_);
+    std::vector<std::vector<double> > sums(static_cast<size_t>(members_));
+    const int32_t documents =
+        *std::max_element(held_out.document.begin(), held_out.document.end()) + 1;
+    for (auto& row : sums) row.resize(static_cast<size_t>(documents), 0.0);
+    for (int64_t begin = 0; begin < windows; begin += chunk) {
+      const int64_t count = std::min(chunk, windows - begin);
+      const Tensor losses = held_out_losses(p, held_out, begin, count, rope);
+      const double* loss = losses.const_data_ptr<double>();
+      for (int64_t m = 0; m < members_; ++m)
+        for (int64_t i = 0; i < count * context; ++i)
+          sums[static_cast<size_t>(m)]
+              [static_cast<size_t>(held_out.document[static_cast<size_t>(begin * context + i)])] +=
+              loss[m * count * context + i];
+    }
+    std::vector<Evaluation> results;
+    for (const auto& row : sums) results.push_back(summarise(held_out, row));
+    return results;
+  }
+
+ private:
+  static constexpr int64_t eval_tokens = 262'144;  // of all members, at a time
+
+  size_t result_bytes() const {
+    return static_cast<size_t>(members_ * cuda::result_count) * sizeof(float);
+  }
+
+  // Host losses [P, count * context] of held-out windows, which all members share.
+  Tensor held_out_losses(Population& p, const HeldOut& held_out, int64_t begin, int64_t count,
+                         const Rope& rope) {
+    const int64_t length = held_out.context + 1;
+    const Tensor host = at::from_blob(const_cast<int32_t*>(held_out.tokens.data()) + begin * length,
+                                      {1, count, length}, at::kInt);
+    const Tensor device = host.to(p.weights.device()).to(at::kLong).expand({members_, -1, -1});
+    const Tensor tokens = device.narrow(2, 0, held_out.context).contiguous();
+    const Tensor targets = device.narrow(2, 1, held_out.context).contiguous();
+    return token_losses(p.decoder, bound_, tokens, targets, rope, 0.0)
+        .to(at::kCPU)
+        .to(at::kDouble)
+        .contiguous();
+  }
+
+  // Takes the oldest step's results; false when it is still running and `wait` is not set.
+  bool collect(Population& p, bool wait) {
+    const Slot& slot = slots_[static_cast<size_t>(collected_ % ring)];
+    if (wait) {
+      check(cudaEventSynchronize(slot.done));
+    } else {
+      const cudaError_t state = cudaEventQuery(slot.done);
+      if (state == cudaErrorNotReady) return false;
+      check(state);
+    }
+    for (int64_t m = 0; m < members_; ++m) {
+      MemberState& state = p.states[static_cast<size_t>(m)];
+      if (state.status != MemberStatus::running) continue;
+      const float* row = slot.result + m * cuda::result_count;
+      state.loss = row[cuda::result_loss];
+      state.gradient_norm = row[cuda::result_norm];
+      if (row[cuda::result_alive] == 0.0f) state.status = MemberStatus::diverged;
+    }
+    ++collected_;
+    return true;
+  }
+
+  // Windows and hyperparameters of the coming step.
+  void fill(const Population& p, const Slot& slot) {
+    constexpr int64_t task_tokens = 16'384;  // less is not worth waking a worker for
+    int32_t* windows = reinterpret_cast<int32_t*>(slot.input);
+    const int64_t each = std::max<int64_t>(1, task_tokens / context_);
+    const int64_t total = members_ * sequences_, tasks = (total + each - 1) / each;
+    const auto read = [&](int64_t task) {
+      for (int64_t i = task * each; i < std::min(total, (task + 1) * each); ++i)
+        source(p).read(window(p, i / sequences_, i % sequences_),
+                       std::span(windows + i * (context_ + 1), static_cast<size_t>(context_ + 1)));
+    };
+    if (tasks == 1)
+      read(0);
+    else
+      machine(p).pool->run(tasks, read);
+    float* control = reinterpret_cast<float*>(slot.input + control_at_);
+    for (int64_t m = 0; m < members_; ++m) {
+      const MemberState& state = p.states[static_cast<size_t>(m)];
+      float* row = control + m * cuda::control_count;
+      hyper(p, m, row);
+      row[cuda::control_clip] = static_cast<float>(state.config.train.clip);
+      row[cuda::control_running] = state.status == MemberStatus::running ? 1.0f : 0.0f;
+    }
+  }
+
+  // Captures the step the first time, and again when the population's buffers were exchanged;
+  // follows weights that were overwritten from outside.
+  void prepare(Population& p) {
+    std::vector<const void*> buffers{p.weights.const_data_ptr()};
+    int64_t version = p.weights._version();
+    for (const auto& [name, tensor] : p.optimizer_state) {
+      buffers.push_back(tensor.const_data_ptr());
+      version += tensor._version();
+    }
+    if (buffers == buffers_ && version == version_) return;
+    sync(p);
+    check(cudaDeviceSynchronize());  // whoever wrote the weights did so on another stream
+    const c10::cuda::CUDAStreamGuard guard(stream_);
+    if (buffers != buffers_) {
+      graph_.reset();
+      allocate(p);
+      capture(p);
+      buffers_ = buffers;
+    }
+    if (half_)
+      cuda::round_to_bf16(p.weights.numel(), p.weights.const_data_ptr<float>(),
+                          compute_.mutable_data_ptr(), cuda::stream());
+    alive_.fill_(1);
+    version_ = p.weights._version();
+    for (const auto& [name, tensor] : p.optimizer_state) version_ += tensor._version();
+  }
+
+  void allocate(const Population& p) {
+    const auto floats = p.weights.options().dtype(at::kFloat);
+    const auto longs = floats.dtype(at::kLong);
+    const int64_t n = p.decoder.layout.stride;
+    input_ = at::zeros({input_bytes_}, floats.dtype(at::kByte));
+    tokens_ = at::zeros({members_, micro_, context_}, longs);
+    targets_ = at::zeros({members_, micro_, context_}, longs);
+    losses_ = at::zeros({members_, sequences_, context_}, floats);
+    gradient_ = at::zeros({members_, n}, floats);
+    if (half_) compute_ = at::zeros({members_, n}, floats.dtype(at::kBFloat16));
+    hyper_ = at::zeros({members_, hyper_count}, floats);
+    alive_ = at::zeros({members_}, floats.dtype(at::kInt));
+    result_ = at::zeros({members_, cuda::result_count}, floats);
+    squares_ = at::zeros({members_, cuda::square_blocks(n)}, floats.dtype(at::kDouble));
+    factors_ = make_slots(p.decoder.layout).to(p.weights.device());
+    rope_ = p.decoder.model.position == "rope"
+                ? make_rope(context_, head_dim_of(p.decoder.model), floats)
+                : Rope{};
+    bound_ = bind(p.decoder.layout, half_ ? compute_ : p.weights, gradient_);
+  }
+
+  // Warm-up leaves the weights alone: inputs are zero, so every member counts as not running.
+  void capture(Population& p) {
+    if (half_)
+      cuda::round_to_bf16(p.weights.numel(), p.weights.const_data_ptr<float>(),
+                          compute_.mutable_data_ptr(), cuda::stream());
+    for (int i = 0; i < warm_ups; ++i) step(p);
+    check(cudaStreamSynchronize(stream_.stream()));
+    c10::cuda::CUDACachingAllocator::emptyCache();
+    graph_.emplace();
+    graph_->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+    step(p);
+    graph_->capture_end();
+  }
+
+  void step(Population& p) {
+    const int64_t n = p.decoder.layout.stride;
+    const std::byte* input = static_cast<const std::byte*>(input_.const_data_ptr());
+    gradient_.zero_();
+    const double scale = 1.0 / static_cast<double>(sequences_ * context_);
+    for (int64_t begin = 0; begin < sequences_; begin += micro_) {
+      cuda::split_windows(members_, sequences_, context_, begin, micro_,
+                          reinterpret_cast<const int32_t*>(input),
+                          tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
+                          cuda::stream());
+      const Tensor losses = token_losses(p.decoder, bound_, tokens_, targets_, rope_, scale);
+      losses.backward(losses.detach());  // the loss's own gradient lies in `scale`
+      const at::NoGradGuard off;
+      losses_.narrow(1, begin, micro_).copy_(losses.detach());
+    }
+    const at::NoGradGuard off;
+    cuda::sum_squares(members_, n, gradient_.const_data_ptr<float>(),
+                      squares_.mutable_data_ptr<double>(), cuda::stream());
+    cuda::finish_step({.members = members_,
+                       .blocks = squares_.size(1),
+                       .rows = sequences_ * context_,
+                       .partial = squares_.const_data_ptr<double>(),
+                       .losses = losses_.const_data_ptr<float>(),
+                       .control = reinterpret_cast<const float*>(input + control_at_),
+                       .alive = alive_.mutable_data_ptr<int>(),
+                       .hyper = hyper_.mutable_data_ptr<float>(),
+                       .result = result_.mutable_data_ptr<float>()},
+                      cuda::stream());
+    p.optimizer->step({p.decoder.layout, p.weights, gradient_, p.optimizer_state, hyper_, factors_,
+                       alive_, compute_});
+  }
+
+  c10::cuda::CUDAStream stream_;
+  bool half_;
+  int64_t members_ = 0, sequences_ = 0, context_ = 0, micro_ = 0;
+  int64_t control_at_ = 0, input_bytes_ = 0;  // of a slot's input: windows, then control rows
+  std::array<Slot, ring> slots_;
+  int64_t started_ = 0, collected_ = 0;  // steps
+  std::vector<const void*> buffers_;     // that the graph was captured on
+  int64_t version_ = -1;
+  Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, result_, squares_,
+      factors_;
+  Rope rope_;
+  std::vector<Weight> bound_;
+  std::optional<at::cuda::CUDAGraph> graph_;
+};
+
+}  // namespace
+
+void Population::Engine::require_cuda() {
+  if (c10::cuda::device_count() == 0)
+    fail("[device] No CUDA device was found. Check the driver, or use --device cpu.");
+}
+
+std::unique_ptr<Population::Engine> Population::Engine::make_cuda(const Population& population) {
+  require_cuda();
+  return std::make_unique<CudaEngine>(population);
 }
 #endif
 

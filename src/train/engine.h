@@ -8,6 +8,8 @@ struct Population::Engine {
   virtual ~Engine() = default;
   // Gradients and update of every running member for the population's next step.
   virtual void advance(Population& population) = 0;
+  // Waits for the device: weights, optimizer state and members' losses are then up to date.
+  virtual void sync(Population&) {}
   // Losses [windows, context] per member, as sums by document.
   virtual std::vector<Evaluation> evaluate(Population& population, const HeldOut& held_out) = 0;
 
@@ -22,6 +24,8 @@ struct Population::Engine {
 
   static std::unique_ptr<Engine> make_cpu(const Population& population);
   static std::unique_ptr<Engine> make_cuda(const Population& population);
+  // Fails with one line in a build without CUDA or on a host without a GPU.
+  static void require_cuda();
 };
 
 // Per-document means, their token-weighted total and its clustered standard error, from losses by

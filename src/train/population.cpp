@@ -23,14 +23,15 @@ void check_same_program(const std::vector<RunConfig>& members) {
     const ModelConfig& m = c.model;
     return std::tie(m.width, m.depth, m.head_dim, m.kv_heads, m.context, m.mixer, m.ffn,
                     m.ffn_ratio, m.norm, m.norm_gain, m.position, m.qk_norm, m.tied, m.pattern,
-                    c.train.tokens, c.train.batch_tokens, c.train.optimizer, c.precision, c.device,
-                    c.parametrisation);
+                    c.train.tokens, c.train.batch_tokens, c.train.optimizer, c.train.schedule,
+                    c.train.warmup, c.train.cooldown, c.precision, c.device, c.parametrisation,
+                    c.alignment, c.base_width, c.base_depth);
   };
   for (const RunConfig& c : members)
     if (shape(c) != shape(first))
       fail_usage(
-          "[population] Members must share shape, batch, tokens and parts. Received members that "
-          "differ.");
+          "[population] Members must share shape, batch, tokens, schedule and parts. Received "
+          "members that differ.");
 }
 
 }  // namespace
@@ -38,6 +39,7 @@ void check_same_program(const std::vector<RunConfig>& members) {
 Machine make_machine(const std::string& device, int threads) {
   if (device != "cpu" && device != "cuda")
     fail_usage("[device] Device must be cpu or cuda. Received '{}'.", device);
+  if (device == "cuda") Population::Engine::require_cuda();
   Machine machine{.device = device, .pool = nullptr};
   machine.pool = std::make_shared<TaskPool>(std::max(1, threads), [] {
     at::init_num_threads();
@@ -89,11 +91,16 @@ void Population::advance() {
   ++step;
 }
 
+void Population::sync() {
+  engine_->sync(*this);
+}
+
 std::vector<Evaluation> Population::evaluate(const HeldOut& held_out) {
   return engine_->evaluate(*this, held_out);
 }
 
 at::Tensor Population::logits(int64_t member, const at::Tensor& tokens) {
+  sync();
   Decoder own = decoder;
   own.block = states[static_cast<size_t>(member)].block;
   const at::Tensor row = weights.narrow(0, member, 1);

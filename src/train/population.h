@@ -37,6 +37,8 @@ struct Evaluation {
 struct Machine {
   std::string device = "cpu";
   std::shared_ptr<TaskPool> pool;  // CPU workers, one a core
+  // Sequences of each member that a GPU computes at a time (gradients accumulate); 0: all that fit.
+  int64_t micro_sequences = 0;
 };
 Machine make_machine(const std::string& device, int threads);
 
@@ -52,6 +54,10 @@ class Population {
   // One optimizer step of every running member; a member whose loss or gradient is not finite is
   // frozen.
   void advance();
+  // Waits until the device has done every step taken so far. On a GPU, losses and divergence reach
+  // `states` some steps late; call this before reading them, weights or optimizer_state. Weights
+  // and state may be overwritten in place (copy_) after it; the next step sees that.
+  void sync();
   // Continues with another total length (a cooldown branch of this trunk, or a longer trunk).
   void reschedule(const Schedule& schedule) { this->schedule = schedule; }
   std::vector<Evaluation> evaluate(const HeldOut& held_out);

@@ -1,0 +1,131 @@
+// rung fit: a law fitted to a table, with intervals and diagnostics, or refused with reasons (exit
+// status 3).
+#include "law/fit.h"
+
+#include "cli/verb.h"
+#include "config/number.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/table.h"
+#include "law/fit_json.h"
+
+namespace rung {
+namespace {
+
+// `NAME=VALUE` at the first equals sign.
+std::pair<std::string, std::string> split_pair(const std::string& text, std::string_view option) {
+  const size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos || equals + 1 == text.size())
+    fail_usage("[fit] {} takes NAME=VALUE. Received {}.", option, text);
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+FitOptions read_options(const Arguments& arguments) {
+  FitOptions options;
+  options.law = arguments.text("--law");
+  options.columns = parse_column_map(arguments.text("--columns"));
+  options.where = arguments.text("--where");
+  options.objective = arguments.text("--objective");
+  options.delta = arguments.number("--delta");
+  options.weight_column = arguments.text("--weights");
+  options.sd_column = arguments.text("--sd");
+  options.level = arguments.number("--level");
+  options.seed = static_cast<uint64_t>(arguments.integer("--seed"));
+  options.threads = arguments.threads;
+  const int64_t bootstrap = arguments.integer("--bootstrap");
+  if (bootstrap < 0 || bootstrap > 10'000'000)
+    fail_usage("[fit] --bootstrap lies between 0 and 1e7. Received {}.", bootstrap);
+  options.bootstrap = static_cast<int>(bootstrap);
+  const auto number = [](const std::string& text, const std::string& name) {
+    const auto value = parse_number(text);
+    if (!value) fail_usage("[fit] {} needs a number. Received {}.", name, text);
+    return *value;
+  };
+  for (const std::string& text : arguments.list("--fix")) {
+    const auto [name, value] = split_pair(text, "--fix");
+    options.fixed[name] = number(value, name);
+  }
+  for (const std::string& text : arguments.list("--bound")) {
+    const auto [name, value] = split_pair(text, "--bound");
+    const size_t dots = value.find("..");
+    if (dots == std::string::npos)
+      fail_usage("[fit] --bound takes NAME=LO..HI. Received {}.", text);
+    options.bounds[name] = {number(value.substr(0, dots), name),
+                            number(value.substr(dots + 2), name)};
+  }
+  return options;
+}
+
+std::string describe(const Fit& fit) {
+  std::string text = fmt::format("{}: {}\n", fit.law->name, fit.law->formula);
+  for (size_t i = 0; i < fit.inputs.size(); ++i)
+    if (fit.inputs[i] != fit.law->inputs[i])
+      text += fmt::format("with {} = {}\n", fit.law->inputs[i], fit.inputs[i]);
+  if (!fit.refused()) {
+    std::vector<TableRow> rows;
+    for (const Estimate& e : fit.coefficients)
+      rows.push_back(
+          {e.name, fmt::format("{:.6g}", e.value), e.fixed ? "fixed" : fmt::format("{:.3g}", e.se),
+           e.fixed ? "" : fmt::format("{:.6g}", e.lo), e.fixed ? "" : fmt::format("{:.6g}", e.hi)});
+    text +=
+        "\n" +
+        text_table({"", "value", "se", fmt::format("{:g} % from", 100 * fit.level), "to"}, rows);
+    text += fmt::format("\n{} {:.9g} on {} of {} rows, residual {:.3g} % rms, {:.2f} s\n",
+                        fit.objective.name, fit.objective_value, fit.points, fit.rows_read,
+                        100 * fit.residual_rms, fit.seconds);
+  } else {
+    text += "\nrefused: the data do not determine this law\n";
+  }
+  for (const Diagnostic& d : fit.diagnostics)
+    text += fmt::format("{} [{}] {}\n", severity_name(d.severity), d.code, d.text);
+  return text;
+}
+
+int run(const Arguments& arguments) {
+  const FitOptions options = read_options(arguments);
+  const Table table = read_table(arguments.text("TABLE"));
+  const Fit fit = fit_law(table, options);
+  if (arguments.has("--out")) write_json(arguments.text("--out"), fit_to_json(fit));
+  arguments.out->result(fit_to_json(fit, false), describe(fit));
+  return fit.refused() ? static_cast<int>(Failure::refused) : 0;
+}
+
+}  // namespace
+
+extern const Verb fit_verb;
+const Verb fit_verb{
+    .name = "fit",
+    .group = "laws",
+    .summary = "fit a scaling law to a table of runs, with intervals, or refuse with reasons",
+    .example =
+        "rung fit runs.csv --law chinchilla --columns N=params,D=tokens,L=loss --out fit.json",
+    .options =
+        {{.name = "TABLE", .help = "CSV, TSV or JSON lines with one row a run", .required = true},
+         {.name = "--law",
+          .help = "law by name; `rung laws` lists them",
+          .default_text = "chinchilla"},
+         {.name = "--columns",
+          .help = "which columns to read, as N=params,D=tokens,L=loss (default: by name)"},
+         {.name = "--where", .help = "rows to keep, as 'C>1e18 && N<D'"},
+         {.name = "--objective",
+          .help = "huber-log, huber, mae-asymmetric or least-squares",
+          .default_text = "huber-log"},
+         {.name = "--delta",
+          .help = "Huber's threshold, in the residual's unit",
+          .default_text = "1e-3"},
+         {.name = "--weights", .help = "column of row weights"},
+         {.name = "--sd",
+          .help = "column with the standard deviation of L; weights rows by its inverse square"},
+         {.name = "--fix", .takes = Takes::list, .help = "coefficient held at a value, as E=1.8"},
+         {.name = "--bound",
+          .takes = Takes::list,
+          .help = "range of a coefficient, as alpha=0.1..0.6"},
+         {.name = "--bootstrap",
+          .help = "resamples for the intervals; 0: normal approximation",
+          .default_text = "1000"},
+         {.name = "--level", .help = "probability of the intervals", .default_text = "0.9"},
+         {.name = "--seed", .help = "seed of the resamples", .default_text = "0"},
+         {.name = "--out", .help = "file that `rung predict` reads"}},
+    .run = run};
+
+}  // namespace rung

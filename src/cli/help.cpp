@@ -1,0 +1,98 @@
+#include "cli/help.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace rung {
+namespace {
+
+// `--law NAME`: the name and a word for what it takes, which an option's help may begin with as
+// `NAME: ...`.
+std::string left_column(const Option& option) {
+  if (!option.name.starts_with("-") || option.takes == Takes::flag) return option.name;
+  return option.name + (option.choices.empty()
+                            ? " VALUE"
+                            : " " + fmt::format("{}", fmt::join(option.choices, "|")));
+}
+
+std::string option_lines(const std::vector<Option>& options) {
+  size_t width = 0;
+  for (const Option& option : options)
+    width = std::max(width, std::min<size_t>(left_column(option).size(), 26));
+  std::string text;
+  for (const Option& option : options) {
+    const std::string left = left_column(option);
+    text += fmt::format("  {:<{}}  ", left, width);
+    if (left.size() > width) text += fmt::format("\n  {:<{}}  ", "", width);
+    text += option.help;
+    if (option.required) text += " (required)";
+    if (option.takes == Takes::list && option.name.starts_with("-")) text += " (repeatable)";
+    if (!option.default_text.empty()) text += fmt::format(" [{}]", option.default_text);
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<Option> common_options(bool trains) {
+  std::vector<Option> options = {
+      {"--json", Takes::flag, "print one JSON object on standard output", "", false, {}},
+      {"--quiet", Takes::flag, "no progress and no remarks", "", false, {}},
+      {"--threads", Takes::value, "worker threads; absent: one per core", "", false, {}},
+      {"--device", Takes::value, "where to compute", "", false, {"cpu", "cuda"}},
+      {"--help", Takes::flag, "this text", "", false, {}}};
+  if (trains)
+    options.insert(options.begin(), {"--dry-run",
+                                     Takes::flag,
+                                     "print parameters, FLOPs, memory and time; train nothing",
+                                     "",
+                                     false,
+                                     {}});
+  return options;
+}
+
+std::string help_text(std::string_view program, std::span<const Verb* const> verbs) {
+  std::string text = fmt::format(
+      "{}: predictable scaling of language models\n\nusage: {} VERB [arguments] [--json]\n",
+      program, program);
+  size_t width = 0;
+  std::vector<std::string> groups;
+  for (const Verb* verb : verbs) {
+    width = std::max(width, verb->name.size());
+    if (std::find(groups.begin(), groups.end(), verb->group) == groups.end())
+      groups.push_back(verb->group);
+  }
+  for (const std::string& group : groups) {
+    text += fmt::format("\n{}\n", group);
+    for (const Verb* verb : verbs)
+      if (verb->group == group)
+        text += fmt::format("  {:<{}}  {}\n", verb->name, width, verb->summary);
+  }
+  return text + fmt::format("\n{} VERB --help explains a verb, with an example.\n", program);
+}
+
+std::string verb_help(std::string_view program, const Verb& verb) {
+  std::vector<Option> positionals, options;
+  std::string usage = fmt::format("usage: {} {}", program, verb.name);
+  for (const Option& option : verb.options) {
+    if (option.name.starts_with("-")) {
+      options.push_back(option);
+      if (option.required) usage += " " + left_column(option);
+      continue;
+    }
+    positionals.push_back(option);
+    const std::string name = option.name + (option.takes == Takes::list ? " ..." : "");
+    usage += option.required ? " " + name : " [" + name + "]";
+  }
+  std::string text =
+      fmt::format("{} {}: {}\n\n{} [options]\n", program, verb.name, verb.summary, usage);
+  if (!positionals.empty()) text += "\narguments\n" + option_lines(positionals);
+  if (!options.empty()) text += "\noptions\n" + option_lines(options);
+  text += "\ncommon options\n" + option_lines(common_options(verb.trains));
+  if (!verb.example.empty()) text += fmt::format("\nexample\n  {}\n", verb.example);
+  return text;
+}
+
+}  // namespace rung

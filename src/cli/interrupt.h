@@ -1,0 +1,13 @@
+// SIGINT and SIGTERM: the first asks long work to save and stop, the second ends the program at
+// once.
+#pragma once
+
+namespace rung {
+
+void catch_interrupts();
+// True once a signal came; long verbs poll this through Arguments::interrupted.
+bool interrupted();
+// 130 after SIGINT, 143 after SIGTERM, 0 before either: what an interrupted verb returns.
+int interrupt_status();
+
+}  // namespace rung

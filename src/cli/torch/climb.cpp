@@ -1,0 +1,142 @@
+// rung climb: the whole product in one verb.
+#include "study/climb.h"
+
+#include "cli/cache.h"
+#include "cli/interrupt.h"
+#include "cli/torch/budget.h"
+#include "cli/verb.h"
+#include "config/resolve.h"
+#include "core/error.h"
+
+namespace rung {
+namespace {
+
+// What a climb starts from where neither file nor --set says otherwise: a short context keeps the
+// onset of in-context copying, which bends curves of loss against size, small at the sizes of a
+// ladder.
+RunConfig climb_defaults() {
+  RunConfig config;
+  config.model.context = 64;
+  config.train.lr = 1.0;
+  return config;
+}
+
+ClimbRequest request_from(const Arguments& arguments) {
+  std::vector<Setting> settings;
+  if (arguments.has("CONFIG")) settings = read_settings(arguments.text("CONFIG"));
+  for (const std::string& text : arguments.list("--set")) settings.push_back(parse_setting(text));
+  const std::vector<RunConfig> configs = resolve(climb_defaults(), settings);
+  if (configs.size() != 1)
+    fail_usage(
+        "[climb] A climb takes one configuration, not lists. Received {} members. Use `rung "
+        "sweep`.",
+        configs.size());
+  ClimbRequest request{.base = configs.front()};
+  if (arguments.has("--data")) request.base.data.path = arguments.text("--data");
+  if (arguments.has("--seed"))
+    request.base.seed = static_cast<uint64_t>(arguments.integer("--seed"));
+  if (arguments.flag("--repeat")) request.base.data.repeat = true;
+  if (!arguments.device.empty()) request.base.device = arguments.device;
+  validate(request.base);
+  request.plan.seed = request.base.seed;
+  request.plan.ahead = arguments.number("--ahead");
+  request.plan.tokens_per_parameter = arguments.number("--tokens-per-parameter");
+  const Budget budget = parse_budget(arguments.text("--budget"));
+  request.seconds = budget.seconds;
+  request.plan.flops = budget.flops;
+  request.folder = arguments.text("--out");
+  request.cache = data_cache_folder();
+  request.law = arguments.text("--law");
+  request.resume = arguments.flag("--resume");
+  request.predict_only = arguments.flag("--predict-only");
+  request.threads = arguments.threads;
+  request.command_line = arguments.command_line;
+  return request;
+}
+
+std::string outcome_text(const Json& json) {
+  if (!json.contains("measured"))
+    return fmt::format(
+        "Predicted {:.4f}. Train {}/target.toml, then: rung verify {} --measured LOSS",
+        json["predicted"]["loss"].get<double>(), json["out"].get<std::string>(),
+        json["out"].get<std::string>());
+  return fmt::format(
+      "predicted {:.4f} ({:.4f} .. {:.4f}), measured {:.4f}: error {:+.2f} %, {} the interval; "
+      "{:.1f}x beyond the "
+      "largest rung\nreport: {}/report.html",
+      json["predicted"]["loss"].get<double>(), json["predicted"]["lo"].get<double>(),
+      json["predicted"]["hi"].get<double>(), json["measured"]["loss"].get<double>(),
+      100.0 * json["relative_error"].get<double>(),
+      json["inside"].get<bool>() ? "inside" : "outside", json["extrapolation_flops"].get<double>(),
+      json["out"].get<std::string>());
+}
+
+int run(const Arguments& arguments) {
+  const ClimbRequest request = request_from(arguments);
+  const ClimbOutcome outcome =
+      run_climb(request, {.interrupted = arguments.interrupted,
+                          .progress = [&](const Progress& p) { arguments.out->progress(p); },
+                          .say = [&](const std::string& line) { arguments.out->note(line); }});
+  arguments.out->end_progress();
+  if (outcome.interrupted) {
+    arguments.out->note(
+        fmt::format("saved; continue with: rung climb --resume --out {}", request.folder.string()));
+    arguments.out->result(outcome.json, "");
+    return interrupt_status();
+  }
+  arguments.out->result(outcome.json, outcome_text(outcome.json));
+  return 0;
+}
+
+int run_verify(const Arguments& arguments) {
+  if (!arguments.has("--measured"))
+    fail_usage("[verify] --measured takes the target's loss in nats per token.");
+  const Json json = verify_climb(arguments.text("DIR"), arguments.number("--measured"),
+                                 arguments.has("--se") ? arguments.number("--se") : 0.0);
+  arguments.out->result(
+      json,
+      fmt::format("predicted {:.4f}, measured {:.4f}: error {:+.2f} %, {} the interval",
+                  json["predicted"]["loss"].get<double>(), json["measured"]["loss"].get<double>(),
+                  100.0 * json["relative_error"].get<double>(),
+                  json["inside"].get<bool>() ? "inside" : "outside"));
+  return 0;
+}
+
+}  // namespace
+
+extern const Verb climb_verb;
+const Verb climb_verb{
+    .name = "climb",
+    .group = "climb",
+    .summary = "tune, train a ladder, predict a larger model, train it, show the error",
+    .example = "rung climb --data book.txt --budget 4min --out climb",
+    .options = {{"CONFIG", Takes::value, "TOML file; its [model] parts and [data] are used"},
+                {"--set", Takes::list, "key=value settings (docs/config.md)"},
+                {"--data", Takes::value,
+                 "text file, folder, .jsonl, compressed; default or synthetic"},
+                {"--budget", Takes::value,
+                 "wall time (90s, 4min, 1h) or compute (1e15flop) of the whole climb", "4min"},
+                {"--law", Takes::value, "law along the path; empty: chosen by rollout"},
+                {"--seed", Takes::value, "initialisation and data order", "1"},
+                {"--ahead", Takes::value, "least FLOPs of the target over the largest rung's", "4"},
+                {"--tokens-per-parameter", Takes::value, "tokens per parameter of every rung",
+                 "20"},
+                {"--repeat", Takes::flag, "let tokens be seen more than once"},
+                {"--out", Takes::value, "folder of the climb", "climb"},
+                {"--resume", Takes::flag, "continue the climb in --out"},
+                {"--predict-only", Takes::flag, "stop after the prediction and write target.toml"}},
+    .run = run,
+    .trains = false};
+
+extern const Verb verify_verb;
+const Verb verify_verb{
+    .name = "verify",
+    .group = "climb",
+    .summary = "compare a target trained elsewhere with a climb's prediction",
+    .example = "rung verify climb --measured 1.234 --se 0.002",
+    .options = {{.name = "DIR", .help = "folder of the climb", .required = true},
+                {"--measured", Takes::value, "the target's held-out loss, nats per token"},
+                {"--se", Takes::value, "its standard error"}},
+    .run = run_verify};
+
+}  // namespace rung

@@ -1,0 +1,124 @@
+#include "cli/torch/setup.h"
+
+#include "cli/cache.h"
+#include "cli/interrupt.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/table.h"
+#include "study/ceiling.h"
+
+namespace rung {
+
+std::vector<Option> config_options() {
+  return {{.name = "CONFIG", .help = "configuration in TOML (docs/config.md)"},
+          {.name = "--set",
+           .takes = Takes::list,
+           .help = "key=value; a list makes a population, as train.lr=[0.25,0.5]"},
+          {.name = "--data", .help = "text, folder, .jsonl, compressed; default or synthetic"}};
+}
+
+std::vector<Option> with_config_options(std::vector<Option> own) {
+  std::vector<Option> options = config_options();
+  options.insert(options.end(), own.begin(), own.end());
+  return options;
+}
+
+std::string absolute_data_path(const std::string& path) {
+  if (path.empty() || path == "default" || path == "synthetic" || path.starts_with("synthetic:"))
+    return path;
+  return fs::absolute(path).lexically_normal().string();
+}
+
+std::vector<RunConfig> read_members(const Arguments& arguments, const std::vector<Setting>& extra) {
+  std::vector<Setting> settings;
+  if (arguments.has("CONFIG")) settings = read_settings(arguments.text("CONFIG"));
+  for (const std::string& text : arguments.list("--set")) settings.push_back(parse_setting(text));
+  settings.insert(settings.end(), extra.begin(), extra.end());
+  if (arguments.has("--data")) settings.push_back({"data.path", {arguments.text("--data")}});
+  if (!arguments.device.empty()) settings.push_back({"device", {arguments.device}});
+  std::vector<RunConfig> members = resolve({}, settings);
+  for (RunConfig& config : members) {
+    config.data.path = absolute_data_path(config.data.path);
+    if (fs::is_regular_file(config.data.tokenizer))
+      config.data.tokenizer = absolute_data_path(config.data.tokenizer);
+    if (config.device != members.front().device)
+      fail_usage("[config] All runs of one call share a device. Received cpu and cuda.");
+  }
+  return members;
+}
+
+std::shared_ptr<const TokenSource> Sources::open(const DataConfig& config) {
+  const std::string key = fmt::format("{}\n{}\n{}\n{}", config.path, config.tokenizer,
+                                      config.vocabulary, config.held_out);
+  std::shared_ptr<const TokenSource>& source = open_[key];
+  if (!source) source = open_source(config, data_cache_folder());
+  return source;
+}
+
+RunHooks make_hooks(const Arguments& arguments) {
+  return {.interrupted = arguments.interrupted,
+          .progress = [out = arguments.out](const Progress& p) { out->progress(p); }};
+}
+
+fs::path out_folder(const Arguments& arguments) {
+  const std::string out = arguments.text("--out");
+  if (out.empty()) fail_usage("[cli] --out is missing: the folder that receives the run.");
+  return out;
+}
+
+StudyContext make_context(const Arguments& arguments, Sources& sources, const RunConfig& first) {
+  return {.folder = out_folder(arguments),
+          .resume = arguments.flag("--resume"),
+          .open = [&sources](const DataConfig& config) { return sources.open(config); },
+          .machine = make_machine(first.device, arguments.threads),
+          .hooks = make_hooks(arguments),
+          .note = [out = arguments.out](const std::string& line) { out->note(line); }};
+}
+
+int report_interrupted(const Arguments& arguments, const fs::path& out) {
+  arguments.out->result(
+      {{"status", "interrupted"}, {"out", out.string()}},
+      fmt::format("interrupted; saved in {}. The same command with --resume continues.",
+                  out.string()));
+  const int status = interrupt_status();
+  return status ? status : 1;
+}
+
+void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
+                    const RunConfig& first) {
+  constexpr double utilisation = 0.3;  // of the matrix ceiling: what small models reach
+  const double speed = utilisation * matmul_ceiling(first.device, first.precision);
+  Json list = Json::array();
+  std::vector<TableRow> table;
+  double flops = 0.0, bytes = 0.0;
+  for (const auto& [name, e] : rows) {
+    flops += e.flops;
+    bytes = std::max(bytes, e.bytes);
+    list.push_back({{"name", name},
+                    {"members", e.members},
+                    {"N", e.N},
+                    {"N_total", e.N_total},
+                    {"tokens", e.tokens},
+                    {"steps", e.steps},
+                    {"flops", e.flops},
+                    {"bytes", e.bytes},
+                    {"seconds", e.flops / speed}});
+    table.push_back({name, fmt::format("{}", e.members), short_number(static_cast<double>(e.N)),
+                     short_number(static_cast<double>(e.N_total)),
+                     short_number(static_cast<double>(e.tokens)), fmt::format("{}", e.steps),
+                     fmt::format("{:.3g}", e.flops), short_number(e.bytes) + "B",
+                     short_seconds(e.flops / speed)});
+  }
+  const std::string text =
+      text_table({"group", "members", "N", "stored", "tokens", "steps", "FLOPs", "memory", "about"},
+                 table) +
+      fmt::format("in all {:.3g} FLOPs, about {} here\n", flops, short_seconds(flops / speed));
+  arguments.out->result({{"dry_run", true},
+                         {"groups", list},
+                         {"flops", flops},
+                         {"bytes", bytes},
+                         {"seconds", flops / speed}},
+                        text);
+}
+
+}  // namespace rung

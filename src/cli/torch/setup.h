@@ -1,0 +1,53 @@
+// What the verbs that train share: configurations from the command line, data, progress, dry runs.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "cli/verb.h"
+#include "config/resolve.h"
+#include "study/groups.h"
+#include "study/sweep.h"
+
+namespace rung {
+
+// CONFIG, --set, --data.
+std::vector<Option> config_options();
+// config_options, then these.
+std::vector<Option> with_config_options(std::vector<Option> own);
+
+// CONFIG, then --set, then `extra`; --data and --device win. Relative data paths become absolute,
+// so that a run can be resumed and evaluated from anywhere.
+std::vector<RunConfig> read_members(const Arguments& arguments,
+                                    const std::vector<Setting>& extra = {});
+std::string absolute_data_path(const std::string& path);
+
+// Opens each data set once.
+class Sources {
+ public:
+  std::shared_ptr<const TokenSource> open(const DataConfig& config);
+
+ private:
+  std::map<std::string, std::shared_ptr<const TokenSource>> open_;
+};
+
+RunHooks make_hooks(const Arguments& arguments);
+// The value of --out. Fails (usage) when it is missing.
+std::filesystem::path out_folder(const Arguments& arguments);
+StudyContext make_context(const Arguments& arguments, Sources& sources, const RunConfig& first);
+
+// What was saved and how to go on; returns the exit status of the signal.
+int report_interrupted(const Arguments& arguments, const std::filesystem::path& out);
+
+// --dry-run: a line a group with parameters, FLOPs, memory and rough time at this machine's speed.
+struct DryRow {
+  std::string name;
+  Estimate estimate;
+};
+void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
+                    const RunConfig& first);
+
+}  // namespace rung

@@ -1,0 +1,146 @@
+// rung sweep: a product of settings, trained as populations, with the best of them.
+#include "study/sweep.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cli/torch/setup.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/table.h"
+
+namespace rung {
+namespace {
+
+std::vector<Setting> read_over(const Arguments& arguments) {
+  std::vector<Setting> over;
+  for (const std::string& text : arguments.list("--over")) {
+    over.push_back(parse_setting(text));
+    for (size_t i = 0; i + 1 < over.size(); ++i)
+      if (over[i].key == over.back().key)
+        fail_usage("[sweep] A key is swept twice. Received {}.", over.back().key);
+    if (over.back().key == "data.path" && arguments.has("--data"))
+      fail_usage("[sweep] data.path is swept and fixed by --data. Give one of them.");
+  }
+  return over;
+}
+
+size_t best_of(const std::vector<RunRecord>& records) {
+  size_t best = 0;
+  for (size_t i = 0; i < records.size(); ++i)
+    if (std::isfinite(records[i].L) &&
+        (!std::isfinite(records[best].L) || records[i].L < records[best].L))
+      best = i;
+  return best;
+}
+
+std::string table_text(const std::vector<RunConfig>& members, const StudyResult& study,
+                       const std::vector<std::string>& keys, size_t best) {
+  TableRow head(keys.begin(), keys.end());
+  for (const char* name : {"N", "D", "loss", "se", ""}) head.emplace_back(name);
+  std::vector<TableRow> rows;
+  for (size_t i = 0; i < study.records.size(); ++i) {
+    const RunRecord& r = study.records[i];
+    TableRow row;
+    for (const std::string& key : keys) row.push_back(field_text(members[i], key));
+    row.push_back(short_number(static_cast<double>(r.N)));
+    row.push_back(short_number(static_cast<double>(r.D)));
+    row.push_back(std::isfinite(r.L) ? fmt::format("{:.4f}", r.L) : r.status);
+    row.push_back(std::isfinite(r.L_se) ? fmt::format("{:.4f}", r.L_se) : "");
+    row.emplace_back(i == best ? "best" : "");
+    rows.push_back(std::move(row));
+  }
+  return text_table(head, rows);
+}
+
+Json record_json(const RunRecord& record) {
+  Json json = Json::object();
+  visit_record(record, [&](const char* column, const auto& field) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(field)>, double>)
+      json[column] = json_number(field);
+    else
+      json[column] = field;
+  });
+  return json;
+}
+
+int report(const std::vector<RunConfig>& members, const StudyResult& study,
+           const std::vector<std::string>& keys, const Arguments& arguments) {
+  const fs::path out = out_folder(arguments);
+  const size_t best = best_of(study.records);
+  Json runs = Json::array(), optima = Json::array();
+  for (const RunRecord& record : study.records) runs.push_back(record_json(record));
+  std::string text = table_text(members, study, keys, best);
+  if (std::find(keys.begin(), keys.end(), "train.lr") != keys.end())
+    for (const SweepOptimum& o : sweep_optima(members, study.records, keys)) {
+      Json entry = to_json(o.bowl);
+      entry["where"] = o.where;
+      optima.push_back(std::move(entry));
+      text += fmt::format("{}{}optimum train.lr {:.4g} (2^{:.2f} +- {:.2f}), loss {:.4f}{}\n",
+                          o.where, o.where.empty() ? "" : ": ", std::exp2(o.bowl.log2_lr),
+                          o.bowl.log2_lr, o.bowl.se, o.bowl.loss,
+                          o.bowl.at_edge ? "; the best lies at the edge: widen the range" : "");
+    }
+  text += fmt::format("{} in {}\n", short_seconds(study.seconds), (out / "runs.csv").string());
+  arguments.out->result({{"best", record_json(study.records[best])},
+                         {"best_member", best},
+                         {"optima", optima},
+                         {"runs", runs},
+                         {"seconds", study.seconds},
+                         {"out", out.string()}},
+                        text);
+  return 0;
+}
+
+int run(const Arguments& arguments) {
+  const std::vector<Setting> over = read_over(arguments);
+  const std::vector<RunConfig> members = read_members(arguments, over);
+  Sources sources;
+  const std::vector<Group> groups = group_members(members);
+  std::vector<DryRow> dry;
+  for (const Group& group : groups) {
+    const auto source = sources.open(group.members.front().data);
+    check_group(group, *source);
+    dry.push_back({group.name, estimate(group, source->vocabulary(), arguments.threads)});
+  }
+  if (arguments.dry_run) {
+    report_dry_run(arguments, dry, members.front());
+    return 0;
+  }
+  for (const DryRow& row : dry)
+    arguments.out->note(fmt::format("{}: {} members, N {}, {} tokens each", row.name,
+                                    row.estimate.members,
+                                    short_number(static_cast<double>(row.estimate.N)),
+                                    short_number(static_cast<double>(row.estimate.tokens))));
+  const StudyContext context = make_context(arguments, sources, members.front());
+  const StudyResult study = run_sweep(members, context);
+  arguments.out->end_progress();
+  if (study.interrupted) return report_interrupted(arguments, context.folder);
+  std::vector<std::string> keys;
+  for (const Setting& setting : over) keys.push_back(setting.key);
+  const auto differs = [&](const RunConfig& c) { return c.seed != members.front().seed; };
+  if (std::any_of(members.begin(), members.end(), differs) &&
+      std::find(keys.begin(), keys.end(), "seed") == keys.end())
+    keys.emplace_back("seed");
+  return report(members, study, keys, arguments);
+}
+
+}  // namespace
+
+extern const Verb sweep_verb;
+const Verb sweep_verb{
+    .name = "sweep",
+    .group = "runs",
+    .summary = "train a product of settings as populations and name the best",
+    .example = "rung sweep --over train.lr=2^-4..2^2:7 --over model.width=[32,64] --out sweeps/lr",
+    .options = with_config_options(
+        {{.name = "--over",
+          .takes = Takes::list,
+          .help = "key=range, as train.lr=2^-8..2^0:9 or model.width=[32,64]",
+          .required = true},
+         {.name = "--out", .help = "folder of the sweep"},
+         {.name = "--resume", .takes = Takes::flag, .help = "continue what the folder holds"}}),
+    .run = run,
+    .trains = true};
+
+}  // namespace rung

@@ -1,0 +1,52 @@
+#include <algorithm>
+#include <cctype>
+
+#include "config/resolve.h"
+
+namespace rung {
+namespace {
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+// Edits between two words: insertion, deletion, replacement, exchange of neighbours
+// (Damerau-Levenshtein, optimal string alignment).
+size_t edits(const std::string& a, const std::string& b) {
+  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
+  for (size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+  for (size_t i = 1; i <= a.size(); ++i)
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  return d[a.size()][b.size()];
+}
+
+}  // namespace
+
+std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
+  const std::string wanted = lower(word.substr(0, 256));
+  std::string best;
+  size_t fewest = SIZE_MAX;
+  for (const std::string& candidate : candidates) {
+    const std::string full = lower(candidate), last = full.substr(full.rfind('.') + 1);
+    size_t distance = edits(wanted, full);
+    size_t limit = std::max<size_t>(1, std::max(wanted.size(), full.size()) / 3);
+    // `lr` and `widht` mean train.lr and model.width: the section may be left out.
+    if (last != full && wanted.find('.') == std::string::npos) {
+      distance = edits(wanted, last);
+      limit = wanted.size() < 3 ? 0 : std::max<size_t>(1, wanted.size() / 3);
+    }
+    if (distance > limit || distance >= fewest) continue;
+    fewest = distance;
+    best = candidate;
+  }
+  return best;
+}
+
+}  // namespace rung

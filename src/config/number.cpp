@@ -1,0 +1,58 @@
+#include "config/number.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "core/error.h"
+
+namespace rung {
+namespace {
+
+std::optional<double> parse_plain(std::string_view text) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  double value = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return {};
+  if (!std::isfinite(value)) return {};
+  return value;
+}
+
+}  // namespace
+
+std::optional<double> parse_number(const std::string& text) {
+  const size_t caret = text.find('^');
+  if (caret == std::string::npos) return parse_plain(text);
+  const std::optional<double> base = parse_plain(text.substr(0, caret));
+  const std::optional<double> power = parse_plain(text.substr(caret + 1));
+  if (!base || !power) return {};
+  const double value = std::pow(*base, *power);
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+std::optional<std::vector<double>> parse_range(const std::string& text) {
+  const size_t dots = text.find(".."), colon = text.rfind(':');
+  if (dots == std::string::npos || colon == std::string::npos || colon < dots) return {};
+  const std::optional<double> first = parse_number(text.substr(0, dots));
+  const std::optional<double> last = parse_number(text.substr(dots + 2, colon - dots - 2));
+  const std::optional<double> count = parse_number(text.substr(colon + 1));
+  if (!first || !last || !count) return {};
+  if (*first <= 0.0 || *last <= 0.0)
+    fail_usage("[config] A range is log-spaced: both ends must be positive. Received {}.", text);
+  if (*count < 2.0 || *count > 4096.0 || *count != std::floor(*count))
+    fail_usage("[config] A range has 2 to 4096 points. Received {}.", text);
+  const auto points = static_cast<int>(*count);
+  std::vector<double> values;
+  for (int i = 0; i < points; ++i) {
+    const double share = static_cast<double>(i) / (points - 1);
+    values.push_back(std::exp2((1.0 - share) * std::log2(*first) + share * std::log2(*last)));
+  }
+  values.front() = *first;
+  values.back() = *last;
+  return values;
+}
+
+std::string number_text(double value) {
+  return fmt::format("{}", value);
+}
+
+}  // namespace rung

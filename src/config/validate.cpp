@@ -1,0 +1,134 @@
+#include <array>
+#include <type_traits>
+
+#include "config/resolve.h"
+#include "core/error.h"
+
+namespace rung {
+namespace {
+
+constexpr double huge = 1e18;
+
+// Closed intervals of single fields; what several fields must satisfy together stands below.
+struct Range {
+  std::string_view key;
+  double low, high;
+};
+constexpr std::array ranges = {Range{"base_width", 1, 1 << 20},
+                               Range{"base_depth", 1, 4096},
+                               Range{"seed", 0, 9.2e18},
+                               Range{"data.vocabulary", 2, 1 << 24},
+                               Range{"data.held_out", 1e-6, 0.5},
+                               Range{"model.width", 1, 1 << 20},
+                               Range{"model.depth", 1, 4096},
+                               Range{"model.head_dim", 0, 1 << 16},
+                               Range{"model.kv_heads", 0, 1 << 16},
+                               Range{"model.context", 1, 1 << 24},
+                               Range{"model.ffn_ratio", 1e-3, 1024},
+                               Range{"train.tokens", 1, huge},
+                               Range{"train.batch_tokens", 1, 1e12},
+                               Range{"train.lr", 0, 1e6},
+                               Range{"train.weight_decay", 0, 1},
+                               Range{"train.beta1", 0, 0.999999},
+                               Range{"train.beta2", 0, 0.99999999},
+                               Range{"train.epsilon", 0, 1},
+                               Range{"train.clip", 0, huge},
+                               Range{"train.warmup", 0, huge},
+                               Range{"train.cooldown", 0, huge},
+                               Range{"train.eval_tokens", 1, 1e12},
+                               Range{"train.eval_every", 0, huge},
+                               Range{"train.checkpoint_every", 0, huge},
+                               Range{"train.members", 1, 65536},
+                               Range{"multipliers.alpha_res", 1e-6, 1e6},
+                               Range{"multipliers.alpha_attn", 1e-6, 1e6},
+                               Range{"multipliers.alpha_ffn", 1e-6, 1e6},
+                               Range{"multipliers.alpha_ratio", 1e-6, 1e6},
+                               Range{"multipliers.alpha_loss", 1e-6, 1e6},
+                               Range{"multipliers.alpha_emb", 1e-6, 1e6}};
+
+// Fields whose values this layer knows; parts and parametrisations are looked up in their own
+// tables.
+struct Choice {
+  std::string_view key;
+  std::array<std::string_view, 5> values;
+};
+constexpr std::array choices = {
+    Choice{"alignment", {"full", "none", "global"}},
+    Choice{"device", {"cpu", "cuda"}},
+    Choice{"precision", {"fp64", "fp32", "bf16", "fp8"}},
+    Choice{"model.norm", {"rmsnorm", "layernorm"}},
+    Choice{"model.position", {"rope", "none"}},
+    Choice{"train.schedule", {"linear", "1-sqrt", "cosine-cooldown", "cosine", "constant"}}};
+
+void check_range(std::string_view key, double value) {
+  for (const Range& range : ranges)
+    if (range.key == key && !(value >= range.low && value <= range.high))
+      fail_usage("[config] {} must be from {:.12g} to {:.12g}. Received {}.", key, range.low,
+                 range.high, value);
+}
+
+void check_choice(std::string_view key, const std::string& value) {
+  for (const Choice& choice : choices) {
+    if (choice.key != key || (key == "alignment" && value.empty())) continue;
+    std::vector<std::string> known;
+    for (const std::string_view word : choice.values)
+      if (!word.empty()) known.emplace_back(word);
+    if (std::find(known.begin(), known.end(), value) != known.end()) continue;
+    const std::string near = nearest(value, known);
+    fail_usage("[config] {} is one of {}. Received {}.{}", key, fmt::join(known, ", "), value,
+               near.empty() ? "" : fmt::format(" Did you mean {}?", near));
+  }
+}
+
+void check_model(const ModelConfig& m) {
+  if (m.head_dim == 0 && m.width % 4 != 0)
+    fail_usage(
+        "[config] model.width must be a multiple of 4 unless model.head_dim is given. Received {}.",
+        m.width);
+  const int64_t head_dim = m.head_dim > 0 ? m.head_dim : m.width / 4;
+  if (m.width % head_dim != 0)
+    fail_usage("[config] model.width must be a multiple of model.head_dim. Received {} and {}.",
+               m.width, head_dim);
+  const int64_t heads = m.width / head_dim, kv_heads = m.kv_heads > 0 ? m.kv_heads : heads;
+  if (heads % kv_heads != 0)
+    fail_usage("[config] model.kv_heads must divide the {} query heads. Received {}.", heads,
+               kv_heads);
+  if (m.position == "rope" && head_dim % 2 != 0)
+    fail_usage("[config] model.position = rope wants an even head. Received model.head_dim = {}.",
+               head_dim);
+}
+
+void check_train(const TrainConfig& t, int64_t context) {
+  if (t.batch_tokens % context != 0)
+    fail_usage(
+        "[config] train.batch_tokens must be a multiple of model.context. Received {} and {}.",
+        t.batch_tokens, context);
+  if (t.tokens < t.batch_tokens)
+    fail_usage("[config] train.tokens must be at least train.batch_tokens. Received {} and {}.",
+               t.tokens, t.batch_tokens);
+  if (t.lr <= 0.0) fail_usage("[config] train.lr must be positive. Received {}.", t.lr);
+  if (t.eval_tokens < context)
+    fail_usage("[config] train.eval_tokens must be at least model.context. Received {} and {}.",
+               t.eval_tokens, context);
+  const double steps = static_cast<double>(t.tokens / t.batch_tokens);
+  const auto length = [&](double given) { return given < 1.0 ? given * steps : given; };
+  if (t.schedule != "constant" && length(t.warmup) + length(t.cooldown) > steps + 0.5)
+    fail_usage("[config] train.warmup and train.cooldown exceed the {} steps. Received {} and {}.",
+               steps, t.warmup, t.cooldown);
+}
+
+}  // namespace
+
+void validate(const RunConfig& config) {
+  RunConfig copy = config;
+  visit_config(copy, []<class T>(const char* key, T& field, const char*, const char*) {
+    if constexpr (std::is_same_v<T, std::string>)
+      check_choice(key, field);
+    else if constexpr (!std::is_same_v<T, bool>)
+      check_range(key, static_cast<double>(field));
+  });
+  check_model(config.model);
+  check_train(config.train, config.model.context);
+}
+
+}  // namespace rung

@@ -1,0 +1,36 @@
+#include "data/tokenizer.h"
+
+#include "core/error.h"
+
+namespace rung {
+namespace {
+
+class ByteTokenizer : public Tokenizer {
+ public:
+  std::string name() const override { return "bytes"; }
+  int64_t vocabulary() const override { return 256; }
+  int32_t separator() const override { return 0; }
+  void encode(std::string_view text, std::vector<int32_t>& out) const override {
+    const size_t begin = out.size();
+    out.resize(begin + text.size());
+    for (size_t i = 0; i < text.size(); ++i) out[begin + i] = static_cast<uint8_t>(text[i]);
+  }
+  std::string decode(std::span<const int32_t> tokens) const override {
+    std::string text(tokens.size(), '\0');
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      if (tokens[i] < 0 || tokens[i] > 255)
+        fail("[tokenizer] Token {} is not a byte. Give tokens of 0 to 255.", tokens[i]);
+      text[i] = static_cast<char>(tokens[i]);
+    }
+    return text;
+  }
+  int64_t text_bytes(int32_t token) const override { return token != separator(); }
+};
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> byte_tokenizer() {
+  return std::make_unique<ByteTokenizer>();
+}
+
+}  // namespace rung

@@ -1,0 +1,45 @@
+// Text to tokens and back, exactly: decode(encode(x)) == x.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rung {
+
+// Immutable and safe to use from many threads.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+  virtual std::string name()
+      const = 0;  // bytes, bpe-1024-<hash>, ...: equal names tokenise equally
+  virtual int64_t vocabulary() const = 0;
+  // The token after each document, which no text encodes to. bytes: 0x00 (text holds no NUL);
+  // SentencePiece: </s>.
+  virtual int32_t separator() const = 0;
+  virtual void encode(std::string_view text, std::vector<int32_t>& out) const = 0;  // appends
+  virtual std::string decode(
+      std::span<const int32_t> tokens) const = 0;  // fails on ids outside the vocabulary
+  virtual int64_t text_bytes(
+      int32_t token) const = 0;  // bytes that a token stands for; 0 for the separator
+  virtual std::string model() const {
+    return {};
+  }  // the serialised SentencePiece model, empty for bytes
+};
+
+std::unique_ptr<Tokenizer> byte_tokenizer();
+
+// From the bytes of a tokenizer.model. Fails when it is damaged; `name` is used in messages. A
+// model that does not fall back to bytes is refused, since it could not return every text.
+std::unique_ptr<Tokenizer> sentencepiece_tokenizer(const std::string& model,
+                                                   const std::string& name);
+
+// Trains SentencePiece (`kind`: bpe or unigram) on documents in the given order and returns the
+// model's bytes. The same documents give the same model. Fails when the vocabulary is too small for
+// 256 bytes and two symbols, or too large for the text.
+std::string train_sentencepiece(const std::string& kind, int64_t vocabulary,
+                                const std::vector<std::string>& documents);
+
+}  // namespace rung

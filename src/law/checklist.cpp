@@ -1,0 +1,93 @@
+#include "law/checklist.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "law/uncertainty.h"
+
+namespace rung {
+namespace {
+
+Json form_record(const Selection& selection, const Problem& problem, const FitOptions& options) {
+  const Law& law = *problem.law;
+  Json variables = Json::object(), bounds = Json::object(), free = Json::array();
+  for (size_t j = 0; j < law.inputs.size(); ++j)
+    variables[std::string(law.inputs[j])] = selection.inputs[j];
+  for (int i = 0; i < problem.size(); ++i) {
+    const Coefficient& coefficient = law.coefficients[i];
+    const std::string name(coefficient.name);
+    if (problem.fixed(i)) continue;
+    free.push_back(name);
+    bounds[name] = {json_number(from_theta(coefficient, problem.lo[i])),
+                    json_number(from_theta(coefficient, problem.hi[i]))};
+  }
+  Json fixed = Json::object(), priors = Json::object();
+  for (const auto& [name, value] : options.fixed) fixed[name] = value;
+  for (const auto& [name, prior] : options.priors)
+    priors[name] = {{"mean", prior.mean}, {"sd", prior.sd}};
+  return {
+      {"equation", law.formula}, {"source", law.source}, {"variables", variables}, {"free", free},
+      {"fixed", fixed},          {"bounds", bounds},     {"priors", priors}};
+}
+
+Json data_record(const Table& table, const Selection& selection, const Fit& fit,
+                 const FitOptions& options) {
+  Json ranges = Json::object();
+  for (const auto& [name, range] : fit.ranges)
+    ranges[name] = {
+        {"min", range.min}, {"max", range.max}, {"decades", std::log10(range.max / range.min)}};
+  Json columns = Json::object();
+  for (const char* quantity : {"N", "D", "C", "L"})
+    if (const Column* column = match_column(table, quantity, options.columns))
+      columns[quantity] = column->name;
+  return {{"source", table.source},
+          {"rows_read", table.rows},
+          {"rows_used", selection.rows.size()},
+          {"filter", options.where},
+          {"columns", columns},
+          {"ranges", ranges},
+          {"weights", !options.sd_column.empty()      ? "1/sd^2 from " + options.sd_column
+                      : options.weight_column.empty() ? "none"
+                                                      : options.weight_column}};
+}
+
+}  // namespace
+
+Json make_checklist(const Table& table, const Selection& selection, const Problem& problem,
+                    const Optimum& optimum, const Fit& fit, const FitOptions& options) {
+  const bool rows = draws_rows(problem, options);
+  const Json fitting = {
+      {"loss", fit.objective.name},
+      {"delta", fit.objective.penalty == Penalty::huber ? Json(fit.objective.delta) : Json()},
+      {"optimiser",
+       "variable-projection grid, non-negative least squares, damped Newton with box bounds"},
+      {"tolerance", PolishOptions{}.tolerance},
+      {"starts", optimum.starts},
+      {"start_objective", json_number(optimum.start_objective)},
+      {"steps", optimum.solution.steps},
+      {"converged", optimum.solution.converged},
+      {"hessian_condition", json_number(fit.condition)},
+      {"interval", options.bootstrap > 0 ? (rows ? "row bootstrap" : "parametric bootstrap")
+                                         : "sandwich covariance"},
+      {"resamples", options.bootstrap},
+      {"seed", options.seed},
+      {"hold_out", "none"}};
+  double mean = 0.0, total = 0.0;
+  const Observations& data = selection.data;
+  const double n = static_cast<double>(data.rows());
+  for (const double y : data.log_loss) mean += y / n;
+  for (const double y : data.log_loss) total += (y - mean) * (y - mean);
+  const double left = fit.residual_rms * fit.residual_rms * n;
+  const Json goodness = {{"rms_log_residual", fit.residual_rms},
+                         {"r2_log", json_number(1.0 - left / total)}};
+  const Json not_stated = {"how N, D and C were counted", "hyperparameters and schedule per run",
+                           "checkpoints per run and whether their learning rate had decayed",
+                           "evaluation set and smoothing", "repeats of runs"};
+  return {{"form", form_record(selection, problem, options)},
+          {"data", data_record(table, selection, fit, options)},
+          {"fitting", fitting},
+          {"goodness", goodness},
+          {"not_stated", not_stated}};
+}
+
+}  // namespace rung

@@ -1,0 +1,159 @@
+#include "law/fit.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "law/checklist.h"
+#include "law/diagnose.h"
+#include "law/select.h"
+#include "law/solve.h"
+#include "law/uncertainty.h"
+
+namespace rung {
+namespace {
+
+constexpr size_t noise_quantiles = 257;  // kept of the residuals' distribution
+constexpr int sandwich_draws = 1000;
+
+// Residuals as a distribution for new measurements: widened for degrees of freedom, as sorted
+// quantiles.
+std::vector<double> noise_of(const Selection& selection, const Problem& problem,
+                             const Vector& theta) {
+  std::vector<double> residuals =
+      log_residuals(*problem.law, coefficients_of(problem, theta), selection.data);
+  const double n = static_cast<double>(residuals.size());
+  std::vector<double> noise;
+  if (residuals.size() >= 20) {
+    const double widen = std::sqrt(n / std::max(1.0, n - problem.free_count()));
+    std::sort(residuals.begin(), residuals.end());
+    const size_t count = std::min(noise_quantiles, residuals.size());
+    for (size_t i = 0; i < count; ++i)
+      noise.push_back(widen * residuals[i * (residuals.size() - 1) / (count - 1)]);
+    return noise;
+  }
+  // Few points: a normal distribution of the rows' typical deviation.
+  const double sd = quantile(row_noise(selection, problem, theta), 0.5);
+  constexpr double normal_quantiles[] = {-1.645, -1.150, -0.862, -0.642, -0.454,
+                                         -0.286, -0.130, 0.0,    0.130,  0.286,
+                                         0.454,  0.642,  0.862,  1.150,  1.645};
+  for (const double z : normal_quantiles)
+    noise.push_back(1.08 * sd * z);  // 1.08: unit variance of the 15 points
+  return noise;
+}
+
+void fill_estimates(const Problem& problem, const Vector& theta, const Samples& samples, Fit& fit) {
+  const double tail = 0.5 * (1.0 - fit.level);
+  const Vector best = coefficients_of(problem, theta);
+  for (const Vector& drawn : samples.theta) {
+    const Vector c = coefficients_of(problem, drawn);
+    fit.samples.emplace_back(c.data(), c.data() + c.size());
+  }
+  fit.sample_noise = samples.noise_factor;
+  for (int i = 0; i < problem.size(); ++i) {
+    Estimate estimate{.name = std::string(problem.law->coefficients[i].name), .value = best[i]};
+    estimate.fixed = problem.fixed(i);
+    std::vector<double> values;
+    double mean = 0.0, sum = 0.0;
+    for (const auto& sample : fit.samples) values.push_back(sample[i]);
+    for (const double v : values) mean += v / static_cast<double>(values.size());
+    for (const double v : values) sum += (v - mean) * (v - mean);
+    estimate.se =
+        values.size() > 1 ? std::sqrt(sum / static_cast<double>(values.size() - 1)) : std::nan("");
+    estimate.lo = quantile(values, tail);
+    estimate.hi = quantile(values, 1.0 - tail);
+    fit.coefficients.push_back(estimate);
+  }
+}
+
+// A table made in memory is known by the values that were used.
+std::string data_hash(const Table& table, const Selection& selection) {
+  if (!table.sha256.empty()) return table.sha256;
+  std::string bytes;
+  const auto append = [&](const std::vector<double>& values) {
+    for (const double value : values) bytes += fmt::format("{} ", value);
+  };
+  append(selection.data.x);
+  append(selection.data.loss);
+  append(selection.data.weight);
+  return sha256(bytes);
+}
+
+void check_options(const FitOptions& options) {
+  if (!(options.level > 0.0 && options.level < 1.0))
+    fail_usage("[fit] level lies between 0 and 1. Received {}.", options.level);
+  if (options.bootstrap < 0)
+    fail_usage("[fit] bootstrap cannot be negative. Received {}.", options.bootstrap);
+}
+
+void soften(std::vector<Diagnostic>& diagnostics, const FitOptions& options) {
+  if (options.refuse) return;
+  for (Diagnostic& diagnostic : diagnostics)
+    if (diagnostic.severity == Severity::refusal) diagnostic.severity = Severity::warning;
+}
+
+}  // namespace
+
+std::string_view severity_name(Severity severity) {
+  constexpr std::string_view names[] = {"note", "warning", "refusal"};
+  return names[static_cast<int>(severity)];
+}
+
+bool Fit::refused() const {
+  return std::any_of(diagnostics.begin(), diagnostics.end(),
+                     [](const Diagnostic& d) { return d.severity == Severity::refusal; });
+}
+
+std::vector<double> Fit::values() const {
+  std::vector<double> result;
+  for (const Estimate& estimate : coefficients) result.push_back(estimate.value);
+  return result;
+}
+
+Fit fit_law(const Table& table, const FitOptions& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  check_options(options);
+  const Selection selection = select_rows(table, options);
+  const Problem problem = make_problem(selection, options);
+  Fit fit;
+  fit.law = selection.law;
+  fit.objective = problem.objective;
+  fit.points = selection.rows.size();
+  fit.rows_read = table.rows;
+  fit.inputs = selection.inputs;
+  fit.level = options.level;
+  fit.ranges = selection.ranges;
+  fit.data_sha256 = data_hash(table, selection);
+  fit.diagnostics = diagnose_design(table, selection, problem);
+  soften(fit.diagnostics, options);
+  Optimum optimum;
+  if (!fit.refused()) {
+    optimum = solve(problem);
+    if (!std::isfinite(optimum.solution.objective))
+      fail("[fit] {} is not finite anywhere on its start grid. Received {} rows.", fit.law->name,
+           fit.points);
+    for (Diagnostic& found : diagnose_optimum(selection, problem, optimum, options))
+      fit.diagnostics.push_back(std::move(found));
+    soften(fit.diagnostics, options);
+  }
+  if (!fit.refused()) {
+    const Vector& theta = optimum.solution.theta;
+    const Samples samples = options.bootstrap > 0
+                                ? bootstrap(selection, problem, optimum, options.bootstrap, options)
+                                : sandwich(problem, theta, sandwich_draws, options.seed);
+    fill_estimates(problem, theta, samples, fit);
+    fit.objective_value = optimum.solution.objective;
+    fit.condition = hessian_condition(problem, theta);
+    fit.noise = noise_of(selection, problem, theta);
+    for (const double r : log_residuals(*fit.law, coefficients_of(problem, theta), selection.data))
+      fit.residual_rms += r * r / static_cast<double>(fit.points);
+    fit.residual_rms = std::sqrt(fit.residual_rms);
+  }
+  fit.checklist = make_checklist(table, selection, problem, optimum, fit, options);
+  fit.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return fit;
+}
+
+}  // namespace rung

@@ -1,0 +1,98 @@
+// One fitter for every law: rows of a table -> start grid -> one polish of the true objective ->
+// uncertainty -> diagnostics. What the data do not determine is refused with typed reasons instead
+// of being returned.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/json.h"
+#include "law/law.h"
+#include "law/objective.h"
+#include "law/table.h"
+
+namespace rung {
+
+// Rows are drawn with replacement, or noise is drawn around the fitted law (for few points).
+enum class Resampling { automatic, rows, parametric };
+
+struct Prior {
+  double mean = 0.0, sd = 1.0;  // of the coefficient; of its logarithm where the law searches it so
+};
+
+struct FitOptions {
+  std::string law = "chinchilla";
+  std::map<std::string, std::string>
+      columns{};        // quantity or input -> column: {"L", "loss"}, {"x", "N"}
+  std::string where{};  // filter expression (law/expression.h)
+  std::string objective = "huber-log";
+  double delta = 1e-3;          // Huber's threshold
+  std::string weight_column{};  // weights of the rows, >= 0
+  std::string sd_column{};      // standard deviation of L per row: weight 1/max(sd, floor)^2
+  double sd_floor = 1e-3;       // relative to L
+  std::map<std::string, double> fixed{};                      // coefficient -> value
+  std::map<std::string, std::pair<double, double>> bounds{};  // coefficient -> [lo, hi]
+  std::map<std::string, Prior> priors{};  // calibrated with least-squares and an sd column
+  int bootstrap = 1000;                   // 0: intervals from the sandwich covariance
+  Resampling resampling = Resampling::automatic;
+  uint64_t seed = 0;
+  double level = 0.9;
+  int threads = 0;     // 0: one per core; results do not depend on it
+  bool refuse = true;  // false: keep the numbers and turn refusals into warnings
+};
+
+enum class Severity { note, warning, refusal };
+std::string_view severity_name(Severity severity);
+
+struct Diagnostic {
+  std::string code;  // stable: see law/diagnose.h
+  Severity severity = Severity::warning;
+  std::string text;
+};
+
+struct Estimate {
+  std::string name;
+  double value = 0.0;
+  double se = 0.0, lo = 0.0, hi = 0.0;  // NaN where unknown; equal to value where fixed
+  bool fixed = false;
+};
+
+struct Range {
+  double min = 0.0, max = 0.0;
+};
+
+// A fitted law: all that `predict` needs, and the record of how it came about. A refused fit has no
+// coefficients.
+struct Fit {
+  const Law* law = nullptr;
+  Objective objective;
+  double objective_value = 0.0;
+  size_t points = 0, rows_read = 0;
+  std::vector<std::string>
+      inputs;  // what each input of the law stands for: N, D, C or a column's name
+  std::vector<Estimate> coefficients;
+  double level = 0.9;
+  std::vector<std::vector<double>> samples;  // coefficients of each resample: [bootstrap][K]
+  std::vector<double>
+      sample_noise;  // factor on `noise` for each resample (uncertainty of the noise itself)
+  std::vector<double>
+      noise;  // sorted quantiles of ln(measured / law), corrected for degrees of freedom
+  double residual_rms = 0.0;            // of ln(measured / law)
+  double condition = 0.0;               // of the Hessian in theta
+  std::map<std::string, Range> ranges;  // of the data: N, D, C where known, and every input
+  std::vector<Diagnostic> diagnostics;
+  Json checklist;
+  std::string data_sha256;
+  double seconds = 0.0;
+
+  bool refused() const;
+  std::vector<double> values() const;  // coefficients in the law's order
+};
+
+// Fails (exit 1) on bad values, naming their rows; usage errors for unknown names; a refusal is a
+// Fit.
+Fit fit_law(const Table& table, const FitOptions& options);
+
+}  // namespace rung

@@ -1,0 +1,142 @@
+#include "law/fit_json.h"
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace rung {
+namespace {
+
+double read_number(const Json& value) {
+  return value.is_null() ? std::nan("") : value.get<double>();
+}
+
+Json numbers(const std::vector<double>& values) {
+  Json list = Json::array();
+  for (const double value : values) list.push_back(json_number(value));
+  return list;
+}
+
+std::vector<double> read_numbers(const Json& list) {
+  std::vector<double> values;
+  for (const Json& value : list) values.push_back(read_number(value));
+  return values;
+}
+
+Severity read_severity(const std::string& name) {
+  for (const Severity severity : {Severity::note, Severity::warning, Severity::refusal})
+    if (severity_name(severity) == name) return severity;
+  fail("[fit] Unknown severity. Received {}.", name);
+}
+
+void read_fit(const Json& json, Fit& fit) {
+  fit.law = &find_law(json.at("law").get<std::string>());
+  const Json& objective = json.at("objective");
+  fit.objective = find_objective(objective.at("name").get<std::string>());
+  if (!objective.at("delta").is_null()) fit.objective.delta = objective.at("delta").get<double>();
+  fit.objective_value = read_number(objective.at("value"));
+  fit.points = json.at("points").get<size_t>();
+  fit.level = json.at("level").get<double>();
+  fit.inputs = json.at("inputs").get<std::vector<std::string>>();
+  if (fit.inputs.size() != fit.law->inputs.size())
+    fail("[fit] {} has {} inputs. Received {}.", fit.law->name, fit.law->inputs.size(),
+         fit.inputs.size());
+  for (const auto& [name, range] : json.at("ranges").items())
+    fit.ranges[name] = {range.at("min").get<double>(), range.at("max").get<double>()};
+  for (const Json& d : json.at("diagnostics"))
+    fit.diagnostics.push_back({d.at("code").get<std::string>(),
+                               read_severity(d.at("severity").get<std::string>()),
+                               d.at("text").get<std::string>()});
+  if (json.at("status") == "refused") return;
+  for (const Coefficient& coefficient : fit.law->coefficients) {
+    const Json& entry = json.at("coefficients").at(std::string(coefficient.name));
+    fit.coefficients.push_back({std::string(coefficient.name), read_number(entry.at("value")),
+                                read_number(entry.at("se")), read_number(entry.at("lo")),
+                                read_number(entry.at("hi")), entry.value("fixed", false)});
+  }
+  fit.residual_rms = read_number(json.at("residual_rms"));
+  fit.condition = json.at("condition").is_null() ? unbounded : json.at("condition").get<double>();
+  const Json predictive = json.value("predictive", Json::object());
+  for (const Json& sample : predictive.value("samples", Json::array())) {
+    fit.samples.push_back(read_numbers(sample));
+    if (fit.samples.back().size() != fit.law->coefficients.size())
+      fail("[fit] A sample holds {} coefficients. Received {}.", fit.law->coefficients.size(),
+           fit.samples.back().size());
+  }
+  fit.sample_noise = read_numbers(predictive.value("sample_noise", Json::array()));
+  fit.noise = read_numbers(predictive.value("noise", Json::array()));
+}
+
+}  // namespace
+
+Json fit_to_json(const Fit& fit, bool samples) {
+  Json coefficients = Json::object(), ranges = Json::object(), diagnostics = Json::array();
+  for (const Estimate& e : fit.coefficients) {
+    Json entry = {{"value", json_number(e.value)},
+                  {"se", json_number(e.se)},
+                  {"lo", json_number(e.lo)},
+                  {"hi", json_number(e.hi)}};
+    if (e.fixed) entry["fixed"] = true;
+    coefficients[e.name] = std::move(entry);
+  }
+  for (const auto& [name, range] : fit.ranges)
+    ranges[name] = {{"min", range.min}, {"max", range.max}};
+  for (const Diagnostic& d : fit.diagnostics)
+    diagnostics.push_back(
+        {{"code", d.code}, {"severity", severity_name(d.severity)}, {"text", d.text}});
+  const bool refused = fit.refused();
+  const bool threshold = fit.objective.penalty == Penalty::huber;
+  Json json = {{"status", refused ? "refused" : "fitted"},
+               {"law", fit.law->name},
+               {"formula", fit.law->formula},
+               {"objective",
+                {{"name", fit.objective.name},
+                 {"delta", threshold ? Json(fit.objective.delta) : Json()},
+                 {"value", refused ? Json() : json_number(fit.objective_value)}}},
+               {"points", fit.points},
+               {"inputs", fit.inputs},
+               {"coefficients", coefficients},
+               {"level", fit.level},
+               {"residual_rms", refused ? Json() : json_number(fit.residual_rms)},
+               {"condition", refused ? Json() : json_number(fit.condition)},
+               {"ranges", ranges},
+               {"diagnostics", diagnostics},
+               {"checklist", fit.checklist},
+               {"data_sha256", fit.data_sha256},
+               {"seconds", fit.seconds}};
+  if (samples && !refused) {
+    Json list = Json::array();
+    for (const auto& sample : fit.samples) list.push_back(numbers(sample));
+    json["predictive"] = {{"noise", numbers(fit.noise)},
+                          {"sample_noise", numbers(fit.sample_noise)},
+                          {"samples", std::move(list)}};
+  }
+  return json;
+}
+
+Fit fit_from_json(const Json& json, const std::string& source) {
+  Fit fit;
+  try {
+    read_fit(json, fit);
+    fit.checklist = json.value("checklist", Json::object());
+    fit.data_sha256 = json.value("data_sha256", "");
+    fit.seconds = json.value("seconds", 0.0);
+  } catch (const Json::exception& error) {
+    fail("[fit] {} is no fit. Received {}. Write one with `rung fit TABLE.csv --out FIT.json`.",
+         source, error.what());
+  }
+  return fit;
+}
+
+Json prediction_to_json(const Prediction& prediction) {
+  Json extrapolation = Json::object();
+  for (const auto& [name, ratio] : prediction.extrapolation)
+    extrapolation[name] = json_number(ratio);
+  return {{"loss", json_number(prediction.loss)},
+          {"lo", json_number(prediction.lo)},
+          {"hi", json_number(prediction.hi)},
+          {"level", prediction.level},
+          {"extrapolation", extrapolation}};
+}
+
+}  // namespace rung

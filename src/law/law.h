@@ -1,0 +1,70 @@
+// A law is data plus one formula: what it reads, what it fits, where that lies, and when data
+// determine it. The formula is a template over the scalar type (law/formula.h), so value, gradient
+// and Hessian come from one text. A new law is one file in law/laws, one test, and one line in the
+// table of law.cpp.
+#pragma once
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace rung {
+
+constexpr int max_coefficients = 16;
+constexpr int max_inputs = 8;
+constexpr double unbounded = std::numeric_limits<double>::infinity();
+
+// The scale on which a coefficient is searched: theta = value, or theta = ln value (value > 0).
+enum class Scale { identity, log };
+
+struct Coefficient {
+  std::string_view name;     // as the formula prints it
+  std::string_view meaning;  // a few words
+  Scale scale = Scale::identity;
+  double lo = -unbounded, hi = unbounded;  // bounds of the value
+  bool linear = false;                  // the formula is linear in it: eliminated on the start grid
+  double grid_lo = 0.0, grid_hi = 0.0;  // non-linear ones: range of the start grid
+  int grid_points = 0;
+  int along_input =
+      -1;  // >= 0: bounds and grid are the range of this input instead (the place of a break)
+  bool nuisance = false;  // may stay undetermined without making the fit useless
+};
+
+struct Law;
+
+// Evaluates `rows` rows at coefficients `c` (natural scale). Inputs are [rows, 2 k]: k values, then
+// their k logarithms. Output is [rows, jet_size(order, K)]: value, gradient (order >= 1), Hessian's
+// lower triangle (2).
+using Evaluate = void (*)(const Law& law, const double* c, const double* inputs, size_t rows,
+                          int order, double* out);
+
+struct Law {
+  std::string_view name, formula, source;
+  std::string_view identifiable;  // what the data must hold for the coefficients to be determined
+  std::span<const std::string_view> inputs;
+  std::span<const Coefficient> coefficients;
+  Evaluate evaluate = nullptr;
+  const void* context = nullptr;  // what a law made at run time (a parsed formula) reads
+};
+
+constexpr size_t jet_size(int order, size_t k) {
+  return order == 0 ? 1 : order == 1 ? 1 + k : 1 + k + k * (k + 1) / 2;
+}
+
+// Every law, in the order that `rung laws` prints.
+std::span<const Law* const> laws();
+const Law& find_law(std::string_view name);  // fails (usage), naming the nearest
+
+// The law's loss at one point: `values` in the order of law.inputs, `c` in the order of
+// law.coefficients.
+double evaluate_law(const Law& law, std::span<const double> c, std::span<const double> values);
+
+// Position of a coefficient by name; fails (usage), naming the nearest.
+int find_coefficient(const Law& law, std::string_view name);
+
+// The candidate that needs the fewest edits to become `name`, ignoring case; empty without
+// candidates.
+std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates);
+
+}  // namespace rung

@@ -1,0 +1,72 @@
+// A smoothly broken power law with one break: exponent a far below x_break, b far above it, f the
+// width of the bend in ln x:  L = E + A x^-a (1 + (x/x_break)^(1/f))^((a - b) f). Source: Caballero
+// et al. 2023, "Broken Neural Scaling Laws", equation 1 with n = 1, c_0 = a and c_1 = b - a.
+#include "law/formula.h"
+#include "law/laws/laws.h"
+
+namespace rung {
+namespace {
+
+struct BrokenPower {
+  static constexpr int coefficients = 6, inputs = 1;
+  template <class T>
+  static T loss(const std::array<T, 6>& c, const Inputs& x) {
+    using std::exp;
+    using std::log;
+    const auto& [E, A, a, b, x_break, f] = c;
+    return E + A * exp(-a * x.log(0) + (a - b) * f * softplus((x.log(0) - log(x_break)) / f));
+  }
+};
+
+constexpr std::string_view broken_power_inputs[] = {"x"};
+constexpr Coefficient broken_power_coefficients[] = {
+    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true},
+    {.name = "A",
+     .meaning = "reducible loss at x = 1",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true},
+    {.name = "a",
+     .meaning = "exponent before the break",
+     .lo = 0.0,
+     .hi = 3.0,
+     .grid_lo = 0.02,
+     .grid_hi = 1.0,
+     .grid_points = 12},
+    {.name = "b",
+     .meaning = "exponent after the break",
+     .lo = 0.0,
+     .hi = 3.0,
+     .grid_lo = 0.02,
+     .grid_hi = 1.0,
+     .grid_points = 12},
+    {.name = "x_break",
+     .meaning = "where it bends",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .grid_points = 10,
+     .along_input = 0},
+    {.name = "f",
+     .meaning = "width of the bend in ln x",
+     .scale = Scale::log,
+     .lo = 0.05,
+     .hi = 2.0,
+     .grid_lo = 0.1,
+     .grid_hi = 1.0,
+     .grid_points = 3,
+     .nuisance = true},
+};
+
+}  // namespace
+
+constinit const Law broken_power_law = {
+    .name = "broken-power",
+    .formula = "L = E + A x^-a (1 + (x/x_break)^(1/f))^((a - b) f)",
+    .source = "Caballero et al. 2023, equation 1 with one break",
+    .identifiable = "several points lie well below the break and several well above it",
+    .inputs = broken_power_inputs,
+    .coefficients = broken_power_coefficients,
+    .evaluate = evaluate_formula<BrokenPower>,
+};
+
+}  // namespace rung

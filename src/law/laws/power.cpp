@@ -1,0 +1,50 @@
+// The one-variable law along a fixed path (fixed tokens per parameter, say): L = E + A x^-a.
+// Source: Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically", with an
+// irreducible term; Henighan et al. 2020, "Scaling Laws for Autoregressive Generative Modeling",
+// equation 1.1.
+#include "law/formula.h"
+#include "law/laws/laws.h"
+
+namespace rung {
+namespace {
+
+struct Power {
+  static constexpr int coefficients = 3, inputs = 1;
+  template <class T>
+  static T loss(const std::array<T, 3>& c, const Inputs& x) {
+    using std::exp;
+    const auto& [E, A, a] = c;
+    return E + A * exp(-a * x.log(0));
+  }
+};
+
+constexpr std::string_view power_inputs[] = {"x"};
+constexpr Coefficient power_coefficients[] = {
+    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true},
+    {.name = "A",
+     .meaning = "reducible loss at x = 1",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true},
+    {.name = "a",
+     .meaning = "exponent",
+     .lo = 0.005,
+     .hi = 3.0,
+     .grid_lo = 0.01,
+     .grid_hi = 1.5,
+     .grid_points = 128},
+};
+
+}  // namespace
+
+constinit const Law power_law = {
+    .name = "power",
+    .formula = "L = E + A x^-a",
+    .source = "Hestness et al. 2017; Henighan et al. 2020, equation 1.1",
+    .identifiable = "x varies over a decade or more and the loss bends away from a pure power law",
+    .inputs = power_inputs,
+    .coefficients = power_coefficients,
+    .evaluate = evaluate_formula<Power>,
+};
+
+}  // namespace rung

@@ -1,0 +1,51 @@
+// What a fit minimises: sum_i w_i rho(r_i), r_i = ln(prediction / loss) or prediction - loss.
+//   huber-log       r in logs,  rho = r^2/2 for |r| <= delta, delta (|r| - delta/2) beyond; summed
+//   huber           the same on raw residuals
+//   mae-asymmetric  raw, |r|, ten times as much where the prediction is too high; mean
+//   least-squares   r in logs,  rho = r^2/2; with weights 1/variance half the chi-square
+#pragma once
+#include <cmath>
+#include <span>
+#include <string_view>
+
+namespace rung {
+
+enum class Penalty { square, huber, asymmetric };
+
+struct Objective {
+  std::string_view name, summary;
+  bool log_residual = true;
+  Penalty penalty = Penalty::huber;
+  bool mean = false;     // divided by the sum of the weights
+  double delta = 1e-3;   // Huber's threshold, in the residual's unit
+  double smoothing = 0;  // asymmetric: rounds the kink at 0 off within this residual (0: exact)
+};
+
+std::span<const Objective> objectives();
+Objective find_objective(std::string_view name);  // fails (usage), naming the nearest
+
+// rho, rho', rho'' and rho'(r)/r (the curvature of the parabola that touches rho at r and lies
+// above it).
+struct PenaltyJet {
+  double value, slope, curvature, majorizer;
+};
+
+inline PenaltyJet huber_jet(double r, double delta) {
+  const double a = std::fabs(r);
+  if (a <= delta) return {0.5 * r * r, r, 1.0, 1.0};
+  return {delta * (a - 0.5 * delta), std::copysign(delta, r), 0.0, delta / a};
+}
+
+inline PenaltyJet penalty_jet(const Objective& objective, double r) {
+  if (objective.penalty == Penalty::square) return {0.5 * r * r, r, 1.0, 1.0};
+  if (objective.penalty == Penalty::huber) return huber_jet(r, objective.delta);
+  const double side = r > 0.0 ? 10.0 : 1.0;
+  if (objective.smoothing <= 0.0)
+    return {side * std::fabs(r), std::copysign(side, r), 0.0,
+            side / std::fmax(std::fabs(r), 1e-300)};
+  PenaltyJet jet = huber_jet(r, objective.smoothing);
+  const double scale = side / objective.smoothing;
+  return {scale * jet.value, scale * jet.slope, scale * jet.curvature, scale * jet.majorizer};
+}
+
+}  // namespace rung

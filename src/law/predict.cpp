@@ -1,0 +1,135 @@
+#include "law/predict.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "law/uncertainty.h"
+
+namespace rung {
+namespace {
+
+Point complete(Point at) {
+  for (const auto& [name, value] : at)
+    if (!(value > 0.0) || !std::isfinite(value))
+      fail_usage("[predict] {} must be positive and finite. Received {}.", name, value);
+  const bool n = at.contains("N"), d = at.contains("D"), c = at.contains("C");
+  if (n && d && !c) at["C"] = 6.0 * at["N"] * at["D"];
+  if (n && c && !d) at["D"] = at["C"] / (6.0 * at["N"]);
+  if (d && c && !n) at["N"] = at["C"] / (6.0 * at["D"]);
+  return at;
+}
+
+std::vector<double> inputs_at(const Fit& fit, const Point& at) {
+  if (fit.refused() || fit.coefficients.empty())
+    refuse("[predict] The fit was refused and has no coefficients. Received {}.",
+           fit.diagnostics.empty() ? "no reason" : fit.diagnostics.front().text);
+  std::vector<double> values;
+  for (size_t i = 0; i < fit.inputs.size(); ++i) {
+    auto found = at.find(fit.inputs[i]);
+    if (found == at.end()) found = at.find(std::string(fit.law->inputs[i]));
+    if (found == at.end()) {
+      std::string given;
+      for (const auto& [name, value] : at)
+        given += fmt::format("{}{}={}", given.empty() ? "" : " ", name, value);
+      fail_usage("[predict] {} needs {}. Received {}. Example: N=7e9 D=1.4e12.", fit.law->name,
+                 fit.inputs[i], given.empty() ? "nothing" : given);
+    }
+    values.push_back(found->second);
+  }
+  return values;
+}
+
+void check_names(const Fit& fit, const Point& at) {
+  for (const auto& [name, value] : at) {
+    const bool known =
+        name == "N" || name == "D" || name == "C" || fit.ranges.contains(name) ||
+        std::find(fit.law->inputs.begin(), fit.law->inputs.end(), name) != fit.law->inputs.end();
+    if (known) continue;
+    std::vector<std::string_view> names(fit.inputs.begin(), fit.inputs.end());
+    fail_usage("[predict] Unknown input. Received {}={}. The nearest is {}.", name, value,
+               nearest_name(name, names));
+  }
+}
+
+std::map<std::string, double> extrapolation_at(const Fit& fit, const Point& at) {
+  std::map<std::string, double> result;
+  for (const auto& [name, range] : fit.ranges)
+    if (const auto found = at.find(name); found != at.end())
+      result[name] = found->second / range.max;
+  return result;
+}
+
+void check_level(double level) {
+  if (!(level > 0.0 && level < 1.0))
+    fail_usage("[predict] level lies between 0 and 1. Received {}.", level);
+}
+
+}  // namespace
+
+double predict_loss(const Fit& fit, const Point& at) {
+  return evaluate_law(*fit.law, fit.values(), inputs_at(fit, complete(at)));
+}
+
+std::vector<double> predict_draws(const Fit& fit, const Point& at, bool noise, uint64_t seed) {
+  const std::vector<double> inputs = inputs_at(fit, complete(at));
+  // Few samples still carry the whole noise distribution: each is used several times.
+  const size_t repeats =
+      fit.samples.empty() ? 1000 : std::max<size_t>(1, 4000 / fit.samples.size());
+  std::vector<double> draws;
+  Random random(seed, "predict");
+  for (size_t s = 0; s < std::max<size_t>(1, fit.samples.size()); ++s) {
+    const double loss =
+        evaluate_law(*fit.law, fit.samples.empty() ? fit.values() : fit.samples[s], inputs);
+    const double factor = s < fit.sample_noise.size() ? fit.sample_noise[s] : 1.0;
+    for (size_t r = 0; r < repeats; ++r) {
+      const double shift =
+          noise && !fit.noise.empty() ? factor * fit.noise[random.below(fit.noise.size())] : 0.0;
+      draws.push_back(loss * std::exp(shift));
+    }
+  }
+  return draws;
+}
+
+Prediction predict(const Fit& fit, const Point& at, double level) {
+  check_level(level);
+  check_names(fit, at);
+  const Point full = complete(at);
+  const std::vector<double> draws = predict_draws(fit, full);
+  Prediction result{.loss = predict_loss(fit, full), .level = level};
+  result.lo = std::min(result.loss, quantile(draws, 0.5 * (1.0 - level)));
+  result.hi = std::max(result.loss, quantile(draws, 0.5 * (1.0 + level)));
+  result.extrapolation = extrapolation_at(fit, full);
+  return result;
+}
+
+Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> weights,
+                           const Point& at, double level, double extra_sd, uint64_t seed) {
+  check_level(level);
+  const Point full = complete(at);
+  double total = 0.0, log_loss = 0.0;
+  for (size_t i = 0; i < fits.size(); ++i) total += weights[i];
+  if (fits.empty() || !(total > 0.0))
+    fail("[predict] A mixture needs a positive weight. Received {}.", total);
+  // A stratified sample: every fit gives a share of the draws in proportion to its weight.
+  constexpr size_t pool = 20000;
+  std::vector<double> draws;
+  Random random(seed, "mixture");
+  for (size_t i = 0; i < fits.size(); ++i) {
+    const double share = weights[i] / total;
+    if (share <= 0.0) continue;
+    log_loss += share * std::log(predict_loss(fits[i], full));
+    const std::vector<double> own = predict_draws(fits[i], full, true, seed + i);
+    const size_t count = std::max<size_t>(1, static_cast<size_t>(std::lround(share * pool)));
+    for (size_t d = 0; d < count; ++d)
+      draws.push_back(own[random.below(own.size())] * std::exp(extra_sd * random.normal()));
+  }
+  Prediction result{.loss = std::exp(log_loss), .level = level};
+  result.lo = std::min(result.loss, quantile(draws, 0.5 * (1.0 - level)));
+  result.hi = std::max(result.loss, quantile(std::move(draws), 0.5 * (1.0 + level)));
+  result.extrapolation = extrapolation_at(fits.front(), full);
+  return result;
+}
+
+}  // namespace rung

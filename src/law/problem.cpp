@@ -1,0 +1,175 @@
+#include "law/problem.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace rung {
+namespace {
+
+constexpr size_t chunk_rows =
+    64;  // rows evaluated per call of a law: the jets stay in the first-level cache
+
+// Calls use(first row, rows, jets) for consecutive chunks.
+template <class Use>
+void for_chunks(const Law& law, const Observations& data, const double* c, int order, Use&& use) {
+  const size_t width = jet_size(order, law.coefficients.size());
+  std::vector<double> jets(chunk_rows * width);
+  for (size_t first = 0; first < data.rows(); first += chunk_rows) {
+    const size_t rows = std::min(chunk_rows, data.rows() - first);
+    law.evaluate(law, c, data.x.data() + first * 2 * data.inputs, rows, order, jets.data());
+    use(first, rows, jets.data());
+  }
+}
+
+double total_weight(const Problem& problem) {
+  if (!problem.objective.mean) return 1.0;
+  double sum = 0.0;
+  for (const double w : problem.data->weight) sum += w;
+  return sum;
+}
+
+double prior_penalty(const Problem& problem, const Vector& theta) {
+  double sum = 0.0;
+  for (const ThetaPrior& prior : problem.priors) {
+    const double z = (theta[prior.coefficient] - prior.mean) / prior.sd;
+    sum += 0.5 * z * z;
+  }
+  return sum;
+}
+
+// Adds one row's share to the lower triangles, in natural coefficients.
+void add_row(const Objective& objective, const double* jet, size_t k, double loss, double log_loss,
+             double weight, Derivatives& sum) {
+  const double prediction = jet[0];
+  const double scale = objective.log_residual ? 1.0 / prediction : 1.0;
+  const double r = objective.log_residual ? std::log(prediction) - log_loss : prediction - loss;
+  const PenaltyJet rho = penalty_jet(objective, r);
+  sum.value += weight * rho.value;
+  const double first = weight * rho.slope * scale;
+  // d2 ln p = p''/p - (p'/p)(p'/p)^T
+  const double bend = rho.curvature - (objective.log_residual ? rho.slope : 0.0);
+  const double outer = weight * bend * scale * scale;
+  const double touch = weight * rho.majorizer * scale * scale;
+  const double* g = jet + 1;
+  const double* h = jet + 1 + k;
+  for (size_t i = 0; i < k; ++i) {
+    sum.gradient[i] += first * g[i];
+    for (size_t j = 0; j <= i; ++j, ++h) {
+      const double product = g[i] * g[j];
+      sum.hessian(i, j) += outer * product + first * *h;
+      sum.majorizer(i, j) += touch * product;
+    }
+  }
+}
+
+// Chain rule from natural coefficients to theta, and the upper triangles.
+void to_theta_scale(const Problem& problem, const Vector& c, Derivatives& sum) {
+  const int k = problem.size();
+  Vector slope = Vector::Ones(k);
+  for (int i = 0; i < k; ++i)
+    if (problem.law->coefficients[i].scale == Scale::log) slope[i] = c[i];
+  for (int i = 0; i < k; ++i)
+    for (int j = 0; j <= i; ++j) {
+      sum.hessian(i, j) *= slope[i] * slope[j];
+      sum.majorizer(i, j) *= slope[i] * slope[j];
+    }
+  for (int i = 0; i < k; ++i) {
+    if (problem.law->coefficients[i].scale == Scale::log)
+      sum.hessian(i, i) += c[i] * sum.gradient[i];
+    sum.gradient[i] *= slope[i];
+  }
+  for (int i = 0; i < k; ++i)
+    for (int j = 0; j < i; ++j) {
+      sum.hessian(j, i) = sum.hessian(i, j);
+      sum.majorizer(j, i) = sum.majorizer(i, j);
+    }
+}
+
+}  // namespace
+
+void Observations::push(const double* inputs_and_logs, double value, double row_weight) {
+  x.insert(x.end(), inputs_and_logs, inputs_and_logs + 2 * inputs);
+  loss.push_back(value);
+  log_loss.push_back(std::log(value));
+  weight.push_back(row_weight);
+}
+
+int Problem::free_count() const {
+  int count = 0;
+  for (int i = 0; i < size(); ++i) count += !fixed(i);
+  return count;
+}
+
+double to_theta(const Coefficient& coefficient, double value) {
+  return coefficient.scale == Scale::log ? std::log(value) : value;
+}
+
+double from_theta(const Coefficient& coefficient, double theta) {
+  return coefficient.scale == Scale::log ? std::exp(theta) : theta;
+}
+
+Vector coefficients_of(const Problem& problem, const Vector& theta) {
+  Vector c(problem.size());
+  for (int i = 0; i < problem.size(); ++i)
+    c[i] = from_theta(problem.law->coefficients[i], theta[i]);
+  return c;
+}
+
+double objective_at(const Problem& problem, const Vector& theta) {
+  const Vector c = coefficients_of(problem, theta);
+  const Observations& data = *problem.data;
+  const bool logs = problem.objective.log_residual;
+  double sum = 0.0;
+  for_chunks(*problem.law, data, c.data(), 0, [&](size_t first, size_t rows, const double* p) {
+    for (size_t i = 0; i < rows; ++i) {
+      const double r =
+          logs ? std::log(p[i]) - data.log_loss[first + i] : p[i] - data.loss[first + i];
+      sum += data.weight[first + i] * penalty_jet(problem.objective, r).value;
+    }
+  });
+  sum = sum / total_weight(problem) + prior_penalty(problem, theta);
+  return std::isfinite(sum) ? sum : unbounded;
+}
+
+Derivatives derivatives_at(const Problem& problem, const Vector& theta) {
+  const int k = problem.size();
+  Derivatives sum{0.0, Vector::Zero(k), Matrix::Zero(k, k), Matrix::Zero(k, k)};
+  const Vector c = coefficients_of(problem, theta);
+  const Observations& data = *problem.data;
+  const size_t width = jet_size(2, k);
+  for_chunks(*problem.law, data, c.data(), 2, [&](size_t first, size_t rows, const double* jets) {
+    for (size_t i = first; i < first + rows; ++i, jets += width)
+      add_row(problem.objective, jets, k, data.loss[i], data.log_loss[i], data.weight[i], sum);
+  });
+  to_theta_scale(problem, c, sum);
+  const double scale = 1.0 / total_weight(problem);
+  sum.value *= scale;
+  sum.gradient *= scale;
+  sum.hessian *= scale;
+  sum.majorizer *= scale;
+  sum.value += prior_penalty(problem, theta);
+  for (const ThetaPrior& prior : problem.priors) {
+    const double precision = 1.0 / (prior.sd * prior.sd);
+    const int i = prior.coefficient;
+    sum.gradient[i] += precision * (theta[i] - prior.mean);
+    sum.hessian(i, i) += precision;
+    sum.majorizer(i, i) += precision;
+  }
+  return sum;
+}
+
+std::vector<double> predict_rows(const Law& law, const Vector& coefficients,
+                                 const Observations& data) {
+  std::vector<double> result(data.rows());
+  law.evaluate(law, coefficients.data(), data.x.data(), data.rows(), 0, result.data());
+  return result;
+}
+
+std::vector<double> log_residuals(const Law& law, const Vector& coefficients,
+                                  const Observations& data) {
+  std::vector<double> result = predict_rows(law, coefficients, data);
+  for (size_t i = 0; i < result.size(); ++i) result[i] = data.log_loss[i] - std::log(result[i]);
+  return result;
+}
+
+}  // namespace rung

@@ -1,0 +1,73 @@
+// One fitting problem: a law, observations, an objective and what is held fixed or bounded. The
+// coefficients are searched as theta (Coefficient::scale); the derivatives of the objective in
+// theta come from the law's one formula.
+#pragma once
+#include <Eigen/Dense>
+#include <cstdint>
+#include <vector>
+
+#include "law/law.h"
+#include "law/objective.h"
+
+namespace rung {
+
+using Vector = Eigen::Matrix<double, Eigen::Dynamic, 1, 0, max_coefficients, 1>;
+using Matrix =
+    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, 0, max_coefficients, max_coefficients>;
+
+// The rows that a fit uses.
+struct Observations {
+  size_t inputs = 0;               // k
+  std::vector<double> x{};         // [rows, 2 k]: inputs, then their logarithms
+  std::vector<double> loss{};      // [rows], positive
+  std::vector<double> log_loss{};  // [rows]
+  std::vector<double> weight{};    // [rows], >= 0
+  size_t rows() const { return loss.size(); }
+  void push(const double* inputs_and_logs, double value, double row_weight);
+};
+
+// A Gaussian belief on theta; adds ((theta - mean) / sd)^2 / 2 to the objective, so it is
+// calibrated when the weights are 1/variance.
+struct ThetaPrior {
+  int coefficient = 0;
+  double mean = 0.0, sd = 1.0;
+};
+
+struct Problem {
+  const Law* law = nullptr;
+  const Observations* data = nullptr;
+  Objective objective{};
+  Vector lo{}, hi{};  // bounds of theta; equal where a coefficient is fixed
+  std::vector<ThetaPrior> priors{};
+
+  int size() const { return static_cast<int>(law->coefficients.size()); }
+  bool fixed(int i) const { return lo[i] == hi[i]; }
+  int free_count() const;
+};
+
+double to_theta(const Coefficient& coefficient, double value);
+double from_theta(const Coefficient& coefficient, double theta);
+Vector coefficients_of(const Problem& problem, const Vector& theta);
+
+// The objective at theta; infinity where the law is not finite (or not positive, for log
+// residuals).
+double objective_at(const Problem& problem, const Vector& theta);
+
+// Value, gradient, Hessian and the majorizer sum w rho'(r)/r grad r grad r^T (positive
+// semi-definite).
+struct Derivatives {
+  double value = 0.0;
+  Vector gradient;
+  Matrix hessian, majorizer;
+};
+Derivatives derivatives_at(const Problem& problem, const Vector& theta);
+
+// Predictions [rows] of a law at natural coefficients.
+std::vector<double> predict_rows(const Law& law, const Vector& coefficients,
+                                 const Observations& data);
+
+// Residuals ln(loss / prediction) [rows].
+std::vector<double> log_residuals(const Law& law, const Vector& coefficients,
+                                  const Observations& data);
+
+}  // namespace rung

@@ -1,0 +1,238 @@
+#include "law/select.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "core/error.h"
+#include "law/expression.h"
+
+namespace rung {
+namespace {
+
+using Values = std::vector<double>;
+
+std::optional<Values> pick(const Column* column, const std::vector<size_t>& rows) {
+  if (!column) return std::nullopt;
+  Values values(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) values[i] = column->values[rows[i]];
+  return values;
+}
+
+// Names up to five bad rows of a quantity; returns without a word when all values are positive and
+// finite.
+void check_positive(const Table& table, const std::vector<size_t>& rows, const Values& values,
+                    std::string_view quantity, bool zero_allowed = false) {
+  std::string list;
+  size_t bad = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const double value = values[i];
+    if (std::isfinite(value) && (value > 0.0 || (zero_allowed && value == 0.0))) continue;
+    if (++bad > 5) continue;
+    const std::string cell = std::isnan(value) ? "no number" : fmt::format("{}", value);
+    list += fmt::format("{}{} in {}", bad > 1 ? ", " : "", cell, table.where(rows[i]));
+  }
+  if (bad == 0) return;
+  fail(
+      "[fit] {} must be finite and {}. Received {}{}. Correct the rows or leave them out with "
+      "--where.",
+      quantity, zero_allowed ? "not negative" : "positive", list,
+      bad > 5 ? fmt::format(" and {} more", bad - 5) : "");
+}
+
+// N, D, C as far as the table has them or they follow from C = 6 N D.
+std::map<std::string, Values> read_quantities(const Table& table, const FitOptions& options,
+                                              const std::vector<size_t>& rows) {
+  std::map<std::string, Values> found;
+  for (const char* name : {"N", "D", "C"})
+    if (auto values = pick(match_column(table, name, options.columns), rows)) found[name] = *values;
+  const auto derive = [&](const char* name, const char* from, auto formula) {
+    if (found.contains(name) || !found.contains(from) || !found.contains("N")) return;
+    Values values(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) values[i] = formula(found["N"][i], found[from][i]);
+    found[name] = std::move(values);
+  };
+  derive("C", "D", [](double n, double d) { return 6.0 * n * d; });
+  derive("D", "C", [](double n, double c) { return c / (6.0 * n); });
+  return found;
+}
+
+// What an input stands for. The one-variable laws' x is, unless mapped: C, else N, else D, else a
+// column x.
+std::string resolve_input(const Table& table, const FitOptions& options, const Selection& selection,
+                          std::string_view input) {
+  const std::string name(input);
+  const auto mapped = options.columns.find(name);
+  if (mapped != options.columns.end()) {
+    const std::string& target = mapped->second;
+    for (const char* quantity : {"N", "D", "C"}) {
+      const Column* column = match_column(table, quantity, options.columns);
+      if (target == quantity && selection.quantities.contains(quantity) && !table.find(target))
+        return target;
+      if (column && column->name == target) return quantity;
+    }
+    return target;
+  }
+  // Before a column x: plot digitisers leave figure coordinates under that name.
+  if (name == "x")
+    for (const char* quantity : {"C", "N", "D"})
+      if (selection.quantities.contains(quantity)) return quantity;
+  if (selection.quantities.contains(name) || match_column(table, name, {})) return name;
+  fail_usage(
+      "[fit] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN.",
+      table.source, name,
+      [&] {
+        std::string names;
+        for (const Column& column : table.columns)
+          names += (names.empty() ? "" : ", ") + column.name;
+        return names;
+      }(),
+      name);
+}
+
+void fill_inputs(const Table& table, const FitOptions& options, Selection& selection,
+                 const Values& loss, const Values& weight) {
+  const Law& law = *selection.law;
+  std::vector<Values> inputs;
+  for (const std::string_view input : law.inputs) {
+    const std::string name = resolve_input(table, options, selection, input);
+    const auto known = selection.quantities.find(name);
+    inputs.push_back(known != selection.quantities.end()
+                         ? known->second
+                         : *pick(match_column(table, name, {{name, name}}), selection.rows));
+    check_positive(table, selection.rows, inputs.back(), name);
+    selection.inputs.push_back(name);
+  }
+  const size_t k = law.inputs.size();
+  selection.data.inputs = k;
+  double row[2 * max_inputs];
+  for (size_t i = 0; i < loss.size(); ++i) {
+    for (size_t j = 0; j < k; ++j) {
+      row[j] = inputs[j][i];
+      row[k + j] = std::log(inputs[j][i]);
+    }
+    selection.data.push(row, loss[i], weight[i]);
+  }
+}
+
+// Weights from a column, from standard deviations, or ones.
+Values read_weights(const Table& table, const FitOptions& options, Selection& selection,
+                    const Values& loss) {
+  Values weight(loss.size(), 1.0);
+  const auto column = [&](const std::string& name) {
+    return *pick(match_column(table, name, {{name, name}}), selection.rows);
+  };
+  if (!options.weight_column.empty()) {
+    weight = column(options.weight_column);
+    check_positive(table, selection.rows, weight, options.weight_column, true);
+  }
+  if (options.sd_column.empty()) return weight;
+  const Values sd = column(options.sd_column);
+  check_positive(table, selection.rows, sd, options.sd_column, true);
+  const Objective objective = find_objective(options.objective);
+  double sum = 0.0;
+  for (size_t i = 0; i < sd.size(); ++i) {
+    const double relative = std::max(sd[i] / loss[i], options.sd_floor);
+    selection.relative_sd.push_back(relative);
+    const double scale = objective.log_residual ? relative : relative * loss[i];
+    weight[i] /= scale * scale;
+    sum += weight[i];
+  }
+  // Robust objectives have a threshold in the residual's own unit: their weights average one.
+  if (objective.penalty != Penalty::square)
+    for (double& w : weight) w *= static_cast<double>(sd.size()) / sum;
+  return weight;
+}
+
+void fill_ranges(Selection& selection) {
+  const auto range = [](const auto& values) {
+    const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
+    return Range{*lo, *hi};
+  };
+  for (const auto& [name, values] : selection.quantities) selection.ranges[name] = range(values);
+  const size_t k = selection.data.inputs;
+  for (size_t j = 0; j < k; ++j) {
+    Values values;
+    for (size_t i = 0; i < selection.data.rows(); ++i)
+      values.push_back(selection.data.x[2 * k * i + j]);
+    selection.ranges[selection.inputs[j]] = range(values);
+  }
+}
+
+}  // namespace
+
+Selection select_rows(const Table& table, const FitOptions& options) {
+  Selection selection{.law = &find_law(options.law)};
+  selection.rows = filter_rows(table, options.where, options.columns);
+  if (selection.rows.empty())
+    fail("[fit] No row is left. Received {} with {} rows and the filter {}.", table.source,
+         table.rows, options.where.empty() ? "(none)" : options.where);
+  const Column* loss_column = match_column(table, "L", options.columns);
+  if (!loss_column)
+    fail_usage("[fit] {} has no column for the loss. Name it: --columns L=COLUMN.", table.source);
+  const Values loss = *pick(loss_column, selection.rows);
+  check_positive(table, selection.rows, loss, loss_column->name);
+  selection.quantities = read_quantities(table, options, selection.rows);
+  const Values weight = read_weights(table, options, selection, loss);
+  fill_inputs(table, options, selection, loss, weight);
+  std::erase_if(selection.quantities, [](const auto& entry) {
+    return std::any_of(entry.second.begin(), entry.second.end(),
+                       [](double v) { return !(v > 0.0) || !std::isfinite(v); });
+  });
+  fill_ranges(selection);
+  return selection;
+}
+
+Selection subset(const Selection& from, const std::vector<size_t>& positions) {
+  Selection result{.law = from.law, .inputs = from.inputs};
+  result.data.inputs = from.data.inputs;
+  for (const size_t at : positions) {
+    result.data.push(from.data.x.data() + at * 2 * from.data.inputs, from.data.loss[at],
+                     from.data.weight[at]);
+    result.rows.push_back(from.rows[at]);
+    if (!from.relative_sd.empty()) result.relative_sd.push_back(from.relative_sd[at]);
+    for (const auto& [name, values] : from.quantities)
+      result.quantities[name].push_back(values[at]);
+  }
+  fill_ranges(result);
+  return result;
+}
+
+Problem make_problem(const Selection& selection, const FitOptions& options) {
+  const Law& law = *selection.law;
+  Problem problem{
+      .law = &law, .data = &selection.data, .objective = find_objective(options.objective)};
+  if (!(options.delta > 0.0))
+    fail_usage("[fit] delta must be positive. Received {}.", options.delta);
+  problem.objective.delta = options.delta;
+  const int k = problem.size();
+  problem.lo.resize(k);
+  problem.hi.resize(k);
+  const auto set = [&](int i, double lo, double hi) {
+    const Coefficient& coefficient = law.coefficients[i];
+    if (coefficient.scale == Scale::log && (lo < 0.0 || hi <= 0.0))
+      fail_usage("[fit] {} is positive. Received {} .. {}.", coefficient.name, lo, hi);
+    if (!(lo <= hi))
+      fail_usage("[fit] Bounds of {} are reversed. Received {} .. {}.", coefficient.name, lo, hi);
+    problem.lo[i] = to_theta(coefficient, lo);
+    problem.hi[i] = to_theta(coefficient, hi);
+  };
+  for (int i = 0; i < k; ++i) {
+    const Coefficient& coefficient = law.coefficients[i];
+    set(i, coefficient.lo, coefficient.hi);
+    if (coefficient.along_input < 0) continue;
+    const Range range = selection.ranges.at(selection.inputs[coefficient.along_input]);
+    set(i, range.min, range.max);
+  }
+  for (const auto& [name, bounds] : options.bounds)
+    set(find_coefficient(law, name), bounds.first, bounds.second);
+  for (const auto& [name, value] : options.fixed) set(find_coefficient(law, name), value, value);
+  for (const auto& [name, prior] : options.priors) {
+    if (!(prior.sd > 0.0))
+      fail_usage("[fit] A prior's sd must be positive. Received {} for {}.", prior.sd, name);
+    problem.priors.push_back({find_coefficient(law, name), prior.mean, prior.sd});
+  }
+  return problem;
+}
+
+}  // namespace rung

@@ -1,0 +1,35 @@
+// From a table to the rows of one fitting problem: columns matched, filter applied, every value
+// checked.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "law/fit.h"
+#include "law/problem.h"
+
+namespace rung {
+
+struct Selection {
+  const Law* law = nullptr;
+  Observations data{};
+  std::vector<size_t> rows{};         // their indices in the table
+  std::vector<double> relative_sd{};  // of L, after the floor; empty unknown
+  std::vector<std::string>
+      inputs{};  // what each input of the law stands for: N, D, C or a column's name
+  std::map<std::string, std::vector<double>>
+      quantities{};  // N, D, C where known (per selected row)
+  std::map<std::string, Range> ranges{};
+};
+
+// Fails on missing, non-finite and non-positive values with their row numbers, and when no row is
+// left.
+Selection select_rows(const Table& table, const FitOptions& options);
+
+// A selection with some of its rows only, in the given order.
+Selection subset(const Selection& from, const std::vector<size_t>& positions);
+
+// The fitting problem of a selection, which must outlive it.
+Problem make_problem(const Selection& selection, const FitOptions& options);
+
+}  // namespace rung

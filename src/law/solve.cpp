@@ -1,0 +1,53 @@
+#include "law/solve.h"
+
+#include <algorithm>
+
+#include "law/start.h"
+
+namespace rung {
+namespace {
+
+// Above this many rows the grid looks at an even subsample; the last polish sees every row.
+constexpr size_t grid_rows = 2000;
+
+Observations thinned(const Observations& data) {
+  Observations result{.inputs = data.inputs};
+  for (size_t i = 0; i < grid_rows; ++i) {
+    const size_t row = i * data.rows() / grid_rows;
+    result.push(data.x.data() + row * 2 * data.inputs, data.loss[row], data.weight[row]);
+  }
+  return result;
+}
+
+}  // namespace
+
+Optimum solve(const Problem& problem, size_t starts, bool coarse) {
+  if (problem.data->rows() > 2 * grid_rows) {
+    const Observations few = thinned(*problem.data);
+    Problem small = problem;
+    small.data = &few;
+    Optimum optimum = solve(small, starts, coarse);
+    optimum.start = optimum.solution.theta;
+    optimum.start_objective = objective_at(problem, optimum.start);
+    optimum.solution = polish(problem, optimum.start);
+    return optimum;
+  }
+  Optimum best;
+  for (const Start& start : grid_starts(problem, starts, coarse)) {
+    const Solution found = polish(problem, start.theta);
+    ++best.starts;
+    if (best.starts > 1 && !(found.objective < best.solution.objective)) continue;
+    best.solution = found;
+    best.start = start.theta;
+    best.start_objective = start.objective;
+  }
+  return best;
+}
+
+Solution solve_with_fixed(const Problem& problem, int coefficient, double theta) {
+  Problem held = problem;
+  held.lo[coefficient] = held.hi[coefficient] = theta;
+  return solve(held, 3).solution;
+}
+
+}  // namespace rung

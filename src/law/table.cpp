@@ -1,0 +1,263 @@
+#include "law/table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "core/json.h"
+#include "law/law.h"
+
+namespace rung {
+namespace {
+
+constexpr double missing = std::numeric_limits<double>::quiet_NaN();
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+// The number that a cell holds; false for anything else. "nan" and "inf" are numbers (and bad
+// values later).
+bool parse_number(std::string_view cell, double& value) {
+  cell = trim(cell);
+  if (!cell.empty() && cell[0] == '+') cell.remove_prefix(1);
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (error == std::errc::result_out_of_range && end == cell.data() + cell.size()) {
+    value = std::numeric_limits<double>::infinity();
+    return true;
+  }
+  return error == std::errc() && end == cell.data() + cell.size() && !cell.empty();
+}
+
+// Appends one cell; text is kept from the first cell that is no number on.
+void push_cell(Column& column, std::string_view cell) {
+  double value = missing;
+  const bool number = parse_number(cell, value);
+  if (!number) value = missing;
+  if (!number && column.text.empty()) {
+    for (const double earlier : column.values) column.text.push_back(fmt::format("{}", earlier));
+  }
+  if (!number || !column.text.empty()) column.text.emplace_back(trim(cell));
+  column.values.push_back(value);
+}
+
+// Splits delimited text with quoted fields ("" is a quote inside one); a record may span lines.
+class Records {
+ public:
+  Records(std::string_view text, char delimiter, const std::string& source)
+      : text_(text), delimiter_(delimiter), source_(source) {}
+
+  // Next record's cells; false at the end. Blank lines are skipped.
+  bool next(std::vector<std::string>& cells) {
+    while (at_ < text_.size()) {
+      cells.clear();
+      const size_t begin = at_;
+      read_record(cells);
+      if (cells.size() > 1 || !trim(text_.substr(begin, at_ - begin)).empty()) return true;
+    }
+    return false;
+  }
+  int64_t line() const { return line_; }
+
+ private:
+  void read_record(std::vector<std::string>& cells) {
+    std::string cell;
+    bool quoted = false, was_quoted = false;
+    ++line_;
+    for (; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (quoted) {
+        if (c != '"') {
+          line_ += c == '\n';
+          cell += c;
+        } else if (at_ + 1 < text_.size() && text_[at_ + 1] == '"') {
+          cell += '"', ++at_;
+        } else {
+          quoted = false;
+        }
+      } else if (c == '"' && !was_quoted && trim(cell).empty()) {
+        quoted = was_quoted = true;
+        cell.clear();
+      } else if (c == delimiter_) {
+        cells.push_back(std::move(cell));
+        cell.clear(), was_quoted = false;
+      } else if (c == '\n') {
+        ++at_;
+        break;
+      } else if (c != '\r') {
+        cell += c;
+      }
+    }
+    if (quoted)
+      fail("[table] A quoted field is never closed. Received {}, line {}.", source_, line_);
+    cells.push_back(std::move(cell));
+  }
+
+  std::string_view text_;
+  char delimiter_;
+  const std::string& source_;
+  size_t at_ = 0;
+  int64_t line_ = 0;
+};
+
+Table parse_delimited(std::string_view text, char delimiter, const std::string& source) {
+  Table table{.header_lines = 1, .source = source};
+  Records records(text, delimiter, source);
+  std::vector<std::string> cells;
+  if (!records.next(cells)) fail("[table] The file is empty. Received {}.", source);
+  for (const std::string& name : cells) table.columns.push_back({.name = std::string(trim(name))});
+  for (size_t i = 0; i < table.columns.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (!table.columns[i].name.empty() && table.columns[i].name == table.columns[j].name)
+        fail("[table] Two columns have one name. Received {} in {}. Rename one.",
+             table.columns[i].name, source);
+  while (records.next(cells)) {
+    if (cells.size() != table.columns.size())
+      fail("[table] A row has {} fields where the header has {}. Received {}, row {} (line {}).",
+           cells.size(), table.columns.size(), source, table.rows + 1, records.line());
+    for (size_t i = 0; i < cells.size(); ++i) push_cell(table.columns[i], cells[i]);
+    ++table.rows;
+  }
+  return table;
+}
+
+std::string cell_text(const Json& value) {
+  if (value.is_null()) return "";
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+Table parse_json_lines(std::string_view text, const std::string& source) {
+  Table table{.source = source};
+  int64_t line = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view row = trim(text.substr(begin, end - begin));
+    begin = end + 1, ++line;
+    if (row.empty()) continue;
+    const Json object = Json::parse(row, nullptr, false);
+    if (!object.is_object())
+      fail("[table] A line is no JSON object. Received {}, line {}.", source, line);
+    for (const auto& [name, value] : object.items()) {
+      auto column = std::find_if(table.columns.begin(), table.columns.end(),
+                                 [&](const Column& c) { return c.name == name; });
+      if (column == table.columns.end()) {
+        if (table.columns.size() >= 4096)
+          fail("[table] More than 4096 different keys. Received {}, line {}.", source, line);
+        table.columns.push_back({.name = name});
+        column = std::prev(table.columns.end());
+        while (column->values.size() < table.rows) push_cell(*column, "");
+      }
+      push_cell(*column, cell_text(value));
+    }
+    ++table.rows;
+    for (Column& column : table.columns)
+      if (column.values.size() < table.rows) push_cell(column, "");
+  }
+  if (table.rows == 0) fail("[table] The file is empty. Received {}.", source);
+  return table;
+}
+
+std::string lower(std::string_view text) {
+  std::string result;
+  for (const char c : text)
+    result +=
+        c == '_' || c == '-' ? ' ' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
+}
+
+// Names under which a quantity goes, in order of preference.
+std::vector<std::string_view> aliases(std::string_view quantity) {
+  if (quantity == "N") return {"N", "params", "parameters", "model size", "num params"};
+  if (quantity == "D") return {"D", "tokens", "training tokens", "num tokens"};
+  if (quantity == "C") return {"C", "flops", "flop", "training flop", "training flops", "compute"};
+  if (quantity == "L") return {"L", "loss"};
+  return {quantity};
+}
+
+}  // namespace
+
+void Table::add(std::string name, std::vector<double> values) {
+  if (!columns.empty() && values.size() != rows)
+    fail("[table] Columns must be equally long. Received {} values for {} and {} rows.",
+         values.size(), name, rows);
+  rows = values.size();
+  columns.push_back({.name = std::move(name), .values = std::move(values)});
+}
+
+const Column* Table::find(std::string_view name) const {
+  for (const Column& column : columns)
+    if (column.name == name) return &column;
+  return nullptr;
+}
+
+std::string Table::where(size_t row) const {
+  if (header_lines == 0) return fmt::format("row {}", row + 1);
+  return fmt::format("row {} (line {})", row + 1, row + 1 + header_lines);
+}
+
+Table parse_table(std::string_view text, TableFormat format, const std::string& source) {
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  if (text.find('\0') != std::string_view::npos)
+    fail("[table] This is no text file. Received {}. Give CSV, TSV or JSON lines.", source);
+  if (format == TableFormat::jsonl) return parse_json_lines(text, source);
+  return parse_delimited(text, format == TableFormat::tsv ? '\t' : ',', source);
+}
+
+Table read_table(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  const std::string extension = lower(path.extension().string());
+  const std::string_view start = trim(std::string_view(text).substr(0, 4096));
+  const std::string_view header = start.substr(0, start.find('\n'));
+  TableFormat format = TableFormat::csv;
+  if (extension == ".jsonl" || extension == ".ndjson" || start.substr(0, 1) == "{") {
+    format = TableFormat::jsonl;
+  } else if (extension == ".tsv" || (header.find(',') == std::string_view::npos &&
+                                     header.find('\t') != std::string_view::npos)) {
+    format = TableFormat::tsv;
+  }
+  Table table = parse_table(text, format, path.string());
+  table.sha256 = sha256(text);
+  return table;
+}
+
+std::map<std::string, std::string> parse_column_map(std::string_view text) {
+  std::map<std::string, std::string> mapping;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    const std::string_view pair = text.substr(0, comma);
+    const size_t equals = pair.find('=');
+    const std::string name(trim(pair.substr(0, equals)));
+    if (equals == std::string_view::npos || name.empty() || trim(pair.substr(equals + 1)).empty())
+      fail_usage(
+          "[columns] Expected NAME=COLUMN,... Received {}. Example: N=params,D=tokens,L=loss.",
+          pair);
+    if (!mapping.emplace(name, trim(pair.substr(equals + 1))).second)
+      fail_usage("[columns] {} is given twice. Received {}.", name, pair);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return mapping;
+}
+
+const Column* match_column(const Table& table, const std::string& quantity,
+                           const std::map<std::string, std::string>& mapping) {
+  if (const auto given = mapping.find(quantity); given != mapping.end()) {
+    if (const Column* column = table.find(given->second)) return column;
+    std::vector<std::string_view> names;
+    for (const Column& column : table.columns) names.push_back(column.name);
+    fail_usage("[columns] {} has no such column. Received {}={}. The nearest is {}.", table.source,
+               quantity, given->second, nearest_name(given->second, names));
+  }
+  if (const Column* exact = table.find(quantity)) return exact;
+  for (const std::string_view alias : aliases(quantity))
+    for (const Column& column : table.columns)
+      if (lower(column.name) == lower(alias)) return &column;
+  return nullptr;
+}
+
+}  // namespace rung

@@ -1,0 +1,51 @@
+// Columns read from CSV, TSV or JSON lines, and the columns N, D, C and L found among them. Counts
+// are doubles: 6 N D exceeds 64-bit integers.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rung {
+
+// `values` is NaN where a cell is empty or no number; `text` is kept only for columns that hold
+// such cells.
+struct Column {
+  std::string name;
+  std::vector<double> values{};
+  std::vector<std::string> text{};
+};
+
+struct Table {
+  std::vector<Column> columns{};
+  size_t rows = 0;
+  int header_lines =
+      0;  // row r (from 1) stands on line r + header_lines of a file without line breaks in cells
+  std::string source = "table";  // file name, for errors
+  std::string sha256{};          // of the file's bytes; empty for a table made in memory
+
+  // Adds a column; all columns must be equally long (fails otherwise).
+  void add(std::string name, std::vector<double> values);
+  const Column* find(std::string_view name) const;  // exact name, or null
+  std::string where(size_t row) const;              // "row 3 (line 4)" for row index 2
+};
+
+enum class TableFormat { csv, tsv, jsonl };
+
+// By the file's extension; by its first bytes when that says nothing. Fails naming file and line.
+Table read_table(const std::filesystem::path& path);
+Table parse_table(std::string_view text, TableFormat format, const std::string& source = "table");
+
+// Which column holds N, D, C, L and whatever else a law reads: `N=params,D=tokens,L=loss` (usage
+// error otherwise).
+std::map<std::string, std::string> parse_column_map(std::string_view text);
+
+// The column of a quantity: the mapped one, or one named like it (N|params|parameters|model size,
+// D|tokens, C|flops|training flop, L|loss, or the quantity's own name) in any case. Null when there
+// is none; a mapped column that does not exist is a usage error.
+const Column* match_column(const Table& table, const std::string& quantity,
+                           const std::map<std::string, std::string>& mapping);
+
+}  // namespace rung

@@ -1,0 +1,218 @@
+#include "law/uncertainty.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/random.h"
+#include "law/parallel.h"
+
+namespace rung {
+namespace {
+
+constexpr double largest_noise_factor =
+    5.0;  // one degree of freedom leaves the noise's scale wide open
+
+double degrees_of_freedom(const Problem& problem) {
+  return std::max(1.0, static_cast<double>(problem.data->rows()) - problem.free_count());
+}
+
+// Rows drawn with replacement, as multiplicities on the distinct ones.
+Observations draw_rows(const Observations& data, Random& random) {
+  std::vector<int> times(data.rows(), 0);
+  for (size_t i = 0; i < data.rows(); ++i) ++times[random.below(data.rows())];
+  Observations result{.inputs = data.inputs};
+  for (size_t i = 0; i < data.rows(); ++i)
+    if (times[i] > 0)
+      result.push(data.x.data() + 2 * data.inputs * i, data.loss[i], data.weight[i] * times[i]);
+  return result;
+}
+
+// Measurements that the fitted law would have given, with noise of an uncertain scale (scaled
+// inverse chi-square).
+Observations draw_noise(const Observations& data, const std::vector<double>& prediction,
+                        const std::vector<double>& noise, double factor, Random& random) {
+  Observations result = data;
+  for (size_t i = 0; i < data.rows(); ++i) {
+    result.log_loss[i] = std::log(prediction[i]) + factor * noise[i] * random.normal();
+    result.loss[i] = std::exp(result.log_loss[i]);
+  }
+  return result;
+}
+
+double draw_noise_factor(double freedom, Random& random) {
+  double chi_square = 0.0;
+  for (int i = 0; i < static_cast<int>(std::min(freedom, 200.0)); ++i) {
+    const double z = random.normal();
+    chi_square += z * z;
+  }
+  return std::min(std::sqrt(std::min(freedom, 200.0) / chi_square), largest_noise_factor);
+}
+
+// Whether a non-linear coefficient stands at a bound (E = 0 is an ordinary answer).
+bool near_bound(const Problem& problem, const Vector& theta) {
+  for (int i = 0; i < problem.size(); ++i)
+    if (!problem.fixed(i) && !problem.law->coefficients[i].linear &&
+        (theta[i] == problem.lo[i] || theta[i] == problem.hi[i]))
+      return true;
+  return false;
+}
+
+Vector refit(const Problem& problem, const Observations& drawn, const Optimum& optimum,
+             bool at_bound) {
+  Problem resampled = problem;
+  resampled.data = &drawn;
+  Solution found = polish(resampled, optimum.solution.theta, {.max_steps = 60, .tolerance = 1e-7});
+  const bool suspicious = !found.converged || (!at_bound && near_bound(problem, found.theta));
+  if (suspicious) {
+    const Solution again = solve(resampled, 2, true).solution;
+    if (again.objective < found.objective) found = again;
+  }
+  return found.theta;
+}
+
+}  // namespace
+
+bool draws_rows(const Problem& problem, const FitOptions& options) {
+  if (options.resampling != Resampling::automatic) return options.resampling == Resampling::rows;
+  const size_t rows = problem.data->rows();
+  return rows >= 20 && rows >= 4 * static_cast<size_t>(problem.free_count());
+}
+
+std::vector<double> row_noise(const Selection& selection, const Problem& problem,
+                              const Vector& theta) {
+  const std::vector<double> residuals =
+      log_residuals(*problem.law, coefficients_of(problem, theta), *problem.data);
+  const double freedom = degrees_of_freedom(problem);
+  double sum = 0.0;
+  const bool known = !selection.relative_sd.empty();
+  for (size_t i = 0; i < residuals.size(); ++i) {
+    const double z = known ? residuals[i] / selection.relative_sd[i] : residuals[i];
+    sum += z * z;
+  }
+  const double scale = std::sqrt(sum / freedom);
+  std::vector<double> noise(residuals.size(), scale);
+  for (size_t i = 0; known && i < noise.size(); ++i)
+    noise[i] = selection.relative_sd[i] * std::max(1.0, scale);
+  return noise;
+}
+
+Samples bootstrap(const Selection& selection, const Problem& problem, const Optimum& optimum,
+                  int count, const FitOptions& options) {
+  const bool rows = draws_rows(problem, options);
+  const Vector& theta = optimum.solution.theta;
+  const std::vector<double> noise = row_noise(selection, problem, theta);
+  const std::vector<double> prediction =
+      predict_rows(*problem.law, coefficients_of(problem, theta), *problem.data);
+  const bool known = !selection.relative_sd.empty();
+  const bool at_bound = near_bound(problem, theta);
+  Samples samples{std::vector<Vector>(count), std::vector<double>(count, 1.0)};
+  parallel_for(count, options.threads, [&](size_t i) {
+    Random random(options.seed, "bootstrap", i);
+    if (!rows && !known)
+      samples.noise_factor[i] = draw_noise_factor(degrees_of_freedom(problem), random);
+    const Observations drawn =
+        rows ? draw_rows(*problem.data, random)
+             : draw_noise(*problem.data, prediction, noise, samples.noise_factor[i], random);
+    samples.theta[i] = refit(problem, drawn, optimum, at_bound);
+  });
+  return samples;
+}
+
+Samples sandwich(const Problem& problem, const Vector& theta, int count, uint64_t seed) {
+  std::vector<int> free;
+  for (int i = 0; i < problem.size(); ++i)
+    if (!problem.fixed(i) && theta[i] > problem.lo[i] && theta[i] < problem.hi[i])
+      free.push_back(i);
+  const int n = static_cast<int>(free.size());
+  const Derivatives at = derivatives_at(problem, theta);
+  // sum g g^T: the gradients of single rows, without the mean's factor as in derivatives_at.
+  Matrix outer = Matrix::Zero(problem.size(), problem.size());
+  Observations one{.inputs = problem.data->inputs};
+  Problem single = problem;
+  single.data = &one;
+  single.priors.clear();
+  const double share =
+      problem.objective.mean ? 1.0 / static_cast<double>(problem.data->rows()) : 1.0;
+  for (size_t i = 0; i < problem.data->rows(); ++i) {
+    one = Observations{.inputs = problem.data->inputs};
+    one.push(problem.data->x.data() + 2 * one.inputs * i, problem.data->loss[i],
+             problem.data->weight[i]);
+    const Vector g = derivatives_at(single, theta).gradient * share;
+    outer.noalias() += g * g.transpose();
+  }
+  const Eigen::MatrixXd curvature = at.hessian(free, free), middle = outer(free, free);
+  const Eigen::MatrixXd inverse = curvature.completeOrthogonalDecomposition().pseudoInverse();
+  const Eigen::MatrixXd covariance = inverse * middle * inverse;
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(covariance);
+  Samples samples{std::vector<Vector>(count), std::vector<double>(count, 1.0)};
+  for (int s = 0; s < count; ++s) {
+    Random random(seed, "sandwich", s);
+    Vector z(n);
+    for (int i = 0; i < n; ++i)
+      z[i] = std::sqrt(std::max(0.0, eigen.eigenvalues()[i])) * random.normal();
+    const Eigen::VectorXd step = eigen.eigenvectors() * z;
+    Vector drawn = theta;
+    for (int i = 0; i < n; ++i)
+      drawn[free[i]] =
+          std::clamp(theta[free[i]] + step[i], problem.lo[free[i]], problem.hi[free[i]]);
+    samples.theta[s] = drawn;
+  }
+  return samples;
+}
+
+double deviance(const Problem& problem, const Solution& optimum, double objective) {
+  const double freedom = degrees_of_freedom(problem);
+  const double least = std::max(optimum.objective, 1e-300);
+  if (!(objective > least)) return 0.0;
+  if (problem.objective.penalty == Penalty::square) return freedom * std::log(objective / least);
+  // Beyond Huber's threshold the density is Laplace's, whose deviance counts twice.
+  double beyond = 1.0;
+  if (problem.objective.penalty == Penalty::huber && problem.objective.log_residual) {
+    const auto residuals =
+        log_residuals(*problem.law, coefficients_of(problem, optimum.theta), *problem.data);
+    const auto outside = std::count_if(residuals.begin(), residuals.end(), [&](double r) {
+      return std::fabs(r) > problem.objective.delta;
+    });
+    beyond = static_cast<double>(outside) / static_cast<double>(residuals.size());
+  }
+  return freedom * (1.0 + beyond) * std::log(objective / least);
+}
+
+std::vector<ProfilePoint> profile(const Problem& problem, const Solution& optimum, int coefficient,
+                                  const std::vector<double>& values) {
+  std::vector<ProfilePoint> points;
+  for (const double value : values) {
+    const double theta = to_theta(problem.law->coefficients[coefficient], value);
+    const double objective = solve_with_fixed(problem, coefficient, theta).objective;
+    points.push_back({value, objective, deviance(problem, optimum, objective)});
+  }
+  return points;
+}
+
+double hessian_condition(const Problem& problem, const Vector& theta, bool scaled) {
+  std::vector<int> free;
+  for (int i = 0; i < problem.size(); ++i)
+    if (!problem.fixed(i) && theta[i] > problem.lo[i] && theta[i] < problem.hi[i])
+      free.push_back(i);
+  if (free.empty()) return 1.0;
+  Eigen::MatrixXd hessian = derivatives_at(problem, theta).hessian(free, free);
+  if (scaled) {
+    const Eigen::VectorXd scale =
+        hessian.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
+    hessian = (scale.asDiagonal() * hessian * scale.asDiagonal()).eval();
+  }
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(hessian, Eigen::EigenvaluesOnly);
+  const double least = eigen.eigenvalues().minCoeff();
+  return least > 0.0 ? eigen.eigenvalues().maxCoeff() / least : unbounded;
+}
+
+double quantile(std::vector<double> values, double probability) {
+  if (values.empty()) return std::nan("");
+  std::sort(values.begin(), values.end());
+  const double at = probability * static_cast<double>(values.size() - 1);
+  const size_t below = static_cast<size_t>(at);
+  const size_t above = std::min(below + 1, values.size() - 1);
+  return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
+}
+
+}  // namespace rung

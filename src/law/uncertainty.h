@@ -1,0 +1,57 @@
+// How sure a fit is: resampled fits, the sandwich covariance, profiles, the Hessian's condition
+// number.
+#pragma once
+#include <vector>
+
+#include "law/fit.h"
+#include "law/select.h"
+#include "law/solve.h"
+
+namespace rung {
+
+struct Samples {
+  std::vector<Vector> theta;
+  std::vector<double> noise_factor;  // of the residual noise, per sample
+};
+
+// Refits of resampled rows (or of noise drawn around the law), each polished from the optimum; one
+// that fails or runs into a bound is also solved from the grid, and the better kept. Sample i
+// depends on (seed, i) alone.
+Samples bootstrap(const Selection& selection, const Problem& problem, const Optimum& optimum,
+                  int count, const FitOptions& options);
+
+// Draws from the normal approximation H^-1 (sum g g^T) H^-1 around the optimum, clamped to the
+// bounds: needs no refit.
+Samples sandwich(const Problem& problem, const Vector& theta, int count, uint64_t seed);
+
+// Standard deviation per row of ln L: the known one, inflated where the misfit exceeds it; else the
+// residuals' own, corrected for degrees of freedom.
+std::vector<double> row_noise(const Selection& selection, const Problem& problem,
+                              const Vector& theta);
+
+// True when the bootstrap draws rows: at least 20 of them and 4 per free coefficient, unless
+// options say otherwise.
+bool draws_rows(const Problem& problem, const FitOptions& options);
+
+struct ProfilePoint {
+  double value = 0.0;      // of the coefficient, natural scale
+  double objective = 0.0;  // minimised over all others
+  double deviance = 0.0;   // twice the log likelihood ratio against the optimum
+};
+
+// The profile of a coefficient at the given values.
+std::vector<ProfilePoint> profile(const Problem& problem, const Solution& optimum, int coefficient,
+                                  const std::vector<double>& values);
+
+// Twice the log likelihood ratio that an increase of the objective stands for (its own noise scale
+// estimated).
+double deviance(const Problem& problem, const Solution& optimum, double objective);
+
+// Largest over smallest eigenvalue of the Hessian in the free theta; infinity when it is singular;
+// with `scaled`, after scaling its diagonal to one.
+double hessian_condition(const Problem& problem, const Vector& theta, bool scaled = false);
+
+// Linear-interpolation quantile of unsorted values; NaN when there are none.
+double quantile(std::vector<double> values, double probability);
+
+}  // namespace rung

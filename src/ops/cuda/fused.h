@@ -1,0 +1,35 @@
+// The fused CUDA twins at tensor level: same signatures and recorded gradients as the ops in
+// src/ops, for tensors that fused_on_cuda accepts. Built with RUNG_CUDA only.
+#pragma once
+#include <utility>
+#include <vector>
+
+#include "ops/activation.h"
+#include "ops/attention.h"
+#include "ops/norm.h"
+#include "ops/weight.h"
+
+namespace rung::cuda {
+
+// Widths that the norm kernels take.
+bool fits_norm(const at::Tensor& x, const Weight& gain);
+// f undefined: a norm alone; h is then x itself.
+std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& x, const at::Tensor& f,
+                                           const Weight& gain, const NormOptions& options);
+
+bool fits_activation(Activation kind, const at::Tensor& x);
+at::Tensor activation(Activation kind, const at::Tensor& x, const ActivationOptions& options);
+
+// bf16 heads of a multiple of 8 up to 256: torch's flash or cuDNN kernels between our rotations.
+bool fits_attention(const at::Tensor& qkv, const AttentionOptions& options);
+at::Tensor attention(const at::Tensor& qkv, const Rope& rope, const AttentionOptions& options);
+
+bool fits_embedding(const Weight& table);
+at::Tensor embedding(const at::Tensor& tokens, const Weight& table);
+
+// One chunk's logits [P, rows, V] -> losses [P, rows] (a view is fine); logits become gradients
+// when wanted.
+void chunk_loss(const at::Tensor& logits, const at::Tensor& targets, double gradient, bool wanted,
+                const at::Tensor& losses);
+
+}  // namespace rung::cuda

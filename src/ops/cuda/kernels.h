@@ -1,0 +1,130 @@
+// Fused CUDA kernels with the member axis, on plain pointers: P members of `rows` rows each, rows
+// contiguous, arithmetic and statistics in fp32, no atomics, fixed summation order that does not
+// depend on P. Every launcher only enqueues on `stream`, so a CUDA graph can capture it. The twins
+// in src/ops/*.cpp say what each computes.
+#pragma once
+#include <cstdint>
+
+struct CUstream_st;
+
+namespace rung::cuda {
+
+using Stream = CUstream_st*;
+
+// The element type behind a void pointer.
+enum class Type { f32, bf16 };
+
+// Widths that the vector kernels take: multiples of 8 up to this.
+constexpr int64_t max_norm_width = 4096;
+
+struct NormShape {
+  int64_t members, rows, width;
+  float epsilon;
+  bool center;          // LayerNorm subtracts the mean
+  int64_t gain_stride;  // elements between members' gains
+};
+// h = skip x + branch f (f may be null: h = x, not written); y = (h - mean) rstd gain (gain may be
+// null). mean (unused unless center) and rstd are [members, rows].
+void add_norm_forward(Type type, const NormShape& shape, const void* x, const void* f, float skip,
+                      float branch, const void* gain, void* h, void* y, float* mean, float* rstd,
+                      Stream stream);
+
+struct NormGradient {
+  const void* dy;
+  const void* dh;        // gradient of h from elsewhere; may be null
+  float input_gradient;  // factor on the gradient through the norm
+  float skip, branch;    // dx = skip total, df = branch total
+  void* dx;
+  void* df;              // may be null
+  float* dgain;          // [members, ..] to add to; may be null
+  int64_t dgain_stride;  // elements between members' gains
+  float* partial;        // [members, norm_blocks(shape), width] when dgain is given
+};
+int64_t norm_blocks(const NormShape& shape);
+void norm_backward(Type type, const NormShape& shape, const void* h, const float* mean,
+                   const float* rstd, const void* gain, const NormGradient& gradient,
+                   Stream stream);
+
+enum class Curve { swiglu, geglu, gelu, relu2 };
+// out = scale curve(input); gated curves read rows [gate | up], each `width` long, and width is a
+// multiple of 8. Backward: dinput = scale curve'(input) dout.
+void activation_forward(Type type, Curve curve, int64_t rows, int64_t width, const void* input,
+                        float slope, float scale, void* out, Stream stream);
+void activation_backward(Type type, Curve curve, int64_t rows, int64_t width, const void* input,
+                         const void* dout, float slope, float scale, void* dinput, Stream stream);
+
+struct RopeShape {
+  int64_t sequences, time, heads, kv_heads, head_dim;  // head_dim a multiple of 8
+};
+// Packed rows [q heads | k kv_heads | v kv_heads]: rotates q and k (tables [time, head_dim / 2],
+// null: no rotation) and multiplies v by `value`.
+void rope_forward(Type type, const RopeShape& shape, const void* qkv, const float* cosine,
+                  const float* sine, float value, void* out, Stream stream);
+// From gradients of the rotated q [.., heads, d], k and v to that of the packed rows:
+// dq and dk rotated back times `qk`, dv times `value`.
+void rope_backward(Type type, const RopeShape& shape, const void* dq, const void* dk,
+                   const void* dv, const float* cosine, const float* sine, float qk, float value,
+                   void* dqkv, Stream stream);
+
+struct LossShape {
+  int64_t members, rows, vocabulary;
+  int64_t target_stride, loss_stride;  // elements between members
+};
+// Per row of logits [members, rows, vocabulary]: loss = lse - logit of target; logits become scale
+// (softmax - onehot) unless scale is 0.
+void cross_entropy(Type type, const LossShape& shape, void* logits, const int64_t* targets,
+                   float scale, float* loss, Stream stream);
+
+struct TableShape {
+  int64_t members, rows, width;  // width a multiple of 8
+  int64_t stride;                // elements between members' tables
+};
+// out [members, rows, width] = factor * table[token].
+void embedding_forward(Type type, const TableShape& shape, const void* table, const int64_t* tokens,
+                       float factor, void* out, Stream stream);
+// gradient[token] += factor * sum of dout rows, `sorted` tokens with their row numbers `order`.
+void embedding_backward(Type type, const TableShape& shape, const void* dout, const int64_t* sorted,
+                        const int64_t* order, float factor, float* gradient, Stream stream);
+
+struct AdamShape {
+  int64_t members, size;  // elements of a member; a multiple of 128
+};
+// AdamW over an arena. slots [size / 128, 4]: C, decay and epsilon factors of each unit; hyper
+// [members, 8] as optim/optimizer.h orders it; alive [members] (null: all) freezes members; compute
+// [members, size] bf16 (may be null) receives the new weights rounded.
+void adamw(const AdamShape& shape, const float* slots, const float* hyper, const int* alive,
+           const float* gradient, float* weight, float* m, float* v, void* compute, Stream stream);
+
+// Sums of squares of `gradient` [members, size] in chunks: partial [members, square_blocks(size)].
+int64_t square_blocks(int64_t size);
+void sum_squares(int64_t members, int64_t size, const float* gradient, double* partial,
+                 Stream stream);
+
+// What the host hands over for every member and step, after the optimizer's hyperparameters.
+enum Control : int { control_clip = 8, control_running, control_count = 12 };
+// What the device hands back.
+enum Result : int { result_loss, result_norm, result_alive, result_count = 4 };
+struct Finish {
+  int64_t members, blocks, rows;  // of partial sums; losses
+  const double* partial;          // [members, blocks]
+  const float* losses;            // [members, rows]
+  const float* control;           // [members, control_count]
+  int* alive;                     // [members], sticky
+  float* hyper;                   // [members, 8]
+  float* result;                  // [members, result_count]
+};
+// Loss, gradient norm, clip scale and the finite check of every member.
+void finish_step(const Finish& finish, Stream stream);
+
+// windows [members, sequences, time + 1] -> tokens and targets [members, count, time] of the
+// sequences from `begin` on.
+void split_windows(int64_t members, int64_t sequences, int64_t time, int64_t begin, int64_t count,
+                   const int32_t* windows, int64_t* tokens, int64_t* targets, Stream stream);
+
+// fp32 -> bf16.
+void round_to_bf16(int64_t size, const float* from, void* to, Stream stream);
+
+// Throws rung::Error with CUDA's own message.
+[[noreturn]] void launch_failed(const char* message);
+
+}  // namespace rung::cuda

@@ -1,0 +1,54 @@
+#include "scaling/count.h"
+
+#include <cmath>
+
+namespace rung {
+namespace {
+
+int64_t active_size(const TensorSpec& tensor) {
+  return std::llround(static_cast<double>(tensor.size()) * tensor.active);
+}
+
+}  // namespace
+
+Counts count(std::span<const TensorSpec> tensors) {
+  Counts counts;
+  for (const TensorSpec& tensor : tensors) {
+    counts.N_total += tensor.size();
+    if (tensor.role == Role::embedding || tensor.role == Role::tied)
+      counts.N_embedding += tensor.size();
+    if (tensor.role == Role::readout || tensor.role == Role::tied)
+      counts.N_readout += tensor.size();
+    if (tensor.counts_in_N && tensor.role != Role::embedding) counts.N += active_size(tensor);
+  }
+  counts.N_active = counts.N;
+  return counts;
+}
+
+double attention_flops_per_token(int64_t context, int64_t heads, int64_t head_dim) {
+  return 2.0 * static_cast<double>(context + 1) * static_cast<double>(heads * head_dim);
+}
+
+double forward_flops_per_token(std::span<const TensorSpec> tensors, double extra) {
+  double flops = extra;
+  for (const TensorSpec& tensor : tensors) {
+    const bool matrix =
+        tensor.role == Role::hidden || tensor.role == Role::readout || tensor.role == Role::tied;
+    if (matrix) flops += 2.0 * static_cast<double>(active_size(tensor));
+  }
+  return flops;
+}
+
+double training_flops(std::span<const TensorSpec> tensors, double extra, int64_t tokens) {
+  return 3.0 * forward_flops_per_token(tensors, extra) * static_cast<double>(tokens);
+}
+
+double flops_6nd(int64_t n, int64_t tokens) {
+  return 6.0 * static_cast<double>(n) * static_cast<double>(tokens);
+}
+
+int64_t training_bytes(int64_t n_total, int moments, int compute_bytes) {
+  return n_total * (4 + 4 + 4 * moments + compute_bytes);
+}
+
+}  // namespace rung

@@ -1,0 +1,74 @@
+// Unit-scaled muP (arXiv 2407.17465): all weights start with B = 1, so that no base shape is
+// needed.
+//   embedding A 1, weight gradient sqrt(vocabulary / batch_tokens), C 1/sqrt(width)
+//   hidden    A fan_in^-1/2 both ways, weight gradient batch_tokens^-1/2, C fan_in^-1/2
+//   readout   A 1/fan_in forward, fan_out^-1/2 backward, weight gradient batch_tokens^-1/2, C 1
+//   gain, bias  1 both ways, weight gradient batch_tokens^-1/2, C 1
+// C * depth^-1/2 inside the residual stack; depth is the number of blocks, as in the unit-scaling
+// package (2 * blocks elsewhere). Weight decay is independent: factor 1. Split factors change
+// gradients by constants alone, which Adam cancels while epsilon is small. A tied matrix adds the
+// gradients of two uses, which must keep their true ratio: plain differentiation.
+#include "scaling/parametrisations/rules.h"
+#include "scaling/unit_scaling.h"
+
+namespace rung {
+namespace {
+
+Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
+  if (alignment_of(alignment, Alignment::full) != Alignment::full)
+    fail_usage("[umup] alignment is full alone. Received {}.", alignment);
+  const double rows = 1.0 / root(dims.batch_tokens);
+  Factors f = plain(tensor, 1.0, 1.0);
+  switch (tensor.role) {
+    case Role::embedding:
+      f.A_weight = std::sqrt(ratio(dims.vocabulary, dims.batch_tokens));
+      f.C = 1.0 / root(tensor.fan_out);
+      break;
+    case Role::hidden:
+      f.A = f.A_input = f.C = 1.0 / root(tensor.fan_in);
+      f.A_weight = rows;
+      break;
+    case Role::readout:
+      f.A = 1.0 / static_cast<double>(tensor.fan_in);
+      f.A_input = 1.0 / root(tensor.fan_out);
+      f.A_weight = rows;
+      break;
+    case Role::tied:
+      f.A = f.A_input = f.A_weight = 1.0 / static_cast<double>(dims.width);
+      f.C = 1.0 / root(dims.width);
+      break;
+    case Role::gain:
+    case Role::bias:
+      f.A_weight = rows;
+      f.B = 0.0;
+      break;
+  }
+  if (tensor.layer >= 0) f.C /= root(dims.depth);
+  return f;
+}
+
+BlockFactors block(const RunConfig& config, const Dims& dims) {
+  const MultiplierConfig& m = config.multipliers;
+  BlockFactors b;
+  b.attention_logit = attention_logit_factor(m.alpha_attn, dims.head_dim);
+  const double attention = attention_factor(m.alpha_attn, dims.head_dim, dims.context, true);
+  b.attention_output = {attention, attention};
+  b.ffn_slope = m.alpha_ffn;
+  b.ffn_output = ffn_activation_factor(config.model.ffn, m.alpha_ffn);
+  b.embedding = m.alpha_emb;
+  b.loss_logit = m.alpha_loss;
+  // The rule is for the gradient of the sum with respect to the logits before alpha_loss, which the
+  // reference multiplies forward alone; here the gradient of the mean passes alpha_loss as well.
+  b.loss_gradient =
+      cross_entropy_factor(dims.vocabulary) * static_cast<double>(dims.batch_tokens) / m.alpha_loss;
+  b.residual = residual_factors(dims.depth, m.alpha_res, m.alpha_ratio);
+  return b;
+}
+
+}  // namespace
+
+extern const Parametrisation umup_parametrisation;
+constinit const Parametrisation umup_parametrisation{
+    "umup", "unit-scaled muP: everything starts at scale 1; no base shape", factors, block};
+
+}  // namespace rung

@@ -1,0 +1,121 @@
+#include "scaling/unit_scaling.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "core/error.h"
+
+namespace rung {
+
+double log_interpolate(double alpha, double low, double high) {
+  return std::exp(alpha * std::log(high) + (1.0 - alpha) * std::log(low));
+}
+
+OpFactor gelu_factor(double m) {
+  const double alpha = 1.0 / (1.0 + 0.25 / (m * m));
+  return {log_interpolate(alpha, 2.0, std::sqrt(2.0 / (1.0 - 1.0 / std::numbers::pi))),
+          log_interpolate(alpha, 2.0, std::numbers::sqrt2)};
+}
+
+OpFactor silu_factor(double m) {
+  const double alpha = 1.0 / (1.0 + 1.0 / (m * m));
+  return {log_interpolate(alpha, 2.0, std::sqrt(2.0 / (1.0 - 1.0 / std::numbers::pi))),
+          log_interpolate(alpha, 2.0, std::numbers::sqrt2)};
+}
+
+OpFactor silu_glu_factor(double m) {
+  const double factor = log_interpolate(1.0 / (1.0 + 1.0 / (m * m)), 2.0, std::numbers::sqrt2);
+  return {factor, factor};
+}
+
+// x gelu(m g) / m: gelu's transition between g / 2 and relu, with silu_glu's zero-mean limits.
+OpFactor gelu_glu_factor(double m) {
+  const double factor = log_interpolate(1.0 / (1.0 + 0.25 / (m * m)), 2.0, std::numbers::sqrt2);
+  return {factor, factor};
+}
+
+// For x ~ N(0, 1): var relu(x)^2 = 3/2 - 1/4, and E (2 relu(x))^2 = 2.
+OpFactor relu_squared_factor() {
+  return {1.0 / std::sqrt(1.25), 1.0 / std::numbers::sqrt2};
+}
+
+OpFactor ffn_activation_factor(std::string_view ffn, double m) {
+  if (ffn == "swiglu") return silu_glu_factor(m);
+  if (ffn == "geglu") return gelu_glu_factor(m);
+  if (ffn == "gelu") return gelu_factor(m);
+  if (ffn == "silu") return silu_factor(m);
+  if (ffn == "relu2") return relu_squared_factor();
+  fail_usage("[unit scaling] No factor is known for this ffn. Received {}.", ffn);
+}
+
+OpFactor softmax_factor(double m, int64_t n) {
+  const double alpha = 1.0 / (1.0 + 4.0 / (m * m)), size = static_cast<double>(n);
+  return {log_interpolate(alpha, size, std::sqrt(size)),
+          log_interpolate(alpha, size / m, std::sqrt(size / m))};
+}
+
+double attention_factor(double m, int64_t head_dim, int64_t sequence, bool causal, double dropout) {
+  if (sequence < 1) fail("[unit scaling] A sequence holds a token. Received length {}.", sequence);
+  const double d = static_cast<double>(head_dim), s = static_cast<double>(sequence);
+  // A single token attends to itself with weight 1 under both masks, where ln 1 = 0 would divide by
+  // zero.
+  const double visible = causal && sequence > 1 ? std::log(s) : 1.0;
+  const double alpha = 1.0 / (1.0 + 4.0 * d / (m * m));
+  return std::sqrt(1.0 - dropout) / log_interpolate(alpha, std::sqrt(visible / s), 1.0);
+}
+
+double attention_logit_factor(double m, int64_t head_dim) {
+  return m / static_cast<double>(head_dim);
+}
+
+double cross_entropy_factor(int64_t vocabulary) {
+  if (vocabulary < 2)
+    fail("[unit scaling] Cross-entropy wants two classes. Received {}.", vocabulary);
+  const double v = static_cast<double>(vocabulary);
+  return v / std::sqrt(v - 1.0);
+}
+
+MatmulFactor matmul_factor(int64_t in, int64_t out, int64_t rows) {
+  const auto inverse_root = [](int64_t n) { return 1.0 / std::sqrt(static_cast<double>(n)); };
+  return {inverse_root(in), inverse_root(out), inverse_root(rows)};
+}
+
+double norm_gain_factor(int64_t width, int64_t elements) {
+  return std::sqrt(static_cast<double>(width) / static_cast<double>(elements));
+}
+
+double dropout_factor(double p) {
+  return std::sqrt(1.0 - p);
+}
+
+double add_factor() {
+  return 1.0 / std::numbers::sqrt2;
+}
+
+double mse_gradient_factor() {
+  return 1.0 / std::sqrt(8.0);
+}
+
+std::vector<double> residual_taus(int64_t layers, double alpha_res, double alpha_ratio) {
+  const double ffn = alpha_res * std::sqrt(2.0 / (1.0 + alpha_ratio * alpha_ratio));
+  const double attention = alpha_ratio * ffn;
+  std::vector<double> taus;
+  for (int64_t l = 0; l < 2 * layers; ++l) {
+    const double attentions = static_cast<double>((l + 1) / 2), ffns = static_cast<double>(l / 2);
+    const double alpha = l % 2 == 0 ? attention : ffn;
+    taus.push_back(alpha / std::sqrt(static_cast<double>(layers) +
+                                     attentions * attention * attention + ffns * ffn * ffn));
+  }
+  return taus;
+}
+
+std::vector<ResidualFactor> residual_factors(int64_t layers, double alpha_res, double alpha_ratio) {
+  std::vector<ResidualFactor> factors;
+  for (const double tau : residual_taus(layers, alpha_res, alpha_ratio)) {
+    const double root = std::sqrt(1.0 + tau * tau);
+    factors.push_back({1.0 / root, tau / root, true});
+  }
+  return factors;
+}
+
+}  // namespace rung

@@ -1,0 +1,12 @@
+// The fastest matrix product of this machine: what `mfu` divides by.
+#pragma once
+#include <string>
+
+namespace rung {
+
+// FLOP/s of square products (multiply-add = 2) in fp32, or bf16 and fp64 where `precision` says so;
+// the best of a few tries, about 0.2 s in all. On the CPU it uses the calling thread's own number
+// of threads.
+double matmul_ceiling(const std::string& device, const std::string& precision);
+
+}  // namespace rung

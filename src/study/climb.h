@@ -1,0 +1,44 @@
+// The climb: sweeps on small rungs, a ladder, a fit with its interval, a recorded prediction, the
+// target, the error. Every stage leaves plain files in the climb's folder, and continues from them.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "study/climb_plan.h"
+#include "train/run.h"
+
+namespace rung {
+
+struct ClimbRequest {
+  RunConfig base;          // parts, data, device; width, depth and tokens are the climb's to choose
+  PlanOptions plan;        // plan.flops 0: from `seconds`
+  double seconds = 240.0;  // wall time of everything, when no FLOP budget is given
+  std::filesystem::path folder;
+  std::string cache;  // for tokenized text
+  std::string law;    // empty: chosen by rollout
+  double level = 0.9;
+  bool resume = false, predict_only = false;
+  int threads = 1;
+  std::vector<std::string> command_line;
+};
+
+struct ClimbHooks {
+  std::function<bool()> interrupted;
+  std::function<void(const Progress&)> progress;
+  std::function<void(const std::string&)> say;  // one line a stage
+};
+
+struct ClimbOutcome {
+  Json json;                 // the contract's keys
+  bool interrupted = false;  // saved; continue with resume
+};
+
+ClimbOutcome run_climb(const ClimbRequest& request, const ClimbHooks& hooks);
+
+// Compares a target that was trained elsewhere with a climb's prediction and records it in the
+// climb's log.
+Json verify_climb(const std::filesystem::path& folder, double measured, double standard_error);
+
+}  // namespace rung

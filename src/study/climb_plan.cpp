@@ -1,0 +1,245 @@
+#include "study/climb_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "model/decoder.h"
+#include "scaling/count.h"
+
+namespace rung {
+namespace {
+
+constexpr size_t most_rungs = 8, fewest_rungs = 4;
+constexpr double rung_spacing = 1.35;  // least ratio of N between neighbouring rungs
+constexpr double target_spacing =
+    1.8;  // least ratio of the target's N (and D) to the largest rung's
+
+int64_t batch_tokens_for(double coefficient, int64_t tokens, int64_t context) {
+  const double sequences =
+      coefficient * std::sqrt(static_cast<double>(tokens)) / static_cast<double>(context);
+  return std::max<int64_t>(1, std::llround(sequences)) * context;
+}
+
+// Widths below the target, largest first, spaced in N.
+std::vector<PathPoint> rungs_below(const RunConfig& base, int64_t vocabulary,
+                                   const PathPoint& target, const PlanOptions& options) {
+  std::vector<PathPoint> rungs;
+  for (int64_t width = target.width - options.width_step; width >= options.smallest_width;
+       width -= options.width_step) {
+    const PathPoint point = path_point(base, vocabulary, width, options);
+    const bool first = rungs.empty();
+    const double room =
+        static_cast<double>(first ? target.N : rungs.back().N) / static_cast<double>(point.N);
+    if (room < (first ? target_spacing : rung_spacing)) continue;
+    if (first &&
+        (target.C < options.ahead * point.C ||
+         static_cast<double>(target.tokens) < target_spacing * static_cast<double>(point.tokens)))
+      continue;
+    rungs.push_back(point);
+    if (rungs.size() == most_rungs) break;
+  }
+  return rungs;
+}
+
+PlannedRun sweep_run(const std::string& name, const PathPoint& point, double batch_factor,
+                     std::vector<double> factors, int64_t seeds) {
+  return {.name = name,
+          .kind = "sweep",
+          .point = point,
+          .batch_factor = batch_factor,
+          .lr_factors = std::move(factors),
+          .seeds = seeds};
+}
+
+// Sweeps stand on the two smallest rungs: learning rate on both, batch on the smallest.
+std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending) {
+  const PathPoint &smallest = ascending[0], &next = ascending[1];
+  return {sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, 2),
+          sweep_run("sweep-a-half-batch", smallest, 0.5, {0.35355339, 0.70710678, 1.41421356}, 1),
+          sweep_run("sweep-a-double-batch", smallest, 2.0, {0.70710678, 1.41421356, 2.82842712}, 1),
+          sweep_run("sweep-b", next, 1.0, {0.5, 1.0, 2.0}, 1)};
+}
+
+// Seeds are spent where they are cheap: none of the rungs costs much more than the largest.
+int64_t seeds_for(const PathPoint& rung, const PathPoint& largest) {
+  const double affordable = 2.0 * std::sqrt(largest.C / rung.C);
+  return std::clamp<int64_t>(static_cast<int64_t>(affordable), 2, 6);
+}
+
+ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,
+                   const PlanOptions& options) {
+  ClimbPlan plan{.options = options};
+  std::reverse(rungs.begin(), rungs.end());
+  plan.sweeps = sweeps_on(rungs);
+  for (const PathPoint& rung : rungs)
+    plan.ladder.push_back({.name = fmt::format("rung-w{}", rung.width),
+                           .kind = "ladder",
+                           .point = rung,
+                           .lr_factors = {1.0},
+                           .seeds = seeds_for(rung, rungs.back())});
+  plan.target = {
+      .name = "target", .kind = "target", .point = target, .lr_factors = {1.0}, .seeds = 1};
+  return plan;
+}
+
+}  // namespace
+
+double ClimbPlan::flops() const {
+  double total = target.flops();
+  for (const PlannedRun& run : sweeps) total += run.flops();
+  for (const PlannedRun& run : ladder) total += run.flops();
+  return total;
+}
+
+double ClimbPlan::ahead() const {
+  return target.point.C / ladder.back().point.C;
+}
+
+PathPoint path_point(const RunConfig& base, int64_t vocabulary, int64_t width,
+                     const PlanOptions& options) {
+  RunConfig config = base;
+  config.model.width = width;
+  config.model.head_dim = width / options.heads;
+  const Decoder decoder = make_decoder(config, vocabulary);
+  PathPoint point{.width = width, .N = count(decoder.layout.tensors).N};
+  const double tokens = options.tokens_per_parameter * static_cast<double>(point.N);
+  point.batch_tokens =
+      batch_tokens_for(options.batch_coefficient, static_cast<int64_t>(tokens), base.model.context);
+  point.tokens = static_cast<int64_t>(tokens) / point.batch_tokens * point.batch_tokens;
+  point.C = 3.0 * forward_flops(decoder, base.model.context) /
+            static_cast<double>(base.model.context) * static_cast<double>(point.tokens);
+  return point;
+}
+
+namespace {
+
+struct Search {
+  ClimbPlan best;
+  bool found = false, text_short = false;
+  double cheapest = INFINITY;  // of all climbs that the shapes allow
+};
+
+// The largest affordable target among shapes of one kind.
+Search search_plans(const RunConfig& base, int64_t vocabulary, const PlanOptions& options) {
+  Search search;
+  constexpr int64_t widest = 16384;
+  for (int64_t width = options.smallest_width + options.width_step; width <= widest;
+       width += options.width_step) {
+    const PathPoint target = path_point(base, vocabulary, width, options);
+    if (target.C > options.flops && std::isfinite(search.cheapest)) break;
+    const std::vector<PathPoint> rungs = rungs_below(base, vocabulary, target, options);
+    if (rungs.size() < fewest_rungs) continue;
+    ClimbPlan plan = plan_for(target, rungs, options);
+    search.cheapest = std::min(search.cheapest, plan.flops());
+    if (plan.flops() > options.flops) continue;
+    if (target.tokens > options.most_tokens) {
+      search.text_short = true;
+      continue;
+    }
+    search.best = std::move(plan);
+    search.found = true;
+  }
+  return search;
+}
+
+}  // namespace
+
+ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOptions& options) {
+  // Below what the usual shapes allow, narrower ones with two heads still make a ladder.
+  PlanOptions narrow = options;
+  narrow.heads = 2;
+  narrow.width_step = 4;
+  narrow.smallest_width = 8;
+  Search search = search_plans(base, vocabulary, options);
+  double cheapest = search.cheapest;
+  bool text_short = search.text_short;
+  if (!search.found && options.heads > narrow.heads) {
+    search = search_plans(base, vocabulary, narrow);
+    cheapest = std::min(cheapest, search.cheapest);
+    text_short = text_short || search.text_short;
+  }
+  if (search.found) {
+    search.best.limited_by_text = text_short;
+    return search.best;
+  }
+  if (text_short)
+    fail(
+        "[climb] The text is too small to climb. Received {} training tokens. Give more text, or "
+        "--repeat.",
+        options.most_tokens);
+  fail(
+      "[climb] The budget is too small to climb. Received {:.3g} FLOP; the smallest climb here "
+      "needs {:.3g}. "
+      "Raise --budget.",
+      options.flops, cheapest);
+}
+
+std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, double lr,
+                                  double batch_coefficient, const PlanOptions& options) {
+  std::vector<RunConfig> members;
+  for (const double factor : run.lr_factors)
+    for (int64_t s = 0; s < run.seeds; ++s) {
+      RunConfig config = base;
+      config.model.width = run.point.width;
+      config.model.head_dim = run.point.width / options.heads;
+      config.train.batch_tokens = batch_tokens_for(batch_coefficient * run.batch_factor,
+                                                   run.point.tokens, base.model.context);
+      config.train.tokens =
+          run.point.tokens / config.train.batch_tokens * config.train.batch_tokens;
+      config.train.lr = lr * factor;
+      config.seed = options.seed * 1000 +
+                    (run.kind == "target"  ? 500
+                     : run.kind == "sweep" ? 100
+                                           : 0) +
+                    static_cast<uint64_t>(s);
+      members.push_back(config);
+    }
+  return members;
+}
+
+namespace {
+
+Json point_json(const PathPoint& p) {
+  return {{"width", p.width},
+          {"N", p.N},
+          {"D", p.tokens},
+          {"batch_tokens", p.batch_tokens},
+          {"C", p.C}};
+}
+
+Json run_json(const PlannedRun& run) {
+  Json json{{"run", run.name},
+            {"kind", run.kind},
+            {"members", run.members()},
+            {"seeds", run.seeds},
+            {"batch_factor", run.batch_factor},
+            {"lr_factors", run.lr_factors},
+            {"flops", run.flops()}};
+  const Json point = point_json(run.point);
+  for (const auto& [key, value] : point.items()) json[key] = value;
+  return json;
+}
+
+}  // namespace
+
+Json to_json(const ClimbPlan& plan) {
+  Json runs = Json::array();
+  for (const PlannedRun& run : plan.sweeps) runs.push_back(run_json(run));
+  for (const PlannedRun& run : plan.ladder) runs.push_back(run_json(run));
+  runs.push_back(run_json(plan.target));
+  const double all = plan.flops();
+  return {{"flops", plan.options.flops},
+          {"planned_flops", all},
+          {"target_share", plan.target.flops() / all},
+          {"ahead", plan.ahead()},
+          {"tokens_per_parameter", plan.options.tokens_per_parameter},
+          {"batch_coefficient", plan.options.batch_coefficient},
+          {"heads", plan.options.heads},
+          {"seed", plan.options.seed},
+          {"limited_by_text", plan.limited_by_text},
+          {"target", point_json(plan.target.point)},
+          {"runs", runs}};
+}
+
+}  // namespace rung

@@ -1,0 +1,67 @@
+// What a climb trains: a target under a FLOP budget and the rungs below it, on one path of constant
+// tokens per parameter. Plans count FLOPs only; the clock enters once, where a time budget is
+// turned into a FLOP budget.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "core/json.h"
+
+namespace rung {
+
+// One shape on the path. C is one member's training FLOPs.
+struct PathPoint {
+  int64_t width = 0, N = 0, tokens = 0, batch_tokens = 0;
+  double C = 0.0;
+};
+
+// A population of the plan: members differ in seed (ladder, target) or in learning rate and seed
+// (sweep).
+struct PlannedRun {
+  std::string name, kind;  // kind: sweep, ladder, target
+  PathPoint point;
+  double batch_factor = 1.0;       // over the plan's batch rule
+  std::vector<double> lr_factors;  // over the learning rate that is in force when the run starts
+  int64_t seeds = 1;               // per learning rate
+  int64_t members() const { return seeds * static_cast<int64_t>(lr_factors.size()); }
+  double flops() const { return point.C * static_cast<double>(members()); }
+};
+
+struct PlanOptions {
+  double flops = 0.0;  // of everything: sweeps, ladder and target
+  double tokens_per_parameter = 20.0;
+  double ahead = 4.0;               // target's C over the largest rung's, at least
+  double batch_coefficient = 0.68;  // batch tokens = coefficient sqrt(tokens), refined by the sweep
+  int64_t heads = 4;                // the same on every rung: heads grow, their number does not
+  int64_t width_step = 8;           // keeps head_dim even
+  int64_t smallest_width = 24;
+  int64_t most_tokens = INT64_MAX;  // distinct training tokens that there are
+  uint64_t seed = 1;
+};
+
+struct ClimbPlan {
+  PlanOptions options;
+  std::vector<PlannedRun> sweeps, ladder;  // ascending in C
+  PlannedRun target;
+  bool limited_by_text = false;  // the budget would have afforded a larger target
+  double flops() const;
+  double ahead() const;  // the target's C over the largest rung's
+};
+
+// The point of the path at one width. Shapes other than width come from `base`.
+PathPoint path_point(const RunConfig& base, int64_t vocabulary, int64_t width,
+                     const PlanOptions& options);
+
+// The largest target whose climb fits the budget. Fails when the budget or the text is too small to
+// climb, saying what would be enough.
+ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOptions& options);
+
+// The configurations of a planned run's members: learning rate slowest, then seeds.
+std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, double lr,
+                                  double batch_coefficient, const PlanOptions& options);
+
+Json to_json(const ClimbPlan& plan);
+
+}  // namespace rung

@@ -1,0 +1,187 @@
+#include "study/forecast.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "core/error.h"
+#include "law/fit_json.h"
+#include "law/rollout.h"
+
+namespace rung {
+namespace {
+
+constexpr double normal_quantile_90 = 1.6448536269514722;
+
+// Relative deviation between seeds of each rung, drawn towards the pooled one by four virtual runs:
+// two seeds alone say little about their own scatter.
+std::map<int64_t, double> rung_deviations(std::span<const RunRecord> ladder, double& pooled) {
+  std::map<int64_t, std::vector<double>> logs;
+  for (const RunRecord& r : ladder) logs[r.N].push_back(std::log(r.L));
+  std::map<int64_t, std::pair<double, double>> squares;  // sum of squares, degrees of freedom
+  double total = 0.0, freedom = 0.0;
+  for (const auto& [n, values] : logs) {
+    double mean = 0.0, sum = 0.0;
+    for (const double v : values) mean += v / static_cast<double>(values.size());
+    for (const double v : values) sum += (v - mean) * (v - mean);
+    squares[n] = {sum, static_cast<double>(values.size()) - 1.0};
+    total += sum;
+    freedom += squares[n].second;
+  }
+  constexpr double floor = 1e-3, virtual_runs = 4.0;
+  pooled = std::max(floor, freedom > 0.0 ? std::sqrt(total / freedom) : 0.006);
+  std::map<int64_t, double> deviations;
+  for (const auto& [n, entry] : squares)
+    deviations[n] = std::max(floor, std::sqrt((entry.first + virtual_runs * pooled * pooled) /
+                                              (entry.second + virtual_runs)));
+  return deviations;
+}
+
+Table ladder_table(std::span<const RunRecord> ladder, const std::map<int64_t, double>& deviations) {
+  std::vector<double> n, d, c, l, sd;
+  for (const RunRecord& r : ladder) {
+    n.push_back(static_cast<double>(r.N));
+    d.push_back(static_cast<double>(r.D));
+    c.push_back(r.C);
+    l.push_back(r.L);
+    sd.push_back(deviations.at(r.N) * r.L);
+  }
+  Table table{.source = "the ladder"};
+  table.add("N", n);
+  table.add("D", d);
+  table.add("C", c);
+  table.add("L", l);
+  table.add("sd", sd);
+  return table;
+}
+
+// Laws along the path in N. The exponent of E + A N^-a is drawn towards what published ladders show
+// there (0.34 for the size term of both Chinchilla re-analyses), which keeps E from running to 0
+// where few rungs leave it open.
+std::vector<FitOptions> laws_to_try(const std::string& law, uint64_t seed) {
+  FitOptions options{.law = law.empty() || law == "chinchilla" ? "power" : law};
+  options.columns = {{"x", "N"}};
+  options.objective = "least-squares";
+  options.sd_column = "sd";
+  options.seed = seed;
+  options.bootstrap = 400;
+  options.refuse = false;
+  if (options.law != "power") return {options};
+  options.priors = {{"a", {.mean = 0.36, .sd = 0.08}}};
+  return {options};
+}
+
+double deviation_between(const std::vector<double>& values, const std::vector<double>& weights) {
+  double sum = 0.0, mean = 0.0, square = 0.0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    sum += weights[i];
+    mean += weights[i] * values[i];
+  }
+  mean /= sum;
+  for (size_t i = 0; i < values.size(); ++i)
+    square += weights[i] * (values[i] - mean) * (values[i] - mean);
+  return std::sqrt(square / sum);
+}
+
+double half_width(std::vector<double> draws, double level) {
+  std::sort(draws.begin(), draws.end());
+  const auto at = [&](double q) {
+    return draws[static_cast<size_t>(q * static_cast<double>(draws.size() - 1))];
+  };
+  return 0.5 * (at(0.5 + level / 2) - at(0.5 - level / 2));
+}
+
+// What the held-out rungs missed by beyond the noise of single runs.
+double excess_error(const Rollout& rollout, double noise) {
+  double sum = 0.0, count = 0.0;
+  for (const RolloutStep& step : rollout.steps)
+    for (const double error : step.error) {
+      sum += error * error;
+      count += 1.0;
+    }
+  return count > 0.0 ? std::sqrt(std::max(0.0, sum / count - noise * noise)) : 0.0;
+}
+
+Point point_of(const PathPoint& p) {
+  return {{"N", static_cast<double>(p.N)}, {"D", static_cast<double>(p.tokens)}, {"C", p.C}};
+}
+
+}  // namespace
+
+Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
+                  const std::string& law, double level, uint64_t seed) {
+  Forecast f;
+  const std::map<int64_t, double> deviations = rung_deviations(ladder, f.seed_sd);
+  if (deviations.size() < 4)
+    refuse("[forecast] A law along the path needs at least 4 rungs. Received {}. Raise the budget.",
+           deviations.size());
+  const Table table = ladder_table(ladder, deviations);
+  const int most_dropped = std::min<int>(2, static_cast<int>(deviations.size()) - 4);
+  const std::vector<Candidate> candidates =
+      make_candidates(laws_to_try(law, seed), std::max(0, most_dropped));
+  RolloutOptions options{
+      .order = "C", .max_hold_out = 2, .min_points = 4, .noise_floor = f.seed_sd};
+  const std::vector<Rollout> rollouts = score_candidates(table, candidates, options);
+  f.candidates = Json::array();
+  std::vector<double> losses;
+  double excess = 0.0, weights = 0.0;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    f.fits.push_back(fit_candidate(table, candidates[i], options));
+    f.weights.push_back(rollouts[i].weight);
+    losses.push_back(predict_loss(f.fits.back(), point_of(target)));
+    excess += rollouts[i].weight * excess_error(rollouts[i], f.seed_sd);
+    weights += rollouts[i].weight;
+    if (f.weights[i] > f.weights[f.best]) f.best = i;
+    Json steps = Json::array();
+    for (const RolloutStep& step : rollouts[i].steps)
+      steps.push_back({{"held_out", step.held_out},
+                       {"next_error", step.next_error},
+                       {"far_error", step.far_error}});
+    f.candidates.push_back({{"law", candidates[i].options.law},
+                            {"dropped", candidates[i].drop_smallest},
+                            {"weight", rollouts[i].weight},
+                            {"rollout_error", json_number(rollouts[i].score)},
+                            {"steps", steps},
+                            {"predicted", losses.back()}});
+  }
+  f.rollout_sd = excess / weights;
+  f.prediction = predict_mixture(f.fits, f.weights, point_of(target), level, f.rollout_sd, seed);
+  const double z = normal_quantile_90 * level / 0.9, loss = f.prediction.loss;
+  f.sources = {
+      {"fit", half_width(predict_draws(f.fits[f.best], point_of(target), false, seed), level)},
+      {"seeds", z * f.seed_sd * loss},
+      {"form", z * deviation_between(losses, f.weights)},
+      {"rollout", z * f.rollout_sd * loss}};
+  return f;
+}
+
+Json forecast_json(const Forecast& f, std::span<const RunRecord> ladder,
+                   const std::vector<PathPoint>& path) {
+  Json json = fit_to_json(f.fits[f.best]);
+  json["candidates"] = f.candidates;
+  json["seed_sd"] = f.seed_sd;
+  Json curve = Json::array(), residuals = Json::array();
+  for (const PathPoint& p : path) {
+    const Prediction at =
+        predict_mixture(f.fits, f.weights, point_of(p), f.prediction.level, f.rollout_sd);
+    curve.push_back({{"C", p.C}, {"loss", at.loss}, {"lo", at.lo}, {"hi", at.hi}});
+  }
+  const int dropped = f.candidates[f.best]["dropped"].get<int>();
+  std::vector<int64_t> sizes;
+  for (const RunRecord& r : ladder) sizes.push_back(r.N);
+  std::sort(sizes.begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+  for (const RunRecord& r : ladder) {
+    const Point at{{"N", static_cast<double>(r.N)}, {"D", static_cast<double>(r.D)}, {"C", r.C}};
+    residuals.push_back({{"run", r.run},
+                         {"C", r.C},
+                         {"L", r.L},
+                         {"fitted", predict_loss(f.fits[f.best], at)},
+                         {"used", r.N >= sizes[static_cast<size_t>(dropped)]}});
+  }
+  json["curve"] = curve;
+  json["residuals"] = residuals;
+  return json;
+}
+
+}  // namespace rung

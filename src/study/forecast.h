@@ -1,0 +1,37 @@
+// From the ladder's measured losses to the target's predicted loss and its interval.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "law/fit.h"
+#include "law/predict.h"
+#include "study/climb_plan.h"
+#include "study/runs_csv.h"
+
+namespace rung {
+
+struct Forecast {
+  Prediction prediction;
+  double seed_sd = 0.0;     // of ln L, between seeds
+  double rollout_sd = 0.0;  // of ln L: what rollout showed beyond the fits' own uncertainty
+  Json candidates;          // law, regime, weight, error on held-out rungs, prediction of each
+  Json sources;             // half-widths in nats at the stated level: fit, seeds, form, rollout
+  std::vector<Fit> fits;
+  std::vector<double> weights;
+  size_t best = 0;  // the candidate of the largest weight
+};
+
+// One-variable laws along the path, with none to two of the smallest rungs left out, weighted by
+// how well they predict the largest rungs from the smaller ones. Refuses (exit 3) with fewer than
+// four rungs or rows.
+Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
+                  const std::string& law, double level, uint64_t seed);
+
+// fit.json: the leading candidate's fit, with the mixture's curve along the path and each run's
+// residual.
+Json forecast_json(const Forecast& forecast, std::span<const RunRecord> ladder,
+                   const std::vector<PathPoint>& path);
+
+}  // namespace rung

@@ -1,0 +1,128 @@
+#include "study/groups.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <map>
+
+#include "config/resolve.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "optim/optimizer.h"
+#include "scaling/count.h"
+
+namespace rung {
+namespace {
+
+// Keys that may differ inside a population.
+constexpr std::array own_keys = {"seed",        "train.lr",     "train.weight_decay",
+                                 "train.beta1", "train.beta2",  "train.epsilon",
+                                 "train.clip",  "train.members"};
+
+std::string program_key(const RunConfig& config) {
+  Json json = to_json(config);
+  for (const char* key : own_keys) json.erase(key);
+  RunConfig names;
+  visit_config(names, [&](const char* key, auto&, const char*, const char*) {
+    if (std::string_view(key).starts_with("multipliers.")) json.erase(key);
+  });
+  return json.dump();
+}
+
+std::string short_name(const RunConfig& config) {
+  std::string name = fmt::format("w{}d{}-{}", config.model.width, config.model.depth,
+                                 short_number(static_cast<double>(config.train.tokens)));
+  std::replace(name.begin(), name.end(), ' ', '-');
+  return name;
+}
+
+void check_tokens(const RunConfig& config, int64_t tokens, const TokenSource& source) {
+  const int64_t context = config.model.context, windows = source.sequences(context);
+  if (windows < 1)
+    fail("[data] The training text is shorter than one window of {} tokens. Give more text.",
+         context);
+  if (config.data.repeat || tokens / context <= windows) return;
+  fail(
+      "[data] The text holds {} distinct training tokens, the run wants {}. Give more text with "
+      "--data, fewer tokens, or --set data.repeat=true.",
+      windows * context, tokens);
+}
+
+}  // namespace
+
+std::vector<Group> group_members(std::span<const RunConfig> members) {
+  std::map<std::string, size_t> found, names;
+  std::vector<Group> groups;
+  for (size_t i = 0; i < members.size(); ++i) {
+    const auto [at, fresh] = found.try_emplace(program_key(members[i]), groups.size());
+    if (fresh) {
+      const std::string name = short_name(members[i]);
+      const size_t same = names[name]++;
+      groups.push_back({.name = same ? fmt::format("{}-{}", name, same + 1) : name});
+    }
+    groups[at->second].members.push_back(members[i]);
+    groups[at->second].index.push_back(i);
+  }
+  return groups;
+}
+
+void check_group(const Group& group, const TokenSource& source) {
+  const RunConfig& first = group.members.front();
+  if (first.device == "cpu" && first.precision != "fp32" && first.precision != "fp64")
+    fail_usage("[precision] The CPU trains in fp32 or fp64. Received precision {}.",
+               first.precision);
+  make_decoder(first, source.vocabulary());
+  find_optimizer(first.train.optimizer);
+  make_schedule(first.train, first.train.tokens / first.train.batch_tokens);
+  check_tokens(first, first.train.tokens / first.train.batch_tokens * first.train.batch_tokens,
+               source);
+}
+
+RunResult train_group(const RunRequest& request, std::shared_ptr<const TokenSource> source,
+                      const HeldOut& held_out, const Machine& machine, const RunHooks& hooks) {
+  try {
+    return train_run(request, std::move(source), held_out, machine, hooks);
+  } catch (const Error& error) {
+    if (!std::string_view(error.what()).starts_with("[train] Every member diverged")) throw;
+  }
+  RunResult result;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (size_t finish = 0; finish < std::max<size_t>(1, request.finishes.size()); ++finish) {
+    std::vector<MemberResult> members;
+    for (const RunConfig& config : request.members)
+      members.push_back({.config = config,
+                         .status = MemberStatus::diverged,
+                         .loss = nan,
+                         .standard_error = nan,
+                         .training_loss = nan});
+    result.finishes.push_back(std::move(members));
+  }
+  return result;
+}
+
+Estimate estimate(const Group& group, int64_t vocabulary, int threads) {
+  const RunConfig& first = group.members.front();
+  const Decoder decoder = make_decoder(first, vocabulary);
+  const Counts counts = count(decoder.layout.tensors);
+  const int64_t context = first.model.context, batch = first.train.batch_tokens;
+  const double members = static_cast<double>(group.members.size());
+  Estimate e{.N = counts.N, .N_total = counts.N_total, .steps = first.train.tokens / batch};
+  e.members = static_cast<int64_t>(group.members.size());
+  e.tokens = e.steps * batch;
+  e.flops = members * 3.0 * forward_flops(decoder, context) * static_cast<double>(e.tokens) /
+            static_cast<double>(context);
+  const int moments =
+      static_cast<int>(find_optimizer(first.train.optimizer).state(decoder.layout).size());
+  const double weights = static_cast<double>(training_bytes(counts.N_total, moments));
+  // Kept by the backward pass: about ten activations of the residual's size and three of the ffn's
+  // a layer, logits on top; the CPU holds one member a worker at a time.
+  const double a_token = static_cast<double>(first.model.depth * first.model.width) *
+                             (10.0 + 3.0 * first.model.ffn_ratio) +
+                         2.0 * static_cast<double>(vocabulary);
+  const double at_once = first.device == "cuda" ? members : std::min<double>(members, threads);
+  e.bytes = members * weights + 4.0 * at_once * a_token * static_cast<double>(batch);
+  return e;
+}
+
+}  // namespace rung

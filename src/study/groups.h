@@ -1,0 +1,40 @@
+// Members of any shape, sorted into populations: one group a shape, batch, length and data.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/source.h"
+#include "train/run.h"
+
+namespace rung {
+
+struct Group {
+  std::string name;  // w64d4-1m; unique among its siblings, stable for the same list of members
+  std::vector<RunConfig> members;
+  std::vector<size_t> index;  // of each member in the list that was split
+};
+
+// Groups in order of their first member. Learning rate, decay, betas, epsilon, clip, multipliers
+// and seed may differ inside a group; every other key splits.
+std::vector<Group> group_members(std::span<const RunConfig> members);
+
+// Fails before any training where a group cannot be trained: shapes, parts, schedule, or (unless
+// data.repeat) fewer distinct training tokens than it wants.
+void check_group(const Group& group, const TokenSource& source);
+
+// train_run, but a population in which every member diverged is a result with statuses instead of a
+// failure: one finish whose losses are NaN.
+RunResult train_group(const RunRequest& request, std::shared_ptr<const TokenSource> source,
+                      const HeldOut& held_out, const Machine& machine, const RunHooks& hooks);
+
+// What training will need, before it begins. flops are those of all members; bytes cover weights,
+// gradients, optimizer state and a rough allowance for activations.
+struct Estimate {
+  int64_t N = 0, N_total = 0, tokens = 0, steps = 0, members = 0;
+  double flops = 0.0, bytes = 0.0;
+};
+Estimate estimate(const Group& group, int64_t vocabulary, int threads);
+
+}  // namespace rung

@@ -1,0 +1,99 @@
+#include "study/open_run.h"
+
+#include "config/resolve.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "train/checkpoint.h"
+
+namespace rung {
+namespace {
+
+// The population's folder and the member's place in it.
+std::pair<fs::path, int64_t> find_member(const fs::path& folder, int64_t member) {
+  if (!fs::is_directory(folder))
+    fail("[run] The folder does not exist. Received {}.", folder.string());
+  if (newest_checkpoint(folder / "checkpoints")) return {folder, member};
+  if (fs::exists(folder / "runs.json")) {
+    const Json members = read_json(folder / "runs.json").at("members");
+    if (member < 0 || member >= static_cast<int64_t>(members.size()))
+      fail_usage("[run] {} has members 0 to {}. Received --member {}.", folder.string(),
+                 members.size() - 1, member);
+    const Json& entry = members[static_cast<size_t>(member)];
+    return {folder / entry.at("folder").get<std::string>(), entry.at("member").get<int64_t>()};
+  }
+  fail("[run] {} holds no finished checkpoint. Give a folder made by `rung train --out`.",
+       folder.string());
+}
+
+std::vector<RunConfig> saved_members(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / "state.json";
+  const Json state = read_json(path);
+  std::vector<RunConfig> members;
+  try {
+    for (const Json& member : state.at("members"))
+      members.push_back(config_from_json(member.at("config")));
+  } catch (const nlohmann::json::exception& error) {
+    fail("[checkpoint] {} is damaged: {}. Remove it to fall back to an older one.", path.string(),
+         error.what());
+  }
+  return members;
+}
+
+// The nearest tokenizer.model at or above the run's folder.
+fs::path find_tokenizer(const fs::path& folder) {
+  fs::path at = fs::absolute(folder);
+  for (int level = 0; level < 4; ++level, at = at.parent_path())
+    if (fs::exists(at / "tokenizer.model")) return at / "tokenizer.model";
+  return {};
+}
+
+// A population of the chosen member alone, with its weights.
+std::unique_ptr<Population> pick(const Population& all, int64_t member,
+                                 std::shared_ptr<const TokenSource> source,
+                                 const Machine& machine) {
+  const MemberState& state = all.states[static_cast<size_t>(member)];
+  auto one = std::make_unique<Population>(std::vector{state.config}, std::move(source), machine);
+  one->weights.copy_(all.weights.narrow(0, member, 1));
+  one->states[0].status = MemberStatus::running;
+  one->step = all.step;
+  return one;
+}
+
+}  // namespace
+
+OpenRun open_run(const OpenRequest& request) {
+  const auto [folder, member] = find_member(request.folder, request.member);
+  const auto checkpoint = newest_checkpoint(folder / "checkpoints");
+  if (!checkpoint) fail("[run] {} holds no finished checkpoint.", folder.string());
+  const std::vector<RunConfig> members = saved_members(*checkpoint);
+  if (member < 0 || member >= static_cast<int64_t>(members.size()))
+    fail_usage("[run] {} has members 0 to {}. Received --member {}.", folder.string(),
+               members.size() - 1, member);
+  OpenRun run{.folder = folder, .checkpoint = *checkpoint};
+  run.config = members[static_cast<size_t>(member)];
+  DataConfig data = run.config.data;
+  if (const fs::path model = find_tokenizer(folder); data.tokenizer != "bytes" && !model.empty())
+    data.tokenizer = model.string();
+  if (!request.data_path.empty()) data.path = request.data_path;
+  if (request.held_out > 0.0) data.held_out = request.held_out;
+  run.source = open_source(data, request.cache.string());
+  run.machine =
+      make_machine(request.device.empty() ? run.config.device : request.device, request.threads);
+  Population all(members, run.source, run.machine);
+  load_checkpoint(all, *checkpoint);
+  if (all.states[static_cast<size_t>(member)].status == MemberStatus::diverged)
+    fail("[run] Member {} of {} diverged; it has no usable weights.", member, folder.string());
+  run.population = pick(all, member, run.source, run.machine);
+  return run;
+}
+
+void keep_tokenizer(const TokenSource& source, const fs::path& folder) {
+  const std::string model = source.describe().value("tokenizer_model", "");
+  if (model.empty()) return;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail("[run] Cannot create {}: {}.", folder.string(), error.message());
+  write_file(folder / "tokenizer.model", read_file(model));
+}
+
+}  // namespace rung

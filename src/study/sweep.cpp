@@ -1,0 +1,141 @@
+#include "study/sweep.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "config/number.h"
+#include "config/resolve.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "study/open_run.h"
+
+namespace rung {
+namespace {
+
+Json plan_json(std::span<const RunConfig> members) {
+  Json list = Json::array();
+  for (const RunConfig& config : members) list.push_back(to_json(config));
+  return {{"study", "sweep"}, {"members", list}};
+}
+
+// Records of one group, in the group's order.
+std::vector<RunRecord> group_records(const Group& group, const RunResult& result,
+                                     const TokenSource& source, const HeldOut& held_out) {
+  const TrainConfig& train = group.members.front().train;
+  const Schedule schedule = make_schedule(train, train.tokens / train.batch_tokens);
+  std::vector<RunRecord> records;
+  for (size_t m = 0; m < group.members.size(); ++m) {
+    RunRecord r = make_record(result.finishes.back()[m], schedule, source, held_out);
+    r.run = "runs/" + group.name, r.member = static_cast<int64_t>(m), r.kind = "sweep";
+    r.seconds = result.seconds;
+    records.push_back(std::move(r));
+  }
+  return records;
+}
+
+}  // namespace
+
+void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
+  const fs::path path = folder / "study.json";
+  if (fs::exists(path)) {
+    if (!resume)
+      fail("[study] {} holds a study already. Use --resume to continue it, or another --out.",
+           folder.string());
+    if (read_json(path) != plan)
+      fail("[study] {} holds another study. Resume with its own settings, or choose another --out.",
+           folder.string());
+    return;
+  }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail("[study] Cannot create {}: {}.", folder.string(), error.message());
+  write_json(path, plan);
+}
+
+StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& context) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<Group> groups = group_members(members);
+  for (const Group& group : groups) check_group(group, *context.open(group.members.front().data));
+  claim_folder(context.folder, plan_json(members), context.resume);
+  const fs::path table = context.folder / "runs.csv";
+  std::map<std::pair<std::string, int64_t>, RunRecord> done;
+  if (context.resume && fs::exists(table))
+    for (RunRecord& r : read_runs(table)) done[{r.run, r.member}] = r;
+  StudyResult study;
+  std::vector<std::pair<size_t, RunRecord>> placed;
+  const auto collect = [&] {
+    study.records.clear();
+    std::stable_sort(placed.begin(), placed.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [index, record] : placed) study.records.push_back(record);
+    fill_seed_sd(study.records);
+    write_runs(table, study.records);
+  };
+  for (const Group& group : groups) {
+    if (const auto known = done.find({"runs/" + group.name, 0}); known != done.end()) {
+      for (size_t m = 0; m < group.members.size(); ++m)
+        placed.emplace_back(group.index[m],
+                            done.at({"runs/" + group.name, static_cast<int64_t>(m)}));
+      continue;
+    }
+    const RunConfig& first = group.members.front();
+    const auto source = context.open(first.data);
+    const HeldOut held_out = source->held_out(first.model.context, first.train.eval_tokens);
+    keep_tokenizer(*source, context.folder / "runs" / group.name);
+    const RunRequest request{.members = group.members,
+                             .folder = context.folder / "runs" / group.name,
+                             .label = group.name,
+                             .resume = context.resume};
+    const RunResult result = train_group(request, source, held_out, context.machine, context.hooks);
+    if (result.interrupted) {
+      study.interrupted = true;
+      break;
+    }
+    size_t at = 0;
+    for (RunRecord& record : group_records(group, result, *source, held_out))
+      placed.emplace_back(group.index[at++], std::move(record));
+    collect();
+  }
+  collect();
+  study.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto diverged = [](const RunRecord& r) { return r.status != "ok"; };
+  if (!study.interrupted && std::all_of(study.records.begin(), study.records.end(), diverged))
+    fail("[sweep] Every member diverged. Lower train.lr, or set train.clip.");
+  return study;
+}
+
+std::string field_text(const RunConfig& config, const std::string& key) {
+  const Json value = to_json(config).at(key);
+  if (value.is_string()) return value.get<std::string>();
+  return value.is_number_float() ? number_text(value.get<double>()) : value.dump();
+}
+
+std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
+                                       std::span<const RunRecord> records,
+                                       std::span<const std::string> keys) {
+  std::vector<std::string> order;
+  std::map<std::string, std::map<double, std::vector<double>>> losses;
+  for (size_t i = 0; i < records.size(); ++i) {
+    std::string where;
+    for (const std::string& key : keys)
+      if (key != "train.lr" && key != "seed")
+        where += (where.empty() ? "" : " ") + key + "=" + field_text(members[i], key);
+    if (!losses.contains(where)) order.push_back(where);
+    if (std::isfinite(records[i].L)) losses[where][members[i].train.lr].push_back(records[i].L);
+  }
+  constexpr double noise = 2e-3;  // relative, between seeds of small models
+  std::vector<SweepOptimum> optima;
+  for (const std::string& where : order) {
+    std::vector<BowlPoint> points;
+    for (const auto& [lr, values] : losses[where]) {
+      double mean = 0.0;
+      for (const double loss : values) mean += loss / static_cast<double>(values.size());
+      points.push_back({lr, mean});
+    }
+    if (points.size() >= 3) optima.push_back({where, fit_bowl(points, noise)});
+  }
+  return optima;
+}
+
+}  // namespace rung

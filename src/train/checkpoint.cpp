@@ -1,0 +1,129 @@
+#include "train/checkpoint.h"
+
+#include <ATen/ops/from_blob.h>
+
+#include "config/resolve.h"
+#include "core/error.h"
+#include "core/safetensors.h"
+
+namespace rung {
+namespace {
+
+using at::Tensor;
+
+const char* dtype_name(const Tensor& t) {
+  return t.scalar_type() == at::kDouble ? "F64" : "F32";
+}
+
+// Named tensors on the host, kept alive while they are written.
+class Blocks {
+ public:
+  void add(std::string name, const Tensor& tensor) {
+    const Tensor host = tensor.detach().cpu().contiguous();
+    kept_.push_back(host);
+    blocks_.push_back({std::move(name),
+                       dtype_name(host),
+                       host.sizes().vec(),
+                       {static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}});
+  }
+  void write(const fs::path& path) const { write_safetensors(path, blocks_, {{"format", "pt"}}); }
+
+ private:
+  std::vector<Tensor> kept_;
+  std::vector<TensorBlock> blocks_;
+};
+
+void read_into(const Safetensors& file, const std::string& name, Tensor target,
+               const fs::path& path) {
+  const TensorBlock& block = file.at(name);
+  const Tensor kind = target.select(0, 0);
+  if (block.dtype != dtype_name(kind) || block.shape != target.sizes().vec())
+    fail("[checkpoint] {} holds {} in another shape or type than this run needs. Start a new run.",
+         path.string(), name);
+  target.copy_(at::from_blob(const_cast<std::byte*>(block.bytes.data()), block.shape,
+                             kind.options().device(at::kCPU)));
+}
+
+Json members_json(const Population& p) {
+  Json members = Json::array();
+  for (const MemberState& state : p.states)
+    members.push_back({{"config", to_json(state.config)},
+                       {"status", state.status == MemberStatus::running ? "running" : "diverged"},
+                       {"loss", json_number(state.loss)}});
+  return members;
+}
+
+void check_same_config(const Json& saved, const Json& wanted, const fs::path& path) {
+  for (const auto& [key, value] : wanted.items())
+    if (!saved.contains(key) || saved.at(key) != value)
+      fail(
+          "[checkpoint] {} belongs to another configuration: {} was {}, now {}. Resume with the "
+          "old value or "
+          "choose another folder.",
+          path.string(), key, saved.contains(key) ? saved.at(key).dump() : "absent", value.dump());
+}
+
+}  // namespace
+
+fs::path checkpoint_path(const fs::path& folder, int64_t step) {
+  return folder / fmt::format("{:06}", step);
+}
+
+void save_checkpoint(const Population& p, const fs::path& folder, const Json& position) {
+  const fs::path target = checkpoint_path(folder, p.step);
+  std::error_code error;
+  fs::create_directories(target, error);
+  if (error) fail("[checkpoint] Cannot create {}: {}.", target.string(), error.message());
+  Blocks weights, optimizer;
+  for (size_t i = 0; i < p.decoder.layout.tensors.size(); ++i)
+    weights.add(p.decoder.layout.tensors[i].name, view(p.decoder.layout, p.weights, i));
+  for (const auto& [name, tensor] : p.optimizer_state) optimizer.add(name, tensor);
+  weights.write(target / "weights.safetensors");
+  optimizer.write(target / "optimizer.safetensors");
+  write_json(target / "state.json",
+             {{"step", p.step}, {"members", members_json(p)}, {"position", position}});
+}
+
+Json load_checkpoint(Population& p, const fs::path& checkpoint) {
+  const Json state = read_json(checkpoint / "state.json");
+  try {
+    const Json& members = state.at("members");
+    if (static_cast<int64_t>(members.size()) != p.members())
+      fail("[checkpoint] {} holds {} members, this run has {}.", checkpoint.string(),
+           members.size(), p.members());
+    for (size_t m = 0; m < p.states.size(); ++m) {
+      check_same_config(members[m].at("config"), to_json(p.states[m].config), checkpoint);
+      const bool running = members[m].at("status").get<std::string>() == "running";
+      p.states[m].status = running ? MemberStatus::running : MemberStatus::diverged;
+    }
+    const Safetensors weights(checkpoint / "weights.safetensors"),
+        optimizer(checkpoint / "optimizer.safetensors");
+    for (size_t i = 0; i < p.decoder.layout.tensors.size(); ++i)
+      read_into(weights, p.decoder.layout.tensors[i].name, view(p.decoder.layout, p.weights, i),
+                checkpoint);
+    for (auto& [name, tensor] : p.optimizer_state) read_into(optimizer, name, tensor, checkpoint);
+    p.step = state.at("step").get<int64_t>();
+    return state.at("position");
+  } catch (const nlohmann::json::exception& error) {
+    fail("[checkpoint] {} is damaged: {}. Remove it to fall back to an older one.",
+         (checkpoint / "state.json").string(), error.what());
+  }
+}
+
+std::optional<fs::path> newest_checkpoint(const fs::path& folder) {
+  std::optional<fs::path> newest;
+  std::pair<int64_t, size_t> furthest{-1, 0};
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (!fs::exists(entry.path() / "state.json")) continue;
+    const Json position = read_json(entry.path() / "state.json").at("position");
+    const std::pair progress{position.value("done_steps", int64_t{0}),
+                             position.value("finish", size_t{0})};
+    if (progress < furthest) continue;
+    furthest = progress;
+    newest = entry.path();
+  }
+  return newest;
+}
+
+}  // namespace rung

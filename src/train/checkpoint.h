@@ -1,0 +1,25 @@
+// Checkpoints: weights and optimizer state as safetensors, then state.json, whose rename commits
+// them.
+#pragma once
+#include <filesystem>
+#include <optional>
+
+#include "train/population.h"
+
+namespace rung {
+
+// Writes FOLDER/STEP/{weights,optimizer}.safetensors and state.json. `position` is the driver's own
+// record.
+void save_checkpoint(const Population& population, const std::filesystem::path& folder,
+                     const Json& position);
+
+// Restores step, weights, optimizer state and member states; returns `position`. Fails on a damaged
+// checkpoint or one of another configuration, naming the first key that differs.
+Json load_checkpoint(Population& population, const std::filesystem::path& checkpoint);
+
+// The committed checkpoint furthest along a run (position.done_steps, then position.finish), if
+// any; uncommitted remains are ignored. Step numbers alone do not order a trunk and its cooldowns.
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& folder);
+std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step);
+
+}  // namespace rung

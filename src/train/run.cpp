@@ -1,0 +1,279 @@
+#include "train/run.h"
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "config/resolve.h"
+#include "core/error.h"
+#include "core/events.h"
+#include "core/files.h"
+#include "train/checkpoint.h"
+
+namespace rung {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Everything that one call of train_run carries along.
+struct Driver {
+  const RunRequest& request;
+  const HeldOut& held_out;
+  const RunHooks& hooks;
+  Population population;
+  std::vector<Schedule> finishes;
+  std::unique_ptr<JsonLog> log;
+  std::unique_ptr<TensorBoard> board;
+  Clock::time_point start = Clock::now();
+  int64_t total_steps = 0, done_steps = 0, resumed_steps = 0;
+  RunResult result;
+
+  fs::path checkpoints() const { return request.folder / "checkpoints"; }
+  bool on_disk() const { return !request.folder.empty(); }
+  int64_t step_tokens() const { return population.states.front().config.train.batch_tokens; }
+};
+
+std::vector<Schedule> finishes_of(const RunRequest& request, const Population& population) {
+  if (request.finishes.empty()) return {population.schedule};
+  for (size_t i = 1; i < request.finishes.size(); ++i)
+    if (request.finishes[i].trunk() < request.finishes[i - 1].trunk() ||
+        request.finishes[i].warmup != request.finishes[0].warmup)
+      fail_usage("[train] Branches of one trunk must be ascending and share the warm-up.");
+  return request.finishes;
+}
+
+// Steps over all phases: the trunk once, each cooldown once.
+int64_t count_steps(const std::vector<Schedule>& finishes) {
+  int64_t total = finishes.back().trunk();
+  for (const Schedule& s : finishes) total += s.cooldown;
+  return total;
+}
+
+Json losses_json(const Population& p) {
+  Json losses = Json::array();
+  for (const MemberState& s : p.states)
+    losses.push_back(s.status == MemberStatus::running ? json_number(s.loss) : Json(nullptr));
+  return losses;
+}
+
+void log_step(Driver& d) {
+  const Population& p = d.population;
+  if (!d.on_disk()) return;
+  Json norms = Json::array(), rates = Json::array();
+  const double factor = schedule_factor(p.schedule, p.step - 1);
+  for (const MemberState& s : p.states) {
+    norms.push_back(json_number(s.gradient_norm));
+    rates.push_back(json_number(s.config.train.lr * factor));
+  }
+  d.log->write({{"event", "step"},
+                {"step", p.step},
+                {"tokens", p.step * d.step_tokens()},
+                {"loss", losses_json(p)},
+                {"gradient_norm", norms},
+                {"lr", rates}});
+  for (size_t m = 0; m < p.states.size(); ++m) {
+    const std::string suffix = p.states.size() == 1 ? "" : fmt::format("/{}", m);
+    d.board->scalar("train/loss" + suffix, p.step, p.states[m].loss);
+    d.board->scalar("train/gradient_norm" + suffix, p.step, p.states[m].gradient_norm);
+    d.board->scalar("train/lr" + suffix, p.step, p.states[m].config.train.lr * factor);
+  }
+}
+
+std::vector<MemberResult> evaluate(Driver& d) {
+  Population& p = d.population;
+  const std::vector<Evaluation> evaluations = p.evaluate(d.held_out);
+  std::vector<MemberResult> results;
+  Json event{{"event", "eval"},
+             {"step", p.step},
+             {"tokens", p.step * d.step_tokens()},
+             {"loss", Json::array()},
+             {"L_se", Json::array()}};
+  for (size_t m = 0; m < p.states.size(); ++m) {
+    const MemberState& state = p.states[m];
+    MemberResult r{.config = state.config,
+                   .status = state.status,
+                   .steps = p.step,
+                   .tokens = p.step * d.step_tokens(),
+                   .loss = evaluations[m].loss,
+                   .standard_error = evaluations[m].standard_error,
+                   .training_loss = state.loss};
+    if (!std::isfinite(r.loss)) r.status = MemberStatus::diverged;
+    if (r.status == MemberStatus::diverged) r.loss = std::numeric_limits<double>::quiet_NaN();
+    event["loss"].push_back(json_number(r.loss));
+    event["L_se"].push_back(json_number(r.standard_error));
+    if (d.on_disk() && std::isfinite(r.loss))
+      d.board->scalar(p.states.size() == 1 ? "eval/loss" : fmt::format("eval/loss/{}", m), p.step,
+                      r.loss);
+    results.push_back(std::move(r));
+  }
+  if (d.on_disk()) {
+    d.log->write(event);
+    d.board->flush();
+  }
+  return results;
+}
+
+void report_progress(Driver& d) {
+  if (!d.hooks.progress) return;
+  const Population& p = d.population;
+  const double unit = static_cast<double>(d.step_tokens() * p.members());
+  double loss = std::numeric_limits<double>::infinity();
+  for (const MemberState& s : p.states)
+    if (s.status == MemberStatus::running) loss = std::min(loss, s.loss);
+  d.hooks.progress({.label = d.request.label,
+                    .done = static_cast<double>(d.done_steps) * unit,
+                    .total = static_cast<double>(d.total_steps) * unit,
+                    .seconds = seconds_since(d.start),
+                    .loss = std::isfinite(loss) ? loss : 0.0,
+                    .resumed_from = static_cast<double>(d.resumed_steps) * unit});
+}
+
+void save(Driver& d, size_t finish) {
+  if (!d.on_disk()) return;
+  Json done = Json::array();
+  for (const auto& members : d.result.finishes) {
+    Json list = Json::array();
+    for (const MemberResult& r : members) list.push_back(to_json(r));
+    done.push_back(list);
+  }
+  save_checkpoint(d.population, d.checkpoints(),
+                  {{"finish", finish}, {"done_steps", d.done_steps}, {"results", done}});
+}
+
+// Advances to `target` steps; false when interrupted (saved).
+bool advance_to(Driver& d, int64_t target, size_t finish) {
+  Population& p = d.population;
+  const TrainConfig& train = p.states.front().config.train;
+  const int64_t log_every = std::max<int64_t>(1, d.finishes.back().steps / 200);
+  while (p.step < target) {
+    if (d.hooks.interrupted && d.hooks.interrupted()) {
+      save(d, finish);
+      d.result.interrupted = true;
+      return false;
+    }
+    p.advance();
+    ++d.done_steps;
+    if (p.all_diverged())
+      fail(
+          "[train] Every member diverged by step {} (last learning rate {:g}). Lower train.lr, or "
+          "set train.clip.",
+          p.step, p.states.front().config.train.lr);
+    if (p.step % log_every == 0 || p.step == target) log_step(d);
+    report_progress(d);
+    if (train.eval_every > 0 && p.step % train.eval_every == 0 && p.step != target) evaluate(d);
+    if (train.checkpoint_every > 0 && p.step % train.checkpoint_every == 0 && p.step != target)
+      save(d, finish);
+  }
+  return true;
+}
+
+MemberResult member_result_from(const Json& json, const RunConfig& config) {
+  MemberResult r{.config = config};
+  r.status = json.at("status") == "ok" ? MemberStatus::running : MemberStatus::diverged;
+  r.steps = json.at("steps").get<int64_t>();
+  r.tokens = json.at("tokens").get<int64_t>();
+  const auto number = [&](const char* key) {
+    return json.at(key).is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                  : json.at(key).get<double>();
+  };
+  r.loss = number("loss");
+  r.standard_error = number("L_se");
+  r.training_loss = number("training_loss");
+  return r;
+}
+
+void restore_results(Driver& d, const Json& finishes) {
+  d.result.finishes.clear();
+  for (const Json& list : finishes) {
+    std::vector<MemberResult> members;
+    for (size_t m = 0; m < list.size(); ++m)
+      members.push_back(member_result_from(list[m], d.population.states[m].config));
+    d.result.finishes.push_back(std::move(members));
+  }
+}
+
+// Opens the folder; returns the index of the finish to continue with.
+size_t open_folder(Driver& d) {
+  std::error_code error;
+  fs::create_directories(d.request.folder, error);
+  if (error) fail("[train] Cannot create {}: {}.", d.request.folder.string(), error.message());
+  const auto newest = newest_checkpoint(d.checkpoints());
+  if (!d.request.resume && (newest || fs::exists(d.request.folder / "result.json")))
+    fail("[train] {} holds a run already. Use --resume to continue it, or another --out.",
+         d.request.folder.string());
+  size_t finish = 0;
+  if (d.request.resume && newest) {
+    const Json position = load_checkpoint(d.population, *newest);
+    finish = position.at("finish").get<size_t>();
+    d.done_steps = d.resumed_steps = position.at("done_steps").get<int64_t>();
+    restore_results(d, position.at("results"));
+  }
+  write_file(d.request.folder / "config.toml", to_toml(d.population.states.front().config));
+  d.log = std::make_unique<JsonLog>(d.request.folder / "log.jsonl");
+  d.board = std::make_unique<TensorBoard>(d.request.folder);
+  d.log->write({{"event", "run_start"},
+                {"step", d.population.step},
+                {"members", d.population.members()},
+                {"config", to_json(d.population.states.front().config)}});
+  return finish;
+}
+
+}  // namespace
+
+Json to_json(const MemberResult& r) {
+  return {{"seed", r.config.seed},
+          {"lr", r.config.train.lr},
+          {"weight_decay", r.config.train.weight_decay},
+          {"status", r.status == MemberStatus::running ? "ok" : "diverged"},
+          {"steps", r.steps},
+          {"tokens", r.tokens},
+          {"loss", json_number(r.loss)},
+          {"L_se", json_number(r.standard_error)},
+          {"training_loss", json_number(r.training_loss)}};
+}
+
+RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource> source,
+                    const HeldOut& held_out, const Machine& machine, const RunHooks& hooks) {
+  Driver d{request, held_out, hooks, Population(request.members, std::move(source), machine)};
+  d.finishes = finishes_of(request, d.population);
+  d.total_steps = count_steps(d.finishes);
+  const size_t first = d.on_disk() ? open_folder(d) : 0;
+  for (size_t k = first; k < d.finishes.size(); ++k) {
+    const bool last = k + 1 == d.finishes.size();
+    d.population.reschedule(d.finishes[k]);
+    if (d.population.step < d.finishes[k].trunk() && !advance_to(d, d.finishes[k].trunk(), k))
+      return d.result;
+    if (!last) {
+      if (!d.on_disk())
+        fail("[train] A trunk with several branches needs a folder for its checkpoints.");
+      if (d.population.step == d.finishes[k].trunk()) save(d, k);
+    }
+    if (!advance_to(d, d.finishes[k].steps, k)) return d.result;
+    d.result.finishes.push_back(evaluate(d));
+    if (last) {
+      if (request.keep_weights) save(d, k + 1);
+      break;
+    }
+    load_checkpoint(d.population, checkpoint_path(d.checkpoints(), d.finishes[k].trunk()));
+    save(d, k + 1);
+  }
+  d.result.seconds = seconds_since(d.start);
+  const double steps = static_cast<double>(d.total_steps);
+  const ModelConfig& model = d.population.decoder.model;
+  d.result.flops = 3.0 * forward_flops(d.population.decoder, model.context) * steps *
+                   static_cast<double>(d.population.batch_sequences);
+  if (d.on_disk()) {
+    Json all = Json::array();
+    for (const auto& members : d.result.finishes)
+      for (const MemberResult& r : members) all.push_back(to_json(r));
+    d.log->write({{"event", "run_end"}, {"results", all}}, true);
+    write_json(request.folder / "result.json", {{"results", all}, {"flops", d.result.flops}});
+  }
+  return d.result;
+}
+
+}  // namespace rung

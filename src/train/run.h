@@ -1,0 +1,52 @@
+// One run on disk: trains a population, along a trunk with one or more cooldown branches, into a
+// folder of plain files.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/progress.h"
+#include "train/population.h"
+
+namespace rung {
+
+struct RunRequest {
+  std::vector<RunConfig> members;
+  // Where the trunk is finished, in steps, ascending; empty: once, at the end of train.tokens.
+  std::vector<Schedule> finishes;
+  std::filesystem::path folder;  // empty: nothing is written
+  std::string label;             // for progress
+  bool resume = false;
+  bool keep_weights = true;  // write a checkpoint at each finish
+};
+
+struct MemberResult {
+  RunConfig config;
+  MemberStatus status = MemberStatus::running;
+  int64_t steps = 0, tokens = 0;
+  double loss = 0.0, standard_error = 0.0;  // held-out; NaN when diverged
+  double training_loss = 0.0;
+};
+
+struct RunResult {
+  std::vector<std::vector<MemberResult>> finishes;  // [finish][member]
+  double seconds = 0.0;
+  double flops = 0.0;        // spent by one member: trunk and all cooldowns
+  bool interrupted = false;  // saved; call again with resume
+};
+
+struct RunHooks {
+  std::function<bool()> interrupted;              // polled between steps
+  std::function<void(const Progress&)> progress;  // called often; the receiver thins out
+};
+
+// Trains and evaluates. With `resume`, finished work in the folder is read back and a torn run
+// continues bitwise. Fails when every member diverged, and on a folder that holds another run.
+RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource> source,
+                    const HeldOut& held_out, const Machine& machine, const RunHooks& hooks);
+
+Json to_json(const MemberResult& result);
+
+}  // namespace rung

@@ -1,0 +1,130 @@
+#!/bin/bash
+# The command line's contract: exit statuses, one JSON object on stdout, one line on stderr, nearest names.
+# Usage: run_cli_tests.sh PROBE RUNG_LAW
+probe=$1 law=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0 checks=0
+
+# expect STATUS OUT_PATTERN ERR_PATTERN COMMAND...: extended regular expressions; '' wants an empty stream.
+expect() {
+  local status=$1 out=$2 err=$3
+  shift 3
+  "$@" >"$work/out" 2>"$work/err" </dev/null
+  local got=$?
+  checks=$((checks + 1))
+  if [ $got != "$status" ] || ! matches "$out" "$work/out" || ! matches "$err" "$work/err"; then
+    failures=$((failures + 1))
+    echo "FAILED: ${*/#$probe/probe}: status $got, wanted $status"
+    sed 's/^/  stdout: /' "$work/out"
+    sed 's/^/  stderr: /' "$work/err"
+  fi
+}
+matches() { if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -Eq -- "$1" "$2"; fi; }
+
+# json EXPRESSION: a Python expression over `d`, the one JSON object on the last command's stdout.
+json() {
+  checks=$((checks + 1))
+  if ! python3 -c "import json,sys; d=json.load(open(sys.argv[1])); sys.exit(0 if ($1) else 1)" "$work/out"; then
+    failures=$((failures + 1))
+    echo "FAILED: $1"
+    sed 's/^/  stdout: /' "$work/out"
+  fi
+}
+lines() {
+  checks=$((checks + 1))
+  [ "$(wc -l <"$work/err")" = "$1" ] || { failures=$((failures + 1)); echo "FAILED: $1 lines on stderr wanted"; cat "$work/err"; }
+}
+
+# Results and arguments.
+expect 0 '^law chinchilla$' 'a remark' "$probe" echo runs.csv
+expect 0 '^law power$' '' "$probe" echo runs.csv --law power --quiet
+expect 0 . 'a remark' "$probe" echo runs.csv --json --threads 3 --device cpu --fast --count 1e6
+json "d['law']=='chinchilla' and not d['given'] and d['threads']==3 and d['device']=='cpu' and d['fast'] and d['count']==1000000"
+expect 0 . . "$probe" echo --set a=1 b=2 runs.csv N=7e9 D=1e12 --set 'c=[1,2]' --law=power --json
+json "d['set']==['a=1','b=2','c=[1,2]'] and d['table']=='runs.csv' and d['more']==['N=7e9','D=1e12'] and d['law']=='power'"
+expect 0 . . "$probe" echo --count -3 runs.csv --json
+json "d['count']==-3 and d['set']==[] and d['threads']>=1 and d['device']==''"
+
+# Usage: status 2, one line, the nearest name.
+expect 2 '' 'rung: \[cli\] Unknown verb. Received ehco. Did you mean echo\?' "$probe" ehco
+lines 1
+expect 2 '' 'rung help' "$probe" zzzzzz
+expect 2 '' 'Unknown option of echo. Received --lwa. Did you mean --law\?' "$probe" echo runs.csv --lwa power
+expect 2 '' 'Received --jsno. Did you mean --json\?' "$probe" echo runs.csv --jsno
+expect 2 '' '--law is one of chinchilla, power. Received pwoer. Did you mean power\?' "$probe" echo runs.csv --law pwoer
+expect 2 '' 'TABLE.csv is missing' "$probe" echo
+expect 2 '' '--law takes one value' "$probe" echo runs.csv --law power --law power
+expect 2 '' '\[cli\] echo: --law' "$probe" echo runs.csv --law
+expect 2 '' '--count takes a whole number. Received 1.5' "$probe" echo runs.csv --count 1.5
+expect 2 '' '--count takes a number. Received two' "$probe" echo runs.csv --count two
+expect 2 '' '--threads takes a whole number from 1' "$probe" echo runs.csv --threads 0
+expect 2 '' '--device is one of cpu, cuda. Received tpu' "$probe" echo runs.csv --device tpu
+expect 2 '' 'fails takes no such argument. Received x' "$probe" fails x
+expect 2 '' 'Unknown option of echo. Received --dry-run' "$probe" echo runs.csv --dry-run
+expect 0 . '' "$probe" reports --help
+expect 2 . 'Unknown verb' "$probe" ehco --json
+json "d['status']=='failed' and 'Did you mean echo?' in d['error']"
+
+# Failures: 1 failed, 3 refused; with --json the object and nothing else on stdout.
+expect 1 '' '^rung: \[probe\] The disk is full. Received 0 bytes.$' "$probe" fails
+lines 1
+expect 1 . 'disk is full' "$probe" fails --json
+json "d=={'status':'failed','error':'[probe] The disk is full. Received 0 bytes.'}"
+expect 3 '' 'rung: \[probe\] The points' "$probe" refuses
+expect 3 . 'The points' "$probe" refuses --json
+json "d['status']=='refused' and 'determine' in d['error']"
+expect 1 '' '^rung: \[internal\] one line$' "$probe" breaks
+lines 1
+expect 3 . '' "$probe" reports --json
+json "d['status']=='refused' and 'error' not in d"
+if [ -e /dev/full ]; then
+  "$probe" echo runs.csv --quiet >/dev/full 2>"$work/err"
+  checks=$((checks + 1))
+  grep -q 'Cannot write to standard output: No space left' "$work/err" || { failures=$((failures + 1)); echo "FAILED: full stdout"; cat "$work/err"; }
+fi
+
+# Help and version.
+expect 0 'echo +print its arguments' '' "$probe" help
+expect 0 'echo +print its arguments' '' "$probe"
+expect 0 '^Probe 1$' '' "$probe" --version
+expect 0 '^rung [0-9]+\.[0-9]+' '' "$law" --version
+expect 0 'rung echo TABLE.csv \[MORE ...\]' '' "$probe" echo --help
+expect 0 'probe echo runs.csv N=7e9' '' "$probe" echo -h
+expect 0 '--law chinchilla\|power' '' "$probe" help echo
+expect 0 '--dry-run' '' "$probe" reports --help
+
+# Interruption: the first signal saves, the second ends at once.
+signal() {
+  local name=$1 status=$2 sends=$3
+  shift 3
+  "$probe" waits "$@" >"$work/out" 2>"$work/err" &
+  local pid=$!
+  for _ in $(seq 100); do grep -q ready "$work/out" && break; sleep 0.05; done
+  for _ in $(seq "$sends"); do kill -s "$name" $pid; sleep 0.1; done
+  wait $pid
+  local got=$?
+  checks=$((checks + 1))
+  [ $got = "$status" ] || { failures=$((failures + 1)); echo "FAILED: SIG$name $*: status $got, wanted $status"; }
+}
+# A background job of a script ignores SIGINT unless job control is on.
+set -m
+signal INT 130 1
+checks=$((checks + 1)); grep -q saved "$work/err" || { failures=$((failures + 1)); echo "FAILED: not saved"; }
+signal TERM 143 1
+signal INT 130 2 --stubborn
+set +m
+
+# The real program.
+expect 0 '^umup +' '' "$law" parametrisations
+expect 0 . '' "$law" parametrisations --json
+json "'umup' in [p['name'] for p in d['parametrisations']] and all(p['summary'] for p in d['parametrisations'])"
+expect 2 '' 'Did you mean parametrisations\?' "$law" parametrizations
+expect 0 'parametrisations' '' "$law" help
+for verb in $("$law" help | sed -n 's/^  \([a-z-]*\) .*/\1/p'); do
+  expect 0 '^example$' '' "$law" "$verb" --help
+  expect 2 '' 'Unknown option' "$law" "$verb" --no-such-option-at-all
+done
+
+echo "$checks checks, $failures failures"
+[ $failures = 0 ]

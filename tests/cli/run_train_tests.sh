@@ -1,0 +1,175 @@
+#!/bin/bash
+# The verbs that train and read runs, on the real program: results, files, resumption, bad input.
+# Usage: run_train_tests.sh RUNG
+rung=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export XDG_CACHE_HOME=$work/cache
+unset RUNG_CACHE
+cd "$work" || exit 1
+failures=0 checks=0
+
+# expect STATUS OUT_PATTERN ERR_PATTERN COMMAND...: extended regular expressions; '' wants an empty stream.
+expect() {
+  local status=$1 out=$2 err=$3
+  shift 3
+  "$@" >"$work/out" 2>"$work/err" </dev/null
+  local got=$?
+  checks=$((checks + 1))
+  if [ $got != "$status" ] || ! matches "$out" "$work/out" || ! matches "$err" "$work/err"; then
+    failures=$((failures + 1))
+    echo "FAILED: ${*/#$rung/rung}: status $got, wanted $status, /$out/, /$err/"
+    sed 's/^/  stdout: /' "$work/out" | head -40
+    sed 's/^/  stderr: /' "$work/err" | head -20
+  fi
+}
+matches() { if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -Eq -- "$1" "$2"; fi; }
+# json EXPRESSION: over `d`, the last command's JSON; `load(PATH)` reads another one, `rows(PATH)` a CSV file.
+json() {
+  checks=$((checks + 1))
+  python3 - "$1" "$work/out" <<'PYTHON' || { failures=$((failures + 1)); echo "FAILED: $1"; head -c 2000 "$work/out"; }
+import csv, json, math, os, sys
+load = lambda path: json.load(open(path))
+rows = lambda path: list(csv.DictReader(open(path)))
+d = load(sys.argv[2])
+sys.exit(0 if eval(sys.argv[1]) else 1)
+PYTHON
+}
+
+# A text with some structure: 40 documents of pseudo-random sentences.
+python3 - <<'PYTHON'
+import random
+random.seed(1)
+words = [''.join(random.choice('abcdefghij') for _ in range(random.randint(2, 6))) for _ in range(60)]
+with open('text.txt', 'w') as f:
+    for document in range(40):
+        f.write('# Document %d\n\n' % document)
+        for _ in range(60):
+            f.write(' '.join(random.choice(words[:20 + document % 3 * 20]) for _ in range(8)) + '.\n')
+PYTHON
+tiny=(--data text.txt --set model.width=16 model.depth=2 model.context=32 train.batch_tokens=512
+  train.tokens=20480 train.eval_tokens=2048 data.held_out=0.2 train.lr=0.5 --threads 2 --quiet)
+
+# One run: the contract's keys, its files, and eval of the same text.
+expect 0 . '' "$rung" train "${tiny[@]}" --out one --json
+json "set('loss bits_per_byte tokens flops seconds tokens_per_second mfu out members'.split()) <= set(d)"
+json "2.0 < d['loss'] < 5.5 and d['tokens']==20480 and d['flops']>1e8 and d['members'][0]['status']=='ok' and abs(d['bits_per_byte']-d['loss']/math.log(2)) < 0.2"
+json "all(os.path.exists(os.path.join('one', p)) for p in ['config.toml','log.jsonl','checkpoints/000040/state.json'])"
+cp out first.json
+expect 0 . '' "$rung" eval one --data text.txt --json --quiet
+json "d['loss']==load('first.json')['loss'] and d['step']==40"
+expect 1 '' 'holds a run already' "$rung" train "${tiny[@]}" --out one
+expect 1 '' 'another configuration: train.lr' "$rung" train "${tiny[@]}" --set train.lr=0.25 --out one --resume
+expect 0 '^first' '' "$rung" generate one --prompt first --tokens 20 --temperature 0.8 --top-k 5 --quiet
+expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
+cp out sample.json
+expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
+json "d['text']==load('sample.json')['text'] and d['tokens']==12 and d['tokens_per_second']>0"
+python3 - <<'PYTHON'
+import json, struct
+def write(path, values, shape):
+    data = struct.pack('<%dq' % len(values), *values)
+    head = json.dumps({'tokens': {'dtype': 'I64', 'shape': shape, 'data_offsets': [0, len(data)]}}).encode()
+    head += b' ' * (-len(head) % 8)
+    open(path, 'wb').write(struct.pack('<Q', len(head)) + head + data)
+write('tokens.safetensors', [97, 98, 32, 99, 100, 46], [2, 3])
+write('beyond.safetensors', [97, 9800], [1, 2])
+PYTHON
+expect 0 '\[2, 3, 256\]' '' "$rung" logits one --tokens tokens.safetensors --out logits.safetensors
+expect 1 '' 'outside the vocabulary of 256. Received 9800' "$rung" logits one --tokens beyond.safetensors --out x.safetensors
+
+# Killed and resumed: bitwise the undisturbed run.
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 --out whole --json
+cp out whole.json
+"$rung" train "${tiny[@]}" --set train.tokens=102400 train.checkpoint_every=5 --out torn --json >out 2>err &
+pid=$!
+for _ in $(seq 400); do [ -e torn/checkpoints/000020/state.json ] && break; sleep 0.02; done
+kill -9 $pid
+wait $pid 2>/dev/null
+checks=$((checks + 1))
+[ -e torn/result.json ] && { failures=$((failures + 1)); echo "FAILED: the run ended before it was killed"; }
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 train.checkpoint_every=5 --out torn --resume --json
+json "d['loss']==load('whole.json')['loss'] and d['members'][0]['training_loss']==load('whole.json')['members'][0]['training_loss']"
+
+# Interrupted: saved, status 130 or 143, and resumed bitwise.
+set -m
+"$rung" train "${tiny[@]}" --set train.tokens=102400 --out stopped --json >out 2>err &
+pid=$!
+for _ in $(seq 400); do [ "$(wc -l <stopped/log.jsonl 2>/dev/null || echo 0)" -gt 5 ] && break; sleep 0.02; done
+kill -TERM $pid
+wait $pid
+got=$?
+set +m
+checks=$((checks + 1))
+[ $got = 143 ] || { failures=$((failures + 1)); echo "FAILED: SIGTERM: status $got, wanted 143"; }
+json "d['status']=='interrupted'"
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 --out stopped --resume --json
+json "d['loss']==load('whole.json')['loss']"
+
+# Populations: lists, seeds, groups of different shapes, and one member of them.
+expect 0 . '' "$rung" train "${tiny[@]}" --set 'train.lr=[0.5,1e4]' train.members=2 train.clip=0 --out many --json
+json "len(d['members'])==4 and [m['seed'] for m in d['members']]==[1,2,1,2] and d['members'][0]['loss']==load('first.json')['loss']"
+expect 0 . '2 populations' "$rung" train "${tiny[@]:0:${#tiny[@]}-1}" --set 'model.width=[16,24]' --out shapes --json
+json "len(d['members'])==2 and d['members'][0]['loss']==load('first.json')['loss'] and d['members'][1]['width']==24"
+cp out shapes.json
+expect 0 . '' "$rung" eval shapes --member 1 --json --quiet
+json "d['loss']==load('shapes.json')['members'][1]['loss']"
+expect 2 '' 'members 0 to 1. Received --member 2' "$rung" eval shapes --member 2
+expect 2 '' 'members 0 to 3. Received --member 9' "$rung" eval many --member 9
+
+# Dry runs train nothing.
+expect 0 'FLOPs' '' "$rung" train "${tiny[@]}" --dry-run
+expect 0 . '' "$rung" train "${tiny[@]}" --out dry --dry-run --json
+json "d['groups'][0]['N']==2*(4*256+3*16*48)+256*16 and d['flops']==load('first.json')['flops'] and not os.path.exists('dry')"
+
+# Audits of two parametrisations.
+expect 0 . '' "$rung" audit --set parametrisation=mup model.width=128 --json
+json "{t['name']: t['role'] for t in d['tensors']}['readout']=='readout' and all(set('name role fan_in fan_out A B C decay epsilon'.split()) <= set(t) for t in d['tensors'])"
+cp out mup.json
+expect 0 . '' "$rung" audit --set parametrisation=standard model.width=128 --json
+json "[t['name'] for t in d['tensors']]==[t['name'] for t in load('mup.json')['tensors']] and d['tensors']!=load('mup.json')['tensors']"
+expect 0 '^readout +readout' '' "$rung" audit
+
+# Sweep and ladder.
+expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep --json
+json "len(d['runs'])==6 and len(d['optima'])==2 and d['best']['L']==min(r['L'] for r in d['runs']) and len(rows('sweep/runs.csv'))==6"
+json "rows('sweep/runs.csv')[0]['kind']=='sweep' and float(rows('sweep/runs.csv')[0]['C'])==d['runs'][0]['C'] and list(rows('sweep/runs.csv')[0])[:5]==['run','member','kind','status','used']"
+cp out sweep.json
+expect 1 '' 'holds a study already' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --out sweep
+expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep --json --resume
+json "d['runs']==load('sweep.json')['runs']"
+expect 0 . '' "$rung" ladder "${tiny[@]}" --shapes 16x2,24x2 --tokens-per-parameter 2,4 --set train.batch_tokens=2048 data.repeat=true --out ladder --json
+json "len(d['runs'])==4 and d['runs'][1]['D']>1.9*d['runs'][0]['D'] and d['runs'][2]['N']>d['runs'][0]['N'] and all(2<r['loss']<5.6 for r in d['runs'])"
+json "[int(r['branch_step'])<int(r['steps']) for r in rows('ladder/runs.csv')]==[True]*4"
+expect 0 'FLOPs' '' "$rung" ladder "${tiny[@]}" --shapes 16x2 --tokens-per-parameter 4 --dry-run
+
+# Tables and the machine.
+for table in mixers ffns optimizers formats; do
+  expect 0 . '' "$rung" $table --json
+  json "len(d['$table'])>0 and all(e['name'] and e['summary'] for e in d['$table'])"
+done
+expect 0 . '' "$rung" doctor --json
+json "d['matmul_flops']>1e8 and d['cores']>0"
+
+# Bad input: one clear line and the right status.
+expect 2 '' 'Did you mean' "$rung" train "${tiny[@]}" --set model.widht=16 --out bad
+expect 2 '' 'model.head_dim' "$rung" train "${tiny[@]}" --set model.width=18 model.head_dim=4 --out bad
+expect 2 '' 'batch_tokens must be a multiple' "$rung" train "${tiny[@]}" --set train.batch_tokens=500 --out bad
+expect 2 '' '--out is missing' "$rung" train "${tiny[@]}"
+expect 2 '' 'fp32 or fp64' "$rung" train "${tiny[@]}" --set precision=bf16 --out bad
+expect 1 '' 'missing.txt' "$rung" train "${tiny[@]}" --data missing.txt --out bad
+: >empty.txt
+expect 1 '' 'empty.txt' "$rung" train "${tiny[@]:2}" --data empty.txt --out bad
+expect 1 '' 'distinct training tokens' "$rung" train "${tiny[@]}" --set train.tokens=1e9 --out bad
+expect 1 '' 'Every member diverged' "$rung" train "${tiny[@]}" --set parametrisation=standard train.lr=1e6 train.warmup=0 --out nan
+expect 1 '' 'no finished checkpoint' "$rung" eval sweep
+expect 1 '' 'does not exist' "$rung" generate nowhere
+expect 2 '' 'WIDTHxDEPTH' "$rung" ladder "${tiny[@]}" --shapes 16 --tokens-per-parameter 4 --out bad
+printf 'xx' | dd of=one/checkpoints/000040/weights.safetensors bs=1 seek=20 conv=notrunc 2>/dev/null
+truncate -s 2000 one/checkpoints/000040/weights.safetensors
+expect 1 '' 'weights.safetensors' "$rung" eval one
+checks=$((checks + 1))
+[ ! -e bad ] || { failures=$((failures + 1)); echo "FAILED: bad input left a folder"; }
+
+echo "$checks checks, $failures failures"
+[ $failures = 0 ]

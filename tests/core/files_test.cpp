@@ -1,0 +1,50 @@
+#include "core/files.h"
+
+#include <doctest/doctest.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "temporary.h"
+
+using namespace rung;
+
+TEST_CASE("files are replaced whole, appended to and mapped") {
+  const TemporaryFolder folder;
+  const auto path = folder / "a.txt";
+  write_file(path, "one");
+  write_file(path, "two\n");
+  append_file(path, "three\n", true);
+  CHECK(read_file(path) == "two\nthree\n");
+  CHECK_FALSE(fs::exists(folder / "a.txt.tmp"));
+  MappedFile map(path);
+  CHECK(map.bytes().size() == 10);
+  MappedFile moved(std::move(map));
+  CHECK(static_cast<char>(moved.bytes()[0]) == 't');
+  CHECK(map.bytes().empty());
+  write_file(path, "");
+  CHECK(MappedFile(path).bytes().empty());
+}
+
+TEST_CASE("file errors name the path") {
+  const TemporaryFolder folder;
+  CHECK(error_of([&] { read_file(folder / "absent"); }).find("absent") != std::string::npos);
+  CHECK(error_of([&] { read_file(folder.path); }).find("folder") != std::string::npos);
+  CHECK(error_of([&] { write_file(folder / "no/such/f", "x"); }).find("no/such/f") !=
+        std::string::npos);
+  CHECK(error_of([&] { MappedFile map(folder / "absent"); }).find("absent") != std::string::npos);
+  // A device without space: the old content survives and the message says why.
+  if (fs::exists("/dev/full"))
+    CHECK(error_of([] { append_file("/dev/full", "x"); }).find("No space left") !=
+          std::string::npos);
+}
+
+TEST_CASE("JSON keeps its order, and errors name file and position") {
+  const TemporaryFolder folder;
+  write_json(folder / "a.json",
+             {{"zebra", 1}, {"ant", json_number(2.5)}, {"nan", json_number(0.0 / 0.0)}});
+  CHECK(read_json(folder / "a.json").dump() == R"({"zebra":1,"ant":2.5,"nan":null})");
+  write_file(folder / "b.json", "{\"a\": }");
+  const std::string message = error_of([&] { read_json(folder / "b.json"); });
+  CHECK(message.find("b.json") != std::string::npos);
+  CHECK(message.find("column") != std::string::npos);
+}

@@ -1,0 +1,35 @@
+#include "core/table.h"
+
+#include <doctest/doctest.h>
+
+#include "temporary.h"
+
+using namespace rung;
+
+TEST_CASE("text tables align numbers right and text left, UTF-8 included") {
+  CHECK(text_table({"name", "loss"}, {{"a", "3.1"}, {"müller", "12.25"}, {"c", ""}, {"d"}}) ==
+        "name     loss\n"
+        "-------------\n"
+        "a         3.1\n"
+        "müller  12.25\n"
+        "c\n"
+        "d\n");
+  CHECK(text_table({"a", "b"}, {}) == "a  b\n----\n");
+  CHECK_THROWS(text_table({"a"}, {{"1", "2"}}));
+}
+
+TEST_CASE("CSV quotes what needs it and reads back") {
+  CHECK(csv_line({"a", "b,c", "say \"x\"", "two\nlines", ""}) ==
+        "a,\"b,c\",\"say \"\"x\"\"\",\"two\nlines\",\n");
+  const std::vector<TableRow> rows = {
+      {"a", "b,c", "say \"x\""}, {"two\nlines", "", "\"\""}, {"", "1", ""}};
+  std::string text;
+  for (const TableRow& row : rows) text += csv_line(row);
+  CHECK(read_csv(text, "t") == rows);
+  CHECK(read_csv("\xef\xbb\xbfN,L\r\n1,2\r\n\r\n3,4", "t") ==
+        std::vector<TableRow>{{"N", "L"}, {"1", "2"}, {"3", "4"}});
+  CHECK(read_csv("\"\"\n", "t") == std::vector<TableRow>{{""}});
+  CHECK(read_csv("", "t").empty());
+  CHECK(error_of([] { read_csv("a\n\"b", "runs.csv"); }) ==
+        "[csv] runs.csv: the quote opened on line 2 never closes.");
+}

@@ -1,0 +1,100 @@
+#include "law/table.h"
+
+#include <doctest/doctest.h>
+
+#include "core/error.h"
+#include "law/expression.h"
+#include "law/fit.h"
+
+using namespace rung;
+
+namespace {
+
+std::string message(auto&& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("table: quoted fields, blank lines, CRLF and a byte-order mark") {
+  const Table table = parse_table(
+      "\xef\xbb\xbfname,\"Model Size\",loss\r\n\"a, \"\"b\"\"\",1e9,2.5\r\n\r\nc,+2e9,\n",
+      TableFormat::csv);
+  CHECK(table.rows == 2);
+  CHECK(table.find("name")->text == std::vector<std::string>{"a, \"b\"", "c"});
+  CHECK(table.find("Model Size")->values == std::vector<double>{1e9, 2e9});
+  CHECK(std::isnan(table.find("loss")->values[1]));
+  CHECK(match_column(table, "N", {}) == table.find("Model Size"));
+  CHECK(match_column(table, "L", {}) == table.find("loss"));
+}
+
+TEST_CASE("table: TSV and JSON lines") {
+  CHECK(parse_table("N\tL\n1\t2\n", TableFormat::tsv).find("L")->values[0] == 2.0);
+  const Table table = parse_table(
+      "{\"PARAMS\": 1e9, \"loss\": 3}\n{\"PARAMS\": 2e9, \"split\": \"x\"}\n", TableFormat::jsonl);
+  CHECK(match_column(table, "N", {})->values == std::vector<double>{1e9, 2e9});
+  CHECK(std::isnan(table.find("loss")->values[1]));
+  CHECK(table.find("split")->text[1] == "x");
+}
+
+TEST_CASE("table: malformed files name the line") {
+  CHECK(
+      contains(message([] { parse_table("a,b\n1,2\n3\n", TableFormat::csv); }), "row 2 (line 3)"));
+  CHECK(contains(message([] { parse_table("a,b\n\"1,2\n", TableFormat::csv); }), "never closed"));
+  CHECK(contains(message([] { parse_table("", TableFormat::csv); }), "empty"));
+  CHECK(contains(message([] { parse_table("a,a\n1,2\n", TableFormat::csv); }), "one name"));
+  CHECK(contains(message([] { parse_table("{\"a\": 1}\n[2]\n", TableFormat::jsonl); }), "line 2"));
+  CHECK(contains(message([] { parse_table(std::string_view("a\0b", 3), TableFormat::csv); }),
+                 "no text"));
+}
+
+TEST_CASE("table: bad values of used columns are named with their rows") {
+  const auto fit = [](const char* loss) {
+    const std::string text = std::string("N,D,L\n1e6,1e7,3\n2e6,1e8,") + loss + "\n";
+    return message([&] { fit_law(parse_table(text, TableFormat::csv), {}); });
+  };
+  for (const char* bad : {"nan", "inf", "-1", "0", "", "abc", "1e999"}) {
+    CAPTURE(bad);
+    CHECK(contains(fit(bad), "row 2 (line 3)"));
+  }
+}
+
+TEST_CASE("table: unknown columns name the nearest") {
+  const Table table = parse_table("params,tokens,loss\n1,2,3\n", TableFormat::csv);
+  CHECK(contains(message([&] {
+                   match_column(table, "N", {{"N", "parms"}});
+                 }),
+                 "nearest is params"));
+  CHECK(parse_column_map("N=params, L = loss").at("L") == "loss");
+  CHECK(contains(message([] { parse_column_map("N"); }), "NAME=COLUMN"));
+  CHECK(contains(message([] { find_law("chincilla"); }), "nearest is chinchilla"));
+}
+
+TEST_CASE("filter: comparisons, logic, arithmetic, text and derived C") {
+  const Table table = parse_table(
+      "N,D,split,my col\n1e6,2e7,train,1\n2e6,1e6,eval,2\n3e6,9e7,train,\n", TableFormat::csv);
+  using Rows = std::vector<size_t>;
+  CHECK(filter_rows(table, "") == Rows{0, 1, 2});
+  CHECK(filter_rows(table, "N<D") == Rows{0, 2});
+  CHECK(filter_rows(table, "N < D && N*2 >= 4e6") == Rows{2});
+  CHECK(filter_rows(table, "split == 'eval' or N == 1e6") == Rows{0, 1});
+  CHECK(filter_rows(table, "!(split == \"train\")") == Rows{1});
+  CHECK(filter_rows(table, "not split != 'train'") == Rows{0, 2});
+  CHECK(filter_rows(table, "C > 1e14") == Rows{0, 2});
+  CHECK(filter_rows(table, "log10(N) > 6.1 && -N < 0 && 2^3 = 8 && 2**3**0 == 2") == Rows{1, 2});
+  CHECK(filter_rows(table, "`my col` >= 1") == Rows{0, 1});
+  CHECK(contains(message([&] { filter_rows(table, "M > 1"); }), "nearest is"));
+  for (const char* wrong : {"N >", "(N > 1", "N ? 1", "'abc", "N > 1 2", "&&"})
+    CHECK(contains(message([&] { filter_rows(table, wrong); }), "at character"));
+  CHECK(contains(message([&] { filter_rows(table, std::string(100000, '(')); }), "too long"));
+  CHECK(contains(message([&] { filter_rows(table, std::string(100000, '-')); }), "too long"));
+}

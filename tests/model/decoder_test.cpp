@@ -1,0 +1,167 @@
+#include "model/decoder.h"
+
+#include <set>
+
+#include "core/error.h"
+#include "scaling/count.h"
+#include "support/models.h"
+#include "temporary.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+struct Variant {
+  const char* name;
+  void (*change)(RunConfig&);
+};
+
+// Every part and switch, each off the defaults once.
+const std::vector<Variant> variants{
+    {"plain", [](RunConfig&) {}},
+    {"gqa", [](RunConfig& c) { c.model.head_dim = 6, c.model.kv_heads = 2; }},
+    {"mqa without positions",
+     [](RunConfig& c) { c.model.head_dim = 3, c.model.kv_heads = 1, c.model.position = "none"; }},
+    {"layernorm with gains",
+     [](RunConfig& c) { c.model.norm = "layernorm", c.model.norm_gain = true; }},
+    {"rmsnorm with gains and qk-norm",
+     [](RunConfig& c) { c.model.norm_gain = true, c.model.qk_norm = true; }},
+    {"tied", [](RunConfig& c) { c.model.tied = true, c.multipliers.alpha_emb = 1.7; }},
+    {"geglu", [](RunConfig& c) { c.model.ffn = "geglu", c.multipliers.alpha_ffn = 1.4; }},
+    {"gelu", [](RunConfig& c) { c.model.ffn = "gelu"; }},
+    {"relu2", [](RunConfig& c) { c.model.ffn = "relu2"; }},
+    {"multipliers", [](RunConfig& c) { c.multipliers = {0.7, 1.3, 0.6, 1.5, 1.2, 0.8}; }},
+    {"completep", [](RunConfig& c) { c.parametrisation = "completep", c.model.depth = 3; }},
+    {"mup", [](RunConfig& c) { c.parametrisation = "mup"; }},
+    {"mup tied", [](RunConfig& c) { c.parametrisation = "mup", c.model.tied = true; }},
+};
+
+constexpr int64_t vocabulary = 11;
+
+RunConfig config_of(const Variant& variant) {
+  RunConfig config = tiny_config();
+  variant.change(config);
+  return config;
+}
+
+double mean_loss(const Model& model, const Batch& batch) {
+  at::NoGradGuard off;
+  const auto bound = bind(model.decoder.layout, model.weights, Tensor());
+  return token_losses(model.decoder, bound, batch.tokens, batch.targets, model.rope, 1.0)
+      .mean()
+      .item<double>();
+}
+
+}  // namespace
+
+TEST_CASE("gradients equal central differences of the loss in fp64") {
+  for (const Variant& variant : variants) {
+    CAPTURE(variant.name);
+    RunConfig config = config_of(variant);
+    config.model.context = 7;
+    Model model = make_model(config, vocabulary, at::kDouble);
+    const Batch batch = make_batch(config, vocabulary, 1, 2);
+    loss_and_gradient(model, batch);
+    const Layout& layout = model.decoder.layout;
+    double* values = model.weights.mutable_data_ptr<double>();
+    Random random(3, "coordinates");
+    for (size_t i = 0; i < layout.tensors.size(); ++i) {
+      CAPTURE(layout.tensors[i].name);
+      const double scale = view(layout, model.gradient, i).abs().max().item<double>();
+      CHECK(scale > 0.0);
+      for (int k = 0; k < 3; ++k) {
+        const auto size = static_cast<uint64_t>(layout.tensors[i].size());
+        const int64_t at = layout.offsets[i] + static_cast<int64_t>(random.below(size));
+        const double kept = values[at], h = 1e-5;
+        values[at] = kept + h;
+        const double above = mean_loss(model, batch);
+        values[at] = kept - h;
+        const double below = mean_loss(model, batch);
+        values[at] = kept;
+        const double gradient = model.gradient.select(0, 0)[at].item<double>();
+        CHECK(std::abs((above - below) / (2.0 * h) - gradient) < 1e-6 * scale + 1e-10);
+      }
+    }
+  }
+}
+
+TEST_CASE("the fused decoder in fp32 is the plain decoder in fp64") {
+  std::vector<Variant> all = variants;
+  all.push_back({"umup", [](RunConfig& c) { c.parametrisation = "umup"; }});
+  all.push_back({"umup, gelu, tied, gains", [](RunConfig& c) {
+                   c.parametrisation = "umup", c.model.ffn = "gelu", c.model.tied = true;
+                   c.model.norm_gain = true, c.multipliers = {0.7, 1.3, 0.6, 1.5, 1.2, 0.8};
+                 }});
+  for (const Variant& variant : all)
+    for (const int64_t members : {1, 3}) {
+      CAPTURE(variant.name);
+      CAPTURE(members);
+      const RunConfig config = config_of(variant);
+      Model fused = make_model(config, vocabulary, at::kFloat, members);
+      Model plain = make_model(config, vocabulary, at::kDouble, members);
+      plain.weights.copy_(fused.weights);
+      const Batch batch = make_batch(config, vocabulary, members, 3);
+      const Tensor a = loss_and_gradient(fused, batch), b = loss_and_gradient(plain, batch);
+      CHECK(distance(a, b) < 1e-5);
+      for (size_t i = 0; i < fused.decoder.layout.tensors.size(); ++i) {
+        CAPTURE(fused.decoder.layout.tensors[i].name);
+        const auto part = [&](const Model& m) { return view(m.decoder.layout, m.gradient, i); };
+        CHECK(distance(part(fused), part(plain)) < 1e-4);
+      }
+    }
+}
+
+TEST_CASE("logits give the losses, and the padding of the arena gets no gradient") {
+  for (const char* rule : {"standard", "mup", "umup"}) {
+    RunConfig config = tiny_config();
+    config.parametrisation = rule;
+    config.multipliers.alpha_loss = 1.4;
+    Model model = make_model(config, vocabulary, at::kFloat);
+    const Batch batch = make_batch(config, vocabulary, 1, 2);
+    const Tensor losses = loss_and_gradient(model, batch);
+    const Tensor logits = token_logits(model.decoder, model.bound(), batch.tokens, model.rope);
+    const Tensor wanted = logits.gather(-1, batch.targets.unsqueeze(-1)).squeeze(-1);
+    CHECK(distance(logits.logsumexp({-1}) - wanted, losses) < 1e-5);
+    Tensor rest = model.gradient.clone();
+    for (size_t i = 0; i < model.decoder.layout.tensors.size(); ++i)
+      view(model.decoder.layout, rest, i).zero_();
+    CHECK(rest.abs().max().item<double>() == 0.0);
+  }
+}
+
+TEST_CASE("a model's tensors, counts and FLOPs follow from its shape") {
+  RunConfig config = tiny_config();  // width 24, depth 2, heads of 6, ffn 60
+  const Decoder decoder = make_decoder(config, vocabulary);
+  std::set<std::string> names;
+  for (const TensorSpec& t : decoder.layout.tensors) names.insert(t.name);
+  CHECK(names.size() == decoder.layout.tensors.size());
+  CHECK(names.contains("blocks.1.ffn.gate_up"));
+  const int64_t block = 24 * 72 + 24 * 24 + 24 * 120 + 60 * 24;
+  const Counts counts = count(decoder.layout.tensors);
+  CHECK(counts.N == 2 * block + 24 * vocabulary);
+  CHECK(counts.N_total == counts.N + 24 * vocabulary);
+  const double time = 18.0, attention = 2.0 * 2.0 * time * (time + 1.0) / 2.0 * 24.0;
+  CHECK(forward_flops(decoder, 18) ==
+        doctest::Approx(2.0 * time * static_cast<double>(counts.N) + 2.0 * attention));
+  CHECK(forward_flops(decoder, 18) ==
+        doctest::Approx(time * forward_flops_per_token(decoder.layout.tensors,
+                                                       2.0 * attention_flops_per_token(18, 4, 6))));
+}
+
+TEST_CASE("impossible shapes are refused in one line that names what to change") {
+  const auto message = [](auto change) {
+    RunConfig config = tiny_config();
+    change(config);
+    return error_of([&] { make_decoder(config, vocabulary); });
+  };
+  const auto holds = [](const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+  };
+  CHECK(holds(message([](RunConfig& c) { c.model.head_dim = 7; }), "head_dim 7"));
+  CHECK(holds(message([](RunConfig& c) { c.model.head_dim = 3; }), "even head_dim"));
+  CHECK(holds(message([](RunConfig& c) { c.model.kv_heads = 3; }), "kv_heads"));
+  CHECK(holds(message([](RunConfig& c) { c.model.mixer = "attentoin"; }), "'attention'"));
+  CHECK(holds(message([](RunConfig& c) { c.model.ffn = "swigul"; }), "'swiglu'"));
+  CHECK(holds(message([](RunConfig& c) { c.model.depth = 0; }), "Depth"));
+}

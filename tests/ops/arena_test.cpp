@@ -1,0 +1,97 @@
+#include "ops/arena.h"
+
+#include "support/twins.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+TensorSpec spec(const char* name, Role role, std::vector<int64_t> shape, double factor = 1.0) {
+  const int64_t in = role == Role::hidden || role == Role::readout ? shape.back() : 1;
+  return {.name = name,
+          .role = role,
+          .shape = shape,
+          .fan_in = in,
+          .fan_out = shape.front(),
+          .init_std_factor = factor};
+}
+
+Layout layout_of(const char* parametrisation) {
+  RunConfig config;
+  config.model.width = 96;
+  return make_layout(
+      {spec("embedding", Role::embedding, {300, 96}), spec("gain", Role::gain, {96}),
+       spec("hidden", Role::hidden, {200, 96}), spec("bias", Role::bias, {5}),
+       spec("half", Role::hidden, {96, 200}, 0.5), spec("zero", Role::hidden, {96, 10}, 0.0),
+       spec("readout", Role::readout, {300, 96})},
+      find_parametrisation(parametrisation), dims_of(config, 300), "");
+}
+
+}  // namespace
+
+TEST_CASE("tensors lie apart at multiples of 128 elements, and views point at them") {
+  const Layout layout = layout_of("standard");
+  int64_t end = 0;
+  for (size_t i = 0; i < layout.tensors.size(); ++i) {
+    CHECK(layout.offsets[i] % 128 == 0);
+    CHECK(layout.offsets[i] >= end);
+    end = layout.offsets[i] + layout.tensors[i].size();
+  }
+  CHECK(layout.stride % 128 == 0);
+  CHECK(layout.stride >= end);
+  Tensor arena = at::zeros({3, layout.stride});
+  for (size_t i = 0; i < layout.tensors.size(); ++i) view(layout, arena, i).add_(1.0);
+  CHECK(arena.max().item<double>() == 1.0);  // no element belongs to two views
+  int64_t sizes = 0;
+  for (const TensorSpec& t : layout.tensors) sizes += t.size();
+  CHECK(arena.sum().item<double>() == doctest::Approx(3.0 * static_cast<double>(sizes)));
+}
+
+TEST_CASE("initialisation has the deviation that the parametrisation states, by role") {
+  for (const char* name : {"standard", "mup", "umup"}) {
+    const Layout layout = layout_of(name);
+    Tensor row = at::zeros({layout.stride}, at::kDouble);
+    initialise(layout, row, 11);
+    const Tensor arena = row.unsqueeze(0);
+    for (size_t i = 0; i < layout.tensors.size(); ++i) {
+      CAPTURE(name);
+      CAPTURE(layout.tensors[i].name);
+      const Tensor w = view(layout, arena, i);
+      const double mean = w.mean().item<double>(), square = (w * w).mean().item<double>();
+      const double count = static_cast<double>(w.numel());
+      if (layout.tensors[i].role == Role::gain) CHECK(w.eq(1.0).all().item<bool>());
+      if (layout.tensors[i].role == Role::bias) CHECK(w.eq(0.0).all().item<bool>());
+      if (layout.tensors[i].role == Role::gain || layout.tensors[i].role == Role::bias) continue;
+      const double want = layout.factors[i].B;  // init_std_factor is already in it
+      CHECK(std::abs(mean) <= 5.0 * want / std::sqrt(count));
+      CHECK(std::abs(std::sqrt(square) - want) <= 5.0 * want / std::sqrt(2.0 * count));
+      if (want > 0.0) {
+        const double kurtosis = (w * w * w * w).mean().item<double>() / (square * square);
+        CHECK(kurtosis == doctest::Approx(3.0).epsilon(0.1));
+      }
+    }
+  }
+}
+
+TEST_CASE("the standard rule at width 96") {
+  const Layout layout = layout_of("standard");
+  CHECK(layout.factors[0].B == doctest::Approx(1.0));
+  CHECK(layout.factors[2].B == doctest::Approx(1.0 / std::sqrt(96.0)));
+  CHECK(layout.factors[4].B == doctest::Approx(0.5 / std::sqrt(200.0)));
+  CHECK(layout.factors[5].B == 0.0);
+}
+
+TEST_CASE("a tensor's numbers depend on seed and name alone") {
+  const Layout full = layout_of("standard");
+  RunConfig config;
+  config.model.width = 96;
+  const Layout lone = make_layout({spec("hidden", Role::hidden, {200, 96})},
+                                  find_parametrisation("standard"), dims_of(config, 300), "");
+  Tensor a = at::zeros({full.stride}), b = at::zeros({lone.stride}), c = at::zeros({lone.stride});
+  initialise(full, a, 5);
+  initialise(lone, b, 5);
+  initialise(lone, c, 6);
+  CHECK(same_bits(view(full, a.unsqueeze(0), 2), view(lone, b.unsqueeze(0), 0)));
+  CHECK(distance(c, b) > 0.1);
+}

@@ -1,0 +1,92 @@
+#include "ops/attention.h"
+
+#include "support/twins.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+struct Case {
+  int64_t members, batch, time, heads, kv_heads, head_dim;
+  bool rope;
+  double logit, forward, backward;
+};
+
+const std::vector<Case> cases{
+    {1, 1, 16, 1, 1, 16, true, 0.25, 1.0, 1.0},  // everything even
+    {1, 2, 1, 2, 2, 8, true, 0.35, 1.0, 1.0},    // one token
+    {2, 1, 3, 2, 1, 4, true, 0.5, 1.0, 1.0},     // shorter than a block of rows; MQA
+    {1, 2, 19, 4, 2, 6, true, 0.4, 1.0, 1.0},    // ragged time and head, GQA
+    {2, 2, 37, 6, 2, 20, true, 0.2, 1.7, 0.6},   // split factors
+    {1, 1, 65, 3, 3, 24, false, 0.2, 1.0, 1.0},  // no rotation
+    {1, 1, 33, 4, 1, 17, false, 0.1, 2.0, 2.0},  // odd head without rotation, MQA
+    {1, 1, 130, 2, 2, 40, true, 1.0, 0.3, 3.0},  // sharp
+    {3, 1, 7, 5, 5, 2, true, 0.7, 1.0, 1.0},     // the smallest rotated head
+};
+
+Twin twin_of(const Case& c) {
+  const AttentionOptions options{.heads = c.heads,
+                                 .kv_heads = c.kv_heads,
+                                 .head_dim = c.head_dim,
+                                 .logit = c.logit,
+                                 .forward = c.forward,
+                                 .backward = c.backward};
+  const auto op = [=](auto function) {
+    return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) -> std::vector<Tensor> {
+      const Rope rope =
+          c.rope ? make_rope(c.time, c.head_dim, x[0].options().requires_grad(false)) : Rope{};
+      return {function(x[0], rope, options)};
+    };
+  };
+  return {
+      .name = fmt::format("attention P={} T={} heads={}/{} dim={}", c.members, c.time, c.heads,
+                          c.kv_heads, c.head_dim),
+      .inputs = {normal({c.members, c.batch, c.time, (c.heads + 2 * c.kv_heads) * c.head_dim}, 3)},
+      .weights = {},
+      .fused = op(attention),
+      .plain = op(attention_plain)};
+}
+
+}  // namespace
+
+TEST_CASE("attention equals its plain twin") {
+  for (const Case& c : cases) check_twin(twin_of(c));
+}
+
+TEST_CASE("attention is causal, and a lone token returns its value") {
+  const AttentionOptions options{.heads = 2, .kv_heads = 2, .head_dim = 6, .logit = 0.4};
+  const Tensor qkv = normal({1, 1, 21, 36}, 4).to(at::kFloat);
+  const Rope rope = make_rope(21, 6, qkv.options());
+  const Tensor before = attention(qkv, rope, options);
+  CHECK(distance(before.select(2, 0), qkv.select(2, 0).narrow(-1, 24, 12)) < 1e-6);
+  Tensor changed = qkv.clone();
+  changed.narrow(2, 13, 8).mul_(-3.0);
+  const Tensor after = attention(changed, rope, options);
+  CHECK(same_bits(before.narrow(2, 0, 13), after.narrow(2, 0, 13)));
+  CHECK(distance(after.narrow(2, 13, 8), before.narrow(2, 13, 8)) > 0.1);
+}
+
+TEST_CASE("logits far apart neither overflow nor vanish") {
+  Twin twin = twin_of({1, 1, 18, 1, 1, 4, true, 1.0, 1.0, 1.0});
+  twin.inputs[0] = twin.inputs[0] * 8.0;
+  check_twin(twin, 2e-4);  // scores near 100 in fp32
+}
+
+TEST_CASE("rotary scores depend on distance alone, from any start") {
+  const Rope rope = make_rope(12, 8, at::TensorOptions().dtype(at::kDouble));
+  const Rope later = make_rope(5, 8, at::TensorOptions().dtype(at::kDouble), 10000.0, 7);
+  CHECK(distance(later.cosine, rope.cosine.narrow(0, 7, 5)) < 1e-14);
+  CHECK(distance(later.sine, rope.sine.narrow(0, 7, 5)) < 1e-14);
+  CHECK(rope.cosine[3][1].item<double>() ==
+        doctest::Approx(std::cos(3.0 * std::pow(10000.0, -0.25))));
+}
+
+TEST_CASE("qk_norm gives every query and key head unit mean square and leaves values") {
+  const AttentionOptions options{.heads = 4, .kv_heads = 2, .head_dim = 6};
+  const Tensor qkv = normal({2, 1, 3, 48}, 9);
+  const Tensor y = qk_norm(qkv, options);
+  const Tensor heads = y.narrow(-1, 0, 36).reshape({2, 1, 3, 6, 6});
+  CHECK(distance((heads * heads).mean({-1}), at::ones({2, 1, 3, 6}, at::kDouble)) < 1e-4);
+  CHECK(same_bits(y.narrow(-1, 36, 12), qkv.narrow(-1, 36, 12)));
+}

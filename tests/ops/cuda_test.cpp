@@ -1,0 +1,302 @@
+// Every fused op on the GPU against its plain twin in fp64 on the CPU, from the same rounded
+// inputs.
+#ifdef RUNG_CUDA
+#include <c10/cuda/CUDAFunctions.h>
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "ops/activation.h"
+#include "ops/attention.h"
+#include "ops/cross_entropy.h"
+#include "ops/cuda/kernels.h"
+#include "ops/cuda/tensor.h"
+#include "ops/linear.h"
+#include "ops/norm.h"
+#include "support/twins.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+bool no_gpu() {
+  if (c10::cuda::device_count() > 0) return false;
+  MESSAGE("skipped: no CUDA device");
+  return true;
+}
+
+Tensor rounded(const Tensor& x, at::ScalarType type) {
+  return x.is_floating_point() ? x.to(type).to(at::kDouble) : x;
+}
+
+// A view of a wider buffer, as the arena's are.
+Tensor in_arena(const Tensor& x) {
+  const int64_t size = x.numel() / x.size(0), stride = (size + 127) / 128 * 128 + 256;
+  Tensor buffer = at::zeros({x.size(0), stride}, x.options());
+  std::vector<int64_t> strides{stride};
+  for (int64_t d = 1; d < x.dim(); ++d) strides.push_back(x.stride(d));
+  Tensor view = buffer.as_strided(x.sizes(), strides, 128);
+  view.copy_(x);
+  return view;
+}
+
+// Outputs, input gradients, weight gradients on one device; weights' gradients are fp32 there.
+std::vector<Tensor> run_on(const Twin& twin, const Twin::Op& op, at::ScalarType type, bool cuda) {
+  const at::Device device(cuda ? at::kCUDA : at::kCPU);
+  const at::ScalarType compute = cuda ? type : at::kDouble;
+  const auto place = [&](const Tensor& x) {
+    return x.is_floating_point() ? rounded(x, type).to(device, compute) : x.to(device);
+  };
+  std::vector<Tensor> inputs, results;
+  std::vector<Weight> weights;
+  for (const Tensor& x : twin.inputs) {
+    inputs.push_back(place(x).clone());
+    if (x.is_floating_point()) inputs.back().set_requires_grad(true);
+  }
+  for (size_t i = 0; i < twin.weights.size(); ++i) {
+    Weight w = twin.factors;
+    w.value = in_arena(place(twin.weights[i]));
+    w.gradient = in_arena(normal(w.value.sizes().vec(), 900 + i)
+                              .to(at::kFloat)
+                              .to(device, cuda ? at::kFloat : at::kDouble));
+    weights.push_back(w);
+  }
+  Tensor total;
+  uint64_t seed = 700;
+  for (const Tensor& y : op(inputs, weights)) {
+    results.push_back(y.detach());
+    const Tensor sum =
+        twin.unit_upstream ? y.sum() : (y * place(normal(y.sizes().vec(), seed++))).sum();
+    total = total.defined() ? total + sum : sum;
+  }
+  total.backward();
+  for (const Tensor& x : inputs)
+    if (x.is_floating_point()) results.push_back(x.grad());
+  for (const Weight& w : weights) results.push_back(w.gradient);
+  for (Tensor& result : results) result = result.to(at::kCPU).to(at::kDouble);
+  return results;
+}
+
+// Relative difference in the 2-norm; not a number never passes.
+double gap(const Tensor& a, const Tensor& b) {
+  return std::sqrt((a - b).square().sum().item<double>() /
+                   std::max(b.square().sum().item<double>(), 1e-60));
+}
+
+void check_on_gpu(const Twin& twin, double half_tolerance = 6e-3) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    INFO(twin.name, " ", toString(type));
+    const auto want = run_on(twin, twin.plain, type, false);
+    const auto got = run_on(twin, twin.fused, type, true);
+    const auto again = run_on(twin, twin.fused, type, true);
+    REQUIRE(got.size() == want.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      CAPTURE(i);
+      CHECK(gap(got[i], want[i]) < (type == at::kFloat ? 1e-5 : half_tolerance));
+      CHECK(same_bits(got[i], again[i]));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("norms on the GPU equal their twins") {
+  if (no_gpu()) return;
+  for (const int64_t width : {8, 20, 64, 96, 128, 256, 264, 768, 1024, 2048, 4096})
+    for (const bool center : {false, true})
+      for (const bool added : {false, true})
+        for (const bool gained : {false, true}) {
+          NormOptions o{.center = center};
+          if (center)
+            o = {.center = true,
+                 .skip = 0.8,
+                 .branch = 0.6,
+                 .branch_gradient = 1.0,
+                 .input_gradient = 0.7};
+          const std::vector<int64_t> shape{3, 2, 37, width};
+          Twin twin{.name = fmt::format("norm {} {} {} {}", width, center, added, gained),
+                    .inputs = {normal(shape, 1)},
+                    .weights = {},
+                    .fused = {},
+                    .plain = {}};
+          if (added) twin.inputs.push_back(normal(shape, 2));
+          if (gained) twin.weights.push_back(normal({3, width}, 3) + 1.0);
+          const auto op = [=](auto alone, auto both) {
+            return [=](const std::vector<Tensor>& x,
+                       const std::vector<Weight>& w) -> std::vector<Tensor> {
+              const Weight gain = w.empty() ? Weight{} : w[0];
+              if (!added) return {alone(x[0], gain, o)};
+              const auto [h, y] = both(x[0], x[1], gain, o);
+              return {h, y};
+            };
+          };
+          twin.fused = op(norm, add_norm);
+          twin.plain = op(norm_plain, add_norm_plain);
+          check_on_gpu(twin);
+        }
+}
+
+TEST_CASE("gains over many rows sum to the twin's gradient") {
+  if (no_gpu()) return;
+  const auto op = [](auto function) {
+    return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) -> std::vector<Tensor> {
+      return {function(x[0], w[0], NormOptions{})};
+    };
+  };
+  check_on_gpu({.name = "long norm",
+                .inputs = {normal({2, 9, 1031, 64}, 1)},
+                .weights = {normal({2, 64}, 3)},
+                .fused = op(norm),
+                .plain = op(norm_plain)});
+}
+
+TEST_CASE("activations on the GPU equal their twins") {
+  if (no_gpu()) return;
+  for (const Activation kind :
+       {Activation::swiglu, Activation::geglu, Activation::gelu, Activation::relu2})
+    for (const int64_t width : {16, 48, 176, 30}) {
+      const ActivationOptions o{.slope = 1.3, .forward = 1.7, .backward = 0.6};
+      const auto op = [=](auto function) {
+        return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+          return std::vector<Tensor>{function(kind, x[0], o)};
+        };
+      };
+      check_on_gpu({.name = fmt::format("activation {} {}", static_cast<int>(kind), width),
+                    .inputs = {normal({2, 3, 35, width}, 1)},
+                    .weights = {},
+                    .fused = op(activation),
+                    .plain = op(activation_plain)},
+                   8e-3);
+    }
+}
+
+TEST_CASE("attention on the GPU equals its twin") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t time, heads, kv_heads, head_dim;
+    bool rope;
+    double forward, backward;
+  };
+  for (const Case& c : std::vector<Case>{{64, 4, 4, 16, true, 1.0, 1.0},
+                                         {37, 4, 4, 8, true, 1.7, 0.6},
+                                         {130, 4, 2, 32, true, 1.0, 1.0},
+                                         {256, 2, 2, 64, true, 1.4, 0.9},
+                                         {70, 2, 1, 128, false, 1.0, 1.0},
+                                         {33, 3, 3, 6, true, 1.0, 1.0}}) {
+    const AttentionOptions o{.heads = c.heads,
+                             .kv_heads = c.kv_heads,
+                             .head_dim = c.head_dim,
+                             .logit = 1.0 / std::sqrt(static_cast<double>(c.head_dim)),
+                             .forward = c.forward,
+                             .backward = c.backward};
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+        const auto options =
+            x[0].options().requires_grad(false).dtype(x[0].is_cuda() ? at::kFloat : at::kDouble);
+        const Rope rope = c.rope ? make_rope(c.time, c.head_dim, options) : Rope{};
+        return std::vector<Tensor>{function(x[0], rope, o)};
+      };
+    };
+    check_on_gpu({.name = fmt::format("attention T={} heads={}/{} dim={}", c.time, c.heads,
+                                      c.kv_heads, c.head_dim),
+                  .inputs = {normal({2, 3, c.time, (c.heads + 2 * c.kv_heads) * c.head_dim}, 3)},
+                  .weights = {},
+                  .fused = op(attention),
+                  .plain = op(attention_plain)},
+                 1.5e-2);
+  }
+}
+
+TEST_CASE("linear maps and losses on the GPU equal their twins") {
+  if (no_gpu()) return;
+  for (const int64_t members : {1, 3}) {
+    const auto product = [](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+      return std::vector<Tensor>{linear(x[0], w[0])};
+    };
+    check_on_gpu({.name = fmt::format("linear P={}", members),
+                  .inputs = {normal({members, 2, 64, 48}, 1)},
+                  .weights = {normal({members, 80, 48}, 2)},
+                  .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
+                  .fused = product,
+                  .plain = product});
+    for (const int64_t vocabulary : {96, 256, 259, 1000, 4096, 8192, 16384, 32000, 50304, 60000}) {
+      const LossOptions o{.logit = 0.7, .gradient = 1.0 / 70.0};
+      const Tensor targets = ids({members, 2, 35}, vocabulary, 5);
+      const auto op = [=](auto function) {
+        return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+          return std::vector<Tensor>{function(x[0], w[0], targets.to(x[0].device()), o)};
+        };
+      };
+      check_on_gpu({.name = fmt::format("loss P={} V={}", members, vocabulary),
+                    .inputs = {normal({members, 2, 35, 32}, 1)},
+                    .weights = {normal({members, vocabulary, 32}, 2) * 0.4},
+                    .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
+                    .fused = op(linear_cross_entropy),
+                    .plain = op(linear_cross_entropy_plain),
+                    .unit_upstream = true},
+                   1e-2);
+    }
+  }
+}
+
+TEST_CASE("embeddings on the GPU equal their twins, frequent tokens included") {
+  if (no_gpu()) return;
+  for (const int64_t width : {16, 64, 128, 768, 1032})
+    for (const int64_t vocabulary : {3, 50, 3000}) {
+      const Tensor tokens = ids({2, 7, 211}, vocabulary, 4);
+      const auto op = [=](const std::vector<Tensor>&, const std::vector<Weight>& w) {
+        return std::vector<Tensor>{embedding(tokens.to(w[0].value.device()), w[0])};
+      };
+      check_on_gpu({.name = fmt::format("embedding {} {}", width, vocabulary),
+                    .inputs = {},
+                    .weights = {normal({2, vocabulary, width}, 2)},
+                    .factors = {.A = 1.5, .A_weight = 0.5},
+                    .fused = op,
+                    .plain = op});
+    }
+}
+
+TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite") {
+  if (no_gpu()) return;
+  const int64_t members = 3, size = 128 * 77, rows = 600;
+  const auto device = at::Device(at::kCUDA);
+  const Tensor gradient = normal({members, size}, 1).to(device, at::kFloat);
+  Tensor losses = normal({members, rows}, 2).abs().to(device, at::kFloat);
+  losses.select(0, 2)[17] = std::nan("");
+  Tensor control = at::zeros({members, cuda::control_count}, at::kFloat);
+  control.select(1, cuda::control_running).fill_(1.0);
+  control.select(1, cuda::control_clip).select(0, 0).fill_(0.5);
+  control = control.to(device);
+  Tensor squares =
+      at::zeros({members, cuda::square_blocks(size)}, control.options().dtype(at::kDouble));
+  Tensor alive = at::ones({members}, control.options().dtype(at::kInt));
+  Tensor hyper = at::zeros({members, 8}, control.options());
+  Tensor result = at::zeros({members, cuda::result_count}, control.options());
+  cuda::sum_squares(members, size, gradient.const_data_ptr<float>(),
+                    squares.mutable_data_ptr<double>(), cuda::stream());
+  cuda::finish_step({.members = members,
+                     .blocks = squares.size(1),
+                     .rows = rows,
+                     .partial = squares.const_data_ptr<double>(),
+                     .losses = losses.const_data_ptr<float>(),
+                     .control = control.const_data_ptr<float>(),
+                     .alive = alive.mutable_data_ptr<int>(),
+                     .hyper = hyper.mutable_data_ptr<float>(),
+                     .result = result.mutable_data_ptr<float>()},
+                    cuda::stream());
+  const Tensor norms = gradient.to(at::kDouble).square().sum(1).sqrt();
+  for (int64_t m = 0; m < members; ++m) {
+    const Tensor row = result[m].cpu();
+    CHECK(row[cuda::result_norm].item<double>() ==
+          doctest::Approx(norms[m].item<double>()).epsilon(1e-6));
+    CHECK(row[cuda::result_alive].item<double>() == (m == 2 ? 0.0 : 1.0));
+    CHECK(alive[m].item<int>() == (m == 2 ? 0 : 1));
+    const double scale = m == 0 ? 0.5 / norms[m].item<double>() : 1.0;
+    CHECK(hyper[m][7].item<double>() == doctest::Approx(scale).epsilon(1e-6));
+  }
+  CHECK(result[0][cuda::result_loss].item<double>() ==
+        doctest::Approx(losses[0].to(at::kDouble).mean().item<double>()).epsilon(1e-6));
+}
+#endif

@@ -1,0 +1,87 @@
+#include "ops/linear.h"
+
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/stack.h>
+
+#include "ops/norm.h"
+#include "support/twins.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+// y = A x W^T from recorded operations alone, each gradient scaled where it leaves the product.
+Tensor linear_plain(const Tensor& x, const Weight& w) {
+  const Tensor input = scale_gradient(x, w.A_input / w.A);
+  const Tensor matrix = scale_gradient(leaf(w), w.A_weight / w.A);
+  return at::matmul(input.flatten(1, 2), matrix.transpose(1, 2))
+      .mul(w.A)
+      .view({x.size(0), x.size(1), x.size(2), w.value.size(1)});
+}
+
+Tensor embedding_plain(const Tensor& tokens, const Weight& table) {
+  const Tensor value = scale_gradient(leaf(table), table.A_weight / table.A);
+  std::vector<Tensor> members;
+  for (int64_t p = 0; p < tokens.size(0); ++p)
+    members.push_back(at::embedding(value.select(0, p), tokens.select(0, p)) * table.A);
+  return at::stack(members);
+}
+
+}  // namespace
+
+TEST_CASE("linear: value and the three split factors") {
+  struct Case {
+    int64_t members, batch, time, in, out;
+    Weight factors;
+  };
+  const std::vector<Case> cases{{1, 2, 3, 16, 32, {}},
+                                {1, 1, 5, 7, 3, {.A = 0.3, .A_input = 0.3, .A_weight = 0.3}},
+                                {3, 2, 3, 17, 20, {.A = 0.25, .A_input = 1.5, .A_weight = 0.1}},
+                                {2, 1, 1, 1, 1, {.A = 2.0, .A_input = 0.5, .A_weight = 4.0}}};
+  for (const Case& c : cases) {
+    const auto op = [](auto function) {
+      return
+          [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) -> std::vector<Tensor> {
+            return {function(x[0], w[0])};
+          };
+    };
+    check_twin({.name = fmt::format("linear P={} {}x{}", c.members, c.out, c.in),
+                .inputs = {normal({c.members, c.batch, c.time, c.in}, 1)},
+                .weights = {normal({c.members, c.out, c.in}, 2)},
+                .factors = c.factors,
+                .fused = op(linear),
+                .plain = op(linear_plain)});
+  }
+}
+
+TEST_CASE("embedding: rows, repeated tokens and factors") {
+  for (const Weight& factors :
+       {Weight{}, Weight{.A = 1.7, .A_weight = 1.7}, Weight{.A = 3.0, .A_weight = 0.2}}) {
+    const Tensor tokens = ids({3, 2, 9}, 5, 4);  // every token repeats
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>&, const std::vector<Weight>& w) -> std::vector<Tensor> {
+        return {function(tokens, w[0])};
+      };
+    };
+    check_twin({.name = fmt::format("embedding A={} A_weight={}", factors.A, factors.A_weight),
+                .inputs = {},
+                .weights = {normal({3, 5, 11}, 2)},
+                .factors = factors,
+                .fused = op(embedding),
+                .plain = op(embedding_plain)});
+  }
+}
+
+TEST_CASE("matmul_into adds or replaces, and writes through strided views") {
+  const Tensor a = normal({2, 3, 4}, 1), b = normal({2, 4, 5}, 2), product = at::matmul(a, b);
+  Tensor arena = at::zeros({2, 40}, at::kDouble);
+  const Tensor out = arena.as_strided({2, 3, 5}, {40, 5, 1}, 7);
+  matmul_into(out, a, b, 2.0, false);
+  CHECK(distance(out, product * 2.0) < 1e-14);
+  matmul_into(out, a, b, 1.0, true);
+  CHECK(distance(out, product * 3.0) < 1e-14);
+  CHECK(arena.narrow(1, 0, 7).abs().sum().item<double>() == 0.0);
+  CHECK(arena.narrow(1, 22, 18).abs().sum().item<double>() == 0.0);
+}

@@ -1,0 +1,104 @@
+#include "report/report.h"
+
+#include <doctest/doctest.h>
+
+#include "core/error.h"
+#include "fixture.h"
+#include "temporary.h"
+
+using namespace rung;
+using fixture::Stage;
+
+namespace {
+
+bool has(const std::string& page, const std::string& text) {
+  return page.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a finished climb states prediction, measurement and error") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fixture::write_climb(folder, Stage::done);
+  write_report(folder);
+  const auto page = read_file(folder / "report.html");
+  const double predicted = fixture::law(60 * 256.0 * 256.0);
+  CHECK(has(page, fmt::format("<strong>{:.4f}</strong>", predicted)));
+  CHECK(has(page, fmt::format("<strong>{:.4f}</strong>", 1.0034 * predicted)));
+  CHECK(has(page, "−0.34 %"));
+  CHECK(has(page, "lies <b>inside</b> the 90 % interval"));
+  CHECK(has(page, "<strong>16×</strong>"));
+  CHECK(has(page, "carries the hash that was logged"));
+  CHECK(has(page, "./rung climb --data default --budget 4min"));
+  CHECK_FALSE(has(page, "http-equiv"));
+  for (const char* id :
+       {"ladder", "error", "checks", "bowl", "curves", "runs", "audit", "reproduce"})
+    CHECK_MESSAGE(has(page, fmt::format("<section id=\"{}\">", id)), id);
+}
+
+TEST_CASE("nothing on the page comes from elsewhere") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fixture::write_climb(folder, Stage::done);
+  const auto page = report_page(folder);
+  for (const char* text : {"src=", "href=\"http", "@import", "url(", "fetch("})
+    CHECK_MESSAGE(!has(page, text), text);
+  CHECK(page.size() < 1'200'000);
+}
+
+TEST_CASE("every stage of a running climb has a page that renews itself") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  for (const auto stage : {Stage::started, Stage::sweep, Stage::ladder, Stage::predicted}) {
+    fixture::write_climb(folder, stage);
+    const auto page = report_page(folder);
+    CHECK(has(page, "http-equiv=\"refresh\""));
+    CHECK(has(page, "running: "));
+    CHECK(has(page, "<section id=\"bowl\">") == (stage != Stage::started));
+    CHECK(has(page, "<section id=\"audit\">") == (stage == Stage::predicted));
+  }
+}
+
+TEST_CASE("a changed prediction is shown as changed") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fixture::write_climb(folder, Stage::done);
+  append_file(folder / "prediction.json", "\n");
+  CHECK(has(report_page(folder), "does <b>not</b> carry the hash"));
+}
+
+TEST_CASE("text from files is escaped wherever it stands") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fixture::write_climb(folder, Stage::done, "</script><img src=x onerror=alert(1)>&'");
+  auto table = read_file(folder / "runs.csv");
+  table += "<b>bad</b>,0,ladder,<i>,1,64,4,1,0.01,2048,245760,4915200,7e12,1.5,0.001,0.004,2,3\n";
+  write_file(folder / "runs.csv", table);
+  const auto page = report_page(folder);
+  CHECK_FALSE(has(page, "<img"));
+  CHECK_FALSE(has(page, "<b>bad"));
+  CHECK(has(page, "&lt;b&gt;bad&lt;/b&gt;"));
+}
+
+TEST_CASE("torn and broken files leave notes, not failures") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fixture::write_climb(folder, Stage::done);
+  append_file(folder / "runs.csv", "ladder-w999,0,lad");
+  append_file(folder / "log.jsonl", "{\"event\": \"st");
+  write_file(folder / "fit.json", "{\"law\": ");
+  const auto page = report_page(folder);
+  CHECK_FALSE(has(page, "ladder-w999"));
+  CHECK(has(page, "fit.json"));
+  CHECK(has(page, "Measured"));
+}
+
+TEST_CASE("an empty folder gives a page, a missing one an error") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fs::create_directories(folder);
+  CHECK(has(report_page(folder), "No run has finished yet."));
+  CHECK(error_of([&] { report_page(temporary / "absent"); }).find("does not exist") !=
+        std::string::npos);
+}

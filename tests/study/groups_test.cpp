@@ -1,0 +1,74 @@
+#include "study/groups.h"
+
+#include <doctest/doctest.h>
+
+#include "core/error.h"
+#include "study/audit.h"
+#include "study/ladder.h"
+
+using namespace rung;
+
+namespace {
+
+RunConfig small(int64_t width, double lr, uint64_t seed) {
+  RunConfig config;
+  config.data.path = "synthetic";
+  config.seed = seed;
+  config.model.width = width, config.model.depth = 2, config.model.context = 16;
+  config.train.lr = lr, config.train.batch_tokens = 256, config.train.tokens = 6400;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("members of equal shape form one group, in order") {
+  const std::vector<RunConfig> members = {small(16, 1, 1), small(32, 1, 1), small(16, 2, 1),
+                                          small(16, 1, 2)};
+  const auto groups = group_members(members);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].index == std::vector<size_t>{0, 2, 3});
+  CHECK(groups[1].index == std::vector<size_t>{1});
+  std::vector<RunConfig> schedules = {small(16, 1, 1), small(16, 1, 1)};
+  schedules[1].train.warmup = 0.1;
+  const auto split = group_members(schedules);
+  REQUIRE(split.size() == 2);
+  CHECK(split[0].name != split[1].name);
+}
+
+TEST_CASE("a population of diverged members is a result, not a failure") {
+  RunConfig wild = small(16, 1e6, 1);
+  wild.parametrisation = "standard";
+  wild.train.warmup = 0.0;
+  const std::vector<RunConfig> members = {wild};
+  const auto source = open_source(wild.data, "");
+  const RunResult result = train_group({.members = members}, source, source->held_out(16, 64),
+                                       make_machine("cpu", 1), {});
+  REQUIRE(result.finishes.size() == 1);
+  CHECK(result.finishes[0][0].status == MemberStatus::diverged);
+  CHECK(std::isnan(result.finishes[0][0].loss));
+}
+
+TEST_CASE("a ladder's lengths follow tokens per parameter and share their warm-up") {
+  const std::vector<RunConfig> members = {small(16, 1, 1)};
+  const auto source = open_source(members[0].data, "");
+  const Shape shapes[] = {parse_shape("16x2"), parse_shape("32x3")};
+  const double ratios[] = {4, 2};
+  const auto plan = plan_ladder(members, shapes, ratios, *source);
+  REQUIRE(plan.size() == 2);
+  for (const RungPlan& rung : plan) {
+    REQUIRE(rung.finishes.size() == 2);
+    CHECK(rung.finishes[0].warmup == rung.finishes[1].warmup);
+    CHECK(rung.finishes[0].trunk() < rung.finishes[1].trunk());
+    const Json audit = audit_json(rung.members[0], source->vocabulary());
+    const double n = audit.at("N").get<double>();
+    const double tokens = static_cast<double>(rung.finishes[1].steps * 256);
+    CHECK(tokens >= 4.0 * n);
+    CHECK(tokens < 4.0 * n + 256.0);
+    CHECK(rung.members[0].train.tokens == rung.finishes[1].steps * 256);
+  }
+  CHECK_THROWS_AS(parse_shape("16"), Error);
+  CHECK_THROWS_AS(parse_shape("16x"), Error);
+  std::vector<RunConfig> cosine = members;
+  cosine[0].train.schedule = "cosine";
+  CHECK_THROWS_WITH(plan_ladder(cosine, shapes, ratios, *source), doctest::Contains("cosine"));
+}

@@ -1,0 +1,64 @@
+// A decoder with weights, and what one batch does to it.
+#pragma once
+#include <ATen/Parallel.h>
+
+#include "model/decoder.h"
+#include "support/configs.h"
+#include "support/twins.h"
+
+namespace rung::test {
+
+struct Model {
+  Decoder decoder;
+  Tensor weights, gradient;  // [P, n]
+  Rope rope;
+
+  std::vector<Weight> bound() const { return bind(decoder.layout, weights, gradient); }
+};
+
+// Members seed, seed + 1, ...; weights are initialised and gains moved off 1.
+inline Model make_model(const RunConfig& config, int64_t vocabulary, at::ScalarType type,
+                        int64_t members = 1) {
+  at::set_num_threads(1);  // tensors this small only lose by more
+  Model model{
+      .decoder = make_decoder(config, vocabulary), .weights = {}, .gradient = {}, .rope = {}};
+  const Layout& layout = model.decoder.layout;
+  Tensor values = at::zeros({members, layout.stride}, at::kDouble);
+  for (int64_t p = 0; p < members; ++p)
+    initialise(layout, values.select(0, p), config.seed + static_cast<uint64_t>(p));
+  for (size_t i = 0; i < layout.tensors.size(); ++i)
+    if (layout.tensors[i].role == Role::gain) {
+      Tensor gain = view(layout, values, i);
+      gain.add_(normal(gain.sizes().vec(), i) * 0.2);
+    }
+  model.weights = values.to(type);
+  model.gradient = at::zeros_like(model.weights);
+  if (config.model.position == "rope")
+    model.rope =
+        make_rope(config.model.context, head_dim_of(config.model), model.weights.options());
+  return model;
+}
+
+struct Batch {
+  Tensor tokens, targets;  // [P, B, T]
+};
+
+inline Batch make_batch(const RunConfig& config, int64_t vocabulary, int64_t members,
+                        int64_t count) {
+  const Tensor windows = ids({members, count, config.model.context + 1}, vocabulary, 21);
+  return {windows.narrow(2, 0, config.model.context).contiguous(),
+          windows.narrow(2, 1, config.model.context).contiguous()};
+}
+
+// Losses [P, B, T]; the gradient of their mean lands in model.gradient.
+inline Tensor loss_and_gradient(Model& model, const Batch& batch) {
+  model.gradient.zero_();
+  const auto bound = model.bound();
+  const double count = static_cast<double>(batch.tokens.size(1) * batch.tokens.size(2));
+  const Tensor losses =
+      token_losses(model.decoder, bound, batch.tokens, batch.targets, model.rope, 1.0 / count);
+  losses.sum().backward();
+  return losses.detach();
+}
+
+}  // namespace rung::test
