@@ -194,11 +194,12 @@ LrRule sweep_stage(Climb& c) {
   LrRule rule =
       fit_lr_rule({bowls[0], bowls[3]}, {static_cast<double>(c.plan.sweeps[0].point.tokens),
                                          static_cast<double>(c.plan.sweeps[3].point.tokens)});
-  // Another batch must win by more than the noise, or the middle one stays.
+  // Another batch must win clearly, by twice the noise of two bowls: what is best at the smallest
+  // rung need not be best at the target, and the middle one is what published rules agree on.
   double factor = 1.0;
   size_t chosen = 0;
   for (const size_t i : {size_t{1}, size_t{2}})
-    if (bowls[i].loss < bowls[chosen].loss - (chosen == 0 ? seed_noise * bowls[0].loss : 0.0))
+    if (bowls[i].loss < bowls[chosen].loss - (chosen == 0 ? 2.0 * seed_noise * bowls[0].loss : 0.0))
       chosen = i;
   if (chosen != 0) {
     factor = c.plan.sweeps[chosen].batch_factor;

@@ -10,8 +10,10 @@
 namespace rung {
 namespace {
 
-constexpr size_t most_rungs = 8, fewest_rungs = 4;
-constexpr double rung_spacing = 1.35;  // least ratio of N between neighbouring rungs
+constexpr size_t most_rungs = 6, fewest_rungs = 4;
+constexpr double rung_spacing = 1.25;  // least ratio of N between neighbouring rungs
+constexpr double ladder_reach =
+    12.0;  // smaller rungs than N / 12 lie in another regime (docs/climb.md)
 constexpr double target_spacing =
     1.8;  // least ratio of the target's N (and D) to the largest rung's
 
@@ -28,6 +30,7 @@ std::vector<PathPoint> rungs_below(const RunConfig& base, int64_t vocabulary,
   for (int64_t width = target.width - options.width_step; width >= options.smallest_width;
        width -= options.width_step) {
     const PathPoint point = path_point(base, vocabulary, width, options);
+    if (static_cast<double>(point.N) * ladder_reach < static_cast<double>(target.N)) break;
     const bool first = rungs.empty();
     const double room =
         static_cast<double>(first ? target.N : rungs.back().N) / static_cast<double>(point.N);
@@ -55,7 +58,7 @@ PlannedRun sweep_run(const std::string& name, const PathPoint& point, double bat
 // Sweeps stand on the two smallest rungs: learning rate on both, batch on the smallest.
 std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending) {
   const PathPoint &smallest = ascending[0], &next = ascending[1];
-  return {sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, 2),
+  return {sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, 1),
           sweep_run("sweep-a-half-batch", smallest, 0.5, {0.35355339, 0.70710678, 1.41421356}, 1),
           sweep_run("sweep-a-double-batch", smallest, 2.0, {0.70710678, 1.41421356, 2.82842712}, 1),
           sweep_run("sweep-b", next, 1.0, {0.5, 1.0, 2.0}, 1)};
@@ -146,24 +149,12 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const PlanOptions
 }  // namespace
 
 ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOptions& options) {
-  // Below what the usual shapes allow, narrower ones with two heads still make a ladder.
-  PlanOptions narrow = options;
-  narrow.heads = 2;
-  narrow.width_step = 4;
-  narrow.smallest_width = 8;
   Search search = search_plans(base, vocabulary, options);
-  double cheapest = search.cheapest;
-  bool text_short = search.text_short;
-  if (!search.found && options.heads > narrow.heads) {
-    search = search_plans(base, vocabulary, narrow);
-    cheapest = std::min(cheapest, search.cheapest);
-    text_short = text_short || search.text_short;
-  }
   if (search.found) {
-    search.best.limited_by_text = text_short;
+    search.best.limited_by_text = search.text_short;
     return search.best;
   }
-  if (text_short)
+  if (search.text_short)
     fail(
         "[climb] The text is too small to climb. Received {} training tokens. Give more text, or "
         "--repeat.",
@@ -172,7 +163,7 @@ ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOption
       "[climb] The budget is too small to climb. Received {:.3g} FLOP; the smallest climb here "
       "needs {:.3g}. "
       "Raise --budget.",
-      options.flops, cheapest);
+      options.flops, search.cheapest);
 }
 
 std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, double lr,

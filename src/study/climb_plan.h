@@ -34,9 +34,9 @@ struct PlanOptions {
   double tokens_per_parameter = 20.0;
   double ahead = 4.0;               // target's C over the largest rung's, at least
   double batch_coefficient = 0.68;  // batch tokens = coefficient sqrt(tokens), refined by the sweep
-  int64_t heads = 4;                // the same on every rung: heads grow, their number does not
-  int64_t width_step = 8;           // keeps head_dim even
-  int64_t smallest_width = 24;
+  int64_t heads = 2;                // the same on every rung: heads grow, their number does not
+  int64_t width_step = 4;           // keeps head_dim even
+  int64_t smallest_width = 8;
   int64_t most_tokens = INT64_MAX;  // distinct training tokens that there are
   uint64_t seed = 1;
 };

@@ -102,6 +102,31 @@ double excess_error(const Rollout& rollout, double noise) {
   return count > 0.0 ? std::sqrt(std::max(0.0, sum / count - noise * noise)) : 0.0;
 }
 
+// Half the chi-square of a regime's fit (with the prior's share) beyond what its degrees of freedom
+// explain. A bend inside the regime shows here long before it shows in how the largest rung is
+// predicted.
+double misfit(const Fit& fit) {
+  const double freedom =
+      static_cast<double>(fit.points) - static_cast<double>(fit.coefficients.size());
+  return std::max(0.0, fit.objective_value - 0.5 * std::max(1.0, freedom));
+}
+
+// Rollout weights times exp(-misfit), relative to the best candidate so that they cannot all
+// vanish.
+std::vector<double> candidate_weights(const std::vector<Rollout>& rollouts,
+                                      const std::vector<Fit>& fits) {
+  double least = misfit(fits.front());
+  for (const Fit& fit : fits) least = std::min(least, misfit(fit));
+  std::vector<double> weights;
+  double sum = 0.0;
+  for (size_t i = 0; i < fits.size(); ++i) {
+    weights.push_back(std::max(rollouts[i].weight, 1e-6) * std::exp(least - misfit(fits[i])));
+    sum += weights.back();
+  }
+  for (double& w : weights) w /= sum;
+  return weights;
+}
+
 Point point_of(const PathPoint& p) {
   return {{"N", static_cast<double>(p.N)}, {"D", static_cast<double>(p.tokens)}, {"C", p.C}};
 }
@@ -122,15 +147,15 @@ Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
   RolloutOptions options{
       .order = "C", .max_hold_out = 2, .min_points = 4, .noise_floor = f.seed_sd};
   const std::vector<Rollout> rollouts = score_candidates(table, candidates, options);
+  for (const Candidate& candidate : candidates)
+    f.fits.push_back(fit_candidate(table, candidate, options));
+  f.weights = candidate_weights(rollouts, f.fits);
   f.candidates = Json::array();
   std::vector<double> losses;
-  double excess = 0.0, weights = 0.0;
+  double excess = 0.0;
   for (size_t i = 0; i < candidates.size(); ++i) {
-    f.fits.push_back(fit_candidate(table, candidates[i], options));
-    f.weights.push_back(rollouts[i].weight);
-    losses.push_back(predict_loss(f.fits.back(), point_of(target)));
-    excess += rollouts[i].weight * excess_error(rollouts[i], f.seed_sd);
-    weights += rollouts[i].weight;
+    losses.push_back(predict_loss(f.fits[i], point_of(target)));
+    excess += f.weights[i] * excess_error(rollouts[i], f.seed_sd);
     if (f.weights[i] > f.weights[f.best]) f.best = i;
     Json steps = Json::array();
     for (const RolloutStep& step : rollouts[i].steps)
@@ -139,12 +164,13 @@ Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
                        {"far_error", step.far_error}});
     f.candidates.push_back({{"law", candidates[i].options.law},
                             {"dropped", candidates[i].drop_smallest},
-                            {"weight", rollouts[i].weight},
+                            {"weight", f.weights[i]},
+                            {"misfit", misfit(f.fits[i])},
                             {"rollout_error", json_number(rollouts[i].score)},
                             {"steps", steps},
                             {"predicted", losses.back()}});
   }
-  f.rollout_sd = excess / weights;
+  f.rollout_sd = excess;
   f.prediction = predict_mixture(f.fits, f.weights, point_of(target), level, f.rollout_sd, seed);
   const double z = normal_quantile_90 * level / 0.9, loss = f.prediction.loss;
   f.sources = {

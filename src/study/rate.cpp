@@ -53,7 +53,7 @@ std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const Tok
                                 const Machine& machine, const PlanOptions& options) {
   const std::vector<int64_t> multiples = machine.device == "cuda"
                                              ? std::vector<int64_t>{1, 2, 4, 8, 14}
-                                             : std::vector<int64_t>{1, 2, 4};
+                                             : std::vector<int64_t>{2, 4, 8};
   std::vector<Rate> rates;
   for (const int64_t multiple : multiples)
     rates.push_back(measure(base, source, machine, options, options.smallest_width * multiple));

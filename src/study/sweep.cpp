@@ -34,6 +34,19 @@ std::vector<RunRecord> group_records(const Group& group, const RunResult& result
   return records;
 }
 
+// The best point with its neighbours, and all others within 1.5 %: bowls are parabolas only near
+// their bottom.
+std::vector<BowlPoint> near_best(const std::vector<BowlPoint>& points) {
+  size_t best = 0;
+  for (size_t i = 0; i < points.size(); ++i)
+    if (points[i].loss < points[best].loss) best = i;
+  std::vector<BowlPoint> near;
+  for (size_t i = 0; i < points.size(); ++i)
+    if ((i + 1 >= best && i <= best + 1) || points[i].loss <= 1.015 * points[best].loss)
+      near.push_back(points[i]);
+  return near;
+}
+
 }  // namespace
 
 void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
@@ -133,7 +146,8 @@ std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
       for (const double loss : values) mean += loss / static_cast<double>(values.size());
       points.push_back({lr, mean});
     }
-    if (points.size() >= 3) optima.push_back({where, fit_bowl(points, noise)});
+    if (points.size() >= 3)
+      optima.push_back({where, fit_bowl(near_best(points), noise, 0.012, 1.0)});
   }
   return optima;
 }

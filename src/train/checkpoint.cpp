@@ -85,6 +85,7 @@ void save_checkpoint(const Population& p, const fs::path& folder, const Json& po
 }
 
 Json load_checkpoint(Population& p, const fs::path& checkpoint) {
+  p.sync();
   const Json state = read_json(checkpoint / "state.json");
   try {
     const Json& members = state.at("members");

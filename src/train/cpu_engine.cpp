@@ -20,7 +20,8 @@ namespace {
 
 using at::Tensor;
 
-constexpr int64_t shard_tokens = 1024;  // activations of one shard stay near the cache
+constexpr int64_t shard_tokens =
+    512;  // activations of one shard stay in cache; small batches still split
 constexpr int64_t max_lanes = 4;
 
 // The [1, B, T] inputs and targets of some windows of context + 1 tokens.

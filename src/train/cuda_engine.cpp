@@ -20,6 +20,7 @@
 
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/tensor.h"
+#include "train/cuda_plan.h"
 #endif
 
 namespace rung {
@@ -41,9 +42,8 @@ namespace {
 
 using at::Tensor;
 
-constexpr int64_t ring = 8;           // steps that may be under way
-constexpr int warm_ups = 2;           // before capture: library handles, workspaces, kernel modules
-constexpr double memory_share = 0.7;  // of the device, for one population
+constexpr int64_t ring = 8;  // steps that may be under way
+constexpr int warm_ups = 2;  // before capture: library handles, workspaces, kernel modules
 
 void check(cudaError_t error) {
   if (error != cudaSuccess) fail("[cuda] {}.", cudaGetErrorString(error));
@@ -55,47 +55,6 @@ struct Slot {
   float* result = nullptr;
   cudaEvent_t done = nullptr;
 };
-
-// Sequences of every member's batch whose activations fit into the device at once, as a whole
-// fraction of the batch. It depends on shapes and the device's size only, never on what is free.
-int64_t micro_sequences(const Population& p, bool half) {
-  size_t available = 0, total = 0;
-  check(cudaMemGetInfo(&available, &total));
-  const ModelConfig& m = p.decoder.model;
-  const double size = half ? 2.0 : 4.0, members = static_cast<double>(p.members());
-  const double width = static_cast<double>(m.width), inner = m.ffn_ratio * width;
-  double layer = 8.0 * width + 3.0 * inner;
-  if (!half) layer += 4.0 * static_cast<double>(heads_of(m) * m.context);
-  const double token = size * (static_cast<double>(m.depth) * layer + 10.0 * width + 6.0 * inner +
-                               static_cast<double>(p.decoder.vocabulary));
-  const double fixed = members * static_cast<double>(p.decoder.layout.stride) * 18.0;
-  const double budget = memory_share * static_cast<double>(total) - fixed;
-  int64_t count = p.batch_sequences;
-  const auto fits = [&](int64_t c) {
-    return members * static_cast<double>(c * m.context) * token <= budget;
-  };
-  for (int64_t parts = 1; parts <= p.batch_sequences; ++parts) {
-    if (p.batch_sequences % parts != 0) continue;
-    count = p.batch_sequences / parts;
-    if (fits(count)) break;
-  }
-  return count;
-}
-
-bool same_factors(const BlockFactors& a, const BlockFactors& b) {
-  const auto same = [](const OpFactor& x, const OpFactor& y) {
-    return x.forward == y.forward && x.backward == y.backward;
-  };
-  const auto residual = [](const ResidualFactor& x, const ResidualFactor& y) {
-    return x.skip == y.skip && x.branch == y.branch && x.delayed == y.delayed;
-  };
-  return a.attention_logit == b.attention_logit && same(a.attention_output, b.attention_output) &&
-         a.ffn_slope == b.ffn_slope && same(a.ffn_output, b.ffn_output) &&
-         a.embedding == b.embedding && a.loss_logit == b.loss_logit &&
-         a.loss_gradient == b.loss_gradient &&
-         std::equal(a.residual.begin(), a.residual.end(), b.residual.begin(), b.residual.end(),
-                    residual);
-}
 
 class CudaEngine : public Population::Engine {
  public:
@@ -113,7 +72,7 @@ class CudaEngine : public Population::Engine {
     members_ = p.members();
     sequences_ = p.batch_sequences;
     context_ = p.decoder.model.context;
-    micro_ = machine(p).micro_sequences ? machine(p).micro_sequences : micro_sequences(p, half_);
+    micro_ = machine(p).micro_sequences ? machine(p).micro_sequences : sequences_at_once(p, half_);
     if (micro_ < 1 || sequences_ % micro_ != 0)
       fail_usage("[device] A batch of {} sequences cannot be cut into parts of {}.", sequences_,
                  micro_);

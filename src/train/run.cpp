@@ -61,6 +61,7 @@ Json losses_json(const Population& p) {
 }
 
 void log_step(Driver& d) {
+  d.population.sync();
   const Population& p = d.population;
   if (!d.on_disk()) return;
   Json norms = Json::array(), rates = Json::array();
@@ -134,6 +135,7 @@ void report_progress(Driver& d) {
 
 void save(Driver& d, size_t finish) {
   if (!d.on_disk()) return;
+  d.population.sync();
   Json done = Json::array();
   for (const auto& members : d.result.finishes) {
     Json list = Json::array();

@@ -36,13 +36,13 @@ sys.exit(0 if eval(sys.argv[1]) else 1)
 PYTHON
 }
 
-# A text with some structure: 40 documents of pseudo-random sentences.
+# A text with some structure: 80 documents of pseudo-random sentences.
 python3 - <<'PYTHON'
 import random
 random.seed(1)
 words = [''.join(random.choice('abcdefghij') for _ in range(random.randint(2, 6))) for _ in range(60)]
 with open('text.txt', 'w') as f:
-    for document in range(40):
+    for document in range(80):
         f.write('# Document %d\n\n' % document)
         for _ in range(60):
             f.write(' '.join(random.choice(words[:20 + document % 3 * 20]) for _ in range(8)) + '.\n')
@@ -95,7 +95,7 @@ json "d['loss']==load('whole.json')['loss'] and d['members'][0]['training_loss']
 set -m
 "$rung" train "${tiny[@]}" --set train.tokens=102400 --out stopped --json >out 2>err &
 pid=$!
-for _ in $(seq 400); do [ "$(wc -l <stopped/log.jsonl 2>/dev/null || echo 0)" -gt 5 ] && break; sleep 0.02; done
+for _ in $(seq 400); do [ "$(cat stopped/log.jsonl 2>/dev/null | wc -l)" -gt 5 ] && break; sleep 0.02; done
 kill -TERM $pid
 wait $pid
 got=$?
@@ -109,6 +109,12 @@ json "d['loss']==load('whole.json')['loss']"
 # Populations: lists, seeds, groups of different shapes, and one member of them.
 expect 0 . '' "$rung" train "${tiny[@]}" --set 'train.lr=[0.5,1e4]' train.members=2 train.clip=0 --out many --json
 json "len(d['members'])==4 and [m['seed'] for m in d['members']]==[1,2,1,2] and d['members'][0]['loss']==load('first.json')['loss']"
+expect 0 . '' "$rung" train "${tiny[@]}" --set 'train.lr=[0.5,1e6]' model.norm_gain=true train.warmup=0 --out half --json
+json "[m['status'] for m in d['members']]==['ok','diverged'] and d['best']==0 and d['members'][1]['loss'] is None and d['loss']==d['members'][0]['loss']"
+cp out half.json
+expect 0 . '' "$rung" train "${tiny[@]}" --set model.norm_gain=true train.warmup=0 --out alone --json
+json "d['loss']==load('half.json')['loss']"
+expect 1 '' 'Member 1 of half diverged' "$rung" eval half --member 1
 expect 0 . '2 populations' "$rung" train "${tiny[@]:0:${#tiny[@]}-1}" --set 'model.width=[16,24]' --out shapes --json
 json "len(d['members'])==2 and d['members'][0]['loss']==load('first.json')['loss'] and d['members'][1]['width']==24"
 cp out shapes.json
@@ -135,6 +141,7 @@ expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'mod
 json "len(d['runs'])==6 and len(d['optima'])==2 and d['best']['L']==min(r['L'] for r in d['runs']) and len(rows('sweep/runs.csv'))==6"
 json "rows('sweep/runs.csv')[0]['kind']=='sweep' and float(rows('sweep/runs.csv')[0]['C'])==d['runs'][0]['C'] and list(rows('sweep/runs.csv')[0])[:5]==['run','member','kind','status','used']"
 cp out sweep.json
+expect 0 'diverged' '' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.5,1e6]' --over 'model.norm_gain=[false,true]' --set train.warmup=0 --out rough
 expect 1 '' 'holds a study already' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --out sweep
 expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep --json --resume
 json "d['runs']==load('sweep.json')['runs']"
@@ -157,11 +164,11 @@ expect 2 '' 'model.head_dim' "$rung" train "${tiny[@]}" --set model.width=18 mod
 expect 2 '' 'batch_tokens must be a multiple' "$rung" train "${tiny[@]}" --set train.batch_tokens=500 --out bad
 expect 2 '' '--out is missing' "$rung" train "${tiny[@]}"
 expect 2 '' 'fp32 or fp64' "$rung" train "${tiny[@]}" --set precision=bf16 --out bad
-expect 1 '' 'missing.txt' "$rung" train "${tiny[@]}" --data missing.txt --out bad
+expect 1 '' 'missing.txt' "$rung" train "${tiny[@]:2}" --data missing.txt --out bad
 : >empty.txt
 expect 1 '' 'empty.txt' "$rung" train "${tiny[@]:2}" --data empty.txt --out bad
 expect 1 '' 'distinct training tokens' "$rung" train "${tiny[@]}" --set train.tokens=1e9 --out bad
-expect 1 '' 'Every member diverged' "$rung" train "${tiny[@]}" --set parametrisation=standard train.lr=1e6 train.warmup=0 --out nan
+expect 1 '' 'Every member diverged' "$rung" train "${tiny[@]}" --set model.norm_gain=true train.lr=1e6 train.warmup=0 --out nan
 expect 1 '' 'no finished checkpoint' "$rung" eval sweep
 expect 1 '' 'does not exist' "$rung" generate nowhere
 expect 2 '' 'WIDTHxDEPTH' "$rung" ladder "${tiny[@]}" --shapes 16 --tokens-per-parameter 4 --out bad

@@ -120,6 +120,22 @@ TEST_CASE("two runs of one population on the GPU are the same bits, without wait
   }
 }
 
+TEST_CASE("heads of 64 take cuDNN's kernels, and are the same bits too") {
+  if (no_gpu()) return;
+  RunConfig config = small_config("bf16");
+  config.model.width = 128;
+  config.model.head_dim = 64;
+  config.model.context = 256;
+  config.train.batch_tokens = 8192;
+  config.train.tokens = 8192 * 20;
+  Population first = make(members(config, 2), "cuda"), second = make(members(config, 2), "cuda");
+  for (int i = 0; i < 20; ++i) first.advance();
+  for (int i = 0; i < 20; ++i) second.advance();
+  first.sync();
+  second.sync();
+  CHECK(same_bits(first.weights, second.weights));
+}
+
 TEST_CASE("micro-batches sum to the batch's gradient") {
   if (no_gpu()) return;
   Population whole = make(members(small_config("fp32"), 3), "cuda");

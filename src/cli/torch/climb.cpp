@@ -17,7 +17,7 @@ namespace {
 RunConfig climb_defaults() {
   RunConfig config;
   config.model.context = 64;
-  config.train.lr = 1.0;
+  config.train.lr = 0.7;  // the middle of the sweep
   return config;
 }
 
@@ -39,6 +39,11 @@ ClimbRequest request_from(const Arguments& arguments) {
   if (!arguments.device.empty()) request.base.device = arguments.device;
   validate(request.base);
   request.plan.seed = request.base.seed;
+  if (request.base.device ==
+      "cuda") {  // heads of a multiple of 8, as its attention kernels want them
+    request.plan.heads = 4;
+    request.plan.width_step = request.plan.smallest_width = 32;
+  }
   request.plan.ahead = arguments.number("--ahead");
   request.plan.tokens_per_parameter = arguments.number("--tokens-per-parameter");
   const Budget budget = parse_budget(arguments.text("--budget"));

@@ -47,8 +47,7 @@ int run(const Arguments& arguments) {
                             : "not in this build"},
       {"fp32 matrix products", fmt::format("{} FLOP/s on {}", short_number(fp32), device)},
       {"free disk here", short_number(free) + "B"},
-      {"data cache",
-       fmt::format("{} ({}B free)", data_cache_folder(), short_number(cached))}};
+      {"data cache", fmt::format("{} ({}B free)", data_cache_folder(), short_number(cached))}};
   Json json = {{"torch", TORCH_VERSION},
                {"cores", cores},
                {"threads", arguments.threads},
