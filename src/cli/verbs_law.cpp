@@ -6,6 +6,7 @@ namespace rung {
 extern const Verb fit_verb;
 extern const Verb predict_verb;
 extern const Verb laws_verb;
+extern const Verb report_verb;
 extern const Verb parametrisations_verb;
 
 std::span<const Verb* const> law_verbs() {
@@ -13,6 +14,7 @@ std::span<const Verb* const> law_verbs() {
       &fit_verb,
       &predict_verb,
       &laws_verb,
+      &report_verb,
       &parametrisations_verb,
   };
   return verbs;

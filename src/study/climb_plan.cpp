@@ -10,10 +10,8 @@
 namespace rung {
 namespace {
 
-constexpr size_t most_rungs = 6, fewest_rungs = 4;
+constexpr size_t fewest_rungs = 4;
 constexpr double rung_spacing = 1.25;  // least ratio of N between neighbouring rungs
-constexpr double ladder_reach =
-    12.0;  // smaller rungs than N / 12 lie in another regime (docs/climb.md)
 constexpr double target_spacing =
     1.8;  // least ratio of the target's N (and D) to the largest rung's
 
@@ -30,7 +28,9 @@ std::vector<PathPoint> rungs_below(const RunConfig& base, int64_t vocabulary,
   for (int64_t width = target.width - options.width_step; width >= options.smallest_width;
        width -= options.width_step) {
     const PathPoint point = path_point(base, vocabulary, width, options);
-    if (static_cast<double>(point.N) * ladder_reach < static_cast<double>(target.N)) break;
+    if (!rungs.empty() &&
+        static_cast<double>(point.N) * options.reach < static_cast<double>(rungs.front().N))
+      break;
     const bool first = rungs.empty();
     const double room =
         static_cast<double>(first ? target.N : rungs.back().N) / static_cast<double>(point.N);
@@ -40,7 +40,7 @@ std::vector<PathPoint> rungs_below(const RunConfig& base, int64_t vocabulary,
          static_cast<double>(target.tokens) < target_spacing * static_cast<double>(point.tokens)))
       continue;
     rungs.push_back(point);
-    if (rungs.size() == most_rungs) break;
+    if (rungs.size() == options.most_rungs) break;
   }
   return rungs;
 }

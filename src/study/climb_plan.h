@@ -37,6 +37,9 @@ struct PlanOptions {
   int64_t heads = 2;                // the same on every rung: heads grow, their number does not
   int64_t width_step = 4;           // keeps head_dim even
   int64_t smallest_width = 8;
+  size_t most_rungs = 6;
+  double reach = 6.0;  // largest rung's N over the smallest's, at most: further down the curve
+                       // bends (docs/climb.md)
   int64_t most_tokens = INT64_MAX;  // distinct training tokens that there are
   uint64_t seed = 1;
 };

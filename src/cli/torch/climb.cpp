@@ -14,8 +14,10 @@ namespace {
 // What a climb starts from where neither file nor --set says otherwise: a short context keeps the
 // onset of in-context copying, which bends curves of loss against size, small at the sizes of a
 // ladder.
-RunConfig climb_defaults() {
+RunConfig climb_defaults(const std::string& device) {
   RunConfig config;
+  if (!device.empty()) config.device = device;
+  if (device == "cuda") config.precision = "bf16";
   config.model.context = 64;
   config.train.lr = 0.7;  // the middle of the sweep
   return config;
@@ -25,7 +27,7 @@ ClimbRequest request_from(const Arguments& arguments) {
   std::vector<Setting> settings;
   if (arguments.has("CONFIG")) settings = read_settings(arguments.text("CONFIG"));
   for (const std::string& text : arguments.list("--set")) settings.push_back(parse_setting(text));
-  const std::vector<RunConfig> configs = resolve(climb_defaults(), settings);
+  const std::vector<RunConfig> configs = resolve(climb_defaults(arguments.device), settings);
   if (configs.size() != 1)
     fail_usage(
         "[climb] A climb takes one configuration, not lists. Received {} members. Use `rung "
@@ -39,10 +41,13 @@ ClimbRequest request_from(const Arguments& arguments) {
   if (!arguments.device.empty()) request.base.device = arguments.device;
   validate(request.base);
   request.plan.seed = request.base.seed;
-  if (request.base.device ==
-      "cuda") {  // heads of a multiple of 8, as its attention kernels want them
-    request.plan.heads = 4;
-    request.plan.width_step = request.plan.smallest_width = 32;
+  if (request.base.device == "cuda") {
+    // Heads of a multiple of 8, as the attention kernels want them; more rungs and wider ones, as
+    // they cost seconds.
+    request.plan.width_step = 16;
+    request.plan.smallest_width = 32;
+    request.plan.most_rungs = 8;
+    request.plan.reach = 12.0;
   }
   request.plan.ahead = arguments.number("--ahead");
   request.plan.tokens_per_parameter = arguments.number("--tokens-per-parameter");
