@@ -56,7 +56,8 @@ void sync_folder(const fs::path& folder) {
 }
 
 void write_file(const fs::path& path, std::string_view content) {
-  const fs::path temporary = path.string() + ".tmp";
+  // The process in the name keeps two writers of one cache file apart; the last rename wins.
+  const fs::path temporary = fmt::format("{}.{}.tmp", path.string(), ::getpid());
   {
     Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     if (file.fd < 0) fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));

@@ -58,7 +58,7 @@ std::vector<Bowl> find_bowls(const ClimbFiles& files) {
 Json bowl_chart(const ClimbFiles& files) {
   auto result = new_chart("bowl", "Loss above the best of its sweep over learning rate",
                           axis("learning rate", true, "pow2"),
-                          axis("loss above the sweep's best, %", false, "plain"));
+                          axis("above the sweep's best, %", false, "plain"));
   const auto bowls = find_bowls(files);
   std::set<double> widths, batches;
   for (const auto& bowl : bowls) widths.insert(bowl.width), batches.insert(bowl.batch_tokens);

@@ -23,13 +23,25 @@ std::string describe(const ReportRun& run) {
                      show_count(run.N), show_count(run.D));
 }
 
+// Runs that the leading fit leaves out, by fit.json: its regime is chosen after runs.csv was
+// written.
+std::set<std::string> left_out(const ClimbFiles& files) {
+  std::set<std::string> names;
+  if (!files.fit.is_object() || !files.fit.contains("residuals")) return names;
+  for (const auto& row : files.fit["residuals"])
+    if (!truth_at(row, "used", true)) names.insert(text_at(row, "run"));
+  return names;
+}
+
 // Points of runs, with a note each; used and unused rungs are told apart by filled and hollow
 // marks.
 Json run_series(const ClimbFiles& files, const std::string& kind, bool used, const char* label) {
   Json series = {{"label", label}, {"kind", "points"}, {"color", "rung"}, {"hollow", !used}};
   series["data"] = Json::array(), series["notes"] = Json::array();
+  const std::set<std::string> out = left_out(files);
   for (const auto& run : files.runs) {
-    if (run.kind != kind || run.used != used || !(run.C > 0) || !(run.loss > 0)) continue;
+    const bool fitted = run.used && !out.contains(run.run);
+    if (run.kind != kind || fitted != used || !(run.C > 0) || !(run.loss > 0)) continue;
     series["data"].push_back({run.C, run.loss});
     series["notes"].push_back(describe(run));
   }

@@ -116,6 +116,10 @@ ClimbFiles read_climb_files(const fs::path& folder) {
                                                      {"audit.json", &files.audit}};
   for (const auto& [name, json] : documents)
     read_part(files, folder / name, [json = json](const fs::path& p) { *json = read_json(p); });
+  // The bowls' optima are what the climb found, not what the page would compute again.
+  read_part(files, folder / "rule.json", [&](const fs::path& p) {
+    if (files.plan.is_object()) files.plan["optima"] = read_json(p).at("optima");
+  });
   read_part(files, folder / "log.jsonl",
             [&](const fs::path& p) { files.log = read_json_lines(p); });
   read_part(files, folder / "runs.csv", [&](const fs::path& p) { read_runs(files, p); });

@@ -83,7 +83,7 @@ std::string stats(const ClimbFiles& files, const Outcome& o) {
                "prediction");
   if (o.measured) {
     html += stat("Measured", show_loss(o.measured->loss),
-                 fmt::format("± {} (standard error)", show_loss(o.measured->se)), "target");
+                 fmt::format("± {} held-out sampling", show_loss(o.measured->se)), "target");
     html += stat("Relative error", show_percent(o.error()),
                  o.inside() ? "inside the interval" : "outside the interval",
                  o.inside() ? "good" : "bad");

@@ -48,9 +48,11 @@ std::string shell_quoted(const std::string& text) {
 std::string climb_command(const ClimbFiles& files) {
   for (const auto& event : files.log) {
     if (!event.contains("argv") || !event["argv"].is_array()) continue;
+    const Json& argv = event["argv"];
     std::string command = "./rung";
-    for (const auto& word : event["argv"])
-      if (word.is_string()) command += " " + shell_quoted(word.get<std::string>());
+    // The first word is the program's own path; `./rung` stands for it.
+    for (size_t i = !argv.empty() && argv[0] == "climb" ? 0 : 1; i < argv.size(); ++i)
+      if (argv[i].is_string()) command += " " + shell_quoted(argv[i].get<std::string>());
     return command;
   }
   return {};
@@ -58,6 +60,18 @@ std::string climb_command(const ClimbFiles& files) {
 
 std::string show_exact(double value) {
   return fmt::format("{:.17g}", value);
+}
+
+// What repeats a recorded plan: its FLOPs, seed and path; config.toml holds the target's own seed.
+std::string plan_options(const ClimbFiles& files) {
+  std::string text;
+  if (const double flops = number_at(files.plan, "flops"); flops > 0)
+    text += fmt::format(" --budget {}flop", show_exact(flops));
+  if (const double seed = number_at(files.plan, "seed"); std::isfinite(seed))
+    text += fmt::format(" --seed {}", show_exact(seed));
+  if (const double ratio = number_at(files.plan, "tokens_per_parameter"); ratio > 0)
+    text += fmt::format(" --tokens-per-parameter {}", show_exact(ratio));
+  return text;
 }
 
 std::string commands(const ClimbFiles& files) {
@@ -70,20 +84,18 @@ std::string commands(const ClimbFiles& files) {
     add("the climb as it was started", command);
   if (!files.config.empty())
     add("the same climb again, from its resolved configuration and FLOP plan",
-        fmt::format(
-            "./rung climb {}/config.toml{} --out {}", folder,
-            number_at(files.plan, "budget_flops") > 0
-                ? fmt::format(" --budget {}flop", show_exact(number_at(files.plan, "budget_flops")))
-                : "",
-            shell_quoted(files.folder.string() + "-again")));
+        fmt::format("./rung climb {}/config.toml{} --out {}", folder, plan_options(files),
+                    shell_quoted(files.folder.string() + "-again")));
   if (const auto law = text_at(files.fit, "law"); !law.empty())
-    add("the law from the table of runs",
-        text_at(files.fit, "command",
-                fmt::format("./rung fit {}/runs.csv --law {} --where 'kind==\"ladder\" && used==1' "
-                            "--out fit.json",
-                            folder, shell_quoted(law))));
+    add("a plain fit of the same law to the table of runs; the climb's own adds weights, regimes "
+        "and a prior, so numbers differ",
+        text_at(
+            files.fit, "command",
+            fmt::format("./rung fit {}/runs.csv --law {}{} --where 'kind==\"ladder\" && used==1' "
+                        "--out fit.json",
+                        folder, shell_quoted(law), law == "chinchilla" ? "" : " --columns x=N")));
   if (number_at(files.prediction, "target/N") > 0)
-    add("the law's value at the target",
+    add("the leading candidate at the target; prediction.json weighs all candidates",
         fmt::format("./rung predict {}/fit.json N={} D={} --level {}", folder,
                     show_exact(number_at(files.prediction, "target/N")),
                     show_exact(number_at(files.prediction, "target/D")),
@@ -109,11 +121,13 @@ std::string law_section(const ClimbFiles& files) {
   std::string html = "<p>Law <code>" + escape_html(text_at(files.fit, "law")) + "</code>";
   if (const auto formula = text_at(files.fit, "formula"); !formula.empty())
     html += ": <code>" + escape_html(formula) + "</code>";
+  if (const auto x = text_at(files.fit, "checklist/form/variables/x"); !x.empty())
+    html += " with x = <i>" + escape_html(x) + "</i>";
   if (std::isfinite(number_at(files.fit, "points")))
-    html += fmt::format(", fitted to {} rungs", show_number(number_at(files.fit, "points"), 6));
+    html += fmt::format(", fitted to {} runs", show_number(number_at(files.fit, "points"), 6));
   if (const auto objective = text_at(files.fit, "objective/name"); !objective.empty())
     html += fmt::format(" with objective <code>{}</code>", escape_html(objective));
-  html += ".</p>\n" + html_table({"coefficient", "value", "standard error", "low", "high"}, rows,
+  html += ".</p>\n" + html_table({"coefficient", "value", "se", "low", "high"}, rows,
                                  {false, true, true, true, true});
   return html;
 }

@@ -21,8 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t held_out_tokens = 262144;
-
 struct Interrupted {};  // unwinds to run_climb once everything is saved
 
 // The state of one call: what every stage reads and writes.
@@ -73,13 +71,33 @@ void open_folder(Climb& c) {
 void open_data(Climb& c) {
   c.source = open_source(c.request.base.data, c.request.cache, 1);
   const int64_t context = c.request.base.model.context;
-  c.held_out = c.source->held_out(context, held_out_tokens);
+  c.held_out = c.source->held_out(context, c.request.base.train.eval_tokens);
   if (c.held_out.windows() < 1)
     fail("[climb] The text holds no held-out window of {} tokens. Give more text.", context);
   c.log->write({{"event", "data"},
                 {"data", c.source->describe()},
                 {"held_out_sha256", c.held_out.sha256},
                 {"held_out_tokens", c.held_out.windows() * context}});
+}
+
+// Writes plan.json and config.toml; true when they stood there already. Fails when they are another
+// climb's: resuming with other settings would mix two climbs.
+bool record_plan(Climb& c) {
+  const RunConfig& base = c.request.base;
+  const Json plan = to_json(c.plan);
+  const std::string config = to_toml(members_of(c.plan.target, base, base.train.lr,
+                                                c.plan.options.batch_coefficient, c.plan.options)
+                                         .front());
+  const bool known = fs::exists(c.file("plan.json"));
+  if (known && (read_json(c.file("plan.json")) != plan ||
+                (fs::exists(c.file("config.toml")) && read_file(c.file("config.toml")) != config)))
+    fail(
+        "[climb] {} holds a climb of other settings. Resume with the command that started it, or "
+        "choose another --out.",
+        c.request.folder.string());
+  if (!known || !fs::exists(c.file("config.toml"))) write_file(c.file("config.toml"), config);
+  if (!known) write_json(c.file("plan.json"), plan);
+  return known;
 }
 
 // The plan is made once and recorded; a resumed climb reads its FLOP budget back and so repeats it
@@ -106,22 +124,18 @@ void make_plan(Climb& c) {
     options.flops = flops_for_seconds(base, c.source->vocabulary(), options, rates, left);
   }
   c.plan = plan_climb(base, c.source->vocabulary(), options);
-  if (fs::exists(c.file("plan.json"))) return;
-  write_json(c.file("plan.json"), to_json(c.plan));
-  write_file(c.file("config.toml"), to_toml(members_of(c.plan.target, base, base.train.lr,
-                                                       options.batch_coefficient, options)
-                                                .front()));
+  if (record_plan(c)) return;
   const PathPoint& t = c.plan.target.point;
   c.say(fmt::format(
       "plan    target width {} (N {}, D {}, {:.2g} FLOP), {} rungs, {:.1f}x beyond the largest",
       t.width, short_number(static_cast<double>(t.N)), short_number(static_cast<double>(t.tokens)),
       t.C, c.plan.ladder.size(), c.plan.ahead()));
   if (c.plan.limited_by_text)
-    c.say(
-        fmt::format("plan    the text holds {} training tokens and limits the target; --repeat or "
-                    "more text would "
-                    "let the budget go further",
-                    short_number(static_cast<double>(options.most_tokens))));
+    c.say(fmt::format(
+        "plan    the text holds {} training tokens and limits the target; for this budget it is {} "
+        "short. Give more text, or --repeat",
+        short_number(static_cast<double>(options.most_tokens)),
+        short_number(static_cast<double>(c.plan.wanted_tokens - options.most_tokens))));
 }
 
 void write_table(Climb& c) {
@@ -182,6 +196,13 @@ std::vector<BowlPoint> bowl_points(const std::vector<RunRecord>& records) {
   return points;
 }
 
+// Position in the table of the first member of sweep `index`.
+size_t members_before(const Climb& c, size_t index) {
+  size_t count = 0;
+  for (size_t i = 0; i < index; ++i) count += static_cast<size_t>(c.plan.sweeps[i].members());
+  return count;
+}
+
 // Learning rate and batch, from this data: bowls at two horizons, and the smallest rung at half and
 // double batch.
 LrRule sweep_stage(Climb& c) {
@@ -212,6 +233,7 @@ LrRule sweep_stage(Climb& c) {
     entry["run"] = c.plan.sweeps[i].name;
     entry["width"] = c.plan.sweeps[i].point.width;
     entry["D"] = c.plan.sweeps[i].point.tokens;
+    entry["batch_tokens"] = c.records[members_before(c, i)].batch_tokens;
     optima.push_back(entry);
   }
   write_json(c.file("rule.json"), {{"rule", to_json(rule)}, {"optima", optima}});
@@ -273,6 +295,33 @@ Json far_prediction(const Climb& c, const std::vector<RunRecord>& ladder) {
   }
 }
 
+// Of the table without the clock's column, so that equal climbs record equal predictions.
+std::string runs_sha256(std::vector<RunRecord> records) {
+  for (RunRecord& r : records) r.seconds = NAN;
+  return sha256(to_csv(records));
+}
+
+// The prediction's hash stands in the log before the target's first step; a climb that was killed
+// between the two files logs it on resumption. Fails when the file is no longer the one recorded.
+void record_prediction(Climb& c) {
+  const Json prediction = read_json(c.file("prediction.json"));
+  const std::string hash = sha256_file(c.file("prediction.json"));
+  for (const Json& event : read_json_lines(c.file("log.jsonl")))
+    if (event.value("event", "") == "prediction") {
+      if (event.value("sha256", "") == hash) return;
+      fail(
+          "[climb] {} was changed after it had been recorded. Received SHA-256 {}, log.jsonl holds "
+          "{}. Restore it, or start another climb.",
+          c.file("prediction.json").string(), hash, event.value("sha256", ""));
+    }
+  c.log->write({{"event", "prediction"},
+                {"sha256", hash},
+                {"loss", prediction.at("loss")},
+                {"lo", prediction.at("lo")},
+                {"hi", prediction.at("hi")}},
+               true);
+}
+
 // Writes fit.json and prediction.json, and the prediction's hash into the log, before the target's
 // first step.
 Json predict_stage(Climb& c, const std::vector<RunRecord>& ladder, const LrRule& rule) {
@@ -302,16 +351,11 @@ Json predict_stage(Climb& c, const std::vector<RunRecord>& ladder, const LrRule&
     const Json entry = forecast_entry(f);
     for (const auto& [key, value] : entry.items()) prediction[key] = value;
     prediction["far"] = far_prediction(c, ladder);
-    prediction["runs_csv_sha256"] = sha256_file(c.file("runs.csv"));
-    write_json(c.file("prediction.json"), prediction);
+    prediction["runs_csv_sha256"] = runs_sha256(c.records);
     write_file(c.file("target.toml"), to_toml(config));
-    c.log->write({{"event", "prediction"},
-                  {"sha256", sha256_file(c.file("prediction.json"))},
-                  {"loss", f.prediction.loss},
-                  {"lo", f.prediction.lo},
-                  {"hi", f.prediction.hi}},
-                 true);
+    write_json(c.file("prediction.json"), prediction);  // last: its presence says that all is there
   }
+  record_prediction(c);
   const Json prediction = read_json(c.file("prediction.json"));
   c.say(
       fmt::format("predict loss {:.4f}, {:.0f} % interval {:.4f} .. {:.4f}; recorded before the "
@@ -364,6 +408,16 @@ void finish(Climb& c, const Json& json) {
   write_report(c.request.folder);
 }
 
+// The error that ended the climb counts: a full disk must not put another in its place.
+void record_failure(Climb& c, const Error& error) {
+  try {
+    if (c.log && fs::exists(c.file("plan.json")))
+      finish(c, {{"status", error.kind == Failure::refused ? "refused" : "failed"},
+                 {"error", error.what()}});
+  } catch (const Error&) {
+  }
+}
+
 Json run_stages(Climb& c) {
   open_folder(c);
   open_data(c);
@@ -398,9 +452,7 @@ ClimbOutcome run_climb(const ClimbRequest& request, const ClimbHooks& hooks) {
     return {.json = {{"status", "interrupted"}, {"out", request.folder.string()}},
             .interrupted = true};
   } catch (const Error& error) {
-    if (c.log && fs::exists(c.file("plan.json")))
-      finish(c, {{"status", error.kind == Failure::refused ? "refused" : "failed"},
-                 {"error", error.what()}});
+    record_failure(c, error);
     throw;
   }
 }

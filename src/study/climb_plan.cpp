@@ -120,8 +120,15 @@ namespace {
 struct Search {
   ClimbPlan best;
   bool found = false, text_short = false;
-  double cheapest = INFINITY;  // of all climbs that the shapes allow
+  int64_t fewest_tokens = INT64_MAX, wanted_tokens = 0;  // of the climbs that the budget affords
+  double cheapest = INFINITY;                            // of all climbs that the shapes allow
 };
+
+// To three digits, so that the amount a message names is enough.
+double rounded_up(double value) {
+  const double unit = std::pow(10.0, std::floor(std::log10(value)) - 2.0);
+  return std::ceil(value / unit) * unit;
+}
 
 // The largest affordable target among shapes of one kind.
 Search search_plans(const RunConfig& base, int64_t vocabulary, const PlanOptions& options) {
@@ -136,8 +143,10 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const PlanOptions
     ClimbPlan plan = plan_for(target, rungs, options);
     search.cheapest = std::min(search.cheapest, plan.flops());
     if (plan.flops() > options.flops) continue;
+    search.fewest_tokens = std::min(search.fewest_tokens, target.tokens);
     if (target.tokens > options.most_tokens) {
       search.text_short = true;
+      search.wanted_tokens = std::max(search.wanted_tokens, target.tokens);
       continue;
     }
     search.best = std::move(plan);
@@ -151,19 +160,21 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const PlanOptions
 ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOptions& options) {
   Search search = search_plans(base, vocabulary, options);
   if (search.found) {
-    search.best.limited_by_text = search.text_short;
+    search.best.limited_by_text = search.wanted_tokens > search.best.target.point.tokens;
+    search.best.wanted_tokens = std::max(search.wanted_tokens, search.best.target.point.tokens);
     return search.best;
   }
   if (search.text_short)
     fail(
-        "[climb] The text is too small to climb. Received {} training tokens. Give more text, or "
-        "--repeat.",
-        options.most_tokens);
+        "[climb] The text is too small to climb. Received {} distinct training tokens; the "
+        "smallest "
+        "climb here needs {}. Give more text, or --repeat.",
+        options.most_tokens, search.fewest_tokens);
   fail(
       "[climb] The budget is too small to climb. Received {:.3g} FLOP; the smallest climb here "
       "needs {:.3g}. "
       "Raise --budget.",
-      options.flops, search.cheapest);
+      options.flops, rounded_up(search.cheapest));
 }
 
 std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, double lr,
@@ -229,6 +240,7 @@ Json to_json(const ClimbPlan& plan) {
           {"heads", plan.options.heads},
           {"seed", plan.options.seed},
           {"limited_by_text", plan.limited_by_text},
+          {"wanted_tokens", plan.wanted_tokens},
           {"target", point_json(plan.target.point)},
           {"runs", runs}};
 }

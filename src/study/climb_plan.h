@@ -49,6 +49,7 @@ struct ClimbPlan {
   std::vector<PlannedRun> sweeps, ladder;  // ascending in C
   PlannedRun target;
   bool limited_by_text = false;  // the budget would have afforded a larger target
+  int64_t wanted_tokens = 0;     // distinct tokens that the budget alone would have trained on
   double flops() const;
   double ahead() const;  // the target's C over the largest rung's
 };

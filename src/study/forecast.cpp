@@ -59,7 +59,12 @@ Table ladder_table(std::span<const RunRecord> ladder, const std::map<int64_t, do
 // there (0.34 for the size term of both Chinchilla re-analyses), which keeps E from running to 0
 // where few rungs leave it open.
 std::vector<FitOptions> laws_to_try(const std::string& law, uint64_t seed) {
-  FitOptions options{.law = law.empty() || law == "chinchilla" ? "power" : law};
+  FitOptions options{.law = law.empty() ? "power" : law};
+  if (find_law(options.law).inputs.size() != 1)
+    fail_usage(
+        "[climb] --law must have one variable, as all rungs lie on one path. Received {}. Use "
+        "power or broken-power.",
+        law);
   options.columns = {{"x", "N"}};
   options.objective = "least-squares";
   options.sd_column = "sd";
@@ -67,7 +72,7 @@ std::vector<FitOptions> laws_to_try(const std::string& law, uint64_t seed) {
   options.bootstrap = 400;
   options.refuse = false;
   if (options.law != "power") return {options};
-  options.priors = {{"a", {.mean = 0.36, .sd = 0.08}}};
+  options.priors = {{"a", {.mean = 0.36, .sd = 0.15}}};
   return {options};
 }
 
@@ -184,6 +189,7 @@ Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
 Json forecast_json(const Forecast& f, std::span<const RunRecord> ladder,
                    const std::vector<PathPoint>& path) {
   Json json = fit_to_json(f.fits[f.best]);
+  json.erase("seconds");  // equal climbs write equal files
   json["candidates"] = f.candidates;
   json["seed_sd"] = f.seed_sd;
   Json curve = Json::array(), residuals = Json::array();

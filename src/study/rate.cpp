@@ -85,7 +85,14 @@ double flops_for_seconds(const RunConfig& base, int64_t vocabulary, PlanOptions 
     }
     options.flops *= 2.0;
   }
-  if (low == 0.0) return high;  // even the smallest climb takes longer: let the plan say so
+  if (low == 0.0) {
+    options.flops = high;
+    fail(
+        "[climb] The budget is too small to climb. Received {:.0f} s; the smallest climb takes "
+        "about {:.0f} s here. "
+        "Raise --budget.",
+        seconds, plan_seconds(plan_climb(base, vocabulary, options), rates));
+  }
   for (int i = 0; i < 12; ++i) {
     options.flops = std::sqrt(low * high);
     (plan_seconds(plan_climb(base, vocabulary, options), rates) > seconds ? high : low) =

@@ -1,0 +1,193 @@
+#!/bin/bash
+# The climb's contract on the real program: results, files, the record that precedes the target,
+# equality of equal climbs, kill -9 and signals, bad input. Usage: run_climb_tests.sh RUNG
+rung=$1
+work=$(mktemp -d)
+mounted=
+trap '[ -n "$mounted" ] && umount "$mounted"; rm -rf "$work"' EXIT
+export XDG_CACHE_HOME=$work/cache
+unset RUNG_CACHE
+cd "$work" || exit 1
+failures=0 checks=0
+
+matches() { if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -Eq -- "$1" "$2"; fi; }
+# expect STATUS OUT_PATTERN ERR_PATTERN COMMAND...: extended regular expressions; '' wants an empty stream.
+expect() {
+  local status=$1 out=$2 err=$3
+  shift 3
+  "$@" >"$work/out" 2>"$work/err" </dev/null
+  local got=$?
+  checks=$((checks + 1))
+  if [ $got != "$status" ] || ! matches "$out" "$work/out" || ! matches "$err" "$work/err"; then
+    failures=$((failures + 1))
+    echo "FAILED: ${*/#$rung/rung}: status $got, wanted $status, /$out/, /$err/"
+    sed 's/^/  stdout: /' "$work/out" | head -20
+    sed 's/^/  stderr: /' "$work/err" | head -20
+  fi
+}
+# later NAME COMMAND...: beside what follows; now NAME: its status, with its output as the last command's.
+later() { { "${@:2}" >"$work/$1.out" 2>"$work/$1.err" </dev/null; echo $? >"$work/$1.rc"; } & eval "later_$1=$!"; }
+now() { eval "wait \$later_$1"; cp "$work/$1.out" "$work/out"; cat "$work/$1.err" >&2; return "$(cat "$work/$1.rc")"; }
+fail() { failures=$((failures + 1)) && echo "FAILED: $*"; }
+check() { checks=$((checks + 1)) && { "${@:2}" || fail "$1"; }; }
+# json EXPRESSION: over `d`, the last command's JSON; `load(PATH)` reads another, `log(DIR)` the events of a climb.
+json() {
+  checks=$((checks + 1))
+  python3 - "$1" "$work/out" <<'PYTHON' || { fail "$1"; head -c 2000 "$work/out"; }
+import hashlib, json, math, os, re, sys
+load = lambda path: json.load(open(path))
+text = lambda path: open(path).read()
+log = lambda folder: [json.loads(line) for line in open(folder + '/log.jsonl')]
+sha = lambda path: hashlib.sha256(open(path, 'rb').read()).hexdigest()
+when = lambda path: os.stat(path).st_mtime_ns
+d = load(sys.argv[2])
+sys.exit(0 if eval(sys.argv[1], globals()) else 1)
+PYTHON
+}
+
+# A language of 32 tokens and one layer: the smallest climb takes seconds.
+shape=(--data synthetic:vocabulary=32 --tokens-per-parameter 8 --threads 1 --quiet --json
+  --set model.depth=1 model.context=16 train.eval_tokens=32768)
+
+# A budget that is too small names one that is enough; that one climbs.
+expect 1 . 'budget is too small to climb. Received 1e\+06 FLOP; the smallest climb here needs' \
+  "$rung" climb "${shape[@]}" --budget 1e6flop --out small
+budget=$(sed -nE 's/.*needs ([0-9.e+]+[0-9]).*/\1flop/p' err)
+check "the message names a budget: $(cat err)" [ -n "$budget" ]
+tiny=("${shape[@]}" --budget "$budget")
+start=$(date +%s%N)
+expect 0 . '' "$rung" climb "${tiny[@]}" --out one
+took=$((($(date +%s%N) - start) / 1000000)) # ms
+cp out one.json
+json "set('target predicted measured relative_error inside extrapolation_flops seconds out'.split()) <= set(d) and set(d['target'])==set('N D C width depth'.split())"
+json "set(d['predicted'])>={'loss','lo','hi'} and set(d['measured'])=={'loss','se'} and d['predicted']['lo']<d['predicted']['loss']<d['predicted']['hi']"
+json "abs(d['relative_error']-(d['predicted']['loss']/d['measured']['loss']-1))<1e-12 and abs(d['relative_error'])<0.2 and d['extrapolation_flops']>=4"
+json "d['inside']==(d['predicted']['lo']<=d['measured']['loss']<=d['predicted']['hi']) and 1<d['entropy']<d['measured']['loss']<math.log(32)"
+json "all(os.path.exists('one/'+p) for p in 'config.toml plan.json rule.json runs.csv fit.json prediction.json target.toml audit.json report.html log.jsonl target/result.json'.split())"
+
+# Climbs that are judged further down; this machine's other core has time for them.
+later two "$rung" climb "${tiny[@]}" --out two
+later seed2 "$rung" climb "${tiny[@]}" --seed 2 --predict-only --out seed2
+later only "$rung" climb "${tiny[@]}" --out only --predict-only
+
+# The prediction, its hash in the log, then the target's first step.
+json "[e['event'] for e in log('one')].index('prediction') < [e.get('stage') for e in log('one')].index('target')"
+json "[e['sha256'] for e in log('one') if e['event']=='prediction']==[sha('one/prediction.json')]"
+json "max(when('one/prediction.json'), when('one/target.toml'), when('one/fit.json')) <= when('one/target/config.toml')"
+json "load('one/prediction.json')['loss']==d['predicted']['loss'] and load('one/prediction.json')['level']==0.9 and set(load('one/prediction.json')['sources'])=={'fit','seeds','form','rollout'}"
+json "load('one/prediction.json')['target']['D']==d['target']['D'] and not re.search(r'seconds|time|202[0-9]-', text('one/prediction.json'))"
+json "sum(r['flops'] for r in load('one/plan.json')['runs']) <= load('one/plan.json')['flops'] and sum(r['kind']=='ladder' for r in load('one/plan.json')['runs'])>=4"
+json "[e['status'] for e in log('one') if e['event']=='end']==['done']"
+json "'</html>' in text('one/report.html') and not re.search(r'https?://|(src|href)\s*=\s*[\"\']?//|@import|XMLHttpRequest', re.sub(r'/[*].*?[*]/', '', text('one/report.html'), flags=re.S))"
+
+# No climb is overwritten, and none is continued under other settings.
+cp -r one kept
+expect 1 . 'holds a climb already with its prediction' "$rung" climb "${tiny[@]}" --out one
+check "a refused climb changed the folder" diff -r one kept
+expect 1 . 'holds a climb of other settings' "$rung" climb "${tiny[@]}" --seed 2 --out one --resume
+expect 1 . 'holds a climb of other settings' "$rung" climb "${tiny[@]}" --set model.ffn=geglu --out one --resume
+check "another climb's resumption changed the prediction" cmp one/prediction.json kept/prediction.json
+
+# same DIR: the prediction's bytes and the measured loss are those of the undisturbed climb.
+same() {
+  for file in prediction.json target.toml fit.json rule.json plan.json; do
+    check "$1/$file differs from the undisturbed one" cmp one/$file "$1/$file"
+  done
+  json "d['status']=='done' and d['measured']==load('one.json')['measured'] and d['predicted']==load('one.json')['predicted']"
+}
+expect 0 . '' now two
+same two
+json "log('two')[-1]['event']=='end'"
+expect 0 . '' "$rung" climb "${tiny[@]}" --out two --resume # a finished climb is read back
+same two
+expect 0 . '' now seed2
+json "d['predicted']!=load('one.json')['predicted']"
+
+# kill -9 at random moments, then --resume.
+for i in 1 2 3; do
+  "$rung" climb "${tiny[@]}" --out "killed$i" >/dev/null 2>&1 &
+  pid=$!
+  moment=$((RANDOM % (took * 85 / 100) + took / 20))
+  sleep "$(printf '%d.%03d' $((moment / 1000)) $((moment % 1000)))"
+  kill -9 $pid 2>/dev/null || echo "killed$i: the climb was faster than $moment ms"
+  wait $pid 2>/dev/null
+  expect 0 . '' "$rung" climb "${tiny[@]}" --out "killed$i" --resume
+  same "killed$i"
+  checks=$((checks + 1))
+  python3 -c "
+import json, sys
+events = [json.loads(line) for line in open('killed$i/log.jsonl')]
+assert sum(e['event'] == 'prediction' for e in events) == 1" || fail "killed$i at $moment ms: one recorded prediction"
+done
+
+# Killed between the prediction and its record: the hash is logged before the target starts.
+mkdir torn && cp -r one/. torn && rm -rf torn/target
+python3 - <<'PYTHON'
+lines = open('torn/log.jsonl').readlines()
+at = [i for i, line in enumerate(lines) if '"event":"prediction"' in line][0]
+open('torn/log.jsonl', 'w').write(''.join(lines[:at]) + lines[at][:30])  # a torn line
+PYTHON
+expect 0 . '' "$rung" climb "${tiny[@]}" --out torn --resume
+same torn
+json "[e['sha256'] for e in log('torn') if e['event']=='prediction']==[sha('torn/prediction.json')]"
+sed -i 's/"level": 0.9/"level": 0.8/' torn/prediction.json
+expect 1 . 'was changed after it had been recorded' "$rung" climb "${tiny[@]}" --out torn --resume
+
+# Interrupted: saved, 130, resumed.
+set -m
+"$rung" climb "${tiny[@]}" --out stopped >out 2>err &
+pid=$!
+for _ in $(seq 400); do grep -q '"stage":"ladder"' stopped/log.jsonl 2>/dev/null && break; sleep 0.02; done
+kill -INT $pid
+wait $pid
+got=$?
+set +m
+check "SIGINT: status $got, wanted 130" [ $got = 130 ]
+json "d['status']=='interrupted' and log('stopped')[-1]['status']=='interrupted'"
+expect 0 . '' "$rung" climb "${tiny[@]}" --out stopped --resume
+same stopped
+
+# Predict only, train the target elsewhere, verify.
+expect 0 . '' now only
+json "d['status']=='predicted' and 'measured' not in d and not os.path.exists('only/target') and d['predicted']==load('one.json')['predicted']"
+check "the predictions differ" cmp one/prediction.json only/prediction.json
+expect 0 . '' "$rung" train only/target.toml --out elsewhere --threads 2 --quiet --json
+json "d['loss']==load('one.json')['measured']['loss']"
+loss=$(python3 -c "import json; print(json.load(open('one.json'))['measured']['loss'])")
+expect 0 . '' "$rung" verify only --measured "$loss" --se 0.003 --json
+json "d['relative_error']==load('one.json')['relative_error'] and d['inside']==load('one.json')['inside'] and log('only')[-1]['measured']['loss']==d['measured']['loss']"
+expect 2 . '--measured takes' "$rung" verify only --json
+expect 1 . 'prediction.json' "$rung" verify small --measured 2 --json
+
+# Bad input: one clear line and the right status.
+for bad in 4miles -1e9flop 0s nan flop; do
+  expect 2 . '--budget (takes a time|must be positive)' "$rung" climb "${shape[@]}" --budget=$bad --out bad
+done
+expect 2 . 'Did you mean model.width|nearest.*model.width' "$rung" climb "${tiny[@]}" --set model.widht=64 --out bad
+expect 2 . 'one configuration, not lists' "$rung" climb "${tiny[@]}" --set 'train.lr=[0.1,0.2]' --out bad
+check "bad usage left a folder" [ ! -e bad ]
+text=(--threads 1 --quiet --json --budget 1e13flop --out)
+expect 1 . 'missing.txt' "$rung" climb "${text[@]}" missing --data missing.txt
+: >empty.txt
+expect 1 . 'empty.txt' "$rung" climb "${text[@]}" empty --data empty.txt
+head -c 100000 /dev/urandom >binary.txt
+expect 1 . 'binary.txt' "$rung" climb "${text[@]}" binary --data binary.txt
+yes 'A short text of one line, again and again.' | head -c 40000 >short.txt
+expect 1 . 'text is too small to climb. Received [0-9]+ distinct training tokens; .* needs [0-9]+' \
+  "$rung" climb "${text[@]}" short --data short.txt --set data.held_out=0.2
+
+# A full disk: one line, exit 1, and the climb continues once there is room.
+mkdir disk
+if mount -t tmpfs -o size=600k tmpfs disk 2>/dev/null; then
+  mounted=$work/disk
+  expect 1 . 'No space left' "$rung" climb "${tiny[@]}" --out disk/climb
+  check "more than one line: $(cat err)" [ "$(wc -l <err)" = 1 ]
+  mount -o remount,size=60m disk
+  expect 0 . '' "$rung" climb "${tiny[@]}" --out disk/climb --resume
+  same disk/climb
+else
+  echo "skipped: a full disk (this user cannot mount a tmpfs)"
+fi
+
+echo "$checks checks, $failures failures"
+[ $failures = 0 ]

@@ -1,0 +1,219 @@
+#include "study/climb_plan.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <string>
+
+#include "core/error.h"
+
+using namespace rung;
+
+namespace {
+
+constexpr int64_t bytes = 256;
+
+// What a climb on text starts from.
+RunConfig climb_base() {
+  RunConfig config;
+  config.model.context = 64;
+  config.train.lr = 0.7;
+  return config;
+}
+
+PlanOptions with_budget(double flops) {
+  PlanOptions options;
+  options.flops = flops;
+  return options;
+}
+
+std::string failure_of(const PlanOptions& options, int64_t vocabulary = bytes) {
+  try {
+    plan_climb(climb_base(), vocabulary, options);
+  } catch (const Error& error) {
+    CHECK(error.kind == Failure::failed);
+    return error.what();
+  }
+  return "";
+}
+
+// The number that stands behind `word` in a message.
+double number_after(const std::string& text, const std::string& word) {
+  const size_t at = text.find(word);
+  REQUIRE_MESSAGE(at != std::string::npos, text);
+  return std::stod(text.substr(at + word.size()));
+}
+
+double ratio(int64_t a, int64_t b) {
+  return static_cast<double>(a) / static_cast<double>(b);
+}
+
+void check_ladder(const ClimbPlan& plan) {
+  const PathPoint &target = plan.target.point, &largest = plan.ladder.back().point,
+                  &smallest = plan.ladder.front().point;
+  REQUIRE(plan.ladder.size() >= 4);
+  CHECK(plan.ladder.size() <= plan.options.most_rungs);
+  CHECK(plan.flops() <= plan.options.flops);
+  CHECK(ratio(target.N, largest.N) >= 1.8);
+  CHECK(ratio(target.tokens, largest.tokens) >= 1.8);
+  CHECK(plan.ahead() >= plan.options.ahead);
+  CHECK(plan.ahead() == target.C / largest.C);
+  CHECK(ratio(largest.N, smallest.N) <= plan.options.reach);
+  CHECK(smallest.width >= plan.options.smallest_width);
+  for (size_t i = 1; i < plan.ladder.size(); ++i) {
+    CHECK(ratio(plan.ladder[i].point.N, plan.ladder[i - 1].point.N) >= 1.25);
+    CHECK(plan.ladder[i].point.C > plan.ladder[i - 1].point.C);
+  }
+}
+
+void check_path(const ClimbPlan& plan) {
+  std::vector<PlannedRun> runs = plan.ladder;
+  runs.push_back(plan.target);
+  for (const PlannedRun& run : runs) {
+    const PathPoint& p = run.point;
+    CHECK(p.batch_tokens % climb_base().model.context == 0);
+    CHECK(p.tokens % p.batch_tokens == 0);
+    const double wanted = plan.options.tokens_per_parameter * static_cast<double>(p.N);
+    CHECK(static_cast<double>(p.tokens) <= wanted);
+    CHECK(static_cast<double>(p.tokens) > wanted - static_cast<double>(p.batch_tokens));
+    CHECK(p.width % plan.options.width_step == 0);
+    CHECK(p.width / plan.options.heads % 2 == 0);  // rotary positions turn pairs
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every plan keeps its promises: distance, spacing, reach, budget") {
+  for (const double flops : {2e12, 5e12, 3e13, 1e14, 1e15, 3e16})
+    for (const int64_t vocabulary : {int64_t{256}, int64_t{1024}}) {
+      CAPTURE(flops);
+      CAPTURE(vocabulary);
+      if (vocabulary == 1024 && flops < 1e13) continue;
+      const ClimbPlan plan = plan_climb(climb_base(), vocabulary, with_budget(flops));
+      check_ladder(plan);
+      check_path(plan);
+      CHECK_FALSE(plan.limited_by_text);
+    }
+}
+
+TEST_CASE("a farther target, a longer ladder and other tokens per parameter are heeded") {
+  PlanOptions options = with_budget(1e15);
+  options.ahead = 15.0;
+  check_ladder(plan_climb(climb_base(), bytes, options));
+  options = with_budget(1e16);
+  options.ahead = 6.0, options.most_rungs = 8, options.reach = 12.0, options.width_step = 16;
+  options.smallest_width = 32, options.tokens_per_parameter = 10.0;
+  const ClimbPlan plan = plan_climb(climb_base(), bytes, options);
+  check_ladder(plan);
+  check_path(plan);
+  CHECK(plan.ladder.size() > 6);
+}
+
+TEST_CASE("the target's share is about half, and more budget never means a smaller target") {
+  int64_t widest = 0;
+  for (double flops = 2e12; flops < 1e16; flops *= 1.37) {
+    CAPTURE(flops);
+    const ClimbPlan plan = plan_climb(climb_base(), bytes, with_budget(flops));
+    CHECK(plan.target.point.width >= widest);
+    widest = plan.target.point.width;
+    const double share = plan.target.flops() / plan.flops();
+    CHECK(share > 0.3);
+    CHECK(share < 0.75);
+  }
+  CHECK(widest > 64);
+}
+
+TEST_CASE("2e12 FLOPs climb on bytes; a budget that is too small names one that is enough") {
+  CHECK_NOTHROW(plan_climb(climb_base(), bytes, with_budget(2e12)));
+  for (const int64_t vocabulary : {int64_t{64}, bytes, int64_t{1024}}) {
+    const std::string message = failure_of(with_budget(1e9), vocabulary);
+    CHECK(message.find("[climb] The budget is too small to climb. Received 1e+09 FLOP") == 0);
+    const double enough = number_after(message, "needs ");
+    CHECK_NOTHROW(plan_climb(climb_base(), vocabulary, with_budget(enough)));
+    CHECK(failure_of(with_budget(0.98 * enough), vocabulary) != "");
+  }
+}
+
+TEST_CASE("text limits the target, says by how much, and too little text is refused") {
+  const ClimbPlan free = plan_climb(climb_base(), bytes, with_budget(1e14));
+  CHECK(free.wanted_tokens == free.target.point.tokens);
+  PlanOptions options = with_budget(1e14);
+  options.most_tokens = free.target.point.tokens;
+  CHECK_FALSE(plan_climb(climb_base(), bytes, options).limited_by_text);
+  options.most_tokens = free.target.point.tokens - 1;
+  const ClimbPlan limited = plan_climb(climb_base(), bytes, options);
+  CHECK(limited.limited_by_text);
+  CHECK(limited.wanted_tokens == free.target.point.tokens);
+  CHECK(limited.target.point.tokens <= options.most_tokens);
+  CHECK(limited.target.point.N < free.target.point.N);
+  check_ladder(limited);
+  options.most_tokens = 1000;
+  const std::string message = failure_of(options);
+  CHECK(message.find("The text is too small to climb. Received 1000 distinct") !=
+        std::string::npos);
+  options.most_tokens = static_cast<int64_t>(number_after(message, "needs "));
+  CHECK(plan_climb(climb_base(), bytes, options).target.point.tokens == options.most_tokens);
+}
+
+TEST_CASE("members carry the plan's learning rates, seeds, shapes and batches") {
+  PlanOptions options = with_budget(1e13);
+  options.seed = 7;
+  const ClimbPlan plan = plan_climb(climb_base(), bytes, options);
+  std::vector<PlannedRun> runs = plan.sweeps;
+  runs.insert(runs.end(), plan.ladder.begin(), plan.ladder.end());
+  runs.push_back(plan.target);
+  std::set<uint64_t> target_seeds, ladder_seeds, sweep_seeds;
+  for (const PlannedRun& run : runs) {
+    CAPTURE(run.name);
+    const auto members = members_of(run, climb_base(), 0.5, options.batch_coefficient, options);
+    REQUIRE(static_cast<int64_t>(members.size()) == run.members());
+    for (size_t m = 0; m < members.size(); ++m) {
+      const RunConfig& config = members[m];
+      const size_t seeds = static_cast<size_t>(run.seeds);
+      CHECK(config.train.lr == 0.5 * run.lr_factors[m / seeds]);
+      CHECK(config.seed == members[m % seeds].seed);
+      CHECK(config.model.width == run.point.width);
+      CHECK(config.model.head_dim * options.heads == run.point.width);
+      CHECK(config.train.batch_tokens % config.model.context == 0);
+      CHECK(config.train.tokens % config.train.batch_tokens == 0);
+      const double batches = static_cast<double>(config.train.batch_tokens) /
+                             (options.batch_coefficient * run.batch_factor *
+                              std::sqrt(static_cast<double>(run.point.tokens)));
+      CHECK(batches > 0.6);
+      CHECK(batches < 1.7);
+      (run.kind == "target"  ? target_seeds
+       : run.kind == "sweep" ? sweep_seeds
+                             : ladder_seeds)
+          .insert(config.seed);
+    }
+    std::set<uint64_t> own;
+    for (size_t s = 0; s < static_cast<size_t>(run.seeds); ++s) own.insert(members[s].seed);
+    CHECK(own.size() == static_cast<size_t>(run.seeds));
+  }
+  CHECK(target_seeds.size() == 1);
+  for (const auto* others : {&ladder_seeds, &sweep_seeds})
+    for (const uint64_t seed : *others) CHECK_FALSE(target_seeds.contains(seed));
+  // Seeds of two climbs do not meet.
+  options.seed = 8;
+  for (const RunConfig& config :
+       members_of(plan.ladder.front(), climb_base(), 0.5, options.batch_coefficient, options))
+    CHECK_FALSE(ladder_seeds.contains(config.seed));
+}
+
+TEST_CASE("cheap rungs get more seeds, and the plan's JSON holds every run") {
+  const ClimbPlan plan = plan_climb(climb_base(), bytes, with_budget(1e14));
+  for (size_t i = 1; i < plan.ladder.size(); ++i)
+    CHECK(plan.ladder[i].seeds <= plan.ladder[i - 1].seeds);
+  for (const PlannedRun& run : plan.ladder) CHECK(run.seeds >= 2);
+  const Json json = to_json(plan);
+  CHECK(json.at("runs").size() == plan.sweeps.size() + plan.ladder.size() + 1);
+  CHECK(json.at("planned_flops").get<double>() == plan.flops());
+  CHECK(json.at("target").at("N").get<int64_t>() == plan.target.point.N);
+  double flops = 0.0;
+  for (const Json& run : json.at("runs")) flops += run.at("flops").get<double>();
+  CHECK(flops == doctest::Approx(plan.flops()));
+  CHECK(to_json(plan_climb(climb_base(), bytes, with_budget(1e14))) == json);
+}

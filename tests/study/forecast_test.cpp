@@ -1,0 +1,167 @@
+#include "study/forecast.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/random.h"
+
+using namespace rung;
+
+namespace {
+
+constexpr double E = 1.25, A = 26.0, exponent = 0.34, noise = 0.008;
+
+struct Planted {
+  std::vector<RunRecord> ladder;
+  PathPoint target;
+  double truth = 0.0, measured = 0.0;  // the law's value, and one noisy run
+};
+
+double law_at(double n, double a = exponent) {
+  return E + A * std::pow(n, -a);
+}
+
+// The ladder that a climb of a few minutes plans on bytes; every run 20 tokens a parameter.
+// `bend` lifts the two smallest rungs off the law, relatively.
+Planted plant(uint64_t seed, double bend = 0.0, double a = exponent) {
+  RunConfig base;
+  base.model.context = 64;
+  PlanOptions options;
+  options.flops = 1.2e14;
+  const ClimbPlan plan = plan_climb(base, 256, options);
+  Random random(seed, "forecast test");
+  Planted planted{.target = plan.target.point};
+  for (size_t i = 0; i < plan.ladder.size(); ++i)
+    for (int64_t s = 0; s < plan.ladder[i].seeds; ++s) {
+      const PathPoint& p = plan.ladder[i].point;
+      RunRecord r;
+      r.run = plan.ladder[i].name;
+      r.N = p.N, r.D = p.tokens, r.C = p.C, r.seed = static_cast<uint64_t>(s);
+      r.L = law_at(static_cast<double>(p.N), a) * (i < 2 ? 1.0 + bend : 1.0) *
+            std::exp(noise * random.normal());
+      planted.ladder.push_back(r);
+    }
+  planted.truth = law_at(static_cast<double>(planted.target.N), a);
+  planted.measured = planted.truth * std::exp(noise * random.normal());
+  return planted;
+}
+
+struct Score {
+  std::vector<double> errors;  // |ln(predicted / truth)|
+  int inside = 0;
+  double width = 0.0;  // mean half-width over the loss
+  double median() {
+    std::sort(errors.begin(), errors.end());
+    return errors[errors.size() / 2];
+  }
+  int64_t within(double limit) const {
+    return std::count_if(errors.begin(), errors.end(), [&](double e) { return e <= limit; });
+  }
+};
+
+Score score(int draws, double a) {
+  Score result;
+  for (int i = 0; i < draws; ++i) {
+    const Planted planted = plant(1000 + i, 0.0, a);
+    const Prediction p = forecast(planted.ladder, planted.target, "", 0.9, 1).prediction;
+    result.errors.push_back(std::abs(std::log(p.loss / planted.truth)));
+    result.inside += planted.measured >= p.lo && planted.measured <= p.hi;
+    result.width += 0.5 * (p.hi - p.lo) / p.loss / draws;
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a planted law's target is predicted within 1.5 %, and the interval covers it") {
+  for (const double a : {0.30, 0.34, 0.42}) {
+    Score result = score(100, a);
+    MESSAGE("exponent " << a << ": median |error| " << 100.0 * result.median()
+                        << " %, within 1.5 % " << result.within(0.015) << "/100, covered "
+                        << result.inside << "/100, mean half-width " << 100.0 * result.width
+                        << " %");
+    CHECK(result.within(0.015) >= 90);
+    CHECK(result.inside >= 80);
+    CHECK(result.inside <= 98);
+  }
+}
+
+TEST_CASE("smallest rungs off the law lose their weight, and dropping them lowers the error") {
+  double mixed = 0.0, undropped = 0.0, weight = 0.0;
+  constexpr int draws = 30;
+  for (int i = 0; i < draws; ++i) {
+    const Planted planted = plant(5000 + i, 0.03);
+    const Forecast f = forecast(planted.ladder, planted.target, "", 0.9, 1);
+    const double all = f.candidates[0].at("predicted").get<double>();
+    REQUIRE(f.candidates[0].at("dropped").get<int>() == 0);
+    mixed += std::abs(std::log(f.prediction.loss / planted.truth)) / draws;
+    undropped += std::abs(std::log(all / planted.truth)) / draws;
+    weight += (1.0 - f.weights[0]) / draws;
+  }
+  MESSAGE("bend: error " << 100.0 * mixed << " %, without dropping " << 100.0 * undropped
+                         << " %, weight of the regimes that drop " << weight);
+  CHECK(weight > 0.6);
+  CHECK(mixed < undropped);
+}
+
+TEST_CASE(
+    "a forecast states its candidates and its sources, and depends on nothing but its input") {
+  const Planted planted = plant(7);
+  const Forecast f = forecast(planted.ladder, planted.target, "", 0.9, 3);
+  CHECK(f.prediction.lo < f.prediction.loss);
+  CHECK(f.prediction.loss < f.prediction.hi);
+  CHECK(f.prediction.level == 0.9);
+  REQUIRE(f.candidates.size() == f.weights.size());
+  double sum = 0.0;
+  for (const Json& candidate : f.candidates) {
+    sum += candidate.at("weight").get<double>();
+    CHECK(candidate.at("steps").size() > 0);
+    CHECK(candidate.at("predicted").get<double>() > 0.0);
+  }
+  CHECK(sum == doctest::Approx(1.0));
+  for (const char* source : {"fit", "seeds", "form", "rollout"}) {
+    CAPTURE(source);
+    CHECK(f.sources.at(source).get<double>() >= 0.0);
+    CHECK(f.sources.at(source).get<double>() < 0.1 * f.prediction.loss);
+  }
+  CHECK(f.sources.at("seeds").get<double>() / f.prediction.loss ==
+        doctest::Approx(1.645 * noise).epsilon(0.5));
+  const Forecast again = forecast(planted.ladder, planted.target, "", 0.9, 3);
+  CHECK(again.prediction.loss == f.prediction.loss);
+  CHECK(again.prediction.lo == f.prediction.lo);
+  CHECK(again.prediction.hi == f.prediction.hi);
+  CHECK(again.candidates == f.candidates);
+  CHECK(again.sources == f.sources);
+  const Forecast wider = forecast(planted.ladder, planted.target, "", 0.98, 3);
+  CHECK(wider.prediction.hi - wider.prediction.lo > f.prediction.hi - f.prediction.lo);
+}
+
+TEST_CASE("fewer than four rungs are refused") {
+  Planted planted = plant(9);
+  std::erase_if(planted.ladder, [&](const RunRecord& r) {
+    return r.N > planted.ladder.front().N * 2;  // leaves two or three
+  });
+  try {
+    forecast(planted.ladder, planted.target, "", 0.9, 1);
+    FAIL("a forecast from too few rungs");
+  } catch (const Error& error) {
+    CHECK(error.kind == Failure::refused);
+    CHECK(std::string(error.what()).find("at least 4 rungs") != std::string::npos);
+  }
+  CHECK_THROWS_AS(forecast(std::span<const RunRecord>{}, planted.target, "", 0.9, 1), Error);
+}
+
+TEST_CASE("the fit's JSON holds the curve along the path and every run's residual") {
+  const Planted planted = plant(11);
+  const Forecast f = forecast(planted.ladder, planted.target, "", 0.9, 3);
+  const Json json = forecast_json(f, planted.ladder, {planted.target});
+  CHECK(json.at("residuals").size() == planted.ladder.size());
+  REQUIRE(json.at("curve").size() == 1);
+  CHECK(json.at("curve")[0].at("loss").get<double>() == f.prediction.loss);
+  for (const Json& residual : json.at("residuals"))
+    CHECK(std::abs(residual.at("fitted").get<double>() / residual.at("L").get<double>() - 1.0) <
+          0.05);
+}
