@@ -11,7 +11,15 @@
 namespace rung {
 namespace {
 
-constexpr double normal_quantile_90 = 1.6448536269514722;
+// z such that a normal variable lies within z deviations with this probability.
+double normal_half_width(double level) {
+  double low = 0.0, high = 10.0;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = 0.5 * (low + high);
+    (std::erf(middle / std::sqrt(2.0)) < level ? low : high) = middle;
+  }
+  return low;
+}
 
 // Relative deviation between seeds of each rung, drawn towards the pooled one by four virtual runs:
 // two seeds alone say little about their own scatter.
@@ -177,7 +185,7 @@ Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
   }
   f.rollout_sd = excess;
   f.prediction = predict_mixture(f.fits, f.weights, point_of(target), level, f.rollout_sd, seed);
-  const double z = normal_quantile_90 * level / 0.9, loss = f.prediction.loss;
+  const double z = normal_half_width(level), loss = f.prediction.loss;
   f.sources = {
       {"fit", half_width(predict_draws(f.fits[f.best], point_of(target), false, seed), level)},
       {"seeds", z * f.seed_sd * loss},

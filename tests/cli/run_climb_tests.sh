@@ -157,6 +157,7 @@ loss=$(python3 -c "import json; print(json.load(open('one.json'))['measured']['l
 expect 0 . '' "$rung" verify only --measured "$loss" --se 0.003 --json
 json "d['relative_error']==load('one.json')['relative_error'] and d['inside']==load('one.json')['inside'] and log('only')[-1]['measured']['loss']==d['measured']['loss']"
 expect 2 . '--measured takes' "$rung" verify only --json
+expect 2 . '--measured must be positive' "$rung" verify only --measured=-1 --json
 expect 1 . 'prediction.json' "$rung" verify small --measured 2 --json
 
 # Bad input: one clear line and the right status.

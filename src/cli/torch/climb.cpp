@@ -102,6 +102,8 @@ int run(const Arguments& arguments) {
 int run_verify(const Arguments& arguments) {
   if (!arguments.has("--measured"))
     fail_usage("[verify] --measured takes the target's loss in nats per token.");
+  if (!(arguments.number("--measured") > 0.0))
+    fail_usage("[verify] --measured must be positive. Received {}.", arguments.text("--measured"));
   const Json json = verify_climb(arguments.text("DIR"), arguments.number("--measured"),
                                  arguments.has("--se") ? arguments.number("--se") : 0.0);
   arguments.out->result(
