@@ -1,4 +1,5 @@
-// Files as the whole program reads and writes them: whole or not at all, with errors that name the path.
+// Files as the whole program reads and writes them: whole or not at all, with errors that name the
+// path.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -35,6 +36,20 @@ class MappedFile {
  private:
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+};
+
+// Holds a lock file while it lives, so that two processes never write one folder; the kernel lets
+// go of it when the process ends, however it ends. Fails, naming the folder, when another process
+// holds it.
+class FolderLock {
+ public:
+  explicit FolderLock(const fs::path& folder);
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  ~FolderLock();
+
+ private:
+  int fd_ = -1;
 };
 
 }  // namespace rung

@@ -38,6 +38,16 @@ TEST_CASE("file errors name the path") {
           std::string::npos);
 }
 
+TEST_CASE("a folder has one writer at a time") {
+  const TemporaryFolder folder;
+  {
+    const FolderLock first(folder.path);
+    CHECK(error_of([&] { FolderLock second(folder.path); }).find("Another process") !=
+          std::string::npos);
+  }
+  FolderLock third(folder.path);  // free again once the holder is gone
+}
+
 TEST_CASE("JSON keeps its order, and errors name file and position") {
   const TemporaryFolder folder;
   write_json(folder / "a.json",
