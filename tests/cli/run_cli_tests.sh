@@ -3,25 +3,8 @@
 # Usage: run_cli_tests.sh PROBE RUNG_LAW
 probe=$1 law=$2
 work=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 trap 'rm -rf "$work"' EXIT
-failures=0 checks=0
-
-# expect STATUS OUT_PATTERN ERR_PATTERN COMMAND...: extended regular expressions; '' wants an empty stream.
-expect() {
-  local status=$1 out=$2 err=$3
-  shift 3
-  "$@" >"$work/out" 2>"$work/err" </dev/null
-  local got=$?
-  checks=$((checks + 1))
-  if [ $got != "$status" ] || ! matches "$out" "$work/out" || ! matches "$err" "$work/err"; then
-    failures=$((failures + 1))
-    echo "FAILED: ${*/#$probe/probe}: status $got, wanted $status"
-    sed 's/^/  stdout: /' "$work/out"
-    sed 's/^/  stderr: /' "$work/err"
-  fi
-}
-matches() { if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -Eq -- "$1" "$2"; fi; }
-
 # json EXPRESSION: a Python expression over `d`, the one JSON object on the last command's stdout.
 json() {
   checks=$((checks + 1))

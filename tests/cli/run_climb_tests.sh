@@ -3,28 +3,12 @@
 # equality of equal climbs, kill -9 and signals, bad input. Usage: run_climb_tests.sh RUNG
 rung=$1
 work=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 mounted=
 trap '[ -n "$mounted" ] && umount "$mounted"; rm -rf "$work"' EXIT
 export XDG_CACHE_HOME=$work/cache
 unset RUNG_CACHE
 cd "$work" || exit 1
-failures=0 checks=0
-
-matches() { if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -Eq -- "$1" "$2"; fi; }
-# expect STATUS OUT_PATTERN ERR_PATTERN COMMAND...: extended regular expressions; '' wants an empty stream.
-expect() {
-  local status=$1 out=$2 err=$3
-  shift 3
-  "$@" >"$work/out" 2>"$work/err" </dev/null
-  local got=$?
-  checks=$((checks + 1))
-  if [ $got != "$status" ] || ! matches "$out" "$work/out" || ! matches "$err" "$work/err"; then
-    failures=$((failures + 1))
-    echo "FAILED: ${*/#$rung/rung}: status $got, wanted $status, /$out/, /$err/"
-    sed 's/^/  stdout: /' "$work/out" | head -20
-    sed 's/^/  stderr: /' "$work/err" | head -20
-  fi
-}
 # later NAME COMMAND...: beside what follows; now NAME: its status, with its output as the last command's.
 later() { { "${@:2}" >"$work/$1.out" 2>"$work/$1.err" </dev/null; echo $? >"$work/$1.rc"; } & eval "later_$1=$!"; }
 now() { eval "wait \$later_$1"; cp "$work/$1.out" "$work/out"; cat "$work/$1.err" >&2; return "$(cat "$work/$1.rc")"; }

@@ -3,27 +3,11 @@
 # Usage: run_train_tests.sh RUNG
 rung=$1
 work=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 trap 'rm -rf "$work"' EXIT
 export XDG_CACHE_HOME=$work/cache
 unset RUNG_CACHE
 cd "$work" || exit 1
-failures=0 checks=0
-
-# expect STATUS OUT_PATTERN ERR_PATTERN COMMAND...: extended regular expressions; '' wants an empty stream.
-expect() {
-  local status=$1 out=$2 err=$3
-  shift 3
-  "$@" >"$work/out" 2>"$work/err" </dev/null
-  local got=$?
-  checks=$((checks + 1))
-  if [ $got != "$status" ] || ! matches "$out" "$work/out" || ! matches "$err" "$work/err"; then
-    failures=$((failures + 1))
-    echo "FAILED: ${*/#$rung/rung}: status $got, wanted $status, /$out/, /$err/"
-    sed 's/^/  stdout: /' "$work/out" | head -40
-    sed 's/^/  stderr: /' "$work/err" | head -20
-  fi
-}
-matches() { if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -Eq -- "$1" "$2"; fi; }
 # json EXPRESSION: over `d`, the last command's JSON; `load(PATH)` reads another one, `rows(PATH)` a CSV file.
 json() {
   checks=$((checks + 1))
