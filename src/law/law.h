@@ -29,6 +29,14 @@ struct Coefficient {
   int along_input =
       -1;  // >= 0: bounds and grid are the range of this input instead (the place of a break)
   bool nuisance = false;  // may stay undetermined without making the fit useless
+  double typical = std::numeric_limits<double>::quiet_NaN();  // value in the law's source
+};
+
+// What a realistic table of this law holds: where simulated ladders (tests, the coverage study) are
+// planted.
+struct InputRange {
+  double lo = 0.0, hi = 0.0;
+  bool linear = false;  // spread evenly in the value rather than in its logarithm
 };
 
 struct Law;
@@ -46,6 +54,11 @@ struct Law {
   std::span<const Coefficient> coefficients;
   Evaluate evaluate = nullptr;
   const void* context = nullptr;  // what a law made at run time (a parsed formula) reads
+  std::string_view target = "L";  // the quantity that the formula gives: L, accuracy, lr, ...
+  std::string_view objective = "huber-log";  // what is minimised unless the caller asks for another
+  std::span<const InputRange>
+      design{};          // per input; with the typical coefficients, a planted truth
+  double noise = 0.005;  // typical deviation of a measurement, in the objective's residual
 };
 
 constexpr size_t jet_size(int order, size_t k) {

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "support/source_dir.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -181,7 +182,7 @@ TEST_CASE("nearest") {
 }
 
 TEST_CASE("docs/config.md is what the structs say") {
-  const fs::path path = fs::path(RUNG_SOURCE_DIR) / "docs/config.md";
+  const fs::path path = fs::path(source_dir()) / "docs/config.md";
   if (std::getenv("RUNG_UPDATE_DOCS")) write_file(path, config_markdown());
   const bool fresh = read_file(path) == config_markdown();
   CHECK_MESSAGE(fresh, "docs/config.md is stale: run this test with RUNG_UPDATE_DOCS=1");

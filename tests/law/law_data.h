@@ -11,11 +11,12 @@
 
 #include "law/formula.h"
 #include "law/table.h"
+#include "support/source_dir.h"
 
 namespace rung {
 
 inline std::string law_data(const std::string& name) {
-  return RUNG_SOURCE_DIR "/tests/law/data/" + name;
+  return source_dir() + "/tests/law/data/" + name;
 }
 
 // A file of the sets that the project does not ship: below RUNG_LAW_DATA, else beside the source
@@ -23,7 +24,7 @@ inline std::string law_data(const std::string& name) {
 inline std::string shared_law_data(const std::string& name) {
   const char* folder = std::getenv("RUNG_LAW_DATA");
   const std::string path =
-      (folder ? std::string(folder) : RUNG_SOURCE_DIR "/../shared/data/laws") + "/" + name;
+      (folder ? std::string(folder) : source_dir() + "/../shared/data/laws") + "/" + name;
   return std::filesystem::exists(path) ? path : "";
 }
 

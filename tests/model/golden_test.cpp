@@ -2,6 +2,7 @@
 #include "config/resolve.h"
 #include "core/safetensors.h"
 #include "support/models.h"
+#include "support/source_dir.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -10,7 +11,7 @@ namespace {
 
 struct Golden {
   explicit Golden(const std::string& name)
-      : file(fs::path(RUNG_SOURCE_DIR) / "tests/golden" / ("decoder_" + name + ".safetensors")) {
+      : file(fs::path(source_dir()) / "tests/golden" / ("decoder_" + name + ".safetensors")) {
     for (const auto& [key, value] : file.metadata())
       if (key != "vocabulary") apply_setting(config, key, value);
     vocabulary = std::stoll(file.metadata().at("vocabulary"));

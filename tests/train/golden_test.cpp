@@ -3,6 +3,7 @@
 #include "config/resolve.h"
 #include "core/safetensors.h"
 #include "support/configs.h"
+#include "support/source_dir.h"
 #include "support/twins.h"
 #include "train/population.h"
 
@@ -14,7 +15,7 @@ TEST_CASE("six steps of training equal an independent implementation") {
     for (const char* precision : {"fp32", "fp64"}) {
       CAPTURE(name);
       CAPTURE(precision);
-      const Safetensors file(fs::path(RUNG_SOURCE_DIR) / "tests/golden" /
+      const Safetensors file(fs::path(source_dir()) / "tests/golden" /
                              ("decoder_" + name + ".safetensors"));
       RunConfig config;
       for (const auto& [key, value] : file.metadata())

@@ -19,24 +19,37 @@ struct Chinchilla {
 
 constexpr std::string_view chinchilla_inputs[] = {"N", "D"};
 constexpr Coefficient chinchilla_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true},
-    {.name = "A", .meaning = "size term", .scale = Scale::log, .lo = 0.0, .linear = true},
-    {.name = "B", .meaning = "data term", .scale = Scale::log, .lo = 0.0, .linear = true},
+    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.81722},
+    {.name = "A",
+     .meaning = "size term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 477.83},
+    {.name = "B",
+     .meaning = "data term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 2143.4},
     {.name = "alpha",
      .meaning = "exponent of size",
      .lo = 0.005,
      .hi = 3.0,
      .grid_lo = 0.05,
      .grid_hi = 0.95,
-     .grid_points = 32},
+     .grid_points = 32,
+     .typical = 0.347311},
     {.name = "beta",
      .meaning = "exponent of data",
      .lo = 0.005,
      .hi = 3.0,
      .grid_lo = 0.05,
      .grid_hi = 0.95,
-     .grid_points = 32},
+     .grid_points = 32,
+     .typical = 0.367172},
 };
+constexpr InputRange chinchilla_design[] = {{5e7, 1.6e10}, {1e9, 4e11}};
 
 }  // namespace
 
@@ -48,6 +61,8 @@ constinit const Law chinchilla_law = {
     .inputs = chinchilla_inputs,
     .coefficients = chinchilla_coefficients,
     .evaluate = evaluate_formula<Chinchilla>,
+    .design = chinchilla_design,
+    .noise = 0.003,
 };
 
 }  // namespace rung

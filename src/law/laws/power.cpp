@@ -20,20 +20,23 @@ struct Power {
 
 constexpr std::string_view power_inputs[] = {"x"};
 constexpr Coefficient power_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true},
+    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.7},
     {.name = "A",
      .meaning = "reducible loss at x = 1",
      .scale = Scale::log,
      .lo = 0.0,
-     .linear = true},
+     .linear = true,
+     .typical = 1070.0},
     {.name = "a",
      .meaning = "exponent",
      .lo = 0.005,
      .hi = 3.0,
      .grid_lo = 0.01,
      .grid_hi = 1.5,
-     .grid_points = 128},
+     .grid_points = 128,
+     .typical = 0.155},
 };
+constexpr InputRange power_design[] = {{1e17, 1e21}};
 
 }  // namespace
 
@@ -45,6 +48,8 @@ constinit const Law power_law = {
     .inputs = power_inputs,
     .coefficients = power_coefficients,
     .evaluate = evaluate_formula<Power>,
+    .design = power_design,
+    .noise = 0.003,
 };
 
 }  // namespace rung
