@@ -31,7 +31,6 @@ endif()
 
 # Text readers: each compression format is optional; an absent one is refused by name at run time.
 add_library(rung_text INTERFACE)
-target_compile_definitions(rung_text INTERFACE RUNG_DEFAULT_TEXT="${CMAKE_SOURCE_DIR}/data/docs.txt.xz")
 find_package(ZLIB)
 if(ZLIB_FOUND)
   target_link_libraries(rung_text INTERFACE ZLIB::ZLIB)

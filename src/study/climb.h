@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "study/climb_plan.h"
+#include "study/groups.h"
 #include "train/run.h"
 
 namespace rung {
@@ -36,6 +37,15 @@ struct ClimbOutcome {
 };
 
 ClimbOutcome run_climb(const ClimbRequest& request, const ClimbHooks& hooks);
+
+// What a climb would train; nothing is trained but a probe of this machine's speed, nothing
+// written.
+struct DryClimb {
+  ClimbPlan plan;
+  int64_t vocabulary = 0;
+  std::vector<Group> groups;  // sweeps, ladder and, unless it is trained elsewhere, the target
+};
+DryClimb plan_only(const ClimbRequest& request);
 
 // Compares a target that was trained elsewhere with a climb's prediction and records it in the
 // climb's log.

@@ -15,9 +15,13 @@ constexpr double rung_spacing = 1.25;  // least ratio of N between neighbouring 
 constexpr double target_spacing =
     1.8;  // least ratio of the target's N (and D) to the largest rung's
 
-int64_t batch_tokens_for(double coefficient, int64_t tokens, int64_t context) {
-  const double sequences =
-      coefficient * std::sqrt(static_cast<double>(tokens)) / static_cast<double>(context);
+constexpr double fixed_batch = 4096.0;  // where the batch rule is left out
+
+int64_t batch_tokens_for(double coefficient, int64_t tokens, int64_t context,
+                         const Measures& measures) {
+  const double wanted =
+      measures.batch_rule ? coefficient * std::sqrt(static_cast<double>(tokens)) : fixed_batch;
+  const double sequences = wanted / static_cast<double>(context);
   return std::max<int64_t>(1, std::llround(sequences)) * context;
 }
 
@@ -56,12 +60,17 @@ PlannedRun sweep_run(const std::string& name, const PathPoint& point, double bat
 }
 
 // Sweeps stand on the two smallest rungs: learning rate on both, batch on the smallest.
-std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending) {
+std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending, bool batches) {
   const PathPoint &smallest = ascending[0], &next = ascending[1];
-  return {sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, 1),
-          sweep_run("sweep-a-half-batch", smallest, 0.5, {0.35355339, 0.70710678, 1.41421356}, 1),
-          sweep_run("sweep-a-double-batch", smallest, 2.0, {0.70710678, 1.41421356, 2.82842712}, 1),
-          sweep_run("sweep-b", next, 1.0, {0.5, 1.0, 2.0}, 1)};
+  std::vector<PlannedRun> sweeps = {
+      sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, 1),
+      sweep_run("sweep-b", next, 1.0, {0.5, 1.0, 2.0}, 1)};
+  if (!batches) return sweeps;
+  sweeps.push_back(
+      sweep_run("sweep-a-half-batch", smallest, 0.5, {0.35355339, 0.70710678, 1.41421356}, 1));
+  sweeps.push_back(
+      sweep_run("sweep-a-double-batch", smallest, 2.0, {0.70710678, 1.41421356, 2.82842712}, 1));
+  return sweeps;
 }
 
 // Seeds are spent where they are cheap: none of the rungs costs much more than the largest.
@@ -74,7 +83,7 @@ ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,
                    const PlanOptions& options) {
   ClimbPlan plan{.options = options};
   std::reverse(rungs.begin(), rungs.end());
-  plan.sweeps = sweeps_on(rungs);
+  if (options.measures.lr_rule) plan.sweeps = sweeps_on(rungs, options.measures.batch_rule);
   for (const PathPoint& rung : rungs)
     plan.ladder.push_back({.name = fmt::format("rung-w{}", rung.width),
                            .kind = "ladder",
@@ -89,7 +98,7 @@ ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,
 }  // namespace
 
 double ClimbPlan::flops() const {
-  double total = target.flops();
+  double total = options.train_target ? target.flops() : 0.0;
   for (const PlannedRun& run : sweeps) total += run.flops();
   for (const PlannedRun& run : ladder) total += run.flops();
   return total;
@@ -107,8 +116,8 @@ PathPoint path_point(const RunConfig& base, int64_t vocabulary, int64_t width,
   const Decoder decoder = make_decoder(config, vocabulary);
   PathPoint point{.width = width, .N = count(decoder.layout.tensors).N};
   const double tokens = options.tokens_per_parameter * static_cast<double>(point.N);
-  point.batch_tokens =
-      batch_tokens_for(options.batch_coefficient, static_cast<int64_t>(tokens), base.model.context);
+  point.batch_tokens = batch_tokens_for(options.batch_coefficient, static_cast<int64_t>(tokens),
+                                        base.model.context, options.measures);
   point.tokens = static_cast<int64_t>(tokens) / point.batch_tokens * point.batch_tokens;
   point.C = 3.0 * forward_flops(decoder, base.model.context) /
             static_cast<double>(base.model.context) * static_cast<double>(point.tokens);
@@ -123,6 +132,33 @@ struct Search {
   int64_t fewest_tokens = INT64_MAX, wanted_tokens = 0;  // of the climbs that the budget affords
   double cheapest = INFINITY;                            // of all climbs that the shapes allow
 };
+
+// A climb to a target of given width: the ladder keeps as near below it as the budget affords.
+Search search_given(const RunConfig& base, int64_t vocabulary, PlanOptions options) {
+  Search search;
+  PathPoint target = path_point(base, vocabulary, options.target_width, options);
+  if (options.target_tokens > 0) {
+    // Every rung then has the target's tokens per parameter.
+    options.tokens_per_parameter =
+        static_cast<double>(options.target_tokens) / static_cast<double>(target.N);
+    target = path_point(base, vocabulary, options.target_width, options);
+  }
+  constexpr double farther = 1.25;
+  for (;; options.ahead *= farther) {
+    const std::vector<PathPoint> rungs = rungs_below(base, vocabulary, target, options);
+    if (rungs.size() < fewest_rungs) return search;
+    ClimbPlan plan = plan_for(target, rungs, options);
+    search.cheapest = std::min(search.cheapest, plan.flops());
+    const int64_t tokens = options.train_target ? target.tokens : rungs.front().tokens;
+    search.fewest_tokens = std::min(search.fewest_tokens, tokens);
+    if (plan.flops() > options.flops) continue;
+    search.text_short = tokens > options.most_tokens;
+    if (search.text_short) continue;
+    search.best = std::move(plan);
+    search.found = true;
+    return search;
+  }
+}
 
 // To three digits, so that the amount a message names is enough.
 double rounded_up(double value) {
@@ -158,7 +194,13 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const PlanOptions
 }  // namespace
 
 ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOptions& options) {
-  Search search = search_plans(base, vocabulary, options);
+  Search search = options.target_width > 0 ? search_given(base, vocabulary, options)
+                                           : search_plans(base, vocabulary, options);
+  if (options.target_width > 0 && search.fewest_tokens == INT64_MAX)
+    fail(
+        "[climb] No ladder of {} rungs lies below the target. Received width {}; widths here are "
+        "multiples of {} from {}. Choose a wider target, or a smaller --ahead.",
+        fewest_rungs, options.target_width, options.width_step, options.smallest_width);
   if (search.found) {
     search.best.limited_by_text = search.wanted_tokens > search.best.target.point.tokens;
     search.best.wanted_tokens = std::max(search.wanted_tokens, search.best.target.point.tokens);
@@ -185,8 +227,9 @@ std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, 
       RunConfig config = base;
       config.model.width = run.point.width;
       config.model.head_dim = run.point.width / options.heads;
-      config.train.batch_tokens = batch_tokens_for(batch_coefficient * run.batch_factor,
-                                                   run.point.tokens, base.model.context);
+      config.train.batch_tokens =
+          batch_tokens_for(batch_coefficient * run.batch_factor, run.point.tokens,
+                           base.model.context, options.measures);
       config.train.tokens =
           run.point.tokens / config.train.batch_tokens * config.train.batch_tokens;
       config.train.lr = lr * factor;
@@ -239,6 +282,8 @@ Json to_json(const ClimbPlan& plan) {
           {"batch_coefficient", plan.options.batch_coefficient},
           {"heads", plan.options.heads},
           {"seed", plan.options.seed},
+          {"without", left_out(plan.options.measures)},
+          {"train_target", plan.options.train_target},
           {"limited_by_text", plan.limited_by_text},
           {"wanted_tokens", plan.wanted_tokens},
           {"target", point_json(plan.target.point)},

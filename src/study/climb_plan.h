@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "core/json.h"
+#include "study/measures.h"
 
 namespace rung {
 
@@ -41,7 +42,11 @@ struct PlanOptions {
   double reach = 6.0;  // largest rung's N over the smallest's, at most: further down the curve
                        // bends (docs/climb.md)
   int64_t most_tokens = INT64_MAX;  // distinct training tokens that there are
+  int64_t target_width = 0;         // 0: the widest that the budget affords
+  int64_t target_tokens = 0;        // of the target of that width; 0: tokens_per_parameter
+  bool train_target = true;         // false: it is trained elsewhere and costs nothing here
   uint64_t seed = 1;
+  Measures measures{};
 };
 
 struct ClimbPlan {
@@ -50,16 +55,17 @@ struct ClimbPlan {
   PlannedRun target;
   bool limited_by_text = false;  // the budget would have afforded a larger target
   int64_t wanted_tokens = 0;     // distinct tokens that the budget alone would have trained on
-  double flops() const;
-  double ahead() const;  // the target's C over the largest rung's
+  double flops() const;          // of what is trained here
+  double ahead() const;          // the target's C over the largest rung's
 };
 
 // The point of the path at one width. Shapes other than width come from `base`.
 PathPoint path_point(const RunConfig& base, int64_t vocabulary, int64_t width,
                      const PlanOptions& options);
 
-// The largest target whose climb fits the budget. Fails when the budget or the text is too small to
-// climb, saying what would be enough.
+// The largest target whose climb fits the budget; for a target of given width the longest reach of
+// the ladder that fits: its largest rung stays as near below the target as the budget allows. Fails
+// when the budget or the text is too small to climb, saying what would be enough.
 ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOptions& options);
 
 // The configurations of a planned run's members: learning rate slowest, then seeds.

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "law/fit_json.h"
 #include "law/rollout.h"
 
@@ -66,7 +67,8 @@ Table ladder_table(std::span<const RunRecord> ladder, const std::map<int64_t, do
 // Laws along the path in N. The exponent of E + A N^-a is drawn towards what published ladders show
 // there (0.34 for the size term of both Chinchilla re-analyses), which keeps E from running to 0
 // where few rungs leave it open.
-std::vector<FitOptions> laws_to_try(const std::string& law, uint64_t seed) {
+std::vector<FitOptions> laws_to_try(const ForecastOptions& wanted) {
+  const std::string& law = wanted.law;
   FitOptions options{.law = law.empty() ? "power" : law};
   if (find_law(options.law).inputs.size() != 1)
     fail_usage(
@@ -75,13 +77,22 @@ std::vector<FitOptions> laws_to_try(const std::string& law, uint64_t seed) {
         law);
   options.columns = {{"x", "N"}};
   options.objective = "least-squares";
-  options.sd_column = "sd";
-  options.seed = seed;
+  if (wanted.measures.noise) options.sd_column = "sd";
+  options.seed = wanted.seed;
   options.bootstrap = 400;
   options.refuse = false;
   if (options.law != "power") return {options};
-  options.priors = {{"a", {.mean = 0.36, .sd = 0.15}}};
+  if (wanted.measures.prior) options.priors = {{"a", {.mean = 0.36, .sd = 0.15}}};
+  if (!wanted.measures.offset) options.fixed = {{"E", 0.0}};
   return {options};
+}
+
+std::vector<RunRecord> first_seeds(std::span<const RunRecord> runs) {
+  std::vector<RunRecord> first;
+  for (const RunRecord& r : runs)
+    if (std::none_of(first.begin(), first.end(), [&](const RunRecord& f) { return f.N == r.N; }))
+      first.push_back(r);
+  return first;
 }
 
 double deviation_between(const std::vector<double>& values, const std::vector<double>& weights) {
@@ -127,13 +138,14 @@ double misfit(const Fit& fit) {
 // Rollout weights times exp(-misfit), relative to the best candidate so that they cannot all
 // vanish.
 std::vector<double> candidate_weights(const std::vector<Rollout>& rollouts,
-                                      const std::vector<Fit>& fits) {
+                                      const std::vector<Fit>& fits, const Measures& measures) {
   double least = misfit(fits.front());
   for (const Fit& fit : fits) least = std::min(least, misfit(fit));
   std::vector<double> weights;
   double sum = 0.0;
   for (size_t i = 0; i < fits.size(); ++i) {
-    weights.push_back(std::max(rollouts[i].weight, 1e-6) * std::exp(least - misfit(fits[i])));
+    const double rolled = measures.rollout ? std::max(rollouts[i].weight, 1e-6) : 1.0;
+    weights.push_back(rolled * (measures.goodness ? std::exp(least - misfit(fits[i])) : 1.0));
     sum += weights.back();
   }
   for (double& w : weights) w /= sum;
@@ -146,23 +158,26 @@ Point point_of(const PathPoint& p) {
 
 }  // namespace
 
-Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
-                  const std::string& law, double level, uint64_t seed) {
+Forecast forecast(std::span<const RunRecord> runs, const PathPoint& target,
+                  const ForecastOptions& wanted) {
   Forecast f;
+  const std::vector<RunRecord> ladder =
+      wanted.measures.seeds ? std::vector<RunRecord>(runs.begin(), runs.end()) : first_seeds(runs);
   const std::map<int64_t, double> deviations = rung_deviations(ladder, f.seed_sd);
   if (deviations.size() < 4)
     refuse("[forecast] A law along the path needs at least 4 rungs. Received {}. Raise the budget.",
            deviations.size());
   const Table table = ladder_table(ladder, deviations);
-  const int most_dropped = std::min<int>(2, static_cast<int>(deviations.size()) - 4);
+  const int most_dropped =
+      wanted.measures.regime ? std::min<int>(2, static_cast<int>(deviations.size()) - 4) : 0;
   const std::vector<Candidate> candidates =
-      make_candidates(laws_to_try(law, seed), std::max(0, most_dropped));
+      make_candidates(laws_to_try(wanted), std::max(0, most_dropped));
   RolloutOptions options{
       .order = "C", .max_hold_out = 2, .min_points = 4, .noise_floor = f.seed_sd};
   const std::vector<Rollout> rollouts = score_candidates(table, candidates, options);
   for (const Candidate& candidate : candidates)
     f.fits.push_back(fit_candidate(table, candidate, options));
-  f.weights = candidate_weights(rollouts, f.fits);
+  f.weights = candidate_weights(rollouts, f.fits, wanted.measures);
   f.candidates = Json::array();
   std::vector<double> losses;
   double excess = 0.0;
@@ -184,10 +199,13 @@ Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
                             {"predicted", losses.back()}});
   }
   f.rollout_sd = excess;
-  f.prediction = predict_mixture(f.fits, f.weights, point_of(target), level, f.rollout_sd, seed);
+  const double level = wanted.level;
+  f.prediction =
+      predict_mixture(f.fits, f.weights, point_of(target), level, f.rollout_sd, wanted.seed);
   const double z = normal_half_width(level), loss = f.prediction.loss;
   f.sources = {
-      {"fit", half_width(predict_draws(f.fits[f.best], point_of(target), false, seed), level)},
+      {"fit",
+       half_width(predict_draws(f.fits[f.best], point_of(target), false, wanted.seed), level)},
       {"seeds", z * f.seed_sd * loss},
       {"form", z * deviation_between(losses, f.weights)},
       {"rollout", z * f.rollout_sd * loss}};
@@ -221,6 +239,36 @@ Json forecast_json(const Forecast& f, std::span<const RunRecord> ladder,
   }
   json["curve"] = curve;
   json["residuals"] = residuals;
+  return json;
+}
+
+Json forecast_again(const std::filesystem::path& folder, const ForecastOptions& options,
+                    double ahead) {
+  const Json recorded = read_json(folder / "prediction.json").at("target");
+  const PathPoint target{.width = recorded.at("width").get<int64_t>(),
+                         .N = recorded.at("N").get<int64_t>(),
+                         .tokens = recorded.at("D").get<int64_t>(),
+                         .C = recorded.at("C").get<double>()};
+  std::vector<RunRecord> ladder;
+  double largest = 0.0, measured = NAN;
+  for (const RunRecord& r : read_runs(folder / "runs.csv")) {
+    if (r.kind == "target") measured = r.L;
+    if (r.kind != "ladder" || !std::isfinite(r.L) || r.C * ahead > target.C) continue;
+    ladder.push_back(r);
+    largest = std::max(largest, r.C);
+  }
+  const Forecast f = forecast(ladder, target, options);
+  Json json{{"status", "done"},
+            {"without", left_out(options.measures)},
+            {"predicted",
+             {{"loss", f.prediction.loss}, {"lo", f.prediction.lo}, {"hi", f.prediction.hi}}},
+            {"candidates", f.candidates},
+            {"sources", f.sources},
+            {"extrapolation_flops", target.C / largest}};
+  if (!std::isfinite(measured)) return json;
+  json["measured"] = {{"loss", measured}};
+  json["relative_error"] = (f.prediction.loss - measured) / measured;
+  json["inside"] = measured >= f.prediction.lo && measured <= f.prediction.hi;
   return json;
 }
 

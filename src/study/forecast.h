@@ -1,5 +1,6 @@
 // From the ladder's measured losses to the target's predicted loss and its interval.
 #pragma once
+#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "law/fit.h"
 #include "law/predict.h"
 #include "study/climb_plan.h"
+#include "study/measures.h"
 #include "study/runs_csv.h"
 
 namespace rung {
@@ -23,11 +25,24 @@ struct Forecast {
   size_t best = 0;  // the candidate of the largest weight
 };
 
+struct ForecastOptions {
+  std::string law{};  // empty: chosen by rollout
+  double level = 0.9;
+  uint64_t seed = 1;
+  Measures measures{};
+};
+
 // One-variable laws along the path, with none to two of the smallest rungs left out, weighted by
 // how well they predict the largest rungs from the smaller ones. Refuses (exit 3) with fewer than
 // four rungs or rows.
 Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
-                  const std::string& law, double level, uint64_t seed);
+                  const ForecastOptions& options);
+
+// The target's loss, predicted once more from a climb's runs.csv and compared with what was
+// measured (NaN: not yet). With `ahead` only rungs of at most 1/ahead of the target's FLOPs enter.
+// Writes nothing.
+Json forecast_again(const std::filesystem::path& folder, const ForecastOptions& options,
+                    double ahead = 0.0);
 
 // fit.json: the leading candidate's fit, with the mixture's curve along the path and each run's
 // residual.

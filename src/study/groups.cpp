@@ -101,13 +101,13 @@ RunResult train_group(const RunRequest& request, std::shared_ptr<const TokenSour
   return result;
 }
 
-Estimate estimate(const Group& group, int64_t vocabulary, int threads) {
+Requirements estimate(const Group& group, int64_t vocabulary, int threads) {
   const RunConfig& first = group.members.front();
   const Decoder decoder = make_decoder(first, vocabulary);
   const Counts counts = count(decoder.layout.tensors);
   const int64_t context = first.model.context, batch = first.train.batch_tokens;
   const double members = static_cast<double>(group.members.size());
-  Estimate e{.N = counts.N, .N_total = counts.N_total, .steps = first.train.tokens / batch};
+  Requirements e{.N = counts.N, .N_total = counts.N_total, .steps = first.train.tokens / batch};
   e.members = static_cast<int64_t>(group.members.size());
   e.tokens = e.steps * batch;
   e.flops = members * 3.0 * forward_flops(decoder, context) * static_cast<double>(e.tokens) /

@@ -31,10 +31,10 @@ RunResult train_group(const RunRequest& request, std::shared_ptr<const TokenSour
 
 // What training will need, before it begins. flops are those of all members; bytes cover weights,
 // gradients, optimizer state and a rough allowance for activations.
-struct Estimate {
+struct Requirements {
   int64_t N = 0, N_total = 0, tokens = 0, steps = 0, members = 0;
   double flops = 0.0, bytes = 0.0;
 };
-Estimate estimate(const Group& group, int64_t vocabulary, int threads);
+Requirements estimate(const Group& group, int64_t vocabulary, int threads);
 
 }  // namespace rung

@@ -61,7 +61,9 @@ std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const Tok
 }
 
 double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates) {
-  double seconds = plan.target.flops() / rate_at(rates, plan.target.point.width);
+  double seconds = plan.options.train_target
+                       ? plan.target.flops() / rate_at(rates, plan.target.point.width)
+                       : 0.0;
   for (const auto* stage : {&plan.sweeps, &plan.ladder})
     for (const PlannedRun& run : *stage) seconds += run.flops() / rate_at(rates, run.point.width);
   return seconds;
@@ -76,8 +78,9 @@ double flops_for_seconds(const RunConfig& base, int64_t vocabulary, PlanOptions 
       const ClimbPlan plan = plan_climb(base, vocabulary, options);
       if (plan_seconds(plan, rates) > seconds)
         high = options.flops;
-      else if (plan.limited_by_text)
-        return options.flops;
+      else if (plan.limited_by_text ||
+               (options.target_width > 0 && plan.flops() < 0.25 * options.flops))
+        return options.flops;  // more would buy nothing
       else
         low = options.flops;
     } catch (const Error&) {

@@ -217,3 +217,48 @@ TEST_CASE("cheap rungs get more seeds, and the plan's JSON holds every run") {
   CHECK(flops == doctest::Approx(plan.flops()));
   CHECK(to_json(plan_climb(climb_base(), bytes, with_budget(1e14))) == json);
 }
+
+TEST_CASE("a target of given width and tokens gets the nearest ladder that the budget affords") {
+  PlanOptions options = with_budget(1e16);
+  options.target_width = 128;
+  const ClimbPlan rich = plan_climb(climb_base(), bytes, options);
+  CHECK(rich.target.point.width == 128);
+  CHECK(rich.ahead() >= 4.0);
+  CHECK(rich.ahead() < 6.0);
+  check_ladder(rich);
+  options.flops = 0.8 * rich.flops();
+  const ClimbPlan poor = plan_climb(climb_base(), bytes, options);
+  CHECK(poor.target.point.C == rich.target.point.C);
+  CHECK(poor.ahead() > rich.ahead());
+  CHECK(poor.flops() <= options.flops);
+  // Trained elsewhere, the target costs nothing here.
+  options.train_target = false;
+  const ClimbPlan elsewhere = plan_climb(climb_base(), bytes, options);
+  CHECK(elsewhere.ahead() < poor.ahead());
+  CHECK(elsewhere.flops() <= options.flops);
+  // Tokens of the target set every rung's tokens per parameter.
+  options.target_tokens = 40 * rich.target.point.N;
+  const ClimbPlan longer = plan_climb(climb_base(), bytes, options);
+  CHECK(ratio(longer.target.point.tokens, options.target_tokens) ==
+        doctest::Approx(1.0).epsilon(0.01));
+  for (const PlannedRun& rung : longer.ladder)
+    CHECK(ratio(rung.point.tokens, rung.point.N) == doctest::Approx(40.0).epsilon(0.02));
+  options.flops = 1e9;
+  CHECK(failure_of(options).find("The budget is too small to climb") != std::string::npos);
+  options.target_width = 24;
+  CHECK(failure_of(options).find("No ladder of 4 rungs lies below the target. Received width 24") !=
+        std::string::npos);
+}
+
+TEST_CASE("measures are left out by name") {
+  PlanOptions options = with_budget(1e13);
+  options.measures = measures_without({"lr-rule", "batch-rule"});
+  const ClimbPlan plan = plan_climb(climb_base(), bytes, options);
+  CHECK(plan.sweeps.empty());
+  for (const PlannedRun& rung : plan.ladder) CHECK(rung.point.batch_tokens == 4096);
+  CHECK(to_json(plan).at("without") == Json{"lr-rule", "batch-rule"});
+  CHECK(left_out(measures_without({})).empty());
+  CHECK_THROWS_WITH_AS(measures_without({"regim"}),
+                       "[climb] Unknown measure. Received --without regim. The nearest is regime.",
+                       Error);
+}

@@ -66,7 +66,8 @@ Score score(int draws, double a) {
   Score result;
   for (int i = 0; i < draws; ++i) {
     const Planted planted = plant(1000 + i, 0.0, a);
-    const Prediction p = forecast(planted.ladder, planted.target, "", 0.9, 1).prediction;
+    const Prediction p =
+        forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 1}).prediction;
     result.errors.push_back(std::abs(std::log(p.loss / planted.truth)));
     result.inside += planted.measured >= p.lo && planted.measured <= p.hi;
     result.width += 0.5 * (p.hi - p.lo) / p.loss / draws;
@@ -108,7 +109,7 @@ TEST_CASE("smallest rungs off the law lose their weight, and dropping them lower
   constexpr int draws = 20;
   for (int i = 0; i < draws; ++i) {
     const Planted planted = plant(5000 + i, 0.03);
-    const Forecast f = forecast(planted.ladder, planted.target, "", 0.9, 1);
+    const Forecast f = forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 1});
     const double all = f.candidates[0].at("predicted").get<double>();
     REQUIRE(f.candidates[0].at("dropped").get<int>() == 0);
     mixed += std::abs(std::log(f.prediction.loss / planted.truth)) / draws;
@@ -124,7 +125,7 @@ TEST_CASE("smallest rungs off the law lose their weight, and dropping them lower
 TEST_CASE(
     "a forecast states its candidates and its sources, and depends on nothing but its input") {
   const Planted planted = plant(7);
-  const Forecast f = forecast(planted.ladder, planted.target, "", 0.9, 3);
+  const Forecast f = forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 3});
   CHECK(f.prediction.lo < f.prediction.loss);
   CHECK(f.prediction.loss < f.prediction.hi);
   CHECK(f.prediction.level == 0.9);
@@ -144,13 +145,13 @@ TEST_CASE(
   CHECK(f.sources.at("seeds").get<double>() / f.prediction.loss ==
         doctest::Approx(1.6448536 * f.seed_sd));
   CHECK(f.seed_sd == doctest::Approx(noise).epsilon(0.5));
-  const Forecast again = forecast(planted.ladder, planted.target, "", 0.9, 3);
+  const Forecast again = forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 3});
   CHECK(again.prediction.loss == f.prediction.loss);
   CHECK(again.prediction.lo == f.prediction.lo);
   CHECK(again.prediction.hi == f.prediction.hi);
   CHECK(again.candidates == f.candidates);
   CHECK(again.sources == f.sources);
-  const Forecast wider = forecast(planted.ladder, planted.target, "", 0.98, 3);
+  const Forecast wider = forecast(planted.ladder, planted.target, {.level = 0.98, .seed = 3});
   CHECK(wider.sources.at("seeds").get<double>() / wider.prediction.loss ==
         doctest::Approx(2.3263479 * f.seed_sd));
   CHECK(wider.prediction.hi - wider.prediction.lo > f.prediction.hi - f.prediction.lo);
@@ -162,18 +163,19 @@ TEST_CASE("fewer than four rungs are refused") {
     return r.N > planted.ladder.front().N * 2;  // leaves two or three
   });
   try {
-    forecast(planted.ladder, planted.target, "", 0.9, 1);
+    forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 1});
     FAIL("a forecast from too few rungs");
   } catch (const Error& error) {
     CHECK(error.kind == Failure::refused);
     CHECK(std::string(error.what()).find("at least 4 rungs") != std::string::npos);
   }
-  CHECK_THROWS_AS(forecast(std::span<const RunRecord>{}, planted.target, "", 0.9, 1), Error);
+  CHECK_THROWS_AS(forecast(std::span<const RunRecord>{}, planted.target, {.level = 0.9, .seed = 1}),
+                  Error);
 }
 
 TEST_CASE("the fit's JSON holds the curve along the path and every run's residual") {
   const Planted planted = plant(11);
-  const Forecast f = forecast(planted.ladder, planted.target, "", 0.9, 3);
+  const Forecast f = forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 3});
   const Json json = forecast_json(f, planted.ladder, {planted.target});
   CHECK(json.at("residuals").size() == planted.ladder.size());
   REQUIRE(json.at("curve").size() == 1);
@@ -181,4 +183,23 @@ TEST_CASE("the fit's JSON holds the curve along the path and every run's residua
   for (const Json& residual : json.at("residuals"))
     CHECK(std::abs(residual.at("fitted").get<double>() / residual.at("L").get<double>() - 1.0) <
           0.05);
+}
+
+TEST_CASE("each measure of the forecast can be left out, and does something") {
+  const Planted planted = plant(5, 0.08);
+  const double all = forecast(planted.ladder, planted.target, {}).prediction.loss;
+  for (const MeasureName& measure : measure_names) {
+    if (!measure.refit) continue;
+    CAPTURE(measure.name);
+    const ForecastOptions options{.measures = measures_without({std::string(measure.name)})};
+    const Forecast f = forecast(planted.ladder, planted.target, options);
+    CHECK(std::isfinite(f.prediction.loss));
+    CHECK(f.prediction.loss != all);
+  }
+  // Without a choice of regime the lifted rungs stay in, and the law is drawn below the truth.
+  const Forecast without =
+      forecast(planted.ladder, planted.target, {.measures = measures_without({"regime"})});
+  CHECK(without.candidates.size() == 1);
+  CHECK(std::abs(std::log(without.prediction.loss / planted.truth)) >
+        std::abs(std::log(all / planted.truth)));
 }

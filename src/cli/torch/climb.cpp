@@ -1,9 +1,13 @@
 // rung climb: the whole product in one verb.
 #include "study/climb.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "cli/cache.h"
 #include "cli/interrupt.h"
 #include "cli/torch/budget.h"
+#include "cli/torch/setup.h"
 #include "cli/verb.h"
 #include "config/resolve.h"
 #include "core/error.h"
@@ -22,6 +26,36 @@ RunConfig climb_defaults(const std::string& device) {
   config.train.lr = 0.7;              // the middle of the sweep
   config.train.eval_tokens = 262144;  // so that what is held out adds little to the noise of seeds
   return config;
+}
+
+bool sets(const std::vector<Setting>& settings, std::string_view key) {
+  return std::any_of(settings.begin(), settings.end(),
+                     [&](const Setting& s) { return s.key == key; });
+}
+
+// [model] width and [train] tokens, where given, are the target's: the ladder then keeps its number
+// of heads and its tokens per parameter.
+void give_target(ClimbRequest& request, const std::vector<Setting>& settings) {
+  const RunConfig& base = request.base;
+  PlanOptions& plan = request.plan;
+  if (sets(settings, "model.head_dim") && !sets(settings, "model.width"))
+    fail_usage("[climb] model.head_dim is the target's and needs model.width beside it.");
+  if (sets(settings, "train.tokens") && !sets(settings, "model.width"))
+    fail_usage("[climb] train.tokens is the target's and needs model.width beside it.");
+  if (!sets(settings, "model.width")) return;
+  plan.target_width = base.model.width;
+  if (base.model.head_dim > 0) {
+    plan.heads = base.model.width / base.model.head_dim;
+    plan.width_step = std::lcm(plan.width_step, plan.heads * (plan.width_step / 2));
+    plan.smallest_width = std::max(plan.smallest_width, plan.width_step);
+  }
+  if (base.model.width % plan.width_step != 0)
+    fail_usage(
+        "[climb] The target's width must be a multiple of {} (its {} heads keep their number along "
+        "the ladder). "
+        "Received {}.",
+        plan.width_step, plan.heads, base.model.width);
+  plan.target_tokens = sets(settings, "train.tokens") ? base.train.tokens : 0;
 }
 
 ClimbRequest request_from(const Arguments& arguments) {
@@ -52,6 +86,8 @@ ClimbRequest request_from(const Arguments& arguments) {
   }
   request.plan.ahead = arguments.number("--ahead");
   request.plan.tokens_per_parameter = arguments.number("--tokens-per-parameter");
+  request.plan.measures = measures_without(arguments.list("--without"));
+  give_target(request, settings);
   const Budget budget = parse_budget(arguments.text("--budget"));
   request.seconds = budget.seconds;
   request.plan.flops = budget.flops;
@@ -82,8 +118,18 @@ std::string outcome_text(const Json& json) {
       json["out"].get<std::string>());
 }
 
+int dry_run(const ClimbRequest& request, const Arguments& arguments) {
+  const DryClimb dry = plan_only(request);
+  std::vector<DryRow> rows;
+  for (const Group& group : dry.groups)
+    rows.push_back({group.name, estimate(group, dry.vocabulary, arguments.threads)});
+  report_dry_run(arguments, rows, request.base);
+  return 0;
+}
+
 int run(const Arguments& arguments) {
   const ClimbRequest request = request_from(arguments);
+  if (arguments.dry_run) return dry_run(request, arguments);
   const ClimbOutcome outcome =
       run_climb(request, {.interrupted = arguments.interrupted,
                           .progress = [&](const Progress& p) { arguments.out->progress(p); },
@@ -134,12 +180,15 @@ const Verb climb_verb{
                 {"--ahead", Takes::value, "least FLOPs of the target over the largest rung's", "4"},
                 {"--tokens-per-parameter", Takes::value, "tokens per parameter of every rung",
                  "20"},
+                {"--without", Takes::list,
+                 "measures left out: lr-rule batch-rule regime offset prior rollout goodness noise "
+                 "seeds"},
                 {"--repeat", Takes::flag, "let tokens be seen more than once"},
                 {"--out", Takes::value, "folder of the climb", "climb"},
                 {"--resume", Takes::flag, "continue the climb in --out"},
                 {"--predict-only", Takes::flag, "stop after the prediction and write target.toml"}},
     .run = run,
-    .trains = false};
+    .trains = true};
 
 extern const Verb verify_verb;
 const Verb verify_verb{

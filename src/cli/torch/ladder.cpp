@@ -35,8 +35,8 @@ std::vector<double> read_ratios(const Arguments& arguments) {
 }
 
 // The trunk once and every cooldown.
-Estimate rung_estimate(const RungPlan& rung, int64_t vocabulary, int threads) {
-  Estimate e =
+Requirements rung_estimate(const RungPlan& rung, int64_t vocabulary, int threads) {
+  Requirements e =
       estimate({.name = rung.name, .members = rung.members, .index = {}}, vocabulary, threads);
   const double trunk_flops = e.flops / static_cast<double>(e.steps);
   int64_t steps = rung.finishes.back().trunk();

@@ -45,7 +45,7 @@ int report_interrupted(const Arguments& arguments, const std::filesystem::path& 
 // --dry-run: a line a group with parameters, FLOPs, memory and rough time at this machine's speed.
 struct DryRow {
   std::string name;
-  Estimate estimate;
+  Requirements estimate;
 };
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
                     const RunConfig& first);

@@ -5,6 +5,7 @@ namespace rung {
 
 extern const Verb climb_verb;
 extern const Verb verify_verb;
+extern const Verb forecast_verb;
 extern const Verb train_verb;
 extern const Verb sweep_verb;
 extern const Verb ladder_verb;
@@ -23,6 +24,7 @@ std::span<const Verb* const> torch_verbs() {
   static constexpr std::array verbs = {
       &climb_verb,
       &verify_verb,
+      &forecast_verb,
       &train_verb,
       &sweep_verb,
       &ladder_verb,

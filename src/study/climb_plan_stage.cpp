@@ -1,0 +1,131 @@
+#include <fmt/format.h>
+
+#include "config/resolve.h"
+#include "core/error.h"
+#include "study/climb_stages.h"
+#include "study/rate.h"
+
+namespace rung {
+
+void open_folder(Climb& c) {
+  const fs::path& folder = c.request.folder;
+  if (!c.request.resume && fs::exists(c.file("plan.json")))
+    fail("[climb] {} holds a climb already{}. Continue it with --resume, or choose another --out.",
+         folder.string(), fs::exists(c.file("prediction.json")) ? " with its prediction" : "");
+  std::error_code error;
+  fs::create_directories(folder / "runs", error);
+  if (error) fail("[climb] Cannot create {}: {}.", folder.string(), error.message());
+  c.lock = std::make_unique<FolderLock>(folder);
+  c.log = std::make_unique<JsonLog>(c.file("log.jsonl"));
+  c.log->write(
+      {{"event", "start"}, {"argv", c.request.command_line}, {"resume", c.request.resume}});
+}
+
+void open_data(Climb& c) {
+  c.source = open_source(c.request.base.data, c.request.cache, 1);
+  const int64_t context = c.request.base.model.context;
+  c.held_out = c.source->held_out(context, c.request.base.train.eval_tokens);
+  if (c.held_out.windows() < 1)
+    fail("[climb] The text holds no held-out window of {} tokens. Give more text.", context);
+  c.log->write({{"event", "data"},
+                {"data", c.source->describe()},
+                {"held_out_sha256", c.held_out.sha256},
+                {"held_out_tokens", c.held_out.windows() * context}});
+}
+
+namespace {
+
+// Writes plan.json and config.toml; true when they stood there already. Fails when they are another
+// climb's: resuming with other settings would mix two climbs.
+bool record_plan(Climb& c) {
+  const RunConfig& base = c.request.base;
+  const Json plan = to_json(c.plan);
+  const std::string config = to_toml(members_of(c.plan.target, base, base.train.lr,
+                                                c.plan.options.batch_coefficient, c.plan.options)
+                                         .front());
+  const bool known = fs::exists(c.file("plan.json"));
+  if (known && (read_json(c.file("plan.json")) != plan ||
+                (fs::exists(c.file("config.toml")) && read_file(c.file("config.toml")) != config)))
+    fail(
+        "[climb] {} holds a climb of other settings. Resume with the command that started it, or "
+        "choose another --out.",
+        c.request.folder.string());
+  if (!known || !fs::exists(c.file("config.toml"))) write_file(c.file("config.toml"), config);
+  if (!known) write_json(c.file("plan.json"), plan);
+  return known;
+}
+
+// The plan that the request and this machine allow. `seconds` have passed already; a FLOP budget
+// that was recorded before takes the place of the clock's.
+ClimbPlan decide_plan(const ClimbRequest& request, const std::shared_ptr<const TokenSource>& source,
+                      const Machine& machine, double seconds, double recorded_flops) {
+  PlanOptions options = request.plan;
+  const RunConfig& base = request.base;
+  options.train_target = !request.predict_only;
+  if (!base.data.repeat) {
+    const int64_t sequences = source->sequences(base.model.context);
+    options.most_tokens =
+        sequences > INT64_MAX / base.model.context ? INT64_MAX : sequences * base.model.context;
+  }
+  if (recorded_flops > 0.0) options.flops = recorded_flops;
+  if (options.flops <= 0.0) {
+    const std::vector<Rate> rates = measure_rates(base, source, machine, options);
+    // The rest goes to fits, reports, evaluation and checkpoints, and to what a second's probe does
+    // not show: rates sag under load, and a single target fills two cores less well than the
+    // probe's two members.
+    constexpr double share_for_training = 0.85;
+    const double left = request.seconds * share_for_training - seconds;
+    if (left <= 0.0)
+      fail(
+          "[climb] The budget is too small to climb. Received {} s, reading the data took {:.0f} "
+          "s. Raise --budget.",
+          request.seconds, seconds);
+    options.flops = flops_for_seconds(base, source->vocabulary(), options, rates, left);
+  }
+  return plan_climb(base, source->vocabulary(), options);
+}
+
+void say_plan(const Climb& c) {
+  const PathPoint& t = c.plan.target.point;
+  c.say(fmt::format(
+      "plan    target width {} (N {}, D {}, {:.2g} FLOP), {} rungs, {:.1f}x beyond the largest",
+      t.width, short_number(static_cast<double>(t.N)), short_number(static_cast<double>(t.tokens)),
+      t.C, c.plan.ladder.size(), c.plan.ahead()));
+  const int64_t most = c.plan.options.most_tokens;
+  if (c.plan.limited_by_text)
+    c.say(fmt::format(
+        "plan    the text holds {} training tokens and limits the target; for this budget it is {} "
+        "short. Give more text, or --repeat",
+        short_number(static_cast<double>(most)),
+        short_number(static_cast<double>(c.plan.wanted_tokens - most))));
+}
+
+}  // namespace
+
+void make_plan(Climb& c) {
+  const double recorded = fs::exists(c.file("plan.json"))
+                              ? read_json(c.file("plan.json")).at("flops").get<double>()
+                              : 0.0;
+  c.plan = decide_plan(c.request, c.source, c.machine, c.seconds(), recorded);
+  if (!record_plan(c)) say_plan(c);
+}
+
+DryClimb plan_only(const ClimbRequest& request) {
+  const auto source = open_source(request.base.data, request.cache, 1);
+  const Machine machine = make_machine(request.base.device, request.threads);
+  DryClimb dry{.plan = decide_plan(request, source, machine, 0.0, 0.0),
+               .vocabulary = source->vocabulary()};
+  std::vector<const PlannedRun*> runs;
+  for (const auto* stage : {&dry.plan.sweeps, &dry.plan.ladder})
+    for (const PlannedRun& run : *stage) runs.push_back(&run);
+  if (dry.plan.options.train_target) runs.push_back(&dry.plan.target);
+  for (const PlannedRun* run : runs)
+    dry.groups.push_back(
+        {.name = run->name,
+         .members = members_of(*run, request.base, request.base.train.lr,
+                               dry.plan.options.batch_coefficient, dry.plan.options),
+         .index = {}});
+  return dry;
+}
+
+}  // namespace rung

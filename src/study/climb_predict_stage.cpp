@@ -1,0 +1,115 @@
+#include "config/resolve.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "study/climb_stages.h"
+#include "study/forecast.h"
+
+namespace rung {
+namespace {
+
+ForecastOptions forecast_options(const Climb& c) {
+  return {.law = c.request.law,
+          .level = c.request.level,
+          .seed = c.plan.options.seed,
+          .measures = c.plan.options.measures};
+}
+
+Json forecast_entry(const Forecast& f) {
+  const Fit& fit = f.fits[f.best];
+  Json coefficients;
+  for (const Estimate& e : fit.coefficients) coefficients[e.name] = e.value;
+  return {{"law", fit.law->name},  {"coefficients", coefficients}, {"loss", f.prediction.loss},
+          {"lo", f.prediction.lo}, {"hi", f.prediction.hi},        {"level", f.prediction.level},
+          {"sources", f.sources},  {"candidates", f.candidates}};
+}
+
+// A second prediction from rungs of at most 1/50 of the target's FLOPs, where there are enough of
+// them.
+Json far_prediction(const Climb& c, const std::vector<RunRecord>& ladder) {
+  std::vector<RunRecord> small;
+  for (const RunRecord& r : ladder)
+    if (r.C * 50.0 <= c.plan.target.point.C) small.push_back(r);
+  try {
+    Json entry = forecast_entry(forecast(small, c.plan.target.point, forecast_options(c)));
+    double largest = 0.0;
+    for (const RunRecord& r : small) largest = std::max(largest, r.C);
+    entry["extrapolation_flops"] = c.plan.target.point.C / largest;
+    return entry;
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
+// Of the table without the clock's column, so that equal climbs record equal predictions.
+std::string runs_sha256(std::vector<RunRecord> records) {
+  for (RunRecord& r : records) r.seconds = NAN;
+  return sha256(to_csv(records));
+}
+
+// The prediction's hash stands in the log before the target's first step; a climb that was killed
+// between the two files logs it on resumption. Fails when the file is no longer the one recorded.
+void record_prediction(Climb& c) {
+  const Json prediction = read_json(c.file("prediction.json"));
+  const std::string hash = sha256_file(c.file("prediction.json"));
+  for (const Json& event : read_json_lines(c.file("log.jsonl")))
+    if (event.value("event", "") == "prediction") {
+      if (event.value("sha256", "") == hash) return;
+      fail(
+          "[climb] {} was changed after it had been recorded. Received SHA-256 {}, log.jsonl holds "
+          "{}. Restore it, or start another climb.",
+          c.file("prediction.json").string(), hash, event.value("sha256", ""));
+    }
+  c.log->write({{"event", "prediction"},
+                {"sha256", hash},
+                {"loss", prediction.at("loss")},
+                {"lo", prediction.at("lo")},
+                {"hi", prediction.at("hi")}},
+               true);
+}
+
+}  // namespace
+
+// Writes fit.json and prediction.json, and the prediction's hash into the log, before the target's
+// first step.
+Json predict_stage(Climb& c, const std::vector<RunRecord>& ladder, const LrRule& rule) {
+  enter_stage(c, "prediction");
+  const PathPoint& target = c.plan.target.point;
+  if (!fs::exists(c.file("prediction.json"))) {
+    const Forecast f = forecast(ladder, target, forecast_options(c));
+    std::vector<PathPoint> path;
+    for (const PlannedRun& run : c.plan.ladder) path.push_back(run.point);
+    path.push_back(target);
+    write_json(c.file("fit.json"), forecast_json(f, ladder, path));
+    const RunConfig config =
+        members_of(c.plan.target, c.request.base, rule.at(static_cast<double>(target.tokens)),
+                   rule.batch_coefficient, c.plan.options)
+            .front();
+    Json prediction{{"target",
+                     {{"N", target.N},
+                      {"D", config.train.tokens},
+                      {"C", target.C},
+                      {"width", target.width},
+                      {"depth", config.model.depth},
+                      {"lr", config.train.lr},
+                      {"batch_tokens", config.train.batch_tokens}}},
+                    {"held_out",
+                     {{"sha256", c.held_out.sha256},
+                      {"tokens", static_cast<int64_t>(c.held_out.document.size())}}}};
+    const Json entry = forecast_entry(f);
+    for (const auto& [key, value] : entry.items()) prediction[key] = value;
+    prediction["far"] = far_prediction(c, ladder);
+    prediction["runs_csv_sha256"] = runs_sha256(c.records);
+    write_file(c.file("target.toml"), to_toml(config));
+    write_json(c.file("prediction.json"), prediction);  // last: its presence says that all is there
+  }
+  record_prediction(c);
+  const Json prediction = read_json(c.file("prediction.json"));
+  c.say(
+      fmt::format("predict loss {:.4f}, {:.0f} % interval {:.4f} .. {:.4f}; recorded before the "
+                  "target's first step",
+                  prediction.at("loss").get<double>(), 100.0 * prediction.at("level").get<double>(),
+                  prediction.at("lo").get<double>(), prediction.at("hi").get<double>()));
+  return prediction;
+}
+
+}  // namespace rung

@@ -1,0 +1,32 @@
+// The stages of a climb, in the order in which they run. Each leaves its files in the climb's
+// folder and reads back what an interrupted climb left there.
+#pragma once
+#include <vector>
+
+#include "study/climb_state.h"
+
+namespace rung {
+
+// Locks the folder and opens log.jsonl. Fails on a climb that is there already, unless it is
+// resumed.
+void open_folder(Climb& c);
+
+// The token source and the held-out set, recorded by their hashes.
+void open_data(Climb& c);
+
+// c.plan: made once and recorded; a resumed climb reads its FLOP budget back and so repeats it
+// exactly.
+void make_plan(Climb& c);
+
+// Learning rate and batch, from this data.
+LrRule sweep_stage(Climb& c);
+
+std::vector<RunRecord> ladder_stage(Climb& c, const LrRule& rule);
+
+// Writes fit.json and prediction.json, and the prediction's hash into the log, before the target's
+// first step. Returns the recorded prediction.
+Json predict_stage(Climb& c, const std::vector<RunRecord>& ladder, const LrRule& rule);
+
+RunRecord target_stage(Climb& c, const LrRule& rule);
+
+}  // namespace rung

@@ -1,0 +1,69 @@
+#include "study/climb_state.h"
+
+#include "report/report.h"
+
+namespace rung {
+
+void refresh_report(Climb& c, bool now) {
+  if (!now &&
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - c.last_report).count() <
+          15.0)
+    return;
+  c.last_report = std::chrono::steady_clock::now();
+  write_report(c.request.folder);
+}
+
+void enter_stage(Climb& c, const std::string& stage) {
+  c.log->write({{"event", "stage"}, {"stage", stage}, {"seconds", c.seconds()}});
+  refresh_report(c, true);
+}
+
+namespace {
+
+void write_table(Climb& c) {
+  fill_seed_sd(c.records);
+  write_runs(c.file("runs.csv"), c.records);
+}
+
+}  // namespace
+
+std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double lr,
+                                     double batch_coefficient) {
+  std::vector<RunConfig> members =
+      members_of(planned, c.request.base, lr, batch_coefficient, c.plan.options);
+  const bool target = planned.kind == "target";
+  const fs::path folder =
+      target ? c.request.folder / "target" : c.request.folder / "runs" / planned.name;
+  if (target)
+    for (RunConfig& config : members)
+      config.train.checkpoint_every =
+          std::max<int64_t>(1, config.train.tokens / config.train.batch_tokens / 8);
+  RunHooks hooks{.interrupted = c.hooks.interrupted, .progress = [&](const Progress& p) {
+                   if (c.hooks.progress) c.hooks.progress(p);
+                   refresh_report(c, false);
+                 }};
+  const RunResult result = train_run({.members = members,
+                                      .folder = folder,
+                                      .label = planned.name,
+                                      .resume = c.request.resume && fs::exists(folder)},
+                                     c.source, c.held_out, c.machine, hooks);
+  if (result.interrupted) throw Interrupted{};
+  std::vector<RunRecord> records;
+  for (size_t m = 0; m < members.size(); ++m) {
+    const int64_t steps = members[m].train.tokens / members[m].train.batch_tokens;
+    RunRecord record = make_record(result.finishes.back()[m],
+                                   make_schedule(members[m].train, steps), *c.source, c.held_out);
+    record.run = planned.name;
+    record.member = static_cast<int64_t>(m);
+    record.kind = planned.kind;
+    record.used = planned.kind == "ladder";
+    record.seconds = result.seconds;
+    records.push_back(record);
+  }
+  c.records.insert(c.records.end(), records.begin(), records.end());
+  write_table(c);
+  refresh_report(c, false);
+  return records;
+}
+
+}  // namespace rung

@@ -1,0 +1,51 @@
+// What the stages of one climb share: its request, data, plan and records, and the one way in which
+// a planned population is trained, recorded and drawn.
+#pragma once
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/events.h"
+#include "core/files.h"
+#include "study/climb.h"
+#include "study/lr_rule.h"
+#include "study/runs_csv.h"
+
+namespace rung {
+
+struct Interrupted {};  // unwinds to run_climb once everything is saved
+
+// The state of one call: what every stage reads and writes.
+struct Climb {
+  const ClimbRequest& request;
+  const ClimbHooks& hooks;
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  std::shared_ptr<const TokenSource> source;
+  HeldOut held_out;
+  Machine machine;
+  ClimbPlan plan;
+  std::vector<RunRecord> records;
+  std::unique_ptr<FolderLock> lock;
+  std::unique_ptr<JsonLog> log;
+  std::chrono::steady_clock::time_point last_report = std::chrono::steady_clock::now();
+
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  fs::path file(const char* name) const { return request.folder / name; }
+  void say(const std::string& line) const {
+    if (hooks.say) hooks.say(line);
+  }
+};
+
+// Rewrites the report, but unless `now` never often enough to cost anything.
+void refresh_report(Climb& c, bool now);
+
+void enter_stage(Climb& c, const std::string& stage);
+
+// Trains one planned population (or reads it back) and appends its members to runs.csv.
+std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double lr,
+                                     double batch_coefficient);
+
+}  // namespace rung
