@@ -70,9 +70,10 @@ std::string describe(const Fit& fit) {
     text +=
         "\n" +
         text_table({"", "value", "se", fmt::format("{:g} % from", 100 * fit.level), "to"}, rows);
-    text += fmt::format("\n{} {:.9g} on {} of {} rows, residual {:.3g} % rms, {:.2f} s\n",
+    const bool logs = fit.objective.log_residual;
+    text += fmt::format("\n{} {:.9g} on {} of {} rows, residual {:.3g}{} rms, {:.2f} s\n",
                         fit.objective.name, fit.objective_value, fit.points, fit.rows_read,
-                        100 * fit.residual_rms, fit.seconds);
+                        (logs ? 100 : 1) * fit.residual_rms, logs ? " %" : "", fit.seconds);
   } else {
     text += "\nrefused: the data do not determine this law\n";
   }
@@ -105,11 +106,11 @@ const Verb fit_verb{
           .help = "law by name; `rung laws` lists them",
           .default_text = "chinchilla"},
          {.name = "--columns",
-          .help = "which columns to read, as N=params,D=tokens,L=loss (default: by name)"},
+          .help = "which columns to read, as N=params,D=tokens,L=loss (default: by name); laws of "
+                  "another target than the loss L read it by the name that `rung laws` gives"},
          {.name = "--where", .help = "rows to keep, as 'C>1e18 && N<D'"},
          {.name = "--objective",
-          .help = "huber-log, huber, mae-asymmetric or least-squares",
-          .default_text = "huber-log"},
+          .help = "huber-log, huber, mae-asymmetric or least-squares (default: the law's own)"},
          {.name = "--delta",
           .help = "Huber's threshold, in the residual's unit",
           .default_text = "1e-3"},

@@ -7,8 +7,8 @@
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/verb.h"
-#include "config/resolve.h"
 #include "core/error.h"
+#include "core/nearest.h"
 
 namespace rung {
 namespace {

@@ -18,12 +18,16 @@ int run(const Arguments& arguments) {
                               {"hi", json_number(c.hi)}});
     list.push_back({{"name", law->name},
                     {"formula", law->formula},
+                    {"target", law->target},
+                    {"objective", law->objective},
                     {"inputs", law->inputs},
                     {"coefficients", coefficients},
                     {"identifiable", law->identifiable},
                     {"source", law->source}});
     rows.push_back({std::string(law->name), std::string(law->formula), std::string(law->source)});
   }
+  for (const LawFamily* family : law_families())
+    rows.push_back({std::string(family->name), "made from its arguments", ""});
   arguments.out->result({{"laws", list}}, text_table({"law", "formula", "source"}, rows));
   return 0;
 }

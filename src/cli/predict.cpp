@@ -29,8 +29,12 @@ int run(const Arguments& arguments) {
   const Fit fit = fit_from_json(read_json(path), path);
   const double level = arguments.has("--level") ? arguments.number("--level") : fit.level;
   const Prediction prediction = predict(fit, read_point(arguments.list("NAME=VALUE")), level);
-  std::string text = fmt::format("loss {:.4f}, {:g} % interval {:.4f} to {:.4f}\n", prediction.loss,
-                                 100 * level, prediction.lo, prediction.hi);
+  std::string text =
+      prediction.target == "L"
+          ? fmt::format("loss {:.4f}, {:g} % interval {:.4f} to {:.4f}\n", prediction.loss,
+                        100 * level, prediction.lo, prediction.hi)
+          : fmt::format("{} {:.5g}, {:g} % interval {:.5g} to {:.5g}\n", prediction.target,
+                        prediction.loss, 100 * level, prediction.lo, prediction.hi);
   for (const auto& [name, ratio] : prediction.extrapolation)
     text += fmt::format("{}: {:.3g} times the largest in the data\n", name, ratio);
   arguments.out->result(prediction_to_json(prediction), text);

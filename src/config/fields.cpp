@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "config/number.h"
+#include "core/nearest.h"
 
 namespace rung {
 

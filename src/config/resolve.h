@@ -37,9 +37,6 @@ std::string to_toml(const RunConfig& config);
 Json to_json(const RunConfig& config);          // flat: {"model.width": 64, ...}
 RunConfig config_from_json(const Json& json);   // inverse of to_json; missing keys keep their defaults
 
-// The candidate nearest to `word` by edit distance; empty when none is near.
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
-
 // docs/config.md: a table of key, unit, default, help.
 std::string config_markdown();
 

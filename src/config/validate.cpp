@@ -3,6 +3,7 @@
 
 #include "config/resolve.h"
 #include "core/error.h"
+#include "core/nearest.h"
 
 namespace rung {
 namespace {

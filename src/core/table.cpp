@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/csv.h"
 #include "core/error.h"
 
 namespace rung {
@@ -70,40 +71,10 @@ std::string csv_line(const TableRow& cells) {
 }
 
 std::vector<TableRow> read_csv(const std::string& text, const std::string& where) {
+  CsvReader reader(text, ',', where);
   std::vector<TableRow> rows;
-  TableRow row;
-  std::string cell;
-  bool quoted = false, was_quoted = false;
-  size_t line = 1, opened = 0;
-  const auto end_row = [&] {
-    if (!row.empty() || !cell.empty() || was_quoted) {
-      row.push_back(std::exchange(cell, {}));
-      rows.push_back(std::exchange(row, {}));
-    }
-    was_quoted = false;
-  };
-  for (size_t i = text.starts_with("\xef\xbb\xbf") ? 3 : 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\n') ++line;
-    if (quoted && c == '"' && i + 1 < text.size() && text[i + 1] == '"') {
-      cell += text[++i];
-    } else if (quoted && c != '"') {
-      cell += c;
-    } else if (c == '"' && (quoted || cell.empty())) {
-      quoted = !quoted;
-      was_quoted = true;
-      opened = line;
-    } else if (c == ',') {
-      row.push_back(std::exchange(cell, {}));
-      was_quoted = false;
-    } else if (c == '\n') {
-      end_row();
-    } else if (c != '\r' || (i + 1 < text.size() && text[i + 1] != '\n')) {
-      cell += c;
-    }
-  }
-  if (quoted) fail("[csv] {}: the quote opened on line {} never closes.", where, opened);
-  end_row();
+  std::vector<std::string_view> cells;
+  while (reader.next(cells)) rows.emplace_back(cells.begin(), cells.end());
   return rows;
 }
 

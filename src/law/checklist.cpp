@@ -8,6 +8,8 @@
 namespace rung {
 namespace {
 
+using std::literals::operator""sv;
+
 Json form_record(const Selection& selection, const Problem& problem, const FitOptions& options) {
   const Law& law = *problem.law;
   Json variables = Json::object(), bounds = Json::object(), free = Json::array();
@@ -34,12 +36,15 @@ Json data_record(const Table& table, const Selection& selection, const Fit& fit,
                  const FitOptions& options) {
   Json ranges = Json::object();
   for (const auto& [name, range] : fit.ranges)
-    ranges[name] = {
-        {"min", range.min}, {"max", range.max}, {"decades", std::log10(range.max / range.min)}};
+    ranges[name] = {{"min", range.min},
+                    {"max", range.max},
+                    {"decades", json_number(std::log10(range.max / range.min))}};
   Json columns = Json::object();
-  for (const char* quantity : {"N", "D", "C", "L"})
+  for (const std::string_view name : {"N"sv, "D"sv, "C"sv, selection.law->target}) {
+    const std::string quantity(name);
     if (const Column* column = match_column(table, quantity, options.columns))
       columns[quantity] = column->name;
+  }
   return {{"source", table.source},
           {"rows_read", table.rows},
           {"rows_used", selection.rows.size()},
@@ -75,11 +80,13 @@ Json make_checklist(const Table& table, const Selection& selection, const Proble
   double mean = 0.0, total = 0.0;
   const Observations& data = selection.data;
   const double n = static_cast<double>(data.rows());
-  for (const double y : data.log_loss) mean += y / n;
-  for (const double y : data.log_loss) total += (y - mean) * (y - mean);
+  const bool logs = fit.objective.log_residual;
+  const std::vector<double>& measured = logs ? data.log_loss : data.loss;
+  for (const double y : measured) mean += y / n;
+  for (const double y : measured) total += (y - mean) * (y - mean);
   const double left = fit.residual_rms * fit.residual_rms * n;
-  const Json goodness = {{"rms_log_residual", fit.residual_rms},
-                         {"r2_log", json_number(1.0 - left / total)}};
+  const Json goodness = {{logs ? "rms_log_residual" : "rms_residual", fit.residual_rms},
+                         {logs ? "r2_log" : "r2", json_number(1.0 - left / total)}};
   const Json not_stated = {"how N, D and C were counted", "hyperparameters and schedule per run",
                            "checkpoints per run and whether their learning rate had decayed",
                            "evaluation set and smoothing", "repeats of runs"};

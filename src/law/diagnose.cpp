@@ -26,11 +26,17 @@ void note(List& list, std::string_view code, Severity severity, fmt::format_stri
   list.push_back({std::string(code), severity, fmt::format(format, std::forward<Args>(args)...)});
 }
 
-std::vector<double> log_input(const Selection& selection, size_t input) {
+// An input's logarithm; where it need not be positive, its value over the largest.
+std::vector<double> spread_out(const Selection& selection, size_t input) {
   std::vector<double> values;
   const size_t k = selection.data.inputs;
-  for (size_t i = 0; i < selection.data.rows(); ++i)
-    values.push_back(selection.data.x[2 * k * i + k + input]);
+  const bool logs = selection.law->input_rule(input).domain == Domain::positive;
+  double largest = 1e-300;
+  for (size_t i = 0; i < selection.data.rows(); ++i) {
+    values.push_back(selection.data.x[2 * k * i + (logs ? k : 0) + input]);
+    largest = std::max(largest, std::fabs(values.back()));
+  }
+  for (double& value : values) value /= logs ? 1.0 : largest;
   return values;
 }
 
@@ -42,8 +48,8 @@ void check_counts(const Selection& selection, const Problem& problem, List& list
     distinct.emplace(selection.data.x.begin() + 2 * k * i,
                      selection.data.x.begin() + 2 * k * i + k);
   // Priors and known deviations stand in for degrees of freedom.
-  const size_t needed = free + (selection.relative_sd.empty() ? 1 : 0) -
-                        std::min<size_t>(free, problem.priors.size());
+  const size_t needed =
+      free + (selection.sd.empty() ? 1 : 0) - std::min<size_t>(free, problem.priors.size());
   if (distinct.size() < needed)
     note(list, "too-few-points", Severity::refusal,
          "{} rows with {} distinct inputs cannot determine {} coefficients; at least {} are "
@@ -74,35 +80,44 @@ double deviation(const std::vector<double>& values) {
   return std::sqrt(sum / std::max(1.0, static_cast<double>(values.size()) - 1.0));
 }
 
-void check_inputs(const Selection& selection, List& list) {
-  std::vector<std::vector<double>> logs;
-  for (size_t j = 0; j < selection.data.inputs; ++j) logs.push_back(log_input(selection, j));
-  bool constant = false;
-  for (size_t j = 0; j < logs.size(); ++j) {
-    const auto [lo, hi] = std::minmax_element(logs[j].begin(), logs[j].end());
-    const double decades = (*hi - *lo) / std::log(10.0);
+// Constant inputs, and inputs that span less than a decade; true when one is refused.
+bool check_ranges(const Selection& selection, const std::vector<std::vector<double>>& spread,
+                  List& list) {
+  bool refused = false;
+  for (size_t j = 0; j < spread.size(); ++j) {
     const std::string& name = selection.inputs[j];
-    if (deviation(logs[j]) < constant_spread) {
-      constant = true;
-      note(list, "constant-input", Severity::refusal,
-           "{} hardly varies ({:.3g} to {:.3g}), so its exponent is undetermined. Vary it, or fit "
-           "a law without it.",
-           name, std::exp(*lo), std::exp(*hi));
-    } else if (decades < 1.0) {
+    const Range& range = selection.ranges.at(name);
+    const InputRule rule = selection.law->input_rule(j);
+    if (deviation(spread[j]) < constant_spread) {
+      refused |= !rule.may_be_constant;
+      if (!rule.may_be_constant)
+        note(list, "constant-input", Severity::refusal,
+             "{} hardly varies ({:.3g} to {:.3g}), so its exponent is undetermined. Vary it, or "
+             "fit a law without it.",
+             name, range.min, range.max);
+      continue;
+    }
+    const double decades = std::log10(range.max / range.min);
+    if (rule.domain == Domain::positive && decades < 1.0 && !rule.may_be_constant)
       note(list, "narrow-range", Severity::warning, "{} spans {:.2f} decades, less than one.", name,
            decades);
-    }
   }
-  if (constant) return;
-  for (size_t j = 1; j < logs.size(); ++j) {
-    const double spread = spread_given(logs, j);
+  return refused;
+}
+
+void check_inputs(const Selection& selection, List& list) {
+  std::vector<std::vector<double>> spread;
+  for (size_t j = 0; j < selection.data.inputs; ++j) spread.push_back(spread_out(selection, j));
+  if (check_ranges(selection, spread, list)) return;
+  for (size_t j = 1; j < spread.size(); ++j) {
+    if (selection.law->input_rule(j).may_follow || deviation(spread[j]) < constant_spread) continue;
+    const double left = spread_given(spread, j);
     const double correlation =
-        std::sqrt(std::max(0.0, 1.0 - std::pow(spread / deviation(logs[j]), 2)));
-    if (spread < constant_spread)
+        std::sqrt(std::max(0.0, 1.0 - std::pow(left / deviation(spread[j]), 2)));
+    if (left < constant_spread)
       note(list, "collinear", Severity::refusal,
            "{} follows from {} on every row, so their terms cannot be told apart. Vary them "
-           "independently, or fit the "
-           "one-variable law `power` along this path.",
+           "independently, or fit the one-variable law `power` along this path.",
            selection.inputs[j], selection.inputs[0]);
     else if (correlation > high_correlation)
       note(list, "collinear", Severity::warning,
@@ -124,7 +139,7 @@ void check_rows(const Table& table, const Selection& selection, List& list) {
     if (!fresh && ++count <= 3)
       duplicates += fmt::format("{}{} = {}", count > 1 ? ", " : "", table.where(selection.rows[i]),
                                 table.where(selection.rows[first->second]));
-    if (selection.data.loss[i] > largest_loss && ++high <= 3)
+    if (selection.law->target == "L" && selection.data.loss[i] > largest_loss && ++high <= 3)
       impossible += fmt::format("{}{:.4g} in {}", high > 1 ? ", " : "", selection.data.loss[i],
                                 table.where(selection.rows[i]));
   }

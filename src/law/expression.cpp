@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "core/error.h"
-#include "law/law.h"
+#include "core/nearest.h"
 
 namespace rung {
 namespace {

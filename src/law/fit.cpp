@@ -22,16 +22,15 @@ constexpr int sandwich_draws = 1000;
 // quantiles.
 std::vector<double> noise_of(const Selection& selection, const Problem& problem,
                              const Vector& theta) {
-  std::vector<double> residuals =
-      log_residuals(*problem.law, coefficients_of(problem, theta), selection.data);
-  const double n = static_cast<double>(residuals.size());
+  std::vector<double> sorted = residuals(problem, coefficients_of(problem, theta));
+  const double n = static_cast<double>(sorted.size());
   std::vector<double> noise;
-  if (residuals.size() >= 20) {
+  if (sorted.size() >= 20) {
     const double widen = std::sqrt(n / std::max(1.0, n - problem.free_count()));
-    std::sort(residuals.begin(), residuals.end());
-    const size_t count = std::min(noise_quantiles, residuals.size());
+    std::sort(sorted.begin(), sorted.end());
+    const size_t count = std::min(noise_quantiles, sorted.size());
     for (size_t i = 0; i < count; ++i)
-      noise.push_back(widen * residuals[i * (residuals.size() - 1) / (count - 1)]);
+      noise.push_back(widen * sorted[i * (sorted.size() - 1) / (count - 1)]);
     return noise;
   }
   // Few points: a normal distribution of the rows' typical deviation.
@@ -113,9 +112,13 @@ std::vector<double> Fit::values() const {
 }
 
 Fit fit_law(const Table& table, const FitOptions& options) {
+  return fit_law(find_law(options.law), table, options);
+}
+
+Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   check_options(options);
-  const Selection selection = select_rows(table, options);
+  const Selection selection = select_rows(law, table, options);
   const Problem problem = make_problem(selection, options);
   Fit fit;
   fit.law = selection.law;
@@ -147,7 +150,7 @@ Fit fit_law(const Table& table, const FitOptions& options) {
     fit.objective_value = optimum.solution.objective;
     fit.condition = hessian_condition(problem, theta);
     fit.noise = noise_of(selection, problem, theta);
-    for (const double r : log_residuals(*fit.law, coefficients_of(problem, theta), selection.data))
+    for (const double r : residuals(problem, coefficients_of(problem, theta)))
       fit.residual_rms += r * r / static_cast<double>(fit.points);
     fit.residual_rms = std::sqrt(fit.residual_rms);
   }

@@ -23,15 +23,15 @@ struct Prior {
 };
 
 struct FitOptions {
-  std::string law = "chinchilla";
+  std::string law = "chinchilla";  // a name, or a text that makes a law (LawFamily)
   std::map<std::string, std::string>
-      columns{};        // quantity or input -> column: {"L", "loss"}, {"x", "N"}
-  std::string where{};  // filter expression (law/expression.h)
-  std::string objective = "huber-log";
+      columns{};                // quantity or input -> column: {"L", "loss"}, {"x", "N"}
+  std::string where{};          // filter expression (law/expression.h)
+  std::string objective{};      // empty: the law's own
   double delta = 1e-3;          // Huber's threshold
   std::string weight_column{};  // weights of the rows, >= 0
-  std::string sd_column{};      // standard deviation of L per row: weight 1/max(sd, floor)^2
-  double sd_floor = 1e-3;       // relative to L
+  std::string sd_column{};      // standard deviation of the target: weight 1/max(sd, floor)^2
+  double sd_floor = 1e-3;       // relative to the target
   std::map<std::string, double> fixed{};                      // coefficient -> value
   std::map<std::string, std::pair<double, double>> bounds{};  // coefficient -> [lo, hi]
   std::map<std::string, Prior> priors{};  // calibrated with least-squares and an sd column
@@ -77,10 +77,9 @@ struct Fit {
   std::vector<std::vector<double>> samples;  // coefficients of each resample: [bootstrap][K]
   std::vector<double>
       sample_noise;  // factor on `noise` for each resample (uncertainty of the noise itself)
-  std::vector<double>
-      noise;  // sorted quantiles of ln(measured / law), corrected for degrees of freedom
-  double residual_rms = 0.0;            // of ln(measured / law)
-  double condition = 0.0;               // of the Hessian in theta
+  std::vector<double> noise;  // sorted quantiles of the residuals, corrected for degrees of freedom
+  double residual_rms = 0.0;  // in the objective's unit: of ln(measured / law), or raw
+  double condition = 0.0;     // of the Hessian in theta
   std::map<std::string, Range> ranges;  // of the data: N, D, C where known, and every input
   std::vector<Diagnostic> diagnostics;
   Json checklist;
@@ -94,5 +93,8 @@ struct Fit {
 // Fails (exit 1) on bad values, naming their rows; usage errors for unknown names; a refusal is a
 // Fit.
 Fit fit_law(const Table& table, const FitOptions& options);
+
+// The same with a law that need not be in the table of laws (options.law is not read).
+Fit fit_law(const Law& law, const Table& table, const FitOptions& options);
 
 }  // namespace rung

@@ -30,7 +30,7 @@ Severity read_severity(const std::string& name) {
 }
 
 void read_fit(const Json& json, Fit& fit) {
-  fit.law = &find_law(json.at("law").get<std::string>());
+  fit.law = &find_law(json.value("definition", json.at("law").get<std::string>()));
   const Json& objective = json.at("objective");
   fit.objective = find_objective(objective.at("name").get<std::string>());
   if (!objective.at("delta").is_null()) fit.objective.delta = objective.at("delta").get<double>();
@@ -104,6 +104,8 @@ Json fit_to_json(const Fit& fit, bool samples) {
                {"checklist", fit.checklist},
                {"data_sha256", fit.data_sha256},
                {"seconds", fit.seconds}};
+  if (fit.law->target != "L") json["target"] = fit.law->target;
+  if (!fit.law->definition.empty()) json["definition"] = fit.law->definition;
   if (samples && !refused) {
     Json list = Json::array();
     for (const auto& sample : fit.samples) list.push_back(numbers(sample));
@@ -132,7 +134,7 @@ Json prediction_to_json(const Prediction& prediction) {
   Json extrapolation = Json::object();
   for (const auto& [name, ratio] : prediction.extrapolation)
     extrapolation[name] = json_number(ratio);
-  return {{"loss", json_number(prediction.loss)},
+  return {{prediction.target == "L" ? "loss" : prediction.target, json_number(prediction.loss)},
           {"lo", json_number(prediction.lo)},
           {"hi", json_number(prediction.hi)},
           {"level", prediction.level},

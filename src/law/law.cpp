@@ -1,12 +1,10 @@
 #include "law/law.h"
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
-#include <numeric>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "law/laws/laws.h"
 
 namespace rung {
@@ -19,25 +17,8 @@ constexpr std::array law_table = {
     &broken_power_law,
 };
 
-char lower(char c) {
-  return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-}
-
-// Levenshtein's distance, ignoring case.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t change = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
-      diagonal = row[j];
-      row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
+// Families of laws made at run time: one line a family.
+constexpr std::array<const LawFamily*, 0> family_table = {};
 
 }  // namespace
 
@@ -45,12 +26,8 @@ std::span<const Law* const> laws() {
   return law_table;
 }
 
-std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {
-  const auto closer = [&](std::string_view a, std::string_view b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  };
-  const auto best = std::min_element(candidates.begin(), candidates.end(), closer);
-  return best == candidates.end() ? std::string_view() : *best;
+std::span<const LawFamily* const> law_families() {
+  return family_table;
 }
 
 const Law& find_law(std::string_view name) {
@@ -59,6 +36,8 @@ const Law& find_law(std::string_view name) {
     if (law->name == name) return *law;
     names.push_back(law->name);
   }
+  for (const LawFamily* family : law_families())
+    if (family->reads(name)) return family->make(name);
   fail_usage("[law] Unknown law. Received {}. The nearest is {}; `rung laws` lists all.", name,
              nearest_name(name, names));
 }

@@ -11,8 +11,8 @@
 
 namespace rung {
 
-constexpr int max_coefficients = 16;
-constexpr int max_inputs = 8;
+constexpr int max_coefficients = 32;
+constexpr int max_inputs = 24;
 constexpr double unbounded = std::numeric_limits<double>::infinity();
 
 // The scale on which a coefficient is searched: theta = value, or theta = ln value (value > 0).
@@ -39,6 +39,14 @@ struct InputRange {
   bool linear = false;  // spread evenly in the value rather than in its logarithm
 };
 
+// What an input may hold, and which designs leave the law determined all the same.
+enum class Domain { positive, non_negative, real };
+struct InputRule {
+  Domain domain = Domain::positive;  // beyond `positive` the formula must not read its logarithm
+  bool may_be_constant = false;      // the coefficients do not need it to vary
+  bool may_follow = false;           // nor to vary independently of the other inputs
+};
+
 struct Law;
 
 // Evaluates `rows` rows at coefficients `c` (natural scale). Inputs are [rows, 2 k]: k values, then
@@ -54,11 +62,26 @@ struct Law {
   std::span<const Coefficient> coefficients;
   Evaluate evaluate = nullptr;
   const void* context = nullptr;  // what a law made at run time (a parsed formula) reads
+  std::string_view definition{};  // of a law made at run time: the text that makes it again
   std::string_view target = "L";  // the quantity that the formula gives: L, accuracy, lr, ...
   std::string_view objective = "huber-log";  // what is minimised unless the caller asks for another
   std::span<const InputRange>
       design{};          // per input; with the typical coefficients, a planted truth
   double noise = 0.005;  // typical deviation of a measurement, in the objective's residual
+  std::span<const InputRule> input_rules{};  // per input; empty: all positive, all must vary
+
+  InputRule input_rule(size_t input) const {
+    return input < input_rules.size() ? input_rules[input] : InputRule{};
+  }
+};
+
+// A family of laws made at run time from a text: a definition in TOML, or a name with arguments
+// (`mixture:web,code`). What is made lives as long as the process, and the same text gives the same
+// law.
+struct LawFamily {
+  std::string_view name;                 // as `rung laws` prints it
+  bool (*reads)(std::string_view text);  // whether a text is one of this family
+  const Law& (*make)(std::string_view text);
 };
 
 constexpr size_t jet_size(int order, size_t k) {
@@ -67,17 +90,16 @@ constexpr size_t jet_size(int order, size_t k) {
 
 // Every law, in the order that `rung laws` prints.
 std::span<const Law* const> laws();
-const Law& find_law(std::string_view name);  // fails (usage), naming the nearest
+std::span<const LawFamily* const> law_families();
 
-// The law's loss at one point: `values` in the order of law.inputs, `c` in the order of
+// By name, or made from a family's text; fails (usage), naming the nearest.
+const Law& find_law(std::string_view name);
+
+// The law's value at one point: `values` in the order of law.inputs, `c` in the order of
 // law.coefficients.
 double evaluate_law(const Law& law, std::span<const double> c, std::span<const double> values);
 
 // Position of a coefficient by name; fails (usage), naming the nearest.
 int find_coefficient(const Law& law, std::string_view name);
-
-// The candidate that needs the fewest edits to become `name`, ignoring case; empty without
-// candidates.
-std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates);
 
 }  // namespace rung

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "law/law.h"
+#include "core/nearest.h"
 
 namespace rung {
 namespace {

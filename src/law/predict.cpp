@@ -4,16 +4,21 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "core/random.h"
+#include "law/problem.h"
 #include "law/uncertainty.h"
 
 namespace rung {
 namespace {
 
 Point complete(Point at) {
-  for (const auto& [name, value] : at)
-    if (!(value > 0.0) || !std::isfinite(value))
-      fail_usage("[predict] {} must be positive and finite. Received {}.", name, value);
+  for (const auto& [name, value] : at) {
+    const bool quantity = name == "N" || name == "D" || name == "C";
+    if (!std::isfinite(value) || (quantity && !(value > 0.0)))
+      fail_usage("[predict] {} must be {}finite. Received {}.", name,
+                 quantity ? "positive and " : "", value);
+  }
   const bool n = at.contains("N"), d = at.contains("D"), c = at.contains("C");
   if (n && d && !c) at["C"] = 6.0 * at["N"] * at["D"];
   if (n && c && !d) at["D"] = at["C"] / (6.0 * at["N"]);
@@ -36,7 +41,13 @@ std::vector<double> inputs_at(const Fit& fit, const Point& at) {
       fail_usage("[predict] {} needs {}. Received {}. Example: N=7e9 D=1.4e12.", fit.law->name,
                  fit.inputs[i], given.empty() ? "nothing" : given);
     }
-    values.push_back(found->second);
+    const Domain domain = fit.law->input_rule(i).domain;
+    const double value = found->second;
+    if ((domain == Domain::positive && !(value > 0.0)) ||
+        (domain == Domain::non_negative && value < 0.0))
+      fail_usage("[predict] {} must be {}. Received {}.", fit.inputs[i],
+                 domain == Domain::positive ? "positive" : "not negative", value);
+    values.push_back(value);
   }
   return values;
 }
@@ -80,13 +91,13 @@ std::vector<double> predict_draws(const Fit& fit, const Point& at, bool noise, u
   std::vector<double> draws;
   Random random(seed, "predict");
   for (size_t s = 0; s < std::max<size_t>(1, fit.samples.size()); ++s) {
-    const double loss =
+    const double value =
         evaluate_law(*fit.law, fit.samples.empty() ? fit.values() : fit.samples[s], inputs);
     const double factor = s < fit.sample_noise.size() ? fit.sample_noise[s] : 1.0;
     for (size_t r = 0; r < repeats; ++r) {
       const double shift =
           noise && !fit.noise.empty() ? factor * fit.noise[random.below(fit.noise.size())] : 0.0;
-      draws.push_back(loss * std::exp(shift));
+      draws.push_back(with_residual(fit.objective, value, shift));
     }
   }
   return draws;
@@ -97,7 +108,8 @@ Prediction predict(const Fit& fit, const Point& at, double level) {
   check_names(fit, at);
   const Point full = complete(at);
   const std::vector<double> draws = predict_draws(fit, full);
-  Prediction result{.loss = predict_loss(fit, full), .level = level};
+  Prediction result{
+      .target = std::string(fit.law->target), .loss = predict_loss(fit, full), .level = level};
   result.lo = std::min(result.loss, quantile(draws, 0.5 * (1.0 - level)));
   result.hi = std::max(result.loss, quantile(draws, 0.5 * (1.0 + level)));
   result.extrapolation = extrapolation_at(fit, full);
@@ -108,10 +120,16 @@ Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> we
                            const Point& at, double level, double extra_sd, uint64_t seed) {
   check_level(level);
   const Point full = complete(at);
-  double total = 0.0, log_loss = 0.0;
+  double total = 0.0, centre = 0.0;
   for (size_t i = 0; i < fits.size(); ++i) total += weights[i];
   if (fits.empty() || !(total > 0.0))
     fail("[predict] A mixture needs a positive weight. Received {}.", total);
+  const bool logs = fits.front().objective.log_residual;
+  for (const Fit& fit : fits)
+    if (fit.law->target != fits.front().law->target || fit.objective.log_residual != logs)
+      fail_usage(
+          "[predict] A mixture has one target and one unit of residuals. Received {} and {}.",
+          fits.front().law->name, fit.law->name);
   // A stratified sample: every fit gives a share of the draws in proportion to its weight.
   constexpr size_t pool = 20000;
   std::vector<double> draws;
@@ -119,13 +137,17 @@ Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> we
   for (size_t i = 0; i < fits.size(); ++i) {
     const double share = weights[i] / total;
     if (share <= 0.0) continue;
-    log_loss += share * std::log(predict_loss(fits[i], full));
+    const double value = predict_loss(fits[i], full);
+    centre += share * (logs ? std::log(value) : value);
     const std::vector<double> own = predict_draws(fits[i], full, true, seed + i);
     const size_t count = std::max<size_t>(1, static_cast<size_t>(std::lround(share * pool)));
     for (size_t d = 0; d < count; ++d)
-      draws.push_back(own[random.below(own.size())] * std::exp(extra_sd * random.normal()));
+      draws.push_back(with_residual(fits[i].objective, own[random.below(own.size())],
+                                    extra_sd * random.normal()));
   }
-  Prediction result{.loss = std::exp(log_loss), .level = level};
+  Prediction result{.target = std::string(fits.front().law->target),
+                    .loss = logs ? std::exp(centre) : centre,
+                    .level = level};
   result.lo = std::min(result.loss, quantile(draws, 0.5 * (1.0 - level)));
   result.hi = std::max(result.loss, quantile(std::move(draws), 0.5 * (1.0 + level)));
   result.extrapolation = extrapolation_at(fits.front(), full);

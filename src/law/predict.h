@@ -1,6 +1,6 @@
-// What a fit says about a point: the loss of a new measurement there with an interval made of the
-// coefficients' uncertainty, the residual noise and, for a mixture, the choice between laws; and
-// how far beyond the data it lies.
+// What a fit says about a point: the loss (or the law's other target) of a new measurement there
+// with an interval made of the coefficients' uncertainty, the residual noise and, for a mixture,
+// the choice between laws; and how far beyond the data it lies.
 #pragma once
 #include <map>
 #include <span>
@@ -14,13 +14,14 @@ namespace rung {
 using Point = std::map<std::string, double>;  // N, D, C or a column's name -> value
 
 struct Prediction {
+  std::string target = "L";
   double loss = 0.0, lo = 0.0, hi = 0.0, level = 0.9;
   std::map<std::string, double>
       extrapolation;  // value over the data's maximum: N, D, C and inputs where known
 };
 
 // Missing ones of N, D, C are filled in by C = 6 N D. Usage errors: an input that is missing,
-// unknown or not positive. Fails (refused) on a refused fit.
+// unknown or not in its domain. Fails (refused) on a refused fit.
 Prediction predict(const Fit& fit, const Point& at, double level = 0.9);
 
 // The law's value alone.
@@ -31,8 +32,9 @@ double predict_loss(const Fit& fit, const Point& at);
 std::vector<double> predict_draws(const Fit& fit, const Point& at, bool noise = true,
                                   uint64_t seed = 0);
 
-// Several fits weighted (weights sum to anything positive). `extra_sd` widens ln L, for what
-// rollout showed beyond the fits. The loss is the weighted geometric mean of the fits' losses.
+// Several fits of one target with residuals in one unit, weighted (weights sum to anything
+// positive). `extra_sd` widens the residual, for what rollout showed beyond the fits. The loss is
+// the weighted mean on the residual's scale: geometric for log residuals.
 Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> weights,
                            const Point& at, double level, double extra_sd = 0.0, uint64_t seed = 0);
 

@@ -165,10 +165,19 @@ std::vector<double> predict_rows(const Law& law, const Vector& coefficients,
   return result;
 }
 
-std::vector<double> log_residuals(const Law& law, const Vector& coefficients,
-                                  const Observations& data) {
-  std::vector<double> result = predict_rows(law, coefficients, data);
-  for (size_t i = 0; i < result.size(); ++i) result[i] = data.log_loss[i] - std::log(result[i]);
+double residual(const Objective& objective, double measured, double predicted) {
+  return objective.log_residual ? std::log(measured / predicted) : measured - predicted;
+}
+
+double with_residual(const Objective& objective, double predicted, double residual) {
+  return objective.log_residual ? predicted * std::exp(residual) : predicted + residual;
+}
+
+std::vector<double> residuals(const Problem& problem, const Vector& coefficients) {
+  const Observations& data = *problem.data;
+  std::vector<double> result = predict_rows(*problem.law, coefficients, data);
+  for (size_t i = 0; i < result.size(); ++i)
+    result[i] = residual(problem.objective, data.loss[i], result[i]);
   return result;
 }
 

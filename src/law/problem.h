@@ -19,8 +19,8 @@ using Matrix =
 struct Observations {
   size_t inputs = 0;               // k
   std::vector<double> x{};         // [rows, 2 k]: inputs, then their logarithms
-  std::vector<double> loss{};      // [rows], positive
-  std::vector<double> log_loss{};  // [rows]
+  std::vector<double> loss{};      // [rows]: the law's target as measured
+  std::vector<double> log_loss{};  // [rows]; NaN where it is not positive (raw objectives only)
   std::vector<double> weight{};    // [rows], >= 0
   size_t rows() const { return loss.size(); }
   void push(const double* inputs_and_logs, double value, double row_weight);
@@ -66,8 +66,13 @@ Derivatives derivatives_at(const Problem& problem, const Vector& theta);
 std::vector<double> predict_rows(const Law& law, const Vector& coefficients,
                                  const Observations& data);
 
-// Residuals ln(loss / prediction) [rows].
-std::vector<double> log_residuals(const Law& law, const Vector& coefficients,
-                                  const Observations& data);
+// Measured against predicted in the objective's unit: ln(measured / predicted), or the difference.
+double residual(const Objective& objective, double measured, double predicted);
+
+// What a law at `predicted` measures with a residual: the inverse.
+double with_residual(const Objective& objective, double predicted, double residual);
+
+// Residuals [rows] of a problem's data at natural coefficients.
+std::vector<double> residuals(const Problem& problem, const Vector& coefficients);
 
 }  // namespace rung

@@ -75,7 +75,9 @@ RolloutStep predict_rest(const Ladder& ladder, const Candidate& candidate, size_
                    .points = fitted.rows.size()};
   step.coefficients.assign(c.data(), c.data() + c.size());
   step.rows = unseen.rows;
-  step.error = log_residuals(*problem.law, c, unseen.data);
+  Problem ahead = problem;
+  ahead.data = &unseen.data;
+  step.error = residuals(ahead, c);
   for (double& error : step.error) error = -error;
   double largest = 0.0;
   for (const size_t at : rows_of(ladder, first, last))

@@ -22,7 +22,7 @@ struct RolloutOptions {
   std::string order = "C";    // quantity or column that orders the rungs
   int max_hold_out = 3;       // the largest 1 .. this many rungs are held out in turn
   int min_points = 4;         // rows that a refit needs
-  double noise_floor = 1e-3;  // of ln L: errors below it do not distinguish candidates
+  double noise_floor = 1e-3;  // of the error: smaller ones do not distinguish candidates
 };
 
 // One refit: what was held out and how each held-out row was predicted.
@@ -31,7 +31,8 @@ struct RolloutStep {
   size_t points = 0;                 // rows fitted
   std::vector<double> coefficients;  // of the refit
   std::vector<size_t> rows;          // held-out rows of the table
-  std::vector<double> error;         // ln(prediction / measured) of each
+  std::vector<double> error;         // ln(prediction / measured) of each; the difference where the
+                                     // objective's residuals are raw
   std::vector<double> ahead;         // order column over its largest fitted value, of each
   double next_error = 0.0;           // error of the nearest held-out rung (mean over its rows)
   double far_error = 0.0;            // error of the largest rung (mean over its rows)

@@ -19,25 +19,27 @@ std::optional<Values> pick(const Column* column, const std::vector<size_t>& rows
   return values;
 }
 
-// Names up to five bad rows of a quantity; returns without a word when all values are positive and
-// finite.
-void check_positive(const Table& table, const std::vector<size_t>& rows, const Values& values,
-                    std::string_view quantity, bool zero_allowed = false) {
+bool allowed(Domain domain, double value) {
+  if (!std::isfinite(value)) return false;
+  return domain == Domain::real || value > 0.0 || (domain == Domain::non_negative && value == 0.0);
+}
+
+// Names up to five bad rows of a quantity; returns without a word when all values lie in the
+// domain.
+void check_values(const Table& table, const std::vector<size_t>& rows, const Values& values,
+                  std::string_view quantity, Domain domain = Domain::positive) {
   std::string list;
   size_t bad = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
-    const double value = values[i];
-    if (std::isfinite(value) && (value > 0.0 || (zero_allowed && value == 0.0))) continue;
-    if (++bad > 5) continue;
-    const std::string cell = std::isnan(value) ? "no number" : fmt::format("{}", value);
+    if (allowed(domain, values[i]) || ++bad > 5) continue;
+    const std::string cell = std::isnan(values[i]) ? "no number" : fmt::format("{}", values[i]);
     list += fmt::format("{}{} in {}", bad > 1 ? ", " : "", cell, table.where(rows[i]));
   }
   if (bad == 0) return;
-  fail(
-      "[fit] {} must be finite and {}. Received {}{}. Correct the rows or leave them out with "
-      "--where.",
-      quantity, zero_allowed ? "not negative" : "positive", list,
-      bad > 5 ? fmt::format(" and {} more", bad - 5) : "");
+  constexpr std::string_view demands[] = {" and positive", " and not negative", ""};
+  fail("[fit] {} must be finite{}. Received {}{}. Correct the rows or leave them out with --where.",
+       quantity, demands[static_cast<int>(domain)], list,
+       bad > 5 ? fmt::format(" and {} more", bad - 5) : "");
 }
 
 // N, D, C as far as the table has them or they follow from C = 6 N D.
@@ -55,6 +57,12 @@ std::map<std::string, Values> read_quantities(const Table& table, const FitOptio
   derive("C", "D", [](double n, double d) { return 6.0 * n * d; });
   derive("D", "C", [](double n, double c) { return c / (6.0 * n); });
   return found;
+}
+
+std::string column_names(const Table& table) {
+  std::string names;
+  for (const Column& column : table.columns) names += (names.empty() ? "" : ", ") + column.name;
+  return names;
 }
 
 // What an input stands for. The one-variable laws' x is, unless mapped: C, else N, else D, else a
@@ -78,29 +86,24 @@ std::string resolve_input(const Table& table, const FitOptions& options, const S
     for (const char* quantity : {"C", "N", "D"})
       if (selection.quantities.contains(quantity)) return quantity;
   if (selection.quantities.contains(name) || match_column(table, name, {})) return name;
-  fail_usage(
-      "[fit] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN.",
-      table.source, name,
-      [&] {
-        std::string names;
-        for (const Column& column : table.columns)
-          names += (names.empty() ? "" : ", ") + column.name;
-        return names;
-      }(),
-      name);
+  fail_usage("[fit] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN.",
+             table.source, name, column_names(table), name);
 }
 
 void fill_inputs(const Table& table, const FitOptions& options, Selection& selection,
                  const Values& loss, const Values& weight) {
   const Law& law = *selection.law;
   std::vector<Values> inputs;
-  for (const std::string_view input : law.inputs) {
+  for (size_t i = 0; i < law.inputs.size(); ++i) {
+    const std::string input(law.inputs[i]);
     const std::string name = resolve_input(table, options, selection, input);
     const auto known = selection.quantities.find(name);
-    inputs.push_back(known != selection.quantities.end()
-                         ? known->second
-                         : *pick(match_column(table, name, {{name, name}}), selection.rows));
-    check_positive(table, selection.rows, inputs.back(), name);
+    const Column* column = known != selection.quantities.end() ? nullptr
+                           : options.columns.contains(input)
+                               ? match_column(table, name, {{name, name}})
+                               : match_column(table, name, {});
+    inputs.push_back(column ? *pick(column, selection.rows) : known->second);
+    check_values(table, selection.rows, inputs.back(), name, law.input_rule(i).domain);
     selection.inputs.push_back(name);
   }
   const size_t k = law.inputs.size();
@@ -124,18 +127,20 @@ Values read_weights(const Table& table, const FitOptions& options, Selection& se
   };
   if (!options.weight_column.empty()) {
     weight = column(options.weight_column);
-    check_positive(table, selection.rows, weight, options.weight_column, true);
+    check_values(table, selection.rows, weight, options.weight_column, Domain::non_negative);
   }
   if (options.sd_column.empty()) return weight;
   const Values sd = column(options.sd_column);
-  check_positive(table, selection.rows, sd, options.sd_column, true);
-  const Objective objective = find_objective(options.objective);
+  check_values(table, selection.rows, sd, options.sd_column, Domain::non_negative);
+  const Objective objective = objective_of(*selection.law, options);
   double sum = 0.0;
   for (size_t i = 0; i < sd.size(); ++i) {
-    const double relative = std::max(sd[i] / loss[i], options.sd_floor);
-    selection.relative_sd.push_back(relative);
-    const double scale = objective.log_residual ? relative : relative * loss[i];
-    weight[i] /= scale * scale;
+    const double size = std::fabs(loss[i]), floored = std::max(sd[i], options.sd_floor * size);
+    if (!(floored > 0.0))
+      fail("[fit] {} is 0 in {} where {} is 0 too, so the row has no finite weight. Leave it out.",
+           options.sd_column, table.where(selection.rows[i]), selection.law->target);
+    selection.sd.push_back(objective.log_residual ? floored / size : floored);
+    weight[i] /= selection.sd.back() * selection.sd.back();
     sum += weight[i];
   }
   // Robust objectives have a threshold in the residual's own unit: their weights average one.
@@ -161,17 +166,30 @@ void fill_ranges(Selection& selection) {
 
 }  // namespace
 
+Objective objective_of(const Law& law, const FitOptions& options) {
+  return find_objective(options.objective.empty() ? law.objective : options.objective);
+}
+
 Selection select_rows(const Table& table, const FitOptions& options) {
-  Selection selection{.law = &find_law(options.law)};
+  return select_rows(find_law(options.law), table, options);
+}
+
+Selection select_rows(const Law& law, const Table& table, const FitOptions& options) {
+  Selection selection{.law = &law};
+  const std::string target(selection.law->target);
   selection.rows = filter_rows(table, options.where, options.columns);
   if (selection.rows.empty())
     fail("[fit] No row is left. Received {} with {} rows and the filter {}.", table.source,
          table.rows, options.where.empty() ? "(none)" : options.where);
-  const Column* loss_column = match_column(table, "L", options.columns);
-  if (!loss_column)
-    fail_usage("[fit] {} has no column for the loss. Name it: --columns L=COLUMN.", table.source);
-  const Values loss = *pick(loss_column, selection.rows);
-  check_positive(table, selection.rows, loss, loss_column->name);
+  const Column* column = match_column(table, target, options.columns);
+  if (!column)
+    fail_usage("[fit] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN.",
+               table.source, target == "L" ? "the loss" : target, column_names(table), target);
+  const Values loss = *pick(column, selection.rows);
+  // A loss is positive whatever the objective; other targets only need it for their logarithm.
+  const bool positive = target == "L" || objective_of(*selection.law, options).log_residual;
+  check_values(table, selection.rows, loss, column->name,
+               positive ? Domain::positive : Domain::real);
   selection.quantities = read_quantities(table, options, selection.rows);
   const Values weight = read_weights(table, options, selection, loss);
   fill_inputs(table, options, selection, loss, weight);
@@ -190,7 +208,7 @@ Selection subset(const Selection& from, const std::vector<size_t>& positions) {
     result.data.push(from.data.x.data() + at * 2 * from.data.inputs, from.data.loss[at],
                      from.data.weight[at]);
     result.rows.push_back(from.rows[at]);
-    if (!from.relative_sd.empty()) result.relative_sd.push_back(from.relative_sd[at]);
+    if (!from.sd.empty()) result.sd.push_back(from.sd[at]);
     for (const auto& [name, values] : from.quantities)
       result.quantities[name].push_back(values[at]);
   }
@@ -200,8 +218,7 @@ Selection subset(const Selection& from, const std::vector<size_t>& positions) {
 
 Problem make_problem(const Selection& selection, const FitOptions& options) {
   const Law& law = *selection.law;
-  Problem problem{
-      .law = &law, .data = &selection.data, .objective = find_objective(options.objective)};
+  Problem problem{.law = &law, .data = &selection.data, .objective = objective_of(law, options)};
   if (!(options.delta > 0.0))
     fail_usage("[fit] delta must be positive. Received {}.", options.delta);
   problem.objective.delta = options.delta;

@@ -13,8 +13,8 @@ namespace rung {
 struct Selection {
   const Law* law = nullptr;
   Observations data{};
-  std::vector<size_t> rows{};         // their indices in the table
-  std::vector<double> relative_sd{};  // of L, after the floor; empty unknown
+  std::vector<size_t> rows{};  // their indices in the table
+  std::vector<double> sd{};    // of the residual, after the floor; empty unknown
   std::vector<std::string>
       inputs{};  // what each input of the law stands for: N, D, C or a column's name
   std::map<std::string, std::vector<double>>
@@ -22,9 +22,13 @@ struct Selection {
   std::map<std::string, Range> ranges{};
 };
 
-// Fails on missing, non-finite and non-positive values with their row numbers, and when no row is
-// left.
+// Fails on missing, non-finite and (where the law or the objective needs them positive)
+// non-positive values with their row numbers, and when no row is left.
 Selection select_rows(const Table& table, const FitOptions& options);
+Selection select_rows(const Law& law, const Table& table, const FitOptions& options);
+
+// The objective that the caller asked for, else the law's own.
+Objective objective_of(const Law& law, const FitOptions& options);
 
 // A selection with some of its rows only, in the given order.
 Selection subset(const Selection& from, const std::vector<size_t>& positions);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 namespace rung {
 namespace {
@@ -28,27 +30,52 @@ std::vector<double> grid_values(const Problem& problem, int index, bool coarse) 
   return values;
 }
 
-// Minimises |basis x - target|^2 from the normal equations with x >= 0, by trying every support
-// (few columns).
-Vector non_negative(const Matrix& gram, const Vector& moment) {
+// Minimises |basis x - target|^2 from the normal equations, x >= 0 except where `free`: Lawson and
+// Hanson's active sets, the free columns in from the start.
+Vector bounded_squares(const Matrix& gram, const Vector& moment, const std::vector<char>& free) {
   const int n = static_cast<int>(moment.size());
-  Vector best = Vector::Zero(n);
-  double best_value = 0.0;
-  for (unsigned support = 1; support < (1u << n); ++support) {
+  std::vector<char> inside = free;
+  Vector x = Vector::Zero(n);
+  const auto solve_inside = [&] {
     std::vector<int> used;
     for (int i = 0; i < n; ++i)
-      if (support >> i & 1u) used.push_back(i);
+      if (inside[i]) used.push_back(i);
+    Vector result = Vector::Zero(n);
+    if (used.empty()) return result;
     const Matrix part = gram(used, used);
     const Vector right = moment(used);
     const Vector solved = part.ldlt().solve(right);
-    if (!solved.allFinite() || solved.minCoeff() < 0.0) continue;
-    const double value = 0.5 * solved.dot(part * solved) - right.dot(solved);
-    if (value >= best_value) continue;
-    best_value = value;
-    best.setZero();
-    for (size_t i = 0; i < used.size(); ++i) best[used[i]] = solved[i];
+    for (size_t i = 0; i < used.size(); ++i) result[used[i]] = solved[i];
+    return result;
+  };
+  for (int round = 0; round < 3 * n + 1; ++round) {
+    Vector goal = solve_inside();
+    // Back to the first column that would turn negative, until none does.
+    for (int cut = 0; cut < n; ++cut) {
+      double share = 1.0;
+      int leaves = -1;
+      for (int i = 0; i < n; ++i) {
+        if (!inside[i] || free[i] || goal[i] > 0.0) continue;
+        const double reach = x[i] > goal[i] ? x[i] / (x[i] - goal[i]) : 0.0;
+        if (reach < share) share = reach, leaves = i;
+      }
+      if (leaves < 0) break;
+      x += share * (goal - x);
+      x[leaves] = 0.0;
+      inside[leaves] = 0;
+      goal = solve_inside();
+    }
+    if (!goal.allFinite()) break;
+    x = goal;
+    const Vector pull = moment - gram * x;
+    const double least = 1e-10 * moment.cwiseAbs().maxCoeff();
+    int enters = -1;
+    for (int i = 0; i < n; ++i)
+      if (!inside[i] && pull[i] > least && (enters < 0 || pull[i] > pull[enters])) enters = i;
+    if (enters < 0) break;
+    inside[enters] = 1;
   }
-  return best;
+  return x;
 }
 
 // Fills in the linear coefficients of `theta`, whose non-linear ones are set.
@@ -66,7 +93,7 @@ void project(const Problem& problem, const std::vector<int>& linear, std::vector
   Vector moment = Vector::Zero(n), column(n);
   for (size_t row = 0; row < data.rows(); ++row) {
     const double* jet = jets.data() + row * width;
-    const double relative = 1.0 / data.loss[row];
+    const double relative = problem.objective.log_residual ? 1.0 / data.loss[row] : 1.0;
     double rest = data.loss[row] - jet[0];  // what is left for the linear terms
     for (int i = 0; i < n; ++i) {
       column[i] = jet[1 + linear[i]] * relative;
@@ -78,12 +105,15 @@ void project(const Problem& problem, const std::vector<int>& linear, std::vector
   Vector scale = gram.diagonal().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
   gram = scale.asDiagonal() * gram * scale.asDiagonal();
   moment = scale.asDiagonal() * moment;
-  const Vector solved = non_negative(gram, moment);
+  std::vector<char> free;
+  for (const int i : linear)
+    free.push_back(law.coefficients[i].scale == Scale::identity && problem.lo[i] < 0.0);
+  const Vector solved = bounded_squares(gram, moment, free);
   for (int i = 0; i < n; ++i) {
     // A vanished term starts small rather than at zero: its logarithm must be finite.
     const Coefficient& coefficient = law.coefficients[linear[i]];
-    const double least =
-        coefficient.scale == Scale::log ? 1e-4 * std::fabs(moment[i]) + 1e-300 : 0.0;
+    const double least = coefficient.scale == Scale::log ? 1e-4 * std::fabs(moment[i]) + 1e-300
+                                                         : -std::numeric_limits<double>::infinity();
     const double value = std::max(solved[i], least) * scale[i];
     theta[linear[i]] =
         std::clamp(to_theta(coefficient, value), problem.lo[linear[i]], problem.hi[linear[i]]);
@@ -91,49 +121,113 @@ void project(const Problem& problem, const std::vector<int>& linear, std::vector
 }
 
 struct Grid {
-  std::vector<std::vector<double>> values;  // per non-linear coefficient
+  std::vector<int> axes;                    // the coefficient of each
+  std::vector<std::vector<double>> values;  // per axis
   std::vector<size_t> stride;
   size_t cells = 1;
+
+  size_t at(size_t cell, size_t axis) const { return cell / stride[axis] % values[axis].size(); }
 };
 
+// Larger grids are sampled: laws with many non-linear coefficients.
+constexpr size_t most_cells = 20000, sampled_cells = 4096;
+
+// The i-th point of the van der Corput sequence of a base, in [0, 1).
+double van_der_corput(size_t i, unsigned base) {
+  double result = 0.0, share = 1.0;
+  for (; i > 0; i /= base) {
+    share /= base;
+    result += share * static_cast<double>(i % base);
+  }
+  return result;
+}
+
+// The cells to look at: all, or an even sample (Halton's sequence).
+std::vector<size_t> cells_of(const Grid& grid) {
+  constexpr unsigned primes[max_coefficients] = {2,  3,  5,  7,   11,  13,  17,  19,  23,  29, 31,
+                                                 37, 41, 43, 47,  53,  59,  61,  67,  71,  73, 79,
+                                                 83, 89, 97, 101, 103, 107, 109, 113, 127, 131};
+  std::vector<size_t> cells(
+      std::min(grid.cells, grid.cells > most_cells ? sampled_cells : most_cells));
+  for (size_t i = 0; i < cells.size(); ++i) {
+    cells[i] = i;
+    if (grid.cells <= most_cells) continue;
+    cells[i] = 0;
+    for (size_t axis = 0; axis < grid.axes.size(); ++axis) {
+      const double size = static_cast<double>(grid.values[axis].size());
+      cells[i] +=
+          grid.stride[axis] * static_cast<size_t>(size * van_der_corput(i + 1, primes[axis]));
+    }
+  }
+  return cells;
+}
+
 // A cell is a local minimum when no neighbour along one axis is lower.
-bool local_minimum(const Grid& grid, const std::vector<Start>& cells, size_t cell) {
-  for (size_t axis = 0; axis < grid.values.size(); ++axis) {
-    const size_t size = grid.values[axis].size();
-    const size_t at = cell / grid.stride[axis] % size;
-    if (at > 0 && cells[cell - grid.stride[axis]].objective < cells[cell].objective) return false;
-    if (at + 1 < size && cells[cell + grid.stride[axis]].objective < cells[cell].objective)
+bool local_minimum(const Grid& grid, const std::vector<Start>& starts, size_t cell) {
+  for (size_t axis = 0; axis < grid.axes.size(); ++axis) {
+    const size_t at = grid.at(cell, axis), stride = grid.stride[axis];
+    if (at > 0 && starts[cell - stride].objective < starts[cell].objective) return false;
+    if (at + 1 < grid.values[axis].size() &&
+        starts[cell + stride].objective < starts[cell].objective)
       return false;
   }
   return true;
 }
 
+// The best of a sample that lie apart: 15 % of an axis or more from every better one.
+std::vector<Start> spread_starts(const Grid& grid, const std::vector<size_t>& cells,
+                                 std::vector<Start> starts, size_t count) {
+  std::vector<size_t> order(cells.size()), taken;
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return starts[a].objective < starts[b].objective; });
+  std::vector<Start> result;
+  for (const size_t i : order) {
+    const bool near = std::any_of(taken.begin(), taken.end(), [&](size_t other) {
+      for (size_t axis = 0; axis < grid.axes.size(); ++axis) {
+        const double gap = std::fabs(static_cast<double>(grid.at(cells[i], axis)) -
+                                     static_cast<double>(grid.at(cells[other], axis)));
+        if (gap > 0.15 * static_cast<double>(grid.values[axis].size())) return false;
+      }
+      return true;
+    });
+    if (near) continue;
+    taken.push_back(i);
+    result.push_back(starts[i]);
+    if (result.size() == count) break;
+  }
+  return result;
+}
+
 }  // namespace
 
 std::vector<Start> grid_starts(const Problem& problem, size_t count, bool coarse) {
-  std::vector<int> linear, curved;
-  for (int i = 0; i < problem.size(); ++i) {
-    const bool eliminated = problem.law->coefficients[i].linear && !problem.fixed(i);
-    (eliminated ? linear : curved).push_back(i);
-  }
+  std::vector<int> linear;
   Grid grid;
-  for (const int i : curved) {
+  for (int i = 0; i < problem.size(); ++i) {
+    if (problem.law->coefficients[i].linear && !problem.fixed(i)) {
+      linear.push_back(i);
+      continue;
+    }
+    grid.axes.push_back(i);
     grid.stride.push_back(grid.cells);
     grid.values.push_back(grid_values(problem, i, coarse));
     grid.cells *= grid.values.back().size();
   }
-  std::vector<Start> cells(grid.cells);
+  const std::vector<size_t> cells = cells_of(grid);
+  std::vector<Start> all(cells.size());
   std::vector<double> jets;
-  for (size_t cell = 0; cell < grid.cells; ++cell) {
+  for (size_t i = 0; i < cells.size(); ++i) {
     Vector theta = Vector::Zero(problem.size());
-    for (size_t axis = 0; axis < curved.size(); ++axis)
-      theta[curved[axis]] = grid.values[axis][cell / grid.stride[axis] % grid.values[axis].size()];
+    for (size_t axis = 0; axis < grid.axes.size(); ++axis)
+      theta[grid.axes[axis]] = grid.values[axis][grid.at(cells[i], axis)];
     project(problem, linear, jets, theta);
-    cells[cell] = {theta, objective_at(problem, theta)};
+    all[i] = {theta, objective_at(problem, theta)};
   }
+  if (cells.size() < grid.cells) return spread_starts(grid, cells, std::move(all), count);
   std::vector<Start> starts;
-  for (size_t cell = 0; cell < grid.cells; ++cell)
-    if (local_minimum(grid, cells, cell)) starts.push_back(cells[cell]);
+  for (size_t cell = 0; cell < all.size(); ++cell)
+    if (local_minimum(grid, all, cell)) starts.push_back(all[cell]);
   std::stable_sort(starts.begin(), starts.end(),
                    [](const Start& a, const Start& b) { return a.objective < b.objective; });
   if (starts.size() > count) starts.resize(count);

@@ -5,11 +5,12 @@
 #include <cmath>
 #include <limits>
 
+#include "core/csv.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"
-#include "law/law.h"
+#include "core/nearest.h"
 
 namespace rung {
 namespace {
@@ -47,71 +48,13 @@ void push_cell(Column& column, std::string_view cell) {
   column.values.push_back(value);
 }
 
-// Splits delimited text with quoted fields ("" is a quote inside one); a record may span lines.
-class Records {
- public:
-  Records(std::string_view text, char delimiter, const std::string& source)
-      : text_(text), delimiter_(delimiter), source_(source) {}
-
-  // Next record's cells; false at the end. Blank lines are skipped.
-  bool next(std::vector<std::string>& cells) {
-    while (at_ < text_.size()) {
-      cells.clear();
-      const size_t begin = at_;
-      read_record(cells);
-      if (cells.size() > 1 || !trim(text_.substr(begin, at_ - begin)).empty()) return true;
-    }
-    return false;
-  }
-  int64_t line() const { return line_; }
-
- private:
-  void read_record(std::vector<std::string>& cells) {
-    std::string cell;
-    bool quoted = false, was_quoted = false;
-    ++line_;
-    for (; at_ < text_.size(); ++at_) {
-      const char c = text_[at_];
-      if (quoted) {
-        if (c != '"') {
-          line_ += c == '\n';
-          cell += c;
-        } else if (at_ + 1 < text_.size() && text_[at_ + 1] == '"') {
-          cell += '"', ++at_;
-        } else {
-          quoted = false;
-        }
-      } else if (c == '"' && !was_quoted && trim(cell).empty()) {
-        quoted = was_quoted = true;
-        cell.clear();
-      } else if (c == delimiter_) {
-        cells.push_back(std::move(cell));
-        cell.clear(), was_quoted = false;
-      } else if (c == '\n') {
-        ++at_;
-        break;
-      } else if (c != '\r') {
-        cell += c;
-      }
-    }
-    if (quoted)
-      fail("[table] A quoted field is never closed. Received {}, line {}.", source_, line_);
-    cells.push_back(std::move(cell));
-  }
-
-  std::string_view text_;
-  char delimiter_;
-  const std::string& source_;
-  size_t at_ = 0;
-  int64_t line_ = 0;
-};
-
 Table parse_delimited(std::string_view text, char delimiter, const std::string& source) {
   Table table{.header_lines = 1, .source = source};
-  Records records(text, delimiter, source);
-  std::vector<std::string> cells;
+  CsvReader records(text, delimiter, source);
+  std::vector<std::string_view> cells;
   if (!records.next(cells)) fail("[table] The file is empty. Received {}.", source);
-  for (const std::string& name : cells) table.columns.push_back({.name = std::string(trim(name))});
+  for (const std::string_view name : cells)
+    table.columns.push_back({.name = std::string(trim(name))});
   for (size_t i = 0; i < table.columns.size(); ++i)
     for (size_t j = 0; j < i; ++j)
       if (!table.columns[i].name.empty() && table.columns[i].name == table.columns[j].name)

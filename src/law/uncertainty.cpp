@@ -29,12 +29,13 @@ Observations draw_rows(const Observations& data, Random& random) {
 
 // Measurements that the fitted law would have given, with noise of an uncertain scale (scaled
 // inverse chi-square).
-Observations draw_noise(const Observations& data, const std::vector<double>& prediction,
+Observations draw_noise(const Problem& problem, const std::vector<double>& prediction,
                         const std::vector<double>& noise, double factor, Random& random) {
-  Observations result = data;
-  for (size_t i = 0; i < data.rows(); ++i) {
-    result.log_loss[i] = std::log(prediction[i]) + factor * noise[i] * random.normal();
-    result.loss[i] = std::exp(result.log_loss[i]);
+  Observations result = *problem.data;
+  for (size_t i = 0; i < result.rows(); ++i) {
+    const double shift = factor * noise[i] * random.normal();
+    result.loss[i] = with_residual(problem.objective, prediction[i], shift);
+    result.log_loss[i] = std::log(result.loss[i]);
   }
   return result;
 }
@@ -80,19 +81,18 @@ bool draws_rows(const Problem& problem, const FitOptions& options) {
 
 std::vector<double> row_noise(const Selection& selection, const Problem& problem,
                               const Vector& theta) {
-  const std::vector<double> residuals =
-      log_residuals(*problem.law, coefficients_of(problem, theta), *problem.data);
+  const std::vector<double> left = residuals(problem, coefficients_of(problem, theta));
   const double freedom = degrees_of_freedom(problem);
   double sum = 0.0;
-  const bool known = !selection.relative_sd.empty();
-  for (size_t i = 0; i < residuals.size(); ++i) {
-    const double z = known ? residuals[i] / selection.relative_sd[i] : residuals[i];
+  const bool known = !selection.sd.empty();
+  for (size_t i = 0; i < left.size(); ++i) {
+    const double z = known ? left[i] / selection.sd[i] : left[i];
     sum += z * z;
   }
   const double scale = std::sqrt(sum / freedom);
-  std::vector<double> noise(residuals.size(), scale);
+  std::vector<double> noise(left.size(), scale);
   for (size_t i = 0; known && i < noise.size(); ++i)
-    noise[i] = selection.relative_sd[i] * std::max(1.0, scale);
+    noise[i] = selection.sd[i] * std::max(1.0, scale);
   return noise;
 }
 
@@ -103,7 +103,7 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
   const std::vector<double> noise = row_noise(selection, problem, theta);
   const std::vector<double> prediction =
       predict_rows(*problem.law, coefficients_of(problem, theta), *problem.data);
-  const bool known = !selection.relative_sd.empty();
+  const bool known = !selection.sd.empty();
   const bool at_bound = near_bound(problem, theta);
   Samples samples{std::vector<Vector>(count), std::vector<double>(count, 1.0)};
   parallel_for(count, options.threads, [&](size_t i) {
@@ -112,7 +112,7 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
       samples.noise_factor[i] = draw_noise_factor(degrees_of_freedom(problem), random);
     const Observations drawn =
         rows ? draw_rows(*problem.data, random)
-             : draw_noise(*problem.data, prediction, noise, samples.noise_factor[i], random);
+             : draw_noise(problem, prediction, noise, samples.noise_factor[i], random);
     samples.theta[i] = refit(problem, drawn, optimum, at_bound);
   });
   return samples;
@@ -167,13 +167,11 @@ double deviance(const Problem& problem, const Solution& optimum, double objectiv
   if (problem.objective.penalty == Penalty::square) return freedom * std::log(objective / least);
   // Beyond Huber's threshold the density is Laplace's, whose deviance counts twice.
   double beyond = 1.0;
-  if (problem.objective.penalty == Penalty::huber && problem.objective.log_residual) {
-    const auto residuals =
-        log_residuals(*problem.law, coefficients_of(problem, optimum.theta), *problem.data);
-    const auto outside = std::count_if(residuals.begin(), residuals.end(), [&](double r) {
-      return std::fabs(r) > problem.objective.delta;
-    });
-    beyond = static_cast<double>(outside) / static_cast<double>(residuals.size());
+  if (problem.objective.penalty == Penalty::huber) {
+    const std::vector<double> left = residuals(problem, coefficients_of(problem, optimum.theta));
+    const auto outside = std::count_if(
+        left.begin(), left.end(), [&](double r) { return std::fabs(r) > problem.objective.delta; });
+    beyond = static_cast<double>(outside) / static_cast<double>(left.size());
   }
   return freedom * (1.0 + beyond) * std::log(objective / least);
 }

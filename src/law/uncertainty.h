@@ -24,8 +24,8 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
 // bounds: needs no refit.
 Samples sandwich(const Problem& problem, const Vector& theta, int count, uint64_t seed);
 
-// Standard deviation per row of ln L: the known one, inflated where the misfit exceeds it; else the
-// residuals' own, corrected for degrees of freedom.
+// Standard deviation per row of the residual: the known one, inflated where the misfit exceeds it;
+// else the residuals' own, corrected for degrees of freedom.
 std::vector<double> row_noise(const Selection& selection, const Problem& problem,
                               const Vector& theta);
 

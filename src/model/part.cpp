@@ -3,8 +3,8 @@
 #include <array>
 #include <cmath>
 
-#include "config/resolve.h"
 #include "core/error.h"
+#include "core/nearest.h"
 #include "model/ffns/ffns.h"
 #include "model/mixers/mixers.h"
 

@@ -2,8 +2,8 @@
 
 #include <ATen/ops/zeros.h>
 
-#include "config/resolve.h"
 #include "core/error.h"
+#include "core/nearest.h"
 #include "optim/adamw.h"
 
 namespace rung {

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "config/resolve.h"
 #include "core/error.h"
+#include "core/nearest.h"
 
 namespace rung {
 namespace {

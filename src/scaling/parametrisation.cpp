@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "config/resolve.h"
 #include "core/error.h"
+#include "core/nearest.h"
 
 namespace rung {
 

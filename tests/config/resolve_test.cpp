@@ -171,16 +171,6 @@ TEST_CASE("configurations from JSON: missing keys keep defaults, wrong ones fail
   CHECK(contains(error_of([] { config_from_json(Json::array()); }), "JSON object"));
 }
 
-TEST_CASE("nearest") {
-  const std::vector<std::string> verbs{"climb", "train", "fit", "predict", "plan", "help"};
-  CHECK(nearest("cilmb", verbs) == "climb");
-  CHECK(nearest("Fit", verbs) == "fit");
-  CHECK(nearest("predcit", verbs) == "predict");
-  CHECK(nearest("xyz", verbs).empty());
-  CHECK(nearest("", verbs).empty());
-  CHECK(nearest("q", verbs).empty());
-}
-
 TEST_CASE("docs/config.md is what the structs say") {
   const fs::path path = fs::path(source_dir()) / "docs/config.md";
   if (std::getenv("RUNG_UPDATE_DOCS")) write_file(path, config_markdown());

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/csv.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -31,5 +32,17 @@ TEST_CASE("CSV quotes what needs it and reads back") {
   CHECK(read_csv("\"\"\n", "t") == std::vector<TableRow>{{""}});
   CHECK(read_csv("", "t").empty());
   CHECK(error_of([] { read_csv("a\n\"b", "runs.csv"); }) ==
-        "[csv] runs.csv: the quote opened on line 2 never closes.");
+        "[csv] A quoted field is never closed. Received runs.csv, line 2.");
+}
+
+TEST_CASE("CSV: blanks before a quote, stray text behind it, other delimiters, lines counted") {
+  std::vector<std::string_view> cells;
+  CsvReader reader("a; \"b;\nc\"d ;\n  \n\ne\"f;\"\"", ';', "t");
+  REQUIRE(reader.next(cells));
+  CHECK(cells == std::vector<std::string_view>{"a", "b;\ncd ", ""});
+  CHECK(reader.line() == 1);
+  REQUIRE(reader.next(cells));
+  CHECK(cells == std::vector<std::string_view>{"e\"f", ""});
+  CHECK(reader.line() == 5);
+  CHECK_FALSE(reader.next(cells));
 }

@@ -1,7 +1,7 @@
+#include "core/nearest.h"
+
 #include <algorithm>
 #include <cctype>
-
-#include "config/resolve.h"
 
 namespace rung {
 namespace {
@@ -43,6 +43,19 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
       limit = wanted.size() < 3 ? 0 : std::max<size_t>(1, wanted.size() / 3);
     }
     if (distance > limit || distance >= fewest) continue;
+    fewest = distance;
+    best = candidate;
+  }
+  return best;
+}
+
+std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {
+  const std::string wanted = lower(std::string(name.substr(0, 256)));
+  std::string_view best;
+  size_t fewest = SIZE_MAX;
+  for (const std::string_view candidate : candidates) {
+    const size_t distance = edits(wanted, lower(std::string(candidate)));
+    if (distance >= fewest) continue;
     fewest = distance;
     best = candidate;
   }

@@ -1,0 +1,17 @@
+// The name that someone who mistyped one probably meant.
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rung {
+
+// The candidate nearest to `word` by edit distance; empty when none is near. Candidates with a
+// section (`train.lr`) are also compared without it.
+std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
+
+// The nearest of all, however far; empty only without candidates.
+std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates);
+
+}  // namespace rung

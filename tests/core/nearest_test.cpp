@@ -1,0 +1,22 @@
+#include "core/nearest.h"
+
+#include <doctest/doctest.h>
+
+using namespace rung;
+
+TEST_CASE("nearest: only what is near") {
+  const std::vector<std::string> verbs{"climb", "train", "fit", "predict", "plan", "help"};
+  CHECK(nearest("cilmb", verbs) == "climb");
+  CHECK(nearest("Fit", verbs) == "fit");
+  CHECK(nearest("predcit", verbs) == "predict");
+  CHECK(nearest("xyz", verbs).empty());
+  CHECK(nearest("", verbs).empty());
+  CHECK(nearest("q", verbs).empty());
+}
+
+TEST_CASE("nearest: the nearest of all, however far") {
+  const std::vector<std::string_view> names{"chinchilla", "power"};
+  CHECK(nearest_name("CHINCILLA", names) == "chinchilla");
+  CHECK(nearest_name("pwoer", names) == "power");
+  CHECK(nearest_name("x", std::span<const std::string_view>()).empty());
+}
