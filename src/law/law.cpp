@@ -10,15 +10,29 @@
 namespace rung {
 namespace {
 
+// clang-format off
 // The table: one line a law.
 constexpr std::array law_table = {
     &chinchilla_law,
     &power_law,
     &broken_power_law,
+    &precision_law,
+    &ptq_law,
+    &routing_law,
+    &fine_grained_moe_law,
+    &joint_moe_law,
+    &upcycling_law,
+    &rectified_law,
+    &sigmoid_law,
+    &data_mixing_law,
+    &annealing_law,
 };
 
 // Families of laws made at run time: one line a family.
-constexpr std::array<const LawFamily*, 0> family_table = {};
+constexpr std::array law_family_table = {
+    &data_mixing_family,
+};
+// clang-format on
 
 }  // namespace
 
@@ -27,7 +41,7 @@ std::span<const Law* const> laws() {
 }
 
 std::span<const LawFamily* const> law_families() {
-  return family_table;
+  return law_family_table;
 }
 
 const Law& find_law(std::string_view name) {

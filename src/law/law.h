@@ -23,7 +23,8 @@ struct Coefficient {
   std::string_view meaning;  // a few words
   Scale scale = Scale::identity;
   double lo = -unbounded, hi = unbounded;  // bounds of the value
-  bool linear = false;                  // the formula is linear in it: eliminated on the start grid
+  bool linear = false;  // the formula (log_linear: its logarithm) is linear in it: eliminated on
+                        // the start grid, as a non-negative value unless `lo` allows less
   double grid_lo = 0.0, grid_hi = 0.0;  // non-linear ones: range of the start grid
   int grid_points = 0;
   int along_input =
@@ -69,6 +70,7 @@ struct Law {
       design{};          // per input; with the typical coefficients, a planted truth
   double noise = 0.005;  // typical deviation of a measurement, in the objective's residual
   std::span<const InputRule> input_rules{};  // per input; empty: all positive, all must vary
+  bool log_linear = false;  // a product of powers: its linear coefficients act on the logarithm
 
   InputRule input_rule(size_t input) const {
     return input < input_rules.size() ? input_rules[input] : InputRule{};

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 namespace rung {
@@ -20,7 +19,8 @@ std::vector<double> grid_values(const Problem& problem, int index, bool coarse) 
     if (lo > hi) lo = bound_lo, hi = bound_hi;
   }
   std::vector<double> values;
-  const int points = coarse ? std::max(3, coefficient.grid_points / 4) : coefficient.grid_points;
+  const int fine = coefficient.grid_points;
+  const int points = coarse ? std::min(fine, std::max(3, fine / 4)) : fine;
   for (int i = 0; i < points; ++i) {
     // A break's place starts inside the range; the others include its ends.
     const double at =
@@ -78,45 +78,71 @@ Vector bounded_squares(const Matrix& gram, const Vector& moment, const std::vect
   return x;
 }
 
+// A least-squares problem by its normal equations: gram x = moment.
+struct Normal {
+  Matrix gram;
+  Vector moment;
+};
+
+// For the linear coefficients, which `c` holds at `unit`: in the objective's residuals, or in logs
+// for a log-linear law.
+Normal normal_equations(const Problem& problem, const std::vector<int>& linear, const Vector& c,
+                        double unit, std::vector<double>& jets) {
+  const Law& law = *problem.law;
+  const Observations& data = *problem.data;
+  const int n = static_cast<int>(linear.size());
+  const size_t width = jet_size(1, law.coefficients.size());
+  jets.resize(data.rows() * width);
+  law.evaluate(law, c.data(), data.x.data(), data.rows(), 1, jets.data());
+  Normal normal{Matrix::Zero(n, n), Vector::Zero(n)};
+  Vector column(n);
+  for (size_t row = 0; row < data.rows(); ++row) {
+    const double* jet = jets.data() + row * width;
+    double scale = problem.objective.log_residual ? 1.0 / data.loss[row] : 1.0;
+    double rest = (data.loss[row] - jet[0]) * scale;  // what is left for the linear terms
+    if (law.log_linear) {
+      if (!(data.loss[row] > 0.0)) continue;
+      scale = 1.0 / jet[0];
+      rest = std::log(data.loss[row] * scale);
+    }
+    for (int i = 0; i < n; ++i) {
+      column[i] = jet[1 + linear[i]] * scale;
+      rest += unit * column[i];
+    }
+    normal.gram.noalias() += data.weight[row] * column * column.transpose();
+    normal.moment.noalias() += data.weight[row] * rest * column;
+  }
+  return normal;
+}
+
 // Fills in the linear coefficients of `theta`, whose non-linear ones are set.
 void project(const Problem& problem, const std::vector<int>& linear, std::vector<double>& jets,
              Vector& theta) {
   const Law& law = *problem.law;
-  const Observations& data = *problem.data;
   const int n = static_cast<int>(linear.size());
+  // A log-linear law is taken at theta = 0, every other one at coefficients of one.
+  const double unit = law.log_linear ? 0.0 : 1.0;
   Vector c = coefficients_of(problem, theta);
-  for (const int i : linear) c[i] = 1.0;
-  const size_t width = jet_size(1, law.coefficients.size());
-  jets.resize(data.rows() * width);
-  law.evaluate(law, c.data(), data.x.data(), data.rows(), 1, jets.data());
-  Matrix gram = Matrix::Zero(n, n);
-  Vector moment = Vector::Zero(n), column(n);
-  for (size_t row = 0; row < data.rows(); ++row) {
-    const double* jet = jets.data() + row * width;
-    const double relative = problem.objective.log_residual ? 1.0 / data.loss[row] : 1.0;
-    double rest = data.loss[row] - jet[0];  // what is left for the linear terms
-    for (int i = 0; i < n; ++i) {
-      column[i] = jet[1 + linear[i]] * relative;
-      rest += jet[1 + linear[i]];
-    }
-    gram.noalias() += data.weight[row] * column * column.transpose();
-    moment.noalias() += data.weight[row] * rest * relative * column;
-  }
-  Vector scale = gram.diagonal().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
-  gram = scale.asDiagonal() * gram * scale.asDiagonal();
-  moment = scale.asDiagonal() * moment;
   std::vector<char> free;
-  for (const int i : linear)
-    free.push_back(law.coefficients[i].scale == Scale::identity && problem.lo[i] < 0.0);
-  const Vector solved = bounded_squares(gram, moment, free);
-  for (int i = 0; i < n; ++i) {
-    // A vanished term starts small rather than at zero: its logarithm must be finite.
-    const Coefficient& coefficient = law.coefficients[linear[i]];
-    const double least = coefficient.scale == Scale::log ? 1e-4 * std::fabs(moment[i]) + 1e-300
-                                                         : -std::numeric_limits<double>::infinity();
-    const double value = std::max(solved[i], least) * scale[i];
-    theta[linear[i]] =
-        std::clamp(to_theta(coefficient, value), problem.lo[linear[i]], problem.hi[linear[i]]);
+  for (const int i : linear) {
+    const bool logs = law.coefficients[i].scale == Scale::log;
+    c[i] = logs ? 1.0 : unit;
+    free.push_back(logs ? law.log_linear : problem.lo[i] < 0.0);
+  }
+  Normal normal = normal_equations(problem, linear, c, unit, jets);
+  const Vector scale = normal.gram.diagonal().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
+  normal.gram = scale.asDiagonal() * normal.gram * scale.asDiagonal();
+  normal.moment = scale.asDiagonal() * normal.moment;
+  const Vector solved = bounded_squares(normal.gram, normal.moment, free);
+  for (int k = 0; k < n; ++k) {
+    const int i = linear[k];
+    double value = solved[k] * scale[k];
+    if (law.coefficients[i].scale == Scale::log && !law.log_linear) {
+      // A vanished term starts small rather than at zero: its logarithm must be finite.
+      const double least = (1e-4 * std::fabs(normal.moment[k]) + 1e-300) * scale[k];
+      value = std::log(std::max(value, least));
+    }
+    theta[i] = std::clamp(value, problem.lo[i], problem.hi[i]);
   }
 }
 

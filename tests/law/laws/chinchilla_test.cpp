@@ -83,6 +83,40 @@ TEST_CASE("chinchilla: the OLMo ladder golden") {
   CHECK(value(fit, "beta") == doctest::Approx(0.1620).epsilon(1e-3));
 }
 
+TEST_CASE(
+    "chinchilla: the OLMo ladder extrapolates as far as its reference, and misses as it does") {
+  const std::string path = shared_law_data("olmo-ladder/ladder_c4_loss_derived.csv");
+  if (path.empty()) {
+    MESSAGE("skipped: no olmo-ladder in RUNG_LAW_DATA or ../shared/data/laws");
+    return;
+  }
+  const Table table = read_table(path);
+  FitOptions options = without_resampling("split == 'train'");
+  options.columns["L"] = "c4_loss_last5avg";
+  const Fit fit = fit_law(table, options);
+  // The relative error of the law at each run beyond the 16 that it was fitted to.
+  std::vector<double> three_billion, targets, predictions;
+  for (size_t row = 0; row < table.rows; ++row) {
+    const double measured = table.find("c4_loss_last5avg")->values[row];
+    const double law =
+        evaluate_law(chinchilla_law, fit.values(),
+                     std::vector{table.find("N")->values[row], table.find("D")->values[row]});
+    const std::string& split = table.find("split")->text[row];
+    if (split == "eval3B") three_billion.push_back(100 * (law / measured - 1));
+    if (split != "target") continue;
+    targets.push_back(100 * (law / measured - 1));
+    predictions.push_back(law);
+  }
+  REQUIRE(three_billion.size() == 5);
+  REQUIRE(targets.size() == 2);
+  const double published[] = {-3.4, -1.8, -1.0, -0.6, -1.0};
+  for (int i = 0; i < 5; ++i) CHECK(std::fabs(three_billion[i] - published[i]) < 0.06);
+  CHECK(predictions[0] == doctest::Approx(2.4337).epsilon(5e-5));
+  CHECK(predictions[1] == doctest::Approx(2.3444).epsilon(5e-5));
+  CHECK(std::fabs(targets[0] + 2.0) < 0.06);
+  CHECK(std::fabs(targets[1] + 3.8) < 0.06);
+}
+
 TEST_CASE("chinchilla: bootstrap deviations near the published ones, whatever the threads") {
   FitOptions options = without_resampling(epoch_filter);
   options.bootstrap = 4000;

@@ -1,0 +1,86 @@
+// Fine-grained mixtures of experts: granularity G (how many smaller experts replace one of the
+// feed-forward layer's size) improves the size term of a Chinchilla law at a fixed expansion rate.
+// Source: Krajewski et al. 2024, "Scaling Laws for Fine-Grained Mixture of Experts", the joint law
+// L(N, D, G) = c + (g/G^gamma + a)/N^alpha + b/D^beta.
+#include "law/formula.h"
+#include "law/laws/laws.h"
+
+namespace rung {
+namespace {
+
+struct FineGrainedMoe {
+  static constexpr int coefficients = 7, inputs = 3;
+  template <class T>
+  static T loss(const std::array<T, 7>& at, const Inputs& x) {
+    using std::exp;
+    const auto& [c, a, g, gamma, alpha, b, beta] = at;
+    return c + (g * exp(-gamma * x.log(2)) + a) * exp(-alpha * x.log(0)) +
+           b * exp(-beta * x.log(1));
+  }
+};
+
+constexpr std::string_view fine_grained_moe_inputs[] = {"N", "D", "G"};
+constexpr Coefficient fine_grained_moe_coefficients[] = {
+    {.name = "c", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 0.47},
+    {.name = "a",
+     .meaning = "size term at endless granularity",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 18.1},
+    {.name = "g",
+     .meaning = "granularity term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 2.1},
+    {.name = "gamma",
+     .meaning = "exponent of granularity",
+     .lo = 0.02,
+     .hi = 5.0,
+     .grid_lo = 0.2,
+     .grid_hi = 2.0,
+     .grid_points = 6,
+     .typical = 0.58},
+    {.name = "alpha",
+     .meaning = "exponent of size",
+     .lo = 0.005,
+     .hi = 3.0,
+     .grid_lo = 0.05,
+     .grid_hi = 0.8,
+     .grid_points = 10,
+     .typical = 0.115},
+    {.name = "b",
+     .meaning = "data term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 30.8},
+    {.name = "beta",
+     .meaning = "exponent of data",
+     .lo = 0.005,
+     .hi = 3.0,
+     .grid_lo = 0.05,
+     .grid_hi = 0.8,
+     .grid_points = 10,
+     .typical = 0.147},
+};
+constexpr InputRange fine_grained_moe_design[] = {{6e7, 4e9}, {8e9, 1.3e11}, {1.0, 16.0}};
+
+}  // namespace
+
+constinit const Law fine_grained_moe_law = {
+    .name = "fine-grained-moe",
+    .formula = "L = c + (g/G^gamma + a)/N^alpha + b/D^beta",
+    .source = "Krajewski et al. 2024",
+    .identifiable =
+        "N, D and G vary independently, N and D over a decade or more; gamma needs "
+        "three values of G whose losses differ by more than the noise",
+    .inputs = fine_grained_moe_inputs,
+    .coefficients = fine_grained_moe_coefficients,
+    .evaluate = evaluate_formula<FineGrainedMoe>,
+    .design = fine_grained_moe_design,
+    .noise = 0.002,
+};
+
+}  // namespace rung

@@ -1,0 +1,129 @@
+// The joint law of dense models and mixtures of experts: a Chinchilla law of active parameters N
+// and tokens D whose coefficients and exponents depend on the number of experts E (dense: E = 1),
+// L = a Eh^delta N^(alpha + gamma ln Eh) + b Eh^omega D^(beta + zeta ln Eh) + c, with Eh as in the
+// law `routing`.
+// Source: Ludziejewski et al. 2025, "Joint MoE Scaling Laws: Mixture of Experts Can Be Memory
+// Efficient", the law of its abstract and section 4.
+#include "law/formula.h"
+#include "law/laws/laws.h"
+#include "law/laws/saturation.h"
+
+namespace rung {
+namespace {
+
+struct JointMoe {
+  static constexpr int coefficients = 11, inputs = 3;
+  template <class T>
+  static T loss(const std::array<T, 11>& coefficients_at, const Inputs& x) {
+    using std::exp;
+    using std::log;
+    const auto& [a, delta, alpha, gamma, b, omega, beta, zeta, c, E_start, E_max] = coefficients_at;
+    const T experts = log(saturated_experts(x[2], E_start, E_max));
+    const T size = exp(delta * experts + (alpha + gamma * experts) * x.log(0));
+    const T data = exp(omega * experts + (beta + zeta * experts) * x.log(1));
+    return a * size + b * data + c;
+  }
+};
+
+constexpr std::string_view joint_moe_inputs[] = {"N", "D", "E"};
+// The grid leaves the interactions and the saturation at one point each: the polish finds them.
+constexpr Coefficient joint_moe_coefficients[] = {
+    {.name = "a",
+     .meaning = "size term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 35.91},
+    {.name = "delta",
+     .meaning = "experts in the size term",
+     .lo = -5.0,
+     .hi = 5.0,
+     .grid_lo = -0.2,
+     .grid_hi = 0.2,
+     .grid_points = 3,
+     .typical = 0.2285},
+    {.name = "alpha",
+     .meaning = "exponent of size",
+     .lo = -3.0,
+     .hi = -0.005,
+     .grid_lo = -0.6,
+     .grid_hi = -0.1,
+     .grid_points = 6,
+     .typical = -0.1889},
+    {.name = "gamma",
+     .meaning = "experts in the exponent of size",
+     .lo = -1.0,
+     .hi = 1.0,
+     .grid_points = 1,
+     .typical = -0.0098},
+    {.name = "b",
+     .meaning = "data term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 35.98},
+    {.name = "omega",
+     .meaning = "experts in the data term",
+     .lo = -5.0,
+     .hi = 5.0,
+     .grid_lo = -0.2,
+     .grid_hi = 0.2,
+     .grid_points = 3,
+     .typical = -0.5529},
+    {.name = "beta",
+     .meaning = "exponent of data",
+     .lo = -3.0,
+     .hi = -0.005,
+     .grid_lo = -0.6,
+     .grid_hi = -0.1,
+     .grid_points = 6,
+     .typical = -0.1775},
+    {.name = "zeta",
+     .meaning = "experts in the exponent of data",
+     .lo = -1.0,
+     .hi = 1.0,
+     .grid_points = 1,
+     .typical = 0.0259},
+    {.name = "c", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.3637},
+    {.name = "E_start",
+     .meaning = "experts that a dense model is worth",
+     .scale = Scale::log,
+     .lo = 1.0,
+     .hi = 64.0,
+     .grid_lo = 2.0,
+     .grid_hi = 2.0,
+     .grid_points = 1,
+     .nuisance = true,
+     .typical = 2.0732},
+    {.name = "E_max",
+     .meaning = "experts beyond which nothing is gained",
+     .scale = Scale::log,
+     .lo = 8.0,
+     .hi = 1e6,
+     .grid_lo = 300.0,
+     .grid_hi = 300.0,
+     .grid_points = 1,
+     .nuisance = true,
+     .typical = 290.45},
+};
+constexpr InputRange joint_moe_design[] = {{5e7, 2.7e9}, {1e9, 1.3e11}, {1.0, 64.0}};
+
+}  // namespace
+
+constinit const Law joint_moe_law = {
+    .name = "joint-moe",
+    .formula =
+        "L = a Eh^delta N^(alpha + gamma ln Eh) + b Eh^omega D^(beta + zeta ln Eh) + c, "
+        "Eh as in routing",
+    .source = "Ludziejewski et al. 2025, section 4",
+    .identifiable =
+        "N, D and E vary independently, N and D over a decade or more at several E; "
+        "fix E_start and E_max unless there are dense models and hundreds of experts",
+    .inputs = joint_moe_inputs,
+    .coefficients = joint_moe_coefficients,
+    .evaluate = evaluate_formula<JointMoe>,
+    .design = joint_moe_design,
+    .noise = 0.002,
+};
+
+}  // namespace rung

@@ -1,0 +1,13 @@
+// The number of experts that counts (Clark et al. 2022, equation 2): E_start at E = 1, E_max in the
+// limit.
+#pragma once
+
+namespace rung {
+
+template <class T>
+T saturated_experts(double experts, const T& E_start, const T& E_max) {
+  const T offset = 1.0 / (1.0 / E_start - 1.0 / E_max);
+  return 1.0 / (1.0 / (offset + (experts - 1.0)) + 1.0 / E_max);
+}
+
+}  // namespace rung
