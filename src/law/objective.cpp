@@ -20,6 +20,10 @@ constexpr std::array objective_table = {
     Objective{.name = "least-squares",
               .summary = "half the sum of squared log residuals",
               .penalty = Penalty::square},
+    Objective{.name = "raw-least-squares",
+              .summary = "half the sum of squared raw residuals",
+              .log_residual = false,
+              .penalty = Penalty::square},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 //   huber           the same on raw residuals
 //   mae-asymmetric  raw, |r|, ten times as much where the prediction is too high; mean
 //   least-squares   r in logs,  rho = r^2/2; with weights 1/variance half the chi-square
+//   raw-least-squares  the same on raw residuals
 #pragma once
 #include <cmath>
 #include <span>

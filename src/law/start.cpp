@@ -120,6 +120,7 @@ void project(const Problem& problem, const std::vector<int>& linear, std::vector
              Vector& theta) {
   const Law& law = *problem.law;
   const int n = static_cast<int>(linear.size());
+  if (n == 0) return;
   // A log-linear law is taken at theta = 0, every other one at coefficients of one.
   const double unit = law.log_linear ? 0.0 : 1.0;
   Vector c = coefficients_of(problem, theta);

@@ -124,6 +124,7 @@ Samples sandwich(const Problem& problem, const Vector& theta, int count, uint64_
     if (!problem.fixed(i) && theta[i] > problem.lo[i] && theta[i] < problem.hi[i])
       free.push_back(i);
   const int n = static_cast<int>(free.size());
+  if (n == 0) return {std::vector<Vector>(count, theta), std::vector<double>(count, 1.0)};
   const Derivatives at = derivatives_at(problem, theta);
   // sum g g^T: the gradients of single rows, without the mean's factor as in derivatives_at.
   Matrix outer = Matrix::Zero(problem.size(), problem.size());

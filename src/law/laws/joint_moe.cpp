@@ -3,7 +3,10 @@
 // L = a Eh^delta N^(alpha + gamma ln Eh) + b Eh^omega D^(beta + zeta ln Eh) + c, with Eh as in the
 // law `routing`.
 // Source: Ludziejewski et al. 2025, "Joint MoE Scaling Laws: Mixture of Experts Can Be Memory
-// Efficient", the law of its abstract and section 4.
+// Efficient", the law of section 4. The constants quoted from it (a = 35.91, delta = .2285, alpha =
+// -.1889, gamma = -.0098, b = 35.98, omega = -.5529, beta = -.1775, zeta = .0259, c = 1.3637) make
+// 32 experts worse than none at N = 1e9, D = 2e10, against its own finding, so they are not used
+// here: the typical values are round numbers of a plausible ladder.
 #include "law/formula.h"
 #include "law/laws/laws.h"
 #include "law/laws/saturation.h"
@@ -33,7 +36,7 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .scale = Scale::log,
      .lo = 0.0,
      .linear = true,
-     .typical = 35.91},
+     .typical = 150.0},
     {.name = "delta",
      .meaning = "experts in the size term",
      .lo = -5.0,
@@ -41,7 +44,7 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_lo = -0.2,
      .grid_hi = 0.2,
      .grid_points = 3,
-     .typical = 0.2285},
+     .typical = -0.2},
     {.name = "alpha",
      .meaning = "exponent of size",
      .lo = -3.0,
@@ -49,19 +52,19 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_lo = -0.6,
      .grid_hi = -0.1,
      .grid_points = 6,
-     .typical = -0.1889},
+     .typical = -0.27},
     {.name = "gamma",
      .meaning = "experts in the exponent of size",
      .lo = -1.0,
      .hi = 1.0,
      .grid_points = 1,
-     .typical = -0.0098},
+     .typical = 0.003},
     {.name = "b",
      .meaning = "data term",
      .scale = Scale::log,
      .lo = 0.0,
      .linear = true,
-     .typical = 35.98},
+     .typical = 600.0},
     {.name = "omega",
      .meaning = "experts in the data term",
      .lo = -5.0,
@@ -69,7 +72,7 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_lo = -0.2,
      .grid_hi = 0.2,
      .grid_points = 3,
-     .typical = -0.5529},
+     .typical = 0.15},
     {.name = "beta",
      .meaning = "exponent of data",
      .lo = -3.0,
@@ -77,14 +80,14 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_lo = -0.6,
      .grid_hi = -0.1,
      .grid_points = 6,
-     .typical = -0.1775},
+     .typical = -0.3},
     {.name = "zeta",
      .meaning = "experts in the exponent of data",
      .lo = -1.0,
      .hi = 1.0,
      .grid_points = 1,
-     .typical = 0.0259},
-    {.name = "c", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.3637},
+     .typical = -0.005},
+    {.name = "c", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.6},
     {.name = "E_start",
      .meaning = "experts that a dense model is worth",
      .scale = Scale::log,
@@ -94,7 +97,7 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_hi = 2.0,
      .grid_points = 1,
      .nuisance = true,
-     .typical = 2.0732},
+     .typical = 2.0},
     {.name = "E_max",
      .meaning = "experts beyond which nothing is gained",
      .scale = Scale::log,
@@ -104,7 +107,7 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_hi = 300.0,
      .grid_points = 1,
      .nuisance = true,
-     .typical = 290.45},
+     .typical = 300.0},
 };
 constexpr InputRange joint_moe_design[] = {{5e7, 2.7e9}, {1e9, 1.3e11}, {1.0, 64.0}};
 

@@ -80,8 +80,8 @@ TEST_CASE("annealing: derivatives match finite differences") {
 }
 
 TEST_CASE("annealing: recovers planted coefficients") {
-  check_recovery(annealing_law, 30, 1e-5);
-  check_noisy_recovery(annealing_law, 100);
+  check_recovery(annealing_law, 1e-5);
+  check_noisy_recovery(annealing_law);
 }
 
 TEST_CASE("annealing: areas of a schedule") {
@@ -94,7 +94,7 @@ TEST_CASE("annealing: areas of a schedule") {
 }
 
 TEST_CASE("annealing: without a decay the gain is refused") {
-  Table table = planted_table(annealing_law, typical_coefficients(annealing_law), 40, 0.002);
+  Table table = planted_table(annealing_law, true);
   for (double& area : table.columns[1].values) area = 0.0;
   CHECK(has_refusal(fit_law(table, {.law = "annealing", .bootstrap = 0}), "constant-input"));
 }
@@ -105,21 +105,21 @@ TEST_CASE("annealing: three curves of 24,000 steps predict 72,000 steps and othe
     MESSAGE("skipped: no multi-power in RUNG_LAW_DATA or ../shared/data/laws");
     return;
   }
-  const std::pair<const char*, double> goldens[] = {
+  const std::pair<std::string, double> goldens[] = {
       {"25", 0.00022631250832}, {"100", 0.00012888435632}, {"400", 0.00022488937692}};
   for (const auto& [size, objective] : goldens) {
     CAPTURE(size);
-    const std::string folder =
-        shared_law_data("multi-power/loss_curve_repo/csv_" + std::string(size)) + "/";
+    const std::string folder = shared_law_data("multi-power/loss_curve_repo/csv_" + size) + "/";
     const Fit fit = fit_law(runs(folder, {"cosine_24000", "constant_24000", "wsdcon_9"}),
                             {.law = "annealing", .bootstrap = 0});
     REQUIRE_FALSE(fit.refused());
     CHECK(fit.objective_value <= objective * (1 + 1e-6));
+    double mean = 0.0;
     for (const char* test : {"constant_72000", "cosine_72000", "wsdcon_3", "wsdcon_18"}) {
-      CAPTURE(test);
       const double r2 = r_squared(fit, runs(folder, {test}));
-      MESSAGE(size << "M " << test << ": R2 " << r2);
       CHECK(r2 > 0.99);
+      mean += r2 / 4;
     }
+    MESSAGE(size << "M: R2 of the four test curves " << mean);
   }
 }

@@ -13,12 +13,12 @@ TEST_CASE("ptq: derivatives match finite differences") {
 }
 
 TEST_CASE("ptq: recovers planted coefficients") {
-  check_recovery(ptq_law, 20, 1e-6);
-  check_noisy_recovery(ptq_law, 60);
+  check_recovery(ptq_law, 1e-6);
+  check_noisy_recovery(ptq_law);
 }
 
 TEST_CASE("ptq: the degradation grows with data and shrinks with bits and size") {
-  const std::vector<double> c = typical_coefficients(ptq_law);
+  const std::vector<double> c = plant(ptq_law).coefficients;
   const auto at = [&](double n, double d, double p) {
     return evaluate_law(ptq_law, c, std::vector{n, d, p});
   };
@@ -28,7 +28,7 @@ TEST_CASE("ptq: the degradation grows with data and shrinks with bits and size")
 }
 
 TEST_CASE("ptq: one width of the format is refused") {
-  Table table = planted_table(ptq_law, typical_coefficients(ptq_law), 20, 0.1);
+  Table table = planted_table(ptq_law, true);
   for (double& bits : table.columns[2].values) bits = 4;
   CHECK(has_refusal(fit_law(table, {.law = "ptq", .bootstrap = 0}), "constant-input"));
 }
