@@ -29,6 +29,7 @@ struct Coefficient {
   int grid_points = 0;
   int along_input =
       -1;  // >= 0: bounds and grid are the range of this input instead (the place of a break)
+  bool held = false;      // at its typical value unless the caller bounds it
   bool nuisance = false;  // may stay undetermined without making the fit useless
   double typical = std::numeric_limits<double>::quiet_NaN();  // value in the law's source
 };

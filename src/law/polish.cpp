@@ -23,25 +23,35 @@ std::vector<int> movable(const Problem& problem, const Vector& theta, const Vect
   return result;
 }
 
+// The symmetric matrix with its negative eigenvalues turned positive.
+Matrix upright(const Matrix& matrix) {
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(matrix);
+  return eigen.eigenvectors() * eigen.eigenvalues().cwiseAbs().asDiagonal() *
+         eigen.eigenvectors().transpose();
+}
+
 // Solves (H + mu M) step = -g on the movable coefficients; false when that matrix is not positive
-// definite.
+// definite. The majorizer M is singular along coefficients that the data cannot tell apart: where
+// H is negative there, no damping helps, and from mu = 1 on H is turned upright instead.
 bool damped_step(const Derivatives& at, const std::vector<int>& free, double mu, Vector& step) {
   const int n = static_cast<int>(free.size());
-  Matrix system(n, n);
   Vector gradient(n), scale(n);
   for (int i = 0; i < n; ++i) {
-    // The ridge keeps a coefficient without influence where it is.
-    const double metric = at.majorizer(free[i], free[i]) * (1.0 + 1e-12) + 1e-300;
-    scale[i] = 1.0 / std::sqrt(metric);
+    // A coefficient without influence (scale 0) stays where it is.
+    const double metric = at.majorizer(free[i], free[i]);
+    scale[i] = metric > 0.0 ? 1.0 / std::sqrt(metric) : 0.0;
     gradient[i] = at.gradient[free[i]] * scale[i];
   }
-  for (int i = 0; i < n; ++i)
-    for (int j = 0; j < n; ++j)
-      system(i, j) = (at.hessian(free[i], free[j]) + mu * at.majorizer(free[i], free[j])) *
-                     scale[i] * scale[j];
-  for (int i = 0; i < n; ++i) system(i, i) += 1e-14 * (1.0 + mu);
-  const Eigen::LLT<Matrix> factor(system);
-  if (factor.info() != Eigen::Success) return false;
+  const Matrix hessian = scale.asDiagonal() * at.hessian(free, free) * scale.asDiagonal();
+  Matrix damping = scale.asDiagonal() * at.majorizer(free, free) * scale.asDiagonal() * mu;
+  for (int i = 0; i < n; ++i) damping(i, i) += 1e-14 * (1.0 + mu);
+  Eigen::LLT<Matrix> factor(hessian + damping);
+  if (factor.info() != Eigen::Success) {
+    if (mu < 1.0 || !hessian.allFinite()) return false;
+    for (int i = 0; i < n; ++i) damping(i, i) += 1e-6 * mu;
+    factor.compute(upright(hessian) + damping);
+    if (factor.info() != Eigen::Success) return false;
+  }
   const Vector solved = factor.solve(gradient);
   step = Vector::Zero(at.gradient.size());
   for (int i = 0; i < n; ++i) step[free[i]] = -solved[i] * scale[i];

@@ -237,6 +237,7 @@ Problem make_problem(const Selection& selection, const FitOptions& options) {
   for (int i = 0; i < k; ++i) {
     const Coefficient& coefficient = law.coefficients[i];
     set(i, coefficient.lo, coefficient.hi);
+    if (coefficient.held) set(i, coefficient.typical, coefficient.typical);
     if (coefficient.along_input < 0) continue;
     const Range range = selection.ranges.at(selection.inputs[coefficient.along_input]);
     set(i, range.min, range.max);

@@ -96,8 +96,9 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_lo = 2.0,
      .grid_hi = 2.0,
      .grid_points = 1,
+     .held = true,
      .nuisance = true,
-     .typical = 2.0},
+     .typical = 2.394},
     {.name = "E_max",
      .meaning = "experts beyond which nothing is gained",
      .scale = Scale::log,
@@ -106,8 +107,9 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_lo = 300.0,
      .grid_hi = 300.0,
      .grid_points = 1,
+     .held = true,
      .nuisance = true,
-     .typical = 300.0},
+     .typical = 217.7},
 };
 constexpr InputRange joint_moe_design[] = {{5e7, 2.7e9}, {1e9, 1.3e11}, {1.0, 64.0}};
 
@@ -121,7 +123,7 @@ constinit const Law joint_moe_law = {
     .source = "Ludziejewski et al. 2025, section 4",
     .identifiable =
         "N, D and E vary independently, N and D over a decade or more at several E; "
-        "fix E_start and E_max unless there are dense models and hundreds of experts",
+        "bound E_start and E_max to fit them too, given dense models and hundreds of experts",
     .inputs = joint_moe_inputs,
     .coefficients = joint_moe_coefficients,
     .evaluate = evaluate_formula<JointMoe>,

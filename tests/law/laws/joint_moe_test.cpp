@@ -18,14 +18,13 @@ TEST_CASE("joint-moe: derivatives match finite differences") {
 }
 
 TEST_CASE("joint-moe: recovers planted coefficients") {
-  const FitOptions saturation{.fixed = {{"E_start", 2.0}, {"E_max", 300.0}}};
-  check_recovery(joint_moe_law, 1e-3, saturation);
-  check_noisy_recovery(joint_moe_law, saturation, 1);
+  check_recovery(joint_moe_law, 1e-3);
+  check_noisy_recovery(joint_moe_law);
 }
 
 TEST_CASE("joint-moe: a dense model is E_start experts") {
   const std::vector<double> c = plant(joint_moe_law).coefficients;
-  const double eh = std::log(2.0);
+  const double eh = std::log(2.394);
   const double dense = 150.0 * std::exp(-0.2 * eh + (-0.27 + 0.003 * eh) * std::log(1e9)) +
                        600.0 * std::exp(0.15 * eh + (-0.3 - 0.005 * eh) * std::log(2e10)) + 1.6;
   CHECK(evaluate_law(joint_moe_law, c, std::vector{1e9, 2e10, 1.0}) ==
@@ -37,4 +36,23 @@ TEST_CASE("joint-moe: one number of experts is refused") {
   Table table = planted_table(joint_moe_law, true);
   for (double& experts : table.columns[2].values) experts = 8;
   CHECK(has_refusal(fit_law(table, {.law = "joint-moe", .bootstrap = 0}), "constant-input"));
+}
+
+TEST_CASE(
+    "joint-moe: the saturation is held unless bounded, and three numbers of experts leave it "
+    "open") {
+  const Table table = planted_table(joint_moe_law, true);
+  FitOptions options{.law = "joint-moe", .bootstrap = 0};
+  const Fit held = fit_law(table, options);
+  const int start = find_coefficient(joint_moe_law, "E_start");
+  CHECK(held.coefficients[start].fixed);
+  CHECK(held.values()[start] == doctest::Approx(2.394).epsilon(1e-12));
+  options.bounds = {{"E_start", {1.0, 30.0}}, {"E_max", {40.0, 1e5}}};
+  const Fit freed = fit_law(table, options);
+  REQUIRE_FALSE(freed.refused());
+  CHECK_FALSE(freed.coefficients[start].fixed);
+  // One more direction, along which the objective hardly falls.
+  CHECK(freed.objective_value <= held.objective_value);
+  CHECK(freed.objective_value > 0.95 * held.objective_value);
+  CHECK(diagnostics_of(freed).find("ill-conditioned") != std::string::npos);
 }

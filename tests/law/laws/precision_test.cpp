@@ -28,19 +28,14 @@ TEST_CASE("precision: many bits give Chinchilla's law") {
 }
 
 TEST_CASE("precision: a format held constant is refused, and fits with its sensitivity fixed") {
-  Table table = planted_table(precision_law, false);
-  const std::vector<double> c = plant(precision_law).coefficients;
-  for (size_t i = 0; i < table.rows; ++i) {
-    table.columns[3].values[i] = table.columns[4].values[i] = 16.0;
-    const auto input = [&](int j) { return table.columns[j].values[i]; };
-    table.columns[5].values[i] =
-        evaluate_law(precision_law, c, std::vector{input(0), input(1), input(2), 16.0, 16.0});
-  }
+  Planted planted = plant(precision_law);
+  for (std::vector<double>& point : planted.at) point[3] = point[4] = 16.0;
+  const Table table = simulate(planted, 1, 0);
   FitOptions options{.law = "precision", .bootstrap = 0};
-  CHECK(fit_law(table, options).refused());
+  CHECK(has_refusal(fit_law(table, options), "flat-profile"));
   options.fixed = {{"gamma_a", 2.2102}, {"gamma_kv", 0.9578}};
   const Fit fit = fit_law(table, options);
   REQUIRE_FALSE(fit.refused());
   CHECK(fit.values()[find_coefficient(precision_law, "gamma_w")] ==
-        doctest::Approx(2.6745).epsilon(1e-3));
+        doctest::Approx(2.6745).epsilon(0.05));
 }
