@@ -38,21 +38,23 @@ TEST_CASE("joint-moe: one number of experts is refused") {
   CHECK(has_refusal(fit_law(table, {.law = "joint-moe", .bootstrap = 0}), "constant-input"));
 }
 
-TEST_CASE(
-    "joint-moe: the saturation is held unless bounded, and three numbers of experts leave it "
-    "open") {
-  const Table table = planted_table(joint_moe_law, true);
-  FitOptions options{.law = "joint-moe", .bootstrap = 0};
-  const Fit held = fit_law(table, options);
-  const int start = find_coefficient(joint_moe_law, "E_start");
-  CHECK(held.coefficients[start].fixed);
-  CHECK(held.values()[start] == doctest::Approx(2.394).epsilon(1e-12));
-  options.bounds = {{"E_start", {1.0, 30.0}}, {"E_max", {40.0, 1e5}}};
-  const Fit freed = fit_law(table, options);
-  REQUIRE_FALSE(freed.refused());
-  CHECK_FALSE(freed.coefficients[start].fixed);
-  // One more direction, along which the objective hardly falls.
-  CHECK(freed.objective_value <= held.objective_value);
-  CHECK(freed.objective_value > 0.95 * held.objective_value);
-  CHECK(diagnostics_of(freed).find("ill-conditioned") != std::string::npos);
+TEST_SUITE("slow") {
+  TEST_CASE(
+      "joint-moe: the saturation is held unless bounded, and three numbers of experts leave it "
+      "open") {
+    const Table table = planted_table(joint_moe_law, true);
+    FitOptions options{.law = "joint-moe", .bootstrap = 0};
+    const Fit held = fit_law(table, options);
+    const int start = find_coefficient(joint_moe_law, "E_start");
+    CHECK(held.coefficients[start].fixed);
+    CHECK(held.values()[start] == doctest::Approx(2.394).epsilon(1e-12));
+    options.bounds = {{"E_start", {1.0, 30.0}}, {"E_max", {40.0, 1e5}}};
+    const Fit freed = fit_law(table, options);
+    REQUIRE_FALSE(freed.refused());
+    CHECK_FALSE(freed.coefficients[start].fixed);
+    // One more direction, along which the objective hardly falls.
+    CHECK(freed.objective_value <= held.objective_value);
+    CHECK(freed.objective_value > 0.95 * held.objective_value);
+    CHECK(diagnostics_of(freed).find("ill-conditioned") != std::string::npos);
+  }
 }
