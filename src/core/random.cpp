@@ -30,6 +30,12 @@ uint32_t Random::bits() {
   return block_[static_cast<size_t>(used_++)];
 }
 
+void Random::seek(uint64_t block) {
+  counter_ = block;
+  used_ = 4;
+  has_spare_ = false;
+}
+
 double Random::uniform() { return static_cast<double>(bits64() >> 11) * 0x1.0p-53; }
 
 double Random::normal() {

@@ -37,6 +37,9 @@ class Random {
   double uniform();                 // in [0, 1)
   double normal();                  // mean 0, deviation 1 (Box-Muller)
   uint64_t below(uint64_t bound);   // in [0, bound), unbiased
+  // Continues at the block-th group of four words. Two normal numbers take one block, so number 2 k of a fresh
+  // sequence of them is the first after seek(k).
+  void seek(uint64_t block);
 
  private:
   uint64_t key_, stream_, counter_ = 0;

@@ -1,6 +1,8 @@
 #include "ops/arena.h"
 
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
 
 #include "core/random.h"
 
@@ -43,18 +45,60 @@ std::vector<Weight> bind(const Layout& layout, const Tensor& values, const Tenso
   return weights;
 }
 
-void initialise(const Layout& layout, Tensor row, uint64_t seed) {
-  const Tensor host = at::zeros({layout.stride}, row.options().device(at::kCPU).dtype(at::kDouble));
-  double* values = host.mutable_data_ptr<double>();
+namespace {
+
+// A stretch of one tensor that one task fills; even starts keep pairs of normal numbers together.
+struct Piece {
+  size_t tensor;
+  int64_t begin, end;  // elements; the last piece's end takes in the padding
+};
+constexpr int64_t piece_size = int64_t{1} << 16;
+
+std::vector<Piece> cut(const Layout& layout) {
+  std::vector<Piece> pieces;
   for (size_t i = 0; i < layout.tensors.size(); ++i) {
-    const TensorSpec& spec = layout.tensors[i];
-    double* begin = values + layout.offsets[i];
-    if (spec.role == Role::gain) std::fill(begin, begin + spec.size(), 1.0);
-    if (spec.role == Role::gain || spec.role == Role::bias) continue;
-    const double deviation = layout.factors[i].B;
-    Random random(seed, "init:" + spec.name);
-    for (int64_t k = 0; k < spec.size(); ++k) begin[k] = deviation * random.normal();
+    const int64_t next = i + 1 < layout.tensors.size() ? layout.offsets[i + 1] : layout.stride;
+    const int64_t size = next - layout.offsets[i];
+    for (int64_t begin = 0; begin < size; begin += piece_size)
+      pieces.push_back({i, begin, std::min(size, begin + piece_size)});
   }
+  return pieces;
+}
+
+template <class T>
+void fill(const Layout& layout, const Piece& piece, uint64_t seed, T* row) {
+  const TensorSpec& spec = layout.tensors[piece.tensor];
+  T* values = row + layout.offsets[piece.tensor];
+  const int64_t end = std::min(piece.end, spec.size());
+  if (spec.role == Role::gain || spec.role == Role::bias) {
+    std::fill(values + piece.begin, values + end, spec.role == Role::gain ? T{1} : T{0});
+  } else {
+    const double deviation = layout.factors[piece.tensor].B;
+    Random random(seed, "init:" + spec.name);
+    random.seek(static_cast<uint64_t>(piece.begin / 2));
+    for (int64_t k = piece.begin; k < end; ++k)
+      values[k] = static_cast<T>(deviation * random.normal());
+  }
+  std::fill(values + end, values + piece.end, T{0});
+}
+
+}  // namespace
+
+void initialise(const Layout& layout, Tensor row, uint64_t seed, const Parallel& parallel) {
+  const Tensor host = at::empty({layout.stride}, row.options().device(at::kCPU));
+  const std::vector<Piece> pieces = cut(layout);
+  const auto task = [&](int64_t i) {
+    const Piece& piece = pieces[static_cast<size_t>(i)];
+    if (host.scalar_type() == at::kDouble)
+      fill(layout, piece, seed, host.mutable_data_ptr<double>());
+    else
+      fill(layout, piece, seed, host.mutable_data_ptr<float>());
+  };
+  const int64_t count = static_cast<int64_t>(pieces.size());
+  if (parallel)
+    parallel(count, task);
+  else
+    for (int64_t i = 0; i < count; ++i) task(i);
   row.copy_(host);
 }
 

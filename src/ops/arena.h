@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -29,8 +30,11 @@ at::Tensor view(const Layout& layout, const at::Tensor& arena, size_t index);
 std::vector<Weight> bind(const Layout& layout, const at::Tensor& values,
                          const at::Tensor& gradients);
 
+// Runs task(0 .. count - 1), in any order, and waits.
+using Parallel = std::function<void(int64_t count, const std::function<void(int64_t)>& task)>;
+
 // Fills one member's row [n] from its seed: N(0, B^2) keyed by (seed, tensor name), gains 1, biases
-// 0.
-void initialise(const Layout& layout, at::Tensor row, uint64_t seed);
+// 0. The numbers do not depend on `parallel`; without it the caller's thread makes all of them.
+void initialise(const Layout& layout, at::Tensor row, uint64_t seed, const Parallel& parallel = {});
 
 }  // namespace rung

@@ -2,14 +2,40 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
-#include <ATen/ops/sum.h>
 
 #include <algorithm>
 #include <chrono>
 
 namespace rung {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Least seconds of work(), which returns a tensor it wrote last. Reading one of its elements waits
+// for a GPU, so `repeat` calls share a reading.
+template <class Work>
+double least_seconds(int repeat, const Work& work) {
+  const auto once = [&] {
+    const auto start = Clock::now();
+    at::Tensor last;
+    for (int i = 0; i < repeat; ++i) last = work();
+    (void)last.flatten().select(0, 0).to(at::kCPU);
+    return std::chrono::duration<double>(Clock::now() - start).count() / repeat;
+  };
+  once();
+  double best = once();
+  const auto begin = Clock::now();
+  while (std::chrono::duration<double>(Clock::now() - begin).count() < 0.15)
+    best = std::min(best, once());
+  return best;
+}
+
+}  // namespace
 
 double matmul_ceiling(const std::string& device, const std::string& precision) {
   at::NoGradGuard off;
@@ -20,22 +46,19 @@ double matmul_ceiling(const std::string& device, const std::string& precision) {
                                                             : at::kFloat;
   const at::TensorOptions options = at::TensorOptions().device(device).dtype(at::kFloat);
   const at::Tensor a = at::rand({n, n}, options).to(type), b = at::rand({n, n}, options).to(type);
-  using Clock = std::chrono::steady_clock;
-  // Reading one element waits for a GPU.
-  const auto once = [&] {
-    const auto start = Clock::now();
-    const at::Tensor c = at::mm(a, b);
-    (void)c.select(0, 0).select(0, 0).to(at::kCPU);
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
-  once();
-  const double work =
-      2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
-  double best = once();
-  const auto begin = Clock::now();
-  while (std::chrono::duration<double>(Clock::now() - begin).count() < 0.15)
-    best = std::min(best, once());
-  return work / best;
+  const double side = static_cast<double>(n);
+  return 2.0 * side * side * side / least_seconds(cuda ? 8 : 1, [&] { return at::mm(a, b); });
+}
+
+double copy_ceiling(const std::string& device) {
+  at::NoGradGuard off;
+  const bool cuda = device == "cuda";
+  const int64_t bytes = int64_t{1} << (cuda ? 30 : 26);  // many times the caches
+  const at::TensorOptions options = at::TensorOptions().device(device).dtype(at::kFloat);
+  const at::Tensor from = at::ones({bytes / 4}, options);
+  at::Tensor to = at::empty_like(from);
+  return 2.0 * static_cast<double>(bytes) /
+         least_seconds(cuda ? 16 : 1, [&] { return to.copy_(from); });
 }
 
 }  // namespace rung

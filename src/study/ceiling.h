@@ -9,4 +9,7 @@ namespace rung {
 // of threads.
 double matmul_ceiling(const std::string& device, const std::string& precision);
 
+// Bytes/s of copying a large buffer on the device, read and written bytes both counted.
+double copy_ceiling(const std::string& device);
+
 }  // namespace rung

@@ -71,8 +71,12 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
   weights = at::zeros({static_cast<int64_t>(members.size()), decoder.layout.stride}, options);
   for (const StateSpec& spec : optimizer->state(decoder.layout))
     optimizer_state[spec.name] = at::zeros({weights.size(0), spec.size}, options);
+  Parallel parallel;
+  if (machine_.pool)
+    parallel = [&](int64_t count, const auto& task) { machine_.pool->run(count, task); };
   for (RunConfig& config : members) {
-    initialise(decoder.layout, weights.select(0, static_cast<int64_t>(states.size())), config.seed);
+    initialise(decoder.layout, weights.select(0, static_cast<int64_t>(states.size())), config.seed,
+               parallel);
     const BlockFactors block = block_factors(config, source_->vocabulary());
     states.push_back({.config = std::move(config), .block = block});
   }

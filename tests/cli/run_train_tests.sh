@@ -159,6 +159,18 @@ expect 2 '' 'WIDTHxDEPTH' "$rung" ladder "${tiny[@]}" --shapes 16 --tokens-per-p
 printf 'xx' | dd of=one/checkpoints/000040/weights.safetensors bs=1 seek=20 conv=notrunc 2>/dev/null
 truncate -s 2000 one/checkpoints/000040/weights.safetensors
 expect 1 '' 'weights.safetensors' "$rung" eval one
+# The benchmark: a round without a rival; the GPU's cases are skipped, or refused, on a host without one.
+unset RUNG_PYTHON
+expect 0 . 'no rival' "$rung" bench single-w256 --steps 2 --rounds 1 --threads 2 --json
+json "[c['case'] for c in d['cases']]==['single-w256'] and d['cases'][0]['rate']>0 and d['cases'][0]['ratio'] is None"
+expect 2 '' 'a case for cpu' "$rung" bench single-w256 --device cuda
+expect 2 '' 'a case for cuda' "$rung" bench gpu-w64 --device cpu
+expect 2 '' 'rounds is from 1' "$rung" bench single-w256 --rounds 0
+if "$rung" doctor --json --quiet | grep -q '"cuda": false'; then
+  expect 0 . 'skipped gpu-w64, gpu-1B: ' "$rung" bench gpu-w64 gpu-1B --json
+  json "d['cases']==[] and [c['case'] for c in d['skipped']]==['gpu-w64', 'gpu-1B']"
+  expect 1 '' 'device' "$rung" bench gpu-w64 --device cuda
+fi
 checks=$((checks + 1))
 [ ! -e bad ] || { failures=$((failures + 1)); echo "FAILED: bad input left a folder"; }
 

@@ -60,3 +60,15 @@ TEST_CASE("random streams are repeatable, separate and of the right moments") {
   for (int i = 0; i < 30'000; ++i) ++counts[d.below(3)];
   for (const int count : counts) CHECK(count == doctest::Approx(10'000).epsilon(0.05));
 }
+
+TEST_CASE("a stream of normal numbers can be read from any pair on") {
+  Random whole(7, "init");
+  std::vector<double> numbers(40);
+  for (double& x : numbers) x = whole.normal();
+  for (const size_t pair : {size_t{0}, size_t{1}, size_t{13}}) {
+    Random part(7, "init");
+    part.normal();  // leaves a spare number and half a block behind
+    part.seek(pair);
+    for (size_t i = 2 * pair; i < numbers.size(); ++i) CHECK(part.normal() == numbers[i]);
+  }
+}

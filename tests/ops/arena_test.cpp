@@ -1,5 +1,6 @@
 #include "ops/arena.h"
 
+#include "core/random.h"
 #include "support/twins.h"
 
 using namespace rung;
@@ -94,4 +95,33 @@ TEST_CASE("a tensor's numbers depend on seed and name alone") {
   initialise(lone, c, 6);
   CHECK(same_bits(view(full, a.unsqueeze(0), 2), view(lone, b.unsqueeze(0), 0)));
   CHECK(distance(c, b) > 0.1);
+}
+
+TEST_CASE("initialisation in parallel pieces is the sequence of each tensor, padding zero") {
+  // A matrix of several pieces, whose last one is not full.
+  constexpr int64_t rows = 1301, columns = 131;
+  RunConfig config;
+  const Layout layout = make_layout(
+      {spec("first", Role::hidden, {rows, columns}), spec("second", Role::hidden, {3, 5})},
+      find_parametrisation("standard"), dims_of(config, 300), "");
+  Tensor row = at::ones({layout.stride}, at::kFloat), lone = at::ones({layout.stride}, at::kFloat);
+  std::vector<int64_t> order;
+  initialise(layout, row, 9, [&](int64_t count, const std::function<void(int64_t)>& task) {
+    for (int64_t i = count - 1; i >= 0; --i) order.push_back(i), task(i);
+  });
+  initialise(layout, lone, 9);
+  CHECK(order.size() >= 4);
+  CHECK(same_bits(row, lone));
+  const float* values = row.const_data_ptr<float>();
+  std::vector<bool> weight(static_cast<size_t>(layout.stride), false);
+  for (size_t i = 0; i < 2; ++i) {
+    Random random(9, "init:" + layout.tensors[i].name);
+    for (int64_t k = 0; k < layout.tensors[i].size(); ++k) {
+      const int64_t at = layout.offsets[i] + k;
+      weight[static_cast<size_t>(at)] = true;
+      REQUIRE(values[at] == static_cast<float>(layout.factors[i].B * random.normal()));
+    }
+  }
+  for (int64_t k = 0; k < layout.stride; ++k)
+    if (!weight[static_cast<size_t>(k)]) CHECK(values[k] == 0.0f);
 }

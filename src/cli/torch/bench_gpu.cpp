@@ -1,0 +1,250 @@
+// The GPU cases of rung bench. Every shape's rival (bench/rival_gpu.py, a process each) compiles
+// first, all of them at once, while nothing is timed; then rival and ours take turns on the card.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "cli/torch/bench.h"
+#include "cli/torch/opponent.h"
+#include "core/error.h"
+#include "study/ceiling.h"
+#include "train/device.h"
+#include "train/population.h"
+
+namespace rung {
+namespace {
+
+// What all cases share.
+struct Bench {
+  const BenchOptions& options;
+  const Arguments& arguments;
+  Machine machine;
+  double matmul = 0.0, copy = 0.0;  // measured ceilings, FLOP/s and bytes/s
+};
+
+// Our side of a case, captured and ready to be timed.
+struct Ours {
+  std::unique_ptr<Population> population;
+  double build_seconds = 0.0, capture_seconds = 0.0;
+  int64_t memory = 0;
+};
+
+struct Row {
+  std::vector<double> rates, rival_rates, ratios;  // ratios by round where they took turns
+  double build_seconds = 0.0, capture_seconds = 0.0, flops_per_token = 0.0, seconds = 0.0;
+  int64_t memory = 0;
+  Json rival;  // the rival's answer to `prepare`; null without one
+  double ratio() const {
+    return ratios.empty() ? median(rates) / median(rival_rates) : median(ratios);
+  }
+};
+
+double tokens_per_step(const GpuCase& c) {
+  return static_cast<double>(c.members * c.batch * c.context);
+}
+
+Ours start(const GpuCase& c, const Bench& bench) {
+  const std::shared_ptr<const TokenSource> source = zipf_tokens(c.vocabulary);
+  const std::vector<RunConfig> members = gpu_members(c);
+  restart_gpu_memory();
+  Ours ours;
+  const auto begin = Clock::now();
+  ours.population = std::make_unique<Population>(members, source, bench.machine);
+  ours.build_seconds = seconds_since(begin);
+  const auto first = Clock::now();
+  ours.population->advance();
+  ours.population->sync();
+  ours.capture_seconds = seconds_since(first);
+  ours.memory = peak_gpu_memory();
+  return ours;
+}
+
+// Member-tokens per second over about the wanted time, after a fifth of it untimed.
+double our_round(const Ours& ours, const GpuCase& c, const Bench& bench) {
+  Population& population = *ours.population;
+  const auto step = [&] {
+    population.advance();
+    if (bench.arguments.interrupted()) fail("[bench] Interrupted.");
+  };
+  int64_t warm = 0;
+  const auto begin = Clock::now();
+  for (; seconds_since(begin) < 0.2 * bench.options.seconds || warm < 2; ++warm) step();
+  population.sync();
+  const double each = seconds_since(begin) / static_cast<double>(warm);
+  const int64_t steps = std::max<int64_t>(3, std::llround(bench.options.seconds / each));
+  const auto timed = Clock::now();
+  for (int64_t i = 0; i < steps; ++i) step();
+  population.sync();
+  const double rate = tokens_per_step(c) * static_cast<double>(steps) / seconds_since(timed);
+  if (!std::isfinite(population.states.front().loss))
+    fail("[bench] {} diverged, so its speed means nothing.", c.name);
+  return rate;
+}
+
+void note_ours(Row& row, const Ours& ours, const GpuCase& c) {
+  row.build_seconds = ours.build_seconds;
+  row.capture_seconds = ours.capture_seconds;
+  row.memory = ours.memory;
+  row.flops_per_token =
+      3.0 * forward_flops(ours.population->decoder, c.context) / static_cast<double>(c.context);
+}
+
+// Rival, ours, rival, ours, ...: a card that slows down slows both.
+Row in_turns(const GpuCase& c, Opponent& opponent, const Bench& bench) {
+  Row row;
+  const Ours ours = start(c, bench);
+  note_ours(row, ours, c);
+  row.rival = opponent.prepared;
+  for (int round = 0; round < bench.options.gpu_rounds; ++round) {
+    const std::optional<double> rival =
+        rival_round(opponent, c, bench.options.seconds, *bench.arguments.out);
+    row.rates.push_back(our_round(ours, c, bench));
+    if (!rival) continue;
+    row.rival_rates.push_back(*rival);
+    row.ratios.push_back(row.rates.back() / *rival);
+  }
+  return row;
+}
+
+// Ours, the rival, ours again, each alone on the card: for two that may not fit beside each other.
+Row sandwich(const GpuCase& c, Opponents& opponents, const Bench& bench) {
+  Row row;
+  Opponent& opponent = opponents[c.shape];
+  const int rounds = bench.options.gpu_rounds, before = (rounds + 1) / 2;
+  const auto ours = [&](int count) {
+    if (count < 1) return;
+    const Ours side = start(c, bench);
+    note_ours(row, side, c);
+    for (int i = 0; i < count; ++i) row.rates.push_back(our_round(side, c, bench));
+  };
+  ours(before);
+  restart_gpu_memory();
+  const GpuCase* self = &c;
+  prepare(opponents, std::span(&self, 1), *bench.arguments.out);
+  row.rival = opponent.prepared;
+  for (int round = 0; round < rounds; ++round)
+    if (const std::optional<double> rival =
+            rival_round(opponent, c, bench.options.seconds, *bench.arguments.out))
+      row.rival_rates.push_back(*rival);
+  opponents.erase(c.shape);
+  ours(rounds - before);
+  return row;
+}
+
+Json row_json(const GpuCase& c, const Row& row, const Bench& bench) {
+  const double rate = median(row.rates), step = tokens_per_step(c) / rate;
+  const double matmul = row.flops_per_token * rate / bench.matmul;
+  const double bandwidth = step_bytes(c) / step / bench.copy;
+  Json json = {{"case", c.name},
+               {"seconds", row.seconds},
+               {"rate", rate},
+               {"unit", "member-tokens/s"},
+               {"rival", nullptr},
+               {"ratio", nullptr},
+               {"rates", row.rates},
+               {"members", c.members},
+               {"step_seconds", step},
+               {"build_seconds", row.build_seconds},
+               {"capture_seconds", row.capture_seconds},
+               {"memory_bytes", row.memory},
+               {"flops_per_token", row.flops_per_token},
+               {"step_bytes", step_bytes(c)},
+               {"matmul_share", matmul},
+               {"bandwidth_share", bandwidth},
+               {"light_share", std::max(matmul, bandwidth)}};
+  if (row.rival_rates.empty()) return json;
+  json["rival"] = median(row.rival_rates);
+  json["ratio"] = row.ratio();
+  json["rival_rates"] = row.rival_rates;
+  json["order"] = c.alone ? "ours, rival, ours" : "in turns";
+  json["rival_memory_bytes"] = row.rival.at("memory");
+  json["rival_compile_seconds"] = row.rival.at("first_compile_seconds");
+  json["rival_form"] = row.rival.at("form");
+  json["rival_forms"] = row.rival.at("forms");
+  json["rival_attention"] = row.rival.value("attention", "");
+  return json;
+}
+
+std::string short_rate(double rate) {
+  return rate >= 1e6 ? fmt::format("{:.2f}M", rate / 1e6) : fmt::format("{:.1f}k", rate / 1e3);
+}
+
+std::string gibibytes(const Json& bytes) {
+  return fmt::format("{:.2f} GiB", bytes.get<double>() / 1073741824.0);
+}
+
+const TableRow head = {"case",    "tok/s",          "rival",  "ratio",          "step",
+                       "matmul",  "bytes",          "memory", "rival's memory", "build",
+                       "capture", "rival compiles", "took"};
+
+TableRow table_row(const Json& json) {
+  const auto number = [&](const char* key) { return json.at(key).get<double>(); };
+  const bool rival = !json.at("rival").is_null();
+  return {json.at("case").get<std::string>(),
+          short_rate(number("rate")),
+          rival ? short_rate(number("rival")) : "-",
+          rival ? fmt::format("{:.2f} x", number("ratio")) : "-",
+          fmt::format("{:.3f} ms", 1e3 * number("step_seconds")),
+          fmt::format("{:.0f} %", 100.0 * number("matmul_share")),
+          fmt::format("{:.0f} %", 100.0 * number("bandwidth_share")),
+          gibibytes(json.at("memory_bytes")),
+          rival ? gibibytes(json.at("rival_memory_bytes")) : "-",
+          fmt::format("{:.2f} s", number("build_seconds")),
+          fmt::format("{:.2f} s", number("capture_seconds")),
+          rival ? fmt::format("{:.1f} s", number("rival_compile_seconds")) : "-",
+          fmt::format("{:.1f} s", number("seconds"))};
+}
+
+// A case that fails (too large for this card) leaves the others alone.
+Json run_case(const GpuCase& c, Opponents& opponents, const Bench& bench) {
+  const auto begin = Clock::now();
+  try {
+    Row row = c.alone ? sandwich(c, opponents, bench) : in_turns(c, opponents[c.shape], bench);
+    row.seconds = seconds_since(begin);
+    const Json json = row_json(c, row, bench);
+    bench.arguments.out->note(joined(table_row(json), "  "));
+    return json;
+  } catch (const std::exception& error) {
+    if (bench.arguments.interrupted()) throw;
+    bench.arguments.out->warn(fmt::format("bench: {} failed: {}", c.name, error.what()));
+    return {{"case", c.name}, {"error", error.what()}};
+  }
+}
+
+}  // namespace
+
+BenchTable run_gpu_cases(std::span<const GpuCase* const> cases, const BenchOptions& options,
+                         const Arguments& arguments) {
+  Bench bench{options, arguments, make_machine("cuda", options.threads)};
+  Opponents opponents = start_opponents(cases, options);
+  std::vector<const GpuCase*> order(cases.begin(), cases.end());
+  const auto together =
+      std::stable_partition(order.begin(), order.end(), [](const GpuCase* c) { return !c->alone; });
+  std::reverse(order.begin(), together);  // large shapes first, so that their rivals leave first
+  prepare(opponents, std::span(order.begin(), together), *arguments.out);
+  bench.matmul = matmul_ceiling("cuda", "bf16");
+  bench.copy = copy_ceiling("cuda");
+  BenchTable table{.machine = {{"name", gpu_name()},
+                               {"matmul_flops", bench.matmul},
+                               {"copy_bytes_per_second", bench.copy}}};
+  arguments.out->note(fmt::format("{}: matmul {:.0f} TFLOP/s, copy {:.2f} TB/s", gpu_name(),
+                                  bench.matmul / 1e12, bench.copy / 1e12));
+  std::map<const GpuCase*, Json> rows;
+  for (size_t i = 0; i < order.size(); ++i) {
+    rows[order[i]] = run_case(*order[i], opponents, bench);
+    if (i + 1 == order.size() || order[i + 1]->shape != order[i]->shape)
+      opponents.erase(order[i]->shape);
+  }
+  restart_gpu_memory();
+  table.head = head;
+  for (const GpuCase* c : cases) {
+    table.cases.push_back(rows.at(c));
+    if (rows.at(c).contains("error"))
+      table.failed = true;
+    else
+      table.rows.push_back(table_row(rows.at(c)));
+  }
+  return table;
+}
+
+}  // namespace rung

@@ -1,0 +1,75 @@
+#include "cli/torch/gpu_cases.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/random.h"
+
+namespace rung {
+namespace {
+
+class ZipfTokens : public TokenSource {
+ public:
+  explicit ZipfTokens(int64_t vocabulary) : vocabulary_(vocabulary), table_(1 << 16) {
+    const double top = std::log(static_cast<double>(vocabulary + 1) / 2.0);
+    for (size_t i = 0; i < table_.size(); ++i) {
+      const double u = (static_cast<double>(i) + 0.5) / static_cast<double>(table_.size());
+      table_[i] = std::min(static_cast<int32_t>(2.0 * std::exp(u * top) - 1.0),
+                           static_cast<int32_t>(vocabulary - 1));
+    }
+  }
+  int64_t vocabulary() const override { return vocabulary_; }
+  int64_t sequences(int64_t) const override { return int64_t{1} << 40; }
+  void read(int64_t index, std::span<int32_t> out) const override {
+    uint64_t state = mix_bits(static_cast<uint64_t>(index) + 77);
+    for (int32_t& value : out) {
+      state = state * 6364136223846793005ull + 1442695040888963407ull;
+      value = table_[state >> 48];
+    }
+  }
+  HeldOut held_out(int64_t, int64_t) const override { return {}; }
+  std::vector<int32_t> encode(const std::string&) const override { return {}; }
+  std::string decode(std::span<const int32_t>) const override { return {}; }
+  double entropy(int64_t) const override { return 0.0; }
+  Json describe() const override { return {}; }
+
+ private:
+  int64_t vocabulary_;
+  std::vector<int32_t> table_;
+};
+
+}  // namespace
+
+std::vector<RunConfig> gpu_members(const GpuCase& c) {
+  RunConfig config;
+  config.parametrisation = "standard";
+  config.device = "cuda";
+  config.precision = "bf16";
+  config.model.width = c.width;
+  config.model.depth = c.depth;
+  config.model.head_dim = c.width / c.heads;
+  config.model.ffn_ratio = static_cast<double>(c.inner) / static_cast<double>(c.width);
+  config.model.context = c.context;
+  config.train.batch_tokens = c.batch * c.context;
+  config.train.tokens = 1'000'000 * config.train.batch_tokens;  // more than any round takes
+  config.train.lr = 1e-3;
+  config.train.epsilon = 1e-8;
+  config.train.clip = 1.0;
+  std::vector<RunConfig> members(static_cast<size_t>(c.members), config);
+  for (size_t m = 0; m < members.size(); ++m) members[m].seed = m + 1;
+  return members;
+}
+
+std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary) {
+  return std::make_shared<ZipfTokens>(vocabulary);
+}
+
+double step_bytes(const GpuCase& c) {
+  const double D = static_cast<double>(c.width), F = static_cast<double>(c.inner),
+               V = static_cast<double>(c.vocabulary);
+  const double token = static_cast<double>(c.depth) * (64.0 * D + 17.0 * F) + 15.0 * D + 5.0 * V;
+  return static_cast<double>(c.members) * (2.0 * token * static_cast<double>(c.batch * c.context) +
+                                           42.0 * static_cast<double>(c.parameters()));
+}
+
+}  // namespace rung

@@ -1,0 +1,56 @@
+// The shapes that `rung bench` and bench/gpu_step measure on a GPU.
+#pragma once
+#include <array>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+#include "data/source.h"
+#include "model/decoder.h"
+
+namespace rung {
+
+struct GpuCase {
+  std::string_view name;
+  std::string_view shape;  // cases of one shape share the rival's model
+  std::string_view summary;
+  int64_t vocabulary, depth, width, heads, inner, context, batch;  // batch: sequences
+  int64_t members;
+  bool alone = false;  // so large that ours and the rival's may not fit beside each other
+  int64_t parameters() const {
+    return 2 * vocabulary * width + depth * (4 * width * width + 3 * width * inner);
+  }
+};
+
+inline constexpr std::array gpu_cases{
+    GpuCase{"gpu-w64", "w64", "one model of width 64", 4096, 4, 64, 4, 192, 256, 16, 1},
+    GpuCase{"gpu-w64-p32", "w64", "32 members of width 64", 4096, 4, 64, 4, 192, 256, 16, 32},
+    GpuCase{"gpu-w64-p256", "w64", "256 members of width 64", 4096, 4, 64, 4, 192, 256, 16, 256},
+    GpuCase{"gpu-w128", "w128", "one model of width 128", 4096, 4, 128, 4, 384, 256, 16, 1},
+    GpuCase{"gpu-w128-p32", "w128", "32 members of width 128", 4096, 4, 128, 4, 384, 256, 16, 32},
+    GpuCase{"gpu-w256", "w256", "one model of width 256", 8192, 4, 256, 4, 768, 256, 64, 1},
+    GpuCase{"gpu-w256-p32", "w256", "32 members of width 256", 8192, 4, 256, 4, 768, 256, 64, 32},
+    GpuCase{"gpu-w512", "w512", "one model of width 512", 32768, 6, 512, 8, 1408, 1024, 32, 1},
+    GpuCase{"gpu-124M", "124M", "124M: 12 layers of 768", 50304, 12, 768, 12, 2048, 1024, 32, 1},
+    GpuCase{"gpu-1B", "1B", "1.16B: 20 layers of 2048", 32768, 20, 2048, 16, 5632, 2048, 8, 1,
+            true},
+};
+
+// bf16, standard parametrisation, clip 1; the members differ in seed alone.
+std::vector<RunConfig> gpu_members(const GpuCase& c);
+
+// Random windows with Zipf's frequencies: token k about as often as 1 / (k + 2), as in text, where
+// a few rows of the embedding get most of the gradients.
+std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary);
+
+// Bytes that the kernels of one step name when each reads and writes each of its bf16 tensors once.
+// Elements per token and layer of width D and inner width F, forward 26 D + 6 F:
+//   two add-norms 8 D; QKV 4 D, rotation 6 D, attention 4 D, output 2 D; gate-up D + 2 F, SwiGLU
+//   3 F, down F + D
+// and backward 38 D + 11 F (two products for each of the forward's); head and embedding 15 D + 5 V.
+// Per parameter 42 bytes: fp32 weight, moments and gradient through AdamW (28) and its bf16 copy
+// (2), the norm (4), the gradient's writing (4), and the copy's two readings (4).
+double step_bytes(const GpuCase& c);
+
+}  // namespace rung

@@ -1,0 +1,44 @@
+#include "train/device.h"
+
+#ifdef RUNG_CUDA
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <cuda_runtime_api.h>
+#endif
+
+namespace rung {
+
+#ifndef RUNG_CUDA
+std::string gpu_name() {
+  return {};
+}
+void restart_gpu_memory() {}
+int64_t peak_gpu_memory() {
+  return 0;
+}
+#else
+
+namespace allocator = c10::cuda::CUDACachingAllocator;
+
+std::string gpu_name() {
+  cudaDeviceProp properties{};
+  if (c10::cuda::device_count() == 0 ||
+      cudaGetDeviceProperties(&properties, c10::cuda::current_device()) != cudaSuccess)
+    return {};
+  return properties.name;
+}
+
+void restart_gpu_memory() {
+  if (c10::cuda::device_count() == 0) return;
+  allocator::emptyCache();
+  allocator::resetPeakStats(c10::cuda::current_device());
+}
+
+int64_t peak_gpu_memory() {
+  if (c10::cuda::device_count() == 0) return 0;
+  constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  return allocator::getDeviceStats(c10::cuda::current_device()).reserved_bytes[all].peak;
+}
+#endif
+
+}  // namespace rung

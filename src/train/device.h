@@ -1,0 +1,18 @@
+// What a GPU is and how much of its memory this program holds.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace rung {
+
+// Empty in a build without CUDA or on a host without a GPU.
+std::string gpu_name();
+
+// Gives unused memory back to the device and starts a new reading of the peak.
+void restart_gpu_memory();
+
+// The most bytes that LibTorch's allocator has held since restart_gpu_memory(): all that the
+// program takes on the device but the driver's own context. 0 without a GPU.
+int64_t peak_gpu_memory();
+
+}  // namespace rung
