@@ -30,32 +30,65 @@ Matrix upright(const Matrix& matrix) {
          eigen.eigenvectors().transpose();
 }
 
-// Solves (H + mu M) step = -g on the movable coefficients; false when that matrix is not positive
-// definite. The majorizer M is singular along coefficients that the data cannot tell apart: where
-// H is negative there, no damping helps, and from mu = 1 on H is turned upright instead.
-bool damped_step(const Derivatives& at, const std::vector<int>& free, double mu, Vector& step) {
+// Newton's system on the movable coefficients, in units where the majorizer M has a unit diagonal.
+struct System {
+  std::vector<int> free;
+  Vector scale, gradient;
+  Matrix curvature;  // H + mu M
+};
+
+// False when H + mu M is not positive definite. M is singular along coefficients that the data
+// cannot tell apart: where H is negative there, no damping helps, and from mu = 1 on H is turned
+// upright instead.
+bool damp(const Derivatives& at, double mu, System& system) {
+  const std::vector<int>& free = system.free;
   const int n = static_cast<int>(free.size());
-  Vector gradient(n), scale(n);
+  system.scale.resize(n);
   for (int i = 0; i < n; ++i) {
     // A coefficient without influence (scale 0) stays where it is.
     const double metric = at.majorizer(free[i], free[i]);
-    scale[i] = metric > 0.0 ? 1.0 / std::sqrt(metric) : 0.0;
-    gradient[i] = at.gradient[free[i]] * scale[i];
+    system.scale[i] = metric > 0.0 ? 1.0 / std::sqrt(metric) : 0.0;
   }
-  const Matrix hessian = scale.asDiagonal() * at.hessian(free, free) * scale.asDiagonal();
-  Matrix damping = scale.asDiagonal() * at.majorizer(free, free) * scale.asDiagonal() * mu;
+  const auto diagonal = system.scale.asDiagonal();
+  system.gradient = diagonal * at.gradient(free);
+  const Matrix hessian = diagonal * at.hessian(free, free) * diagonal;
+  Matrix damping = diagonal * at.majorizer(free, free) * diagonal * mu;
   for (int i = 0; i < n; ++i) damping(i, i) += 1e-14 * (1.0 + mu);
-  Eigen::LLT<Matrix> factor(hessian + damping);
-  if (factor.info() != Eigen::Success) {
-    if (mu < 1.0 || !hessian.allFinite()) return false;
-    for (int i = 0; i < n; ++i) damping(i, i) += 1e-6 * mu;
-    factor.compute(upright(hessian) + damping);
-    if (factor.info() != Eigen::Success) return false;
+  system.curvature = hessian + damping;
+  if (Eigen::LLT<Matrix>(system.curvature).info() == Eigen::Success) return true;
+  if (mu < 1.0 || !hessian.allFinite()) return false;
+  for (int i = 0; i < n; ++i) damping(i, i) += 1e-6 * mu;
+  system.curvature = upright(hessian) + damping;
+  return Eigen::LLT<Matrix>(system.curvature).info() == Eigen::Success;
+}
+
+// The system's solution as a new theta. Coefficients that would cross a bound stop at it, and the
+// others are solved for again.
+Vector bounded_step(const Problem& problem, const Vector& theta, const System& system) {
+  const int n = static_cast<int>(system.free.size());
+  Vector step = Vector::Zero(n);
+  std::vector<int> active(n);
+  for (int i = 0; i < n; ++i) active[i] = i;
+  Vector result = theta;
+  while (!active.empty()) {
+    const Vector pull = system.gradient + system.curvature * step;  // step is 0 on the active ones
+    const Matrix part = system.curvature(active, active);
+    const Vector solved = part.llt().solve(-pull(active));
+    std::vector<int> inside;
+    for (size_t k = 0; k < active.size(); ++k) {
+      const int i = active[k], at = system.free[i];
+      result[at] = theta[at] + solved[k] * system.scale[i];
+      if (result[at] >= problem.lo[at] && result[at] <= problem.hi[at]) {
+        inside.push_back(i);
+        continue;
+      }
+      result[at] = std::clamp(result[at], problem.lo[at], problem.hi[at]);
+      step[i] = (result[at] - theta[at]) / system.scale[i];
+    }
+    if (inside.size() == active.size()) break;
+    active = inside;
   }
-  const Vector solved = factor.solve(gradient);
-  step = Vector::Zero(at.gradient.size());
-  for (int i = 0; i < n; ++i) step[free[i]] = -solved[i] * scale[i];
-  return step.allFinite();
+  return result;
 }
 
 constexpr double least_damping = 1e-9, most_damping = 1e9;
@@ -67,19 +100,18 @@ Solution newton(const Problem& problem, const Vector& start, const PolishOptions
   double mu = 0.0;
   while (best.steps < options.max_steps) {
     const Derivatives at = derivatives_at(problem, best.theta);
-    const std::vector<int> free = movable(problem, best.theta, at.gradient);
+    System system{.free = movable(problem, best.theta, at.gradient)};
     bool accepted = false;
     while (!accepted) {
-      Vector step;
-      if (free.empty() || mu > most_damping) {
+      if (system.free.empty() || mu > most_damping) {
         best.converged = true;
         return best;
       }
-      if (!damped_step(at, free, mu, step)) {
+      if (!damp(at, mu, system)) {
         mu = std::max(10.0 * mu, 1e-6);
         continue;
       }
-      const Vector theta = clamp(problem, best.theta + step);
+      const Vector theta = bounded_step(problem, best.theta, system);
       const Vector moved = theta - best.theta;
       const double promised = -(at.gradient.dot(moved) + 0.5 * moved.dot(at.hessian * moved));
       if (std::fabs(at.gradient.dot(moved)) <=

@@ -8,7 +8,7 @@
 namespace rung {
 
 struct PolishOptions {
-  int max_steps = 200;
+  int max_steps = 400;
   double tolerance =
       1e-13;  // stop when a step's promised decrease is below this fraction of the objective
 };

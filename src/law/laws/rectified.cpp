@@ -35,6 +35,7 @@ constexpr Coefficient rectified_coefficients[] = {
      .grid_lo = 1.0,
      .grid_hi = 1e7,
      .grid_points = 20,
+     .nuisance = true,
      .typical = 350.0},
     {.name = "beta",
      .meaning = "exponent of the fine-tuning data",

@@ -82,6 +82,24 @@ TEST_CASE("rectified: three models' optima, solved independently to 6 digits") {
       }
 }
 
+TEST_CASE("rectified: no fit is worse than its own restrictions to a bound") {
+  // Some of these curves have no flat part (D_l runs to its bound), some no floor (E runs to 0).
+  for (const std::string set : {"flan", "gigaword", "wmt19"}) {
+    const Table file = read_table(law_data("rectified/" + set + ".csv"));
+    for (size_t row = 0; row < file.rows; ++row) {
+      const Table table = curve(file, row);
+      FitOptions options{.law = "rectified", .bootstrap = 0, .refuse = false};
+      const double free = fit_law(table, options).objective_value;
+      for (const char* bounded : {"E", "D_l"}) {
+        options.fixed = {{bounded, bounded == std::string("E") ? 0.0 : 1e-6}};
+        CAPTURE(set);
+        CAPTURE(row);
+        CHECK(free <= fit_law(table, options).objective_value * (1 + 1e-6));
+      }
+    }
+  }
+}
+
 TEST_CASE("rectified: recovers planted coefficients") {
   check_recovery(rectified_law, 1e-4);
   check_noisy_recovery(rectified_law);
