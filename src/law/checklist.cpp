@@ -13,17 +13,20 @@ using std::literals::operator""sv;
 Json form_record(const Selection& selection, const Problem& problem, const FitOptions& options) {
   const Law& law = *problem.law;
   Json variables = Json::object(), bounds = Json::object(), free = Json::array();
+  Json fixed = Json::object(), priors = Json::object();
   for (size_t j = 0; j < law.inputs.size(); ++j)
     variables[std::string(law.inputs[j])] = selection.inputs[j];
   for (int i = 0; i < problem.size(); ++i) {
     const Coefficient& coefficient = law.coefficients[i];
     const std::string name(coefficient.name);
-    if (problem.fixed(i)) continue;
+    if (problem.fixed(i)) {
+      fixed[name] = from_theta(coefficient, problem.lo[i]);
+      continue;
+    }
     free.push_back(name);
     bounds[name] = {json_number(from_theta(coefficient, problem.lo[i])),
                     json_number(from_theta(coefficient, problem.hi[i]))};
   }
-  Json fixed = Json::object(), priors = Json::object();
   for (const auto& [name, value] : options.fixed) fixed[name] = value;
   for (const auto& [name, prior] : options.priors)
     priors[name] = {{"mean", prior.mean}, {"sd", prior.sd}};
