@@ -2,7 +2,7 @@
 // far, less what annealing has released, S2. For a constant rate with a cooldown (WSD) and cosine.
 // L = L0 + A S1^-alpha - C S2, S1 = sum_i lr_i, S2 = sum_i m_i, m_i = lambda m_(i-1) + lr_(i-1) -
 // lr_i.
-// Source: Tissue, Wang and Wang 2024, "Scaling Law with Learning Rate Annealing", equations 1-3.
+// Source: Tissue, Wang and Wang 2024, "Scaling Law with Learning Rate Annealing", equation 1.
 #include "law/laws/annealing.h"
 
 #include "core/error.h"
@@ -49,7 +49,7 @@ constexpr InputRule annealing_rules[] = {{}, {.domain = Domain::real}};
 constinit const Law annealing_law = {
     .name = "annealing",
     .formula = "L = L0 + A S1^-alpha - C S2",
-    .source = "Tissue et al. 2024, equations 1-3",
+    .source = "Tissue et al. 2024, equation 1",
     .identifiable =
         "S1 spans a decade or more, and points before and after a decay (or different "
         "schedules) tell S2 from S1; warm-up belongs to both sums",

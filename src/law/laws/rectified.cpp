@@ -1,7 +1,7 @@
 // The rectified law of fine-tuning: loss against the number of fine-tuning examples, flat at first
 // (D^beta below what pre-training already taught, D_l) and then a power law.
 // Source: Lin et al. 2024, "Selecting Large Language Model to Fine-tune via Rectified Scaling Law",
-// equation 4. One model and one task a fit; D = 0 is no point of the law (its logarithm is
+// section 4. One model and one task a fit; D = 0 is no point of the law (its logarithm is
 // undefined and its loss lies off the curve).
 #include "law/formula.h"
 #include "law/laws/laws.h"
@@ -54,7 +54,7 @@ constexpr InputRange rectified_design[] = {{200.0, 1.6384e6}};
 constinit const Law rectified_law = {
     .name = "rectified",
     .formula = "L = B/(D_l + D^beta) + E",
-    .source = "Lin et al. 2024, equation 4",
+    .source = "Lin et al. 2024, section 4",
     .identifiable =
         "D spans both phases: sizes that hardly help, and a decade or more where they do; E only "
         "where the curve flattens again",

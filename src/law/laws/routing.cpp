@@ -1,7 +1,7 @@
 // The unified law of routed models: bilinear in ln N and ln E, where the number of experts E
 // saturates at both ends: log10 L = a log10 N + b log10 Eh + c log10 N log10 Eh + d with
 // 1/Eh = 1/(E - 1 + 1/(1/E_start - 1/E_max)) + 1/E_max. A dense model is E = 1 (Eh = E_start).
-// Source: Clark et al. 2022, "Unified Scaling Laws for Routed Language Models", equations 1 and 2
+// Source: Clark et al. 2022, "Unified Scaling Laws for Routed Language Models", equation 1
 // (one routing technique a fit; N is the size of the dense model that a token sees).
 #include "law/formula.h"
 #include "law/laws/laws.h"
@@ -61,7 +61,7 @@ constinit const Law routing_law = {
     .formula =
         "log10 L = a log10 N + b log10 Eh + c log10 N log10 Eh + d, "
         "1/Eh = 1/(E - 1 + 1/(1/E_start - 1/E_max)) + 1/E_max",
-    .source = "Clark et al. 2022, equations 1 and 2",
+    .source = "Clark et al. 2022, equation 1",
     .identifiable =
         "N and E vary independently over a decade or more; E_start needs dense models "
         "and few experts, E_max several hundred",

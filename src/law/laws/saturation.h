@@ -1,4 +1,4 @@
-// The number of experts that counts (Clark et al. 2022, equation 2): E_start at E = 1, E_max in the
+// The number of experts that counts (Clark et al. 2022, equation 1): E_start at E = 1, E_max in the
 // limit.
 #pragma once
 
