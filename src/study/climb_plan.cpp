@@ -11,7 +11,6 @@ namespace rung {
 namespace {
 
 constexpr size_t fewest_rungs = 4;
-constexpr double rung_spacing = 1.25;  // least ratio of N between neighbouring rungs
 constexpr double target_spacing =
     1.8;  // least ratio of the target's N (and D) to the largest rung's
 
@@ -38,7 +37,7 @@ std::vector<PathPoint> rungs_below(const RunConfig& base, int64_t vocabulary,
     const bool first = rungs.empty();
     const double room =
         static_cast<double>(first ? target.N : rungs.back().N) / static_cast<double>(point.N);
-    if (room < (first ? target_spacing : rung_spacing)) continue;
+    if (room < (first ? target_spacing : options.spacing)) continue;
     if (first &&
         (target.C < options.ahead * point.C ||
          static_cast<double>(target.tokens) < target_spacing * static_cast<double>(point.tokens)))
@@ -59,12 +58,13 @@ PlannedRun sweep_run(const std::string& name, const PathPoint& point, double bat
           .seeds = seeds};
 }
 
-// Sweeps stand on the two smallest rungs: learning rate on both, batch on the smallest.
+// Learning rates are swept on the smallest rung and on a middle one, so that the rule sees two
+// horizons far apart; batches on the smallest.
 std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending, bool batches) {
-  const PathPoint &smallest = ascending[0], &next = ascending[1];
+  const PathPoint &smallest = ascending[0], &middle = ascending[ascending.size() / 2];
   std::vector<PlannedRun> sweeps = {
       sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, 1),
-      sweep_run("sweep-b", next, 1.0, {0.5, 1.0, 2.0}, 1)};
+      sweep_run("sweep-b", middle, 1.0, {0.5, 1.0, 2.0}, 1)};
   if (!batches) return sweeps;
   sweeps.push_back(
       sweep_run("sweep-a-half-batch", smallest, 0.5, {0.35355339, 0.70710678, 1.41421356}, 1));
@@ -74,9 +74,9 @@ std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending, bool 
 }
 
 // Seeds are spent where they are cheap: none of the rungs costs much more than the largest.
-int64_t seeds_for(const PathPoint& rung, const PathPoint& largest) {
+int64_t seeds_for(const PathPoint& rung, const PathPoint& largest, int64_t most) {
   const double affordable = 2.0 * std::sqrt(largest.C / rung.C);
-  return std::clamp<int64_t>(static_cast<int64_t>(affordable), 2, 6);
+  return std::clamp<int64_t>(static_cast<int64_t>(affordable), 2, most);
 }
 
 ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,
@@ -89,7 +89,7 @@ ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,
                            .kind = "ladder",
                            .point = rung,
                            .lr_factors = {1.0},
-                           .seeds = seeds_for(rung, rungs.back())});
+                           .seeds = seeds_for(rung, rungs.back(), options.most_seeds)});
   plan.target = {
       .name = "target", .kind = "target", .point = target, .lr_factors = {1.0}, .seeds = 1};
   return plan;

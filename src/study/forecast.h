@@ -32,7 +32,7 @@ struct ForecastOptions {
   Measures measures{};
 };
 
-// One-variable laws along the path, with none to two of the smallest rungs left out, weighted by
+// One-variable laws along the path, with none to four of the smallest rungs left out, weighted by
 // how well they predict the largest rungs from the smaller ones. Refuses (exit 3) with fewer than
 // four rungs or rows.
 Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,

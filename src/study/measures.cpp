@@ -1,14 +1,14 @@
 #include "study/measures.h"
 
-#include "config/resolve.h"
 #include "core/error.h"
+#include "core/nearest.h"
 
 namespace rung {
 
 Measures measures_without(const std::vector<std::string>& names) {
   Measures measures;
-  std::vector<std::string> known;
-  for (const MeasureName& measure : measure_names) known.emplace_back(measure.name);
+  std::vector<std::string_view> known;
+  for (const MeasureName& measure : measure_names) known.push_back(measure.name);
   for (const std::string& name : names) {
     bool found = false;
     for (const MeasureName& measure : measure_names) {
@@ -18,7 +18,7 @@ Measures measures_without(const std::vector<std::string>& names) {
     }
     if (!found)
       fail_usage("[climb] Unknown measure. Received --without {}. The nearest is {}.", name,
-                 nearest(name, known));
+                 nearest_name(name, known));
   }
   return measures;
 }

@@ -186,17 +186,19 @@ TEST_CASE("the fit's JSON holds the curve along the path and every run's residua
 }
 
 TEST_CASE("each measure of the forecast can be left out, and does something") {
-  const Planted planted = plant(5, 0.08);
-  const double all = forecast(planted.ladder, planted.target, {}).prediction.loss;
+  const Planted mild = plant(5, 0.045);
+  const double whole = forecast(mild.ladder, mild.target, {}).prediction.loss;
   for (const MeasureName& measure : measure_names) {
     if (!measure.refit) continue;
     CAPTURE(measure.name);
     const ForecastOptions options{.measures = measures_without({std::string(measure.name)})};
-    const Forecast f = forecast(planted.ladder, planted.target, options);
+    const Forecast f = forecast(mild.ladder, mild.target, options);
     CHECK(std::isfinite(f.prediction.loss));
-    CHECK(f.prediction.loss != all);
+    CHECK(f.prediction.loss != whole);
   }
   // Without a choice of regime the lifted rungs stay in, and the law is drawn below the truth.
+  const Planted planted = plant(5, 0.08);
+  const double all = forecast(planted.ladder, planted.target, {}).prediction.loss;
   const Forecast without =
       forecast(planted.ladder, planted.target, {.measures = measures_without({"regime"})});
   CHECK(without.candidates.size() == 1);

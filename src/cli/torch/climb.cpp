@@ -81,8 +81,10 @@ ClimbRequest request_from(const Arguments& arguments) {
     // they cost seconds.
     request.plan.width_step = 16;
     request.plan.smallest_width = 32;
-    request.plan.most_rungs = 8;
+    request.plan.most_rungs = 10;
     request.plan.reach = 12.0;
+    request.plan.spacing = 1.15;
+    request.plan.most_seeds = 8;
   }
   request.plan.ahead = arguments.number("--ahead");
   request.plan.tokens_per_parameter = arguments.number("--tokens-per-parameter");
