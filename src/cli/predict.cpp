@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "law/fit_json.h"
+#include "law/forms.h"
 
 namespace rung {
 namespace {
@@ -26,17 +27,29 @@ Point read_point(const std::vector<std::string>& pairs) {
 
 int run(const Arguments& arguments) {
   const std::string path = arguments.text("FIT");
-  const Fit fit = fit_from_json(read_json(path), path);
+  const Forms forms = forms_from_json(read_json(path), path);
+  const Fit& fit = forms.forms[forms.best].fit;
   const double level = arguments.has("--level") ? arguments.number("--level") : fit.level;
-  const Prediction prediction = predict(fit, read_point(arguments.list("NAME=VALUE")), level);
+  const Prediction prediction =
+      predict_forms(forms, read_point(arguments.list("NAME=VALUE")), level);
   std::string text =
       prediction.target == "L"
           ? fmt::format("loss {:.4f}, {:g} % interval {:.4f} to {:.4f}\n", prediction.loss,
                         100 * level, prediction.lo, prediction.hi)
           : fmt::format("{} {:.5g}, {:g} % interval {:.5g} to {:.5g}\n", prediction.target,
                         prediction.loss, 100 * level, prediction.lo, prediction.hi);
-  for (const auto& [name, ratio] : prediction.extrapolation)
-    text += fmt::format("{}: {:.3g} times the largest in the data\n", name, ratio);
+  text += "half-widths:";
+  for (const auto& [name, width] : prediction.sources)
+    text += fmt::format(" {} {:.2g}", name, width);
+  text += "\n";
+  for (const auto& [name, ratio] : prediction.extrapolation) {
+    const auto outside = prediction.outside.find(name);
+    text += outside == prediction.outside.end()
+                ? fmt::format("{}: within the data\n", name)
+                : fmt::format("{}: {:.3g} times {} in the data\n", name, outside->second,
+                              ratio > 1.0 ? "the largest" : "below the smallest");
+  }
+  for (const std::string& warning : prediction.warnings) text += "warning: " + warning + "\n";
   arguments.out->result(prediction_to_json(prediction), text);
   return 0;
 }

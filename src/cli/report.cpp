@@ -1,17 +1,44 @@
-// rung report: draws (again) the page of a climb folder from its files alone.
+// rung report: draws (again) the page of a climb folder, or of a fit, from its files alone.
 #include "report/report.h"
 
 #include "cli/verb.h"
 #include "core/error.h"
+#include "core/files.h"
+#include "law/fit_curves.h"
+#include "law/fit_json.h"
+#include "report/fit_page.h"
 
 namespace rung {
 namespace {
 
+// A fit's page stands beside its file: fit.json -> fit.html.
+std::filesystem::path write_fit_page(const fs::path& file) {
+  const Json json = read_json(file);
+  const Fit fit = fit_from_json(json, file.string());
+  fs::path page = file;
+  page.replace_extension(".html");
+  write_file(page, fit_page(json, fit_curves(fit), file.filename().string()));
+  return page;
+}
+
+// A folder with a fit and nothing of a climb.
+bool holds_fit_alone(const fs::path& folder) {
+  return fs::exists(folder / "fit.json") && !fs::exists(folder / "plan.json") &&
+         !fs::exists(folder / "log.jsonl");
+}
+
 int run(const Arguments& arguments) {
-  const std::filesystem::path folder = arguments.text("DIR");
-  write_report(folder);
-  const std::string page = (folder / "report.html").string();
-  arguments.out->result({{"out", page}, {"plots", report_has_plots()}}, page);
+  const fs::path path = arguments.text("PATH");
+  fs::path page;
+  if (fs::is_regular_file(path)) {
+    page = write_fit_page(path);
+  } else if (holds_fit_alone(path)) {
+    page = write_fit_page(path / "fit.json");
+  } else {
+    write_report(path);
+    page = path / "report.html";
+  }
+  arguments.out->result({{"out", page.string()}, {"plots", report_has_plots()}}, page.string());
   return 0;
 }
 
@@ -21,9 +48,9 @@ extern const Verb report_verb;
 const Verb report_verb{
     .name = "report",
     .group = "climb",
-    .summary = "draw the page of a climb or a fit from its folder's files",
+    .summary = "draw the page of a climb or a fit from its files",
     .example = "rung report climb",
-    .options = {{.name = "DIR", .help = "folder of the climb", .required = true}},
+    .options = {{.name = "PATH", .help = "folder of a climb, or a fit's file", .required = true}},
     .run = run};
 
 }  // namespace rung

@@ -13,12 +13,13 @@ using std::literals::operator""sv;
 Json form_record(const Selection& selection, const Problem& problem, const FitOptions& options) {
   const Law& law = *problem.law;
   Json variables = Json::object(), bounds = Json::object(), free = Json::array();
-  Json fixed = Json::object(), priors = Json::object();
+  Json fixed = Json::object(), priors = Json::object(), ties = Json::object();
   for (size_t j = 0; j < law.inputs.size(); ++j)
     variables[std::string(law.inputs[j])] = selection.inputs[j];
   for (int i = 0; i < problem.size(); ++i) {
     const Coefficient& coefficient = law.coefficients[i];
     const std::string name(coefficient.name);
+    if (problem.tied(i)) continue;
     if (problem.fixed(i)) {
       fixed[name] = from_theta(coefficient, problem.lo[i]);
       continue;
@@ -27,12 +28,14 @@ Json form_record(const Selection& selection, const Problem& problem, const FitOp
     bounds[name] = {json_number(from_theta(coefficient, problem.lo[i])),
                     json_number(from_theta(coefficient, problem.hi[i]))};
   }
+  for (const auto& [name, to] : options.ties) ties[name] = to;
   for (const auto& [name, value] : options.fixed) fixed[name] = value;
   for (const auto& [name, prior] : options.priors)
     priors[name] = {{"mean", prior.mean}, {"sd", prior.sd}};
-  return {
-      {"equation", law.formula}, {"source", law.source}, {"variables", variables}, {"free", free},
-      {"fixed", fixed},          {"bounds", bounds},     {"priors", priors}};
+  return {{"equation", law.formula}, {"source", law.source},
+          {"variables", variables},  {"free", free},
+          {"fixed", fixed},          {"tied", ties},
+          {"bounds", bounds},        {"priors", priors}};
 }
 
 Json data_record(const Table& table, const Selection& selection, const Fit& fit,
@@ -67,6 +70,7 @@ Json make_checklist(const Table& table, const Selection& selection, const Proble
   const Json fitting = {
       {"loss", fit.objective.name},
       {"delta", fit.objective.penalty == Penalty::huber ? Json(fit.objective.delta) : Json()},
+      {"tau", fit.objective.name == "quantile" ? Json(options.tau) : Json()},
       {"optimiser",
        "variable-projection grid, non-negative least squares, damped Newton with box bounds"},
       {"tolerance", PolishOptions{}.tolerance},
@@ -75,8 +79,11 @@ Json make_checklist(const Table& table, const Selection& selection, const Proble
       {"steps", optimum.solution.steps},
       {"converged", optimum.solution.converged},
       {"hessian_condition", json_number(fit.condition)},
-      {"interval", options.bootstrap > 0 ? (rows ? "row bootstrap" : "parametric bootstrap")
-                                         : "sandwich covariance"},
+      {"interval", options.bootstrap == 0           ? "sandwich covariance"
+                   : !rows                          ? "parametric bootstrap"
+                   : options.cluster_column.empty() ? "row bootstrap"
+                                                    : "cluster bootstrap"},
+      {"clusters", options.cluster_column},
       {"resamples", options.bootstrap},
       {"seed", options.seed},
       {"hold_out", "none"}};

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "core/error.h"
+#include "law/diagnose_rows.h"
 #include "law/uncertainty.h"
 
 namespace rung {
@@ -14,9 +14,9 @@ namespace {
 constexpr double constant_spread =
     0.02;  // standard deviation of a logarithm below which nothing varies
 constexpr double high_correlation = 0.98;
-constexpr double largest_loss = 20.0;  // nats per token: beyond a uniform guess over any vocabulary
 constexpr double chi_square_95 = 3.841;  // one degree of freedom
 constexpr double scaled_condition_limit = 1e10;
+constexpr size_t most_profile_rows = 4000;
 
 using List = std::vector<Diagnostic>;
 
@@ -43,13 +43,13 @@ std::vector<double> spread_out(const Selection& selection, size_t input) {
 void check_counts(const Selection& selection, const Problem& problem, List& list) {
   const int free = problem.free_count();
   const size_t k = selection.data.inputs;
-  std::set<std::vector<double>> distinct;
-  for (size_t i = 0; i < selection.data.rows(); ++i)
-    distinct.emplace(selection.data.x.begin() + 2 * k * i,
-                     selection.data.x.begin() + 2 * k * i + k);
   // Priors and known deviations stand in for degrees of freedom.
   const size_t needed =
       free + (selection.sd.empty() ? 1 : 0) - std::min<size_t>(free, problem.priors.size());
+  std::set<std::vector<double>> distinct;
+  for (size_t i = 0; i < selection.data.rows() && distinct.size() < needed; ++i)
+    distinct.emplace(selection.data.x.begin() + 2 * k * i,
+                     selection.data.x.begin() + 2 * k * i + k);
   if (distinct.size() < needed)
     note(list, "too-few-points", Severity::refusal,
          "{} rows with {} distinct inputs cannot determine {} coefficients; at least {} are "
@@ -126,32 +126,6 @@ void check_inputs(const Selection& selection, List& list) {
   }
 }
 
-void check_rows(const Table& table, const Selection& selection, List& list) {
-  std::map<std::vector<double>, size_t> seen;
-  std::string duplicates, impossible;
-  size_t count = 0, high = 0;
-  const size_t k = selection.data.inputs;
-  for (size_t i = 0; i < selection.data.rows(); ++i) {
-    std::vector<double> key(selection.data.x.begin() + 2 * k * i,
-                            selection.data.x.begin() + 2 * k * i + k);
-    key.push_back(selection.data.loss[i]);
-    const auto [first, fresh] = seen.emplace(std::move(key), i);
-    if (!fresh && ++count <= 3)
-      duplicates += fmt::format("{}{} = {}", count > 1 ? ", " : "", table.where(selection.rows[i]),
-                                table.where(selection.rows[first->second]));
-    if (selection.law->target == "L" && selection.data.loss[i] > largest_loss && ++high <= 3)
-      impossible += fmt::format("{}{:.4g} in {}", high > 1 ? ", " : "", selection.data.loss[i],
-                                table.where(selection.rows[i]));
-  }
-  if (count > 0)
-    note(list, "duplicate-rows", Severity::warning, "{} rows repeat an earlier one exactly: {}{}.",
-         count, duplicates, count > 3 ? ", ..." : "");
-  if (high > 0)
-    note(list, "impossible-loss", Severity::warning,
-         "{} losses exceed {} nats per token: {}{}. Check the unit.", high, largest_loss,
-         impossible, high > 3 ? ", ..." : "");
-}
-
 bool callers_bound(const FitOptions& options, std::string_view name) {
   return options.bounds.contains(std::string(name));
 }
@@ -183,7 +157,8 @@ void check_terms(const Problem& problem, const Vector& theta, List& list) {
     const Coefficient& coefficient = problem.law->coefficients[i];
     if (!coefficient.linear || coefficient.scale != Scale::log || problem.fixed(i)) continue;
     Vector without = c;
-    without[i] = 0.0;
+    for (int j = 0; j < problem.size(); ++j)
+      if (problem.leader(j) == i) without[j] = 0.0;
     const std::vector<double> rest = predict_rows(*problem.law, without, *problem.data);
     double largest = 0.0;
     for (size_t row = 0; row < all.size(); ++row)
@@ -193,6 +168,20 @@ void check_terms(const Problem& problem, const Vector& theta, List& list) {
            "The {} ({}) vanishes: these data do not depend on it, so its exponent is undetermined.",
            coefficient.meaning, coefficient.name);
   }
+}
+
+// Whether a coefficient held at a bound fits as well. Of many rows an even choice is asked first:
+// what it already rules out, all of them do.
+bool explains(const Problem& problem, const Solution& optimum, int coefficient, double bound) {
+  const auto fits = [&](const Problem& asked, const Solution& best) {
+    const Solution held = solve_with_fixed(asked, coefficient, bound);
+    return deviance(asked, best, held.objective) < chi_square_95;
+  };
+  if (problem.data->rows() <= most_profile_rows) return fits(problem, optimum);
+  const Observations few = thinned(*problem.data, most_profile_rows);
+  Problem small = problem;
+  small.data = &few;
+  return fits(small, polish(small, optimum.theta)) && fits(problem, optimum);
 }
 
 void check_profiles(const Problem& problem, const Optimum& optimum, const FitOptions& options,
@@ -207,8 +196,7 @@ void check_profiles(const Problem& problem, const Optimum& optimum, const FitOpt
     int flat = 0;
     double side = 0.0;
     for (const double bound : {problem.lo[i], problem.hi[i]}) {
-      const Solution held = solve_with_fixed(problem, i, bound);
-      if (deviance(problem, optimum.solution, held.objective) >= chi_square_95) continue;
+      if (!explains(problem, optimum.solution, i, bound)) continue;
       ++flat;
       side = from_theta(coefficient, bound);
     }
@@ -231,7 +219,7 @@ void check_convergence(const Problem& problem, const Optimum& optimum, List& lis
   for (int i = 0; i < problem.size(); ++i)
     if (theta[i] > problem.lo[i] && theta[i] < problem.hi[i]) free.push_back(i);
   const double condition = hessian_condition(problem, theta, true);
-  if (condition > scaled_condition_limit && problem.objective.penalty != Penalty::asymmetric)
+  if (condition > scaled_condition_limit && problem.objective.penalty != Penalty::kinked)
     note(list, "ill-conditioned", Severity::warning,
          "The Hessian's condition number is {:.1e} after scaling: coefficients compensate each "
          "other; trust predictions "
@@ -243,7 +231,7 @@ void check_convergence(const Problem& problem, const Optimum& optimum, List& lis
     promised =
         std::max(promised, at.gradient[i] * at.gradient[i] / std::max(at.majorizer(i, i), 1e-300));
   const bool uphill = promised > 1e-4 * (optimum.solution.objective + 1e-12) &&
-                      problem.objective.penalty != Penalty::asymmetric;
+                      problem.objective.penalty != Penalty::kinked;
   if (optimum.solution.steps == 0 && uphill)
     note(list, "start-not-moved", Severity::refusal,
          "The fit never left its start, which is no minimum.");
@@ -282,11 +270,12 @@ void check_bend(const Selection& selection, const Problem& problem, const Optimu
 }  // namespace
 
 std::vector<Diagnostic> diagnose_design(const Table& table, const Selection& selection,
-                                        const Problem& problem) {
+                                        const Problem& problem, const FitOptions& options) {
   List list;
   check_counts(selection, problem, list);
   check_inputs(selection, list);
-  check_rows(table, selection, list);
+  for (Diagnostic& found : diagnose_rows(table, selection, options))
+    list.push_back(std::move(found));
   return list;
 }
 

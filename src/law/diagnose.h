@@ -1,18 +1,32 @@
 // Typed refusals and warnings. Refused is what the data do not determine; a narrow range alone is a
 // warning.
-//   too-few-points      refusal   no more rows (or distinct inputs) than free coefficients
-//   constant-input      refusal   an input varies by less than 2 %
-//   narrow-range        warning   an input spans less than a decade
-//   collinear           refusal   an input follows from the others within 2 %; warning: correlation
-//   above 0.98 duplicate-rows      warning   rows with the same inputs and the same loss
-//   impossible-loss     warning   a loss above 20 nats
-//   at-bound            refusal   a non-linear coefficient at the law's own bound; warning: E, or
-//   the caller's bound vanishing-term      refusal   a term that adds nothing to any row
-//   flat-profile        refusal   a non-linear coefficient that both its bounds explain as well;
-//   warning: one of them start-not-moved     refusal   the polish never left its start although
-//   that is no minimum not-converged       warning   the polish stopped before it converged
-//   ill-conditioned     warning   the scaled Hessian's condition number
-//   bend                warning   a smoothly broken power law fits far better than one power law
+//
+//   before the fit
+//   too-few-points     refusal  no more rows (or distinct inputs) than free coefficients
+//   constant-input     refusal  an input varies by less than 2 %
+//   collinear          refusal  an input follows from the others within 2 %; warning: correlation
+//                               above 0.98
+//   narrow-range       warning  an input spans less than a decade
+//   duplicate-rows     warning  rows with the same inputs and the same target
+//   impossible-loss    warning  a loss above 20 nats
+//   units-mixed        warning  some rows hold a column in another unit than the others
+//   units              warning  a whole column stands in another unit than ones
+//   mixed-counting     warning  C over 6 N D falls into two groups at equal sizes
+//   counting           note     C is not 6 N D, or N drifts against another count of parameters
+//   mixed-checkpoints  warning  earlier checkpoints of some runs beside finished runs
+//   checkpoints        note     every run stands with several checkpoints
+//   few-clusters       warning  fewer than 10 clusters to resample
+//
+//   after the fit
+//   at-bound           refusal  a non-linear coefficient at the law's own bound; warning: E, or the
+//                               caller's bound
+//   vanishing-term     refusal  a term that adds nothing to any row
+//   flat-profile       refusal  a non-linear coefficient that both its bounds explain as well;
+//                               warning: one of them
+//   start-not-moved    refusal  the polish never left its start although that is no minimum
+//   not-converged      warning  the polish stopped before it converged
+//   ill-conditioned    warning  the scaled Hessian's condition number
+//   bend               warning  a smoothly broken power law fits far better than one power law
 #pragma once
 #include <vector>
 
@@ -24,7 +38,7 @@ namespace rung {
 
 // What can be said before fitting.
 std::vector<Diagnostic> diagnose_design(const Table& table, const Selection& selection,
-                                        const Problem& problem);
+                                        const Problem& problem, const FitOptions& options);
 
 // What the optimum shows.
 std::vector<Diagnostic> diagnose_optimum(const Selection& selection, const Problem& problem,

@@ -8,6 +8,7 @@
 #include "core/hash.h"
 #include "law/checklist.h"
 #include "law/diagnose.h"
+#include "law/profile.h"
 #include "law/select.h"
 #include "law/solve.h"
 #include "law/uncertainty.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr size_t noise_quantiles = 257;  // kept of the residuals' distribution
 constexpr int sandwich_draws = 1000;
+constexpr size_t drawn_rows = 2000;
 
 // Residuals as a distribution for new measurements: widened for degrees of freedom, as sorted
 // quantiles.
@@ -53,7 +55,9 @@ void fill_estimates(const Problem& problem, const Vector& theta, const Samples& 
   fit.sample_noise = samples.noise_factor;
   for (int i = 0; i < problem.size(); ++i) {
     Estimate estimate{.name = std::string(problem.law->coefficients[i].name), .value = best[i]};
-    estimate.fixed = problem.fixed(i);
+    estimate.fixed = problem.fixed(problem.leader(i));
+    if (problem.tied(i))
+      estimate.tied_to = std::string(problem.law->coefficients[problem.leader(i)].name);
     std::vector<double> values;
     double mean = 0.0, sum = 0.0;
     for (const auto& sample : fit.samples) values.push_back(sample[i]);
@@ -64,6 +68,17 @@ void fill_estimates(const Problem& problem, const Vector& theta, const Samples& 
     estimate.lo = quantile(values, tail);
     estimate.hi = quantile(values, 1.0 - tail);
     fit.coefficients.push_back(estimate);
+  }
+}
+
+void fill_fitted(const Problem& problem, const Vector& theta, Fit& fit) {
+  const Observations& data = *problem.data;
+  const std::vector<double> law = predict_rows(*problem.law, coefficients_of(problem, theta), data);
+  const size_t count = std::min(drawn_rows, data.rows());
+  for (size_t i = 0; i < count; ++i) {
+    const size_t row = i * data.rows() / count;
+    const double* x = data.x.data() + 2 * data.inputs * row;
+    fit.fitted.push_back({{x, x + data.inputs}, data.loss[row], law[row]});
   }
 }
 
@@ -129,7 +144,7 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
   fit.level = options.level;
   fit.ranges = selection.ranges;
   fit.data_sha256 = data_hash(table, selection);
-  fit.diagnostics = diagnose_design(table, selection, problem);
+  fit.diagnostics = diagnose_design(table, selection, problem, options);
   soften(fit.diagnostics, options);
   Optimum optimum;
   if (!fit.refused()) {
@@ -145,7 +160,7 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
     const Vector& theta = optimum.solution.theta;
     const Samples samples = options.bootstrap > 0
                                 ? bootstrap(selection, problem, optimum, options.bootstrap, options)
-                                : sandwich(problem, theta, sandwich_draws, options.seed);
+                                : sandwich(selection, problem, theta, sandwich_draws, options.seed);
     fill_estimates(problem, theta, samples, fit);
     fit.objective_value = optimum.solution.objective;
     fit.condition = hessian_condition(problem, theta);
@@ -153,6 +168,8 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
     for (const double r : residuals(problem, coefficients_of(problem, theta)))
       fit.residual_rms += r * r / static_cast<double>(fit.points);
     fit.residual_rms = std::sqrt(fit.residual_rms);
+    fill_fitted(problem, theta, fit);
+    if (options.profile) fit.profiles = profile_all(problem, optimum.solution, options);
   }
   fit.checklist = make_checklist(table, selection, problem, optimum, fit, options);
   fit.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

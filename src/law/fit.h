@@ -29,14 +29,18 @@ struct FitOptions {
   std::string where{};          // filter expression (law/expression.h)
   std::string objective{};      // empty: the law's own
   double delta = 1e-3;          // Huber's threshold
+  double tau = 0.5;             // of the quantile objective
   std::string weight_column{};  // weights of the rows, >= 0
   std::string sd_column{};      // standard deviation of the target: weight 1/max(sd, floor)^2
   double sd_floor = 1e-3;       // relative to the target
   std::map<std::string, double> fixed{};                      // coefficient -> value
   std::map<std::string, std::pair<double, double>> bounds{};  // coefficient -> [lo, hi]
+  std::vector<std::pair<std::string, std::string>> ties{};    // the first takes the second's value
   std::map<std::string, Prior> priors{};  // calibrated with least-squares and an sd column
   int bootstrap = 1000;                   // 0: intervals from the sandwich covariance
   Resampling resampling = Resampling::automatic;
+  std::string cluster_column{};  // rows of one value (a run) are resampled together
+  bool profile = false;          // profile likelihood of every free coefficient
   uint64_t seed = 0;
   double level = 0.9;
   int threads = 0;     // 0: one per core; results do not depend on it
@@ -57,6 +61,22 @@ struct Estimate {
   double value = 0.0;
   double se = 0.0, lo = 0.0, hi = 0.0;  // NaN where unknown; equal to value where fixed
   bool fixed = false;
+  std::string tied_to{};  // the coefficient whose value it takes
+};
+
+// The profile likelihood of one coefficient: the objective minimised over all others.
+struct Profile {
+  std::string name;
+  std::vector<double> values, objective, deviance;  // ascending values; the optimum among them
+  double threshold =
+      0.0;  // of the deviance: chi-square of one degree of freedom at the fit's level
+  double lo = 0.0, hi = 0.0;  // where the deviance crosses it; NaN on a side that stays open
+};
+
+// A fitted row, for drawing.
+struct FittedRow {
+  std::vector<double> inputs;
+  double measured = 0.0, law = 0.0;
 };
 
 struct Range {
@@ -73,6 +93,8 @@ struct Fit {
   std::vector<std::string>
       inputs;  // what each input of the law stands for: N, D, C or a column's name
   std::vector<Estimate> coefficients;
+  std::vector<Profile> profiles;  // where asked for
+  std::vector<FittedRow> fitted;  // an even choice of the rows
   double level = 0.9;
   std::vector<std::vector<double>> samples;  // coefficients of each resample: [bootstrap][K]
   std::vector<double>

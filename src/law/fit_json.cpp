@@ -29,6 +29,48 @@ Severity read_severity(const std::string& name) {
   fail("[fit] Unknown severity. Received {}.", name);
 }
 
+Json profiles_json(const Fit& fit) {
+  Json json = Json::object();
+  for (const Profile& p : fit.profiles)
+    json[p.name] = {{"lo", json_number(p.lo)},           {"hi", json_number(p.hi)},
+                    {"threshold", p.threshold},          {"values", numbers(p.values)},
+                    {"objective", numbers(p.objective)}, {"deviance", numbers(p.deviance)}};
+  return json;
+}
+
+void read_profiles(const Json& json, Fit& fit) {
+  for (const Estimate& e : fit.coefficients) {
+    if (!json.contains(e.name)) continue;
+    const Json& p = json.at(e.name);
+    fit.profiles.push_back({.name = e.name,
+                            .values = read_numbers(p.at("values")),
+                            .objective = read_numbers(p.at("objective")),
+                            .deviance = read_numbers(p.at("deviance")),
+                            .threshold = p.at("threshold").get<double>(),
+                            .lo = read_number(p.at("lo")),
+                            .hi = read_number(p.at("hi"))});
+  }
+}
+
+// What a page draws: inputs, measured and fitted values of an even choice of rows.
+Json fitted_json(const Fit& fit) {
+  Json inputs = Json::array(), measured = Json::array(), law = Json::array();
+  for (const FittedRow& row : fit.fitted) {
+    inputs.push_back(numbers(row.inputs));
+    measured.push_back(json_number(row.measured));
+    law.push_back(json_number(row.law));
+  }
+  return {{"inputs", inputs}, {"measured", measured}, {"law", law}};
+}
+
+void read_fitted(const Json& json, Fit& fit) {
+  if (!json.is_object()) return;
+  for (size_t i = 0; i < json.at("inputs").size(); ++i)
+    fit.fitted.push_back({read_numbers(json.at("inputs")[i]),
+                          read_number(json.at("measured").at(i)),
+                          read_number(json.at("law").at(i))});
+}
+
 void read_fit(const Json& json, Fit& fit) {
   fit.law = &find_law(json.value("definition", json.at("law").get<std::string>()));
   const Json& objective = json.at("objective");
@@ -52,8 +94,11 @@ void read_fit(const Json& json, Fit& fit) {
     const Json& entry = json.at("coefficients").at(std::string(coefficient.name));
     fit.coefficients.push_back({std::string(coefficient.name), read_number(entry.at("value")),
                                 read_number(entry.at("se")), read_number(entry.at("lo")),
-                                read_number(entry.at("hi")), entry.value("fixed", false)});
+                                read_number(entry.at("hi")), entry.value("fixed", false),
+                                entry.value("tied_to", "")});
   }
+  read_profiles(json.value("profiles", Json::object()), fit);
+  read_fitted(json.value("fitted", Json()), fit);
   fit.residual_rms = read_number(json.at("residual_rms"));
   fit.condition = json.at("condition").is_null() ? unbounded : json.at("condition").get<double>();
   const Json predictive = json.value("predictive", Json::object());
@@ -77,6 +122,7 @@ Json fit_to_json(const Fit& fit, bool samples) {
                   {"lo", json_number(e.lo)},
                   {"hi", json_number(e.hi)}};
     if (e.fixed) entry["fixed"] = true;
+    if (!e.tied_to.empty()) entry["tied_to"] = e.tied_to;
     coefficients[e.name] = std::move(entry);
   }
   for (const auto& [name, range] : fit.ranges)
@@ -91,6 +137,7 @@ Json fit_to_json(const Fit& fit, bool samples) {
                {"formula", fit.law->formula},
                {"objective",
                 {{"name", fit.objective.name},
+                 {"log_residual", fit.objective.log_residual},
                  {"delta", threshold ? Json(fit.objective.delta) : Json()},
                  {"value", refused ? Json() : json_number(fit.objective_value)}}},
                {"points", fit.points},
@@ -106,7 +153,9 @@ Json fit_to_json(const Fit& fit, bool samples) {
                {"seconds", fit.seconds}};
   if (fit.law->target != "L") json["target"] = fit.law->target;
   if (!fit.law->definition.empty()) json["definition"] = fit.law->definition;
+  if (!fit.profiles.empty()) json["profiles"] = profiles_json(fit);
   if (samples && !refused) {
+    json["fitted"] = fitted_json(fit);
     Json list = Json::array();
     for (const auto& sample : fit.samples) list.push_back(numbers(sample));
     json["predictive"] = {{"noise", numbers(fit.noise)},
@@ -134,11 +183,17 @@ Json prediction_to_json(const Prediction& prediction) {
   Json extrapolation = Json::object();
   for (const auto& [name, ratio] : prediction.extrapolation)
     extrapolation[name] = json_number(ratio);
+  Json outside = Json::object(), sources = Json::object();
+  for (const auto& [name, factor] : prediction.outside) outside[name] = json_number(factor);
+  for (const auto& [name, width] : prediction.sources) sources[name] = json_number(width);
   return {{prediction.target == "L" ? "loss" : prediction.target, json_number(prediction.loss)},
           {"lo", json_number(prediction.lo)},
           {"hi", json_number(prediction.hi)},
           {"level", prediction.level},
-          {"extrapolation", extrapolation}};
+          {"extrapolation", extrapolation},
+          {"outside", outside},
+          {"sources", sources},
+          {"warnings", prediction.warnings}};
 }
 
 }  // namespace rung

@@ -141,7 +141,7 @@ Solution newton(const Problem& problem, const Vector& start, const PolishOptions
 }  // namespace
 
 Solution polish(const Problem& problem, const Vector& start, const PolishOptions& options) {
-  if (problem.objective.penalty != Penalty::asymmetric) return newton(problem, start, options);
+  if (problem.objective.penalty != Penalty::kinked) return newton(problem, start, options);
   Problem smooth = problem;
   Solution best{.theta = clamp(problem, start)};
   best.objective = objective_at(problem, best.theta);

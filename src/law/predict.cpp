@@ -23,13 +23,22 @@ Point complete(Point at) {
   if (n && d && !c) at["C"] = 6.0 * at["N"] * at["D"];
   if (n && c && !d) at["D"] = at["C"] / (6.0 * at["N"]);
   if (d && c && !n) at["N"] = at["C"] / (6.0 * at["D"]);
+  if (at.contains("N") && at.contains("D")) at.emplace("D/N", at["D"] / at["N"]);
   return at;
+}
+
+// The refusals of a fit, each with its code.
+std::string refusal_of(const Fit& fit) {
+  std::string text;
+  for (const Diagnostic& d : fit.diagnostics)
+    if (d.severity == Severity::refusal)
+      text += fmt::format("{}[{}] {}", text.empty() ? "" : " ", d.code, d.text);
+  return text.empty() ? "a file without coefficients." : text;
 }
 
 std::vector<double> inputs_at(const Fit& fit, const Point& at) {
   if (fit.refused() || fit.coefficients.empty())
-    refuse("[predict] The fit was refused and has no coefficients. Received {}.",
-           fit.diagnostics.empty() ? "no reason" : fit.diagnostics.front().text);
+    refuse("[predict] The fit was refused and has no coefficients. Received {}", refusal_of(fit));
   std::vector<double> values;
   for (size_t i = 0; i < fit.inputs.size(); ++i) {
     auto found = at.find(fit.inputs[i]);
@@ -55,7 +64,7 @@ std::vector<double> inputs_at(const Fit& fit, const Point& at) {
 void check_names(const Fit& fit, const Point& at) {
   for (const auto& [name, value] : at) {
     const bool known =
-        name == "N" || name == "D" || name == "C" || fit.ranges.contains(name) ||
+        name == "N" || name == "D" || name == "C" || name == "D/N" || fit.ranges.contains(name) ||
         std::find(fit.law->inputs.begin(), fit.law->inputs.end(), name) != fit.law->inputs.end();
     if (known) continue;
     std::vector<std::string_view> names(fit.inputs.begin(), fit.inputs.end());
@@ -67,9 +76,60 @@ void check_names(const Fit& fit, const Point& at) {
 std::map<std::string, double> extrapolation_at(const Fit& fit, const Point& at) {
   std::map<std::string, double> result;
   for (const auto& [name, range] : fit.ranges)
-    if (const auto found = at.find(name); found != at.end())
+    if (const auto found = at.find(name); found != at.end() && range.max != 0.0)
       result[name] = found->second / range.max;
   return result;
+}
+
+// Factors beyond the nearest end; for what may be zero or negative, 1 + the distance in spans.
+std::map<std::string, double> outside_at(const Fit& fit, const Point& at) {
+  std::map<std::string, double> result;
+  for (const auto& [name, range] : fit.ranges) {
+    const auto found = at.find(name);
+    if (found == at.end() || (found->second >= range.min && found->second <= range.max)) continue;
+    const double value = found->second, end = value > range.max ? range.max : range.min;
+    if (value > 0.0 && range.min > 0.0)
+      result[name] = std::max(value / end, end / value);
+    else
+      result[name] = 1.0 + std::fabs(value - end) / std::max(range.max - range.min, 1e-300);
+  }
+  return result;
+}
+
+// Far beyond the data what they left open decides.
+constexpr double far_outside = 10.0;
+
+std::vector<std::string> warnings_at(const Fit& fit, const std::map<std::string, double>& outside) {
+  double farthest = 1.0;
+  std::string name;
+  for (const auto& [input, factor] : outside)
+    if (factor > farthest) farthest = factor, name = input;
+  std::vector<std::string> list;
+  if (farthest <= far_outside) return list;
+  for (const Diagnostic& d : fit.diagnostics)
+    if (d.code == "at-bound" || d.code == "flat-profile" || d.code == "vanishing-term" ||
+        d.severity == Severity::refusal)
+      list.push_back(fmt::format("{:.3g} times outside the data in {} and [{}] {}", farthest, name,
+                                 d.code, d.text));
+  return list;
+}
+
+double half_width(const std::vector<double>& draws, double level) {
+  return 0.5 * (quantile(draws, 0.5 * (1.0 + level)) - quantile(draws, 0.5 * (1.0 - level)));
+}
+
+// Half-width of the noise alone around the prediction.
+double noise_width(const Fit& fit, double value, double level) {
+  if (fit.noise.empty()) return 0.0;
+  std::vector<double> draws;
+  for (const double shift : fit.noise) draws.push_back(with_residual(fit.objective, value, shift));
+  return half_width(draws, level);
+}
+
+void describe_place(const Fit& fit, const Point& at, Prediction& result) {
+  result.extrapolation = extrapolation_at(fit, at);
+  result.outside = outside_at(fit, at);
+  result.warnings = warnings_at(fit, result.outside);
 }
 
 void check_level(double level) {
@@ -112,7 +172,9 @@ Prediction predict(const Fit& fit, const Point& at, double level) {
       .target = std::string(fit.law->target), .loss = predict_loss(fit, full), .level = level};
   result.lo = std::min(result.loss, quantile(draws, 0.5 * (1.0 - level)));
   result.hi = std::max(result.loss, quantile(draws, 0.5 * (1.0 + level)));
-  result.extrapolation = extrapolation_at(fit, full);
+  result.sources = {{"coefficients", half_width(predict_draws(fit, full, false), level)},
+                    {"noise", noise_width(fit, result.loss, level)}};
+  describe_place(fit, full, result);
   return result;
 }
 
@@ -132,15 +194,20 @@ Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> we
           fits.front().law->name, fit.law->name);
   // A stratified sample: every fit gives a share of the draws in proportion to its weight.
   constexpr size_t pool = 20000;
-  std::vector<double> draws;
+  std::vector<double> draws, centres;
   Random random(seed, "mixture");
+  std::map<std::string, double> sources;
   for (size_t i = 0; i < fits.size(); ++i) {
     const double share = weights[i] / total;
     if (share <= 0.0) continue;
     const double value = predict_loss(fits[i], full);
     centre += share * (logs ? std::log(value) : value);
+    sources["coefficients"] +=
+        share * half_width(predict_draws(fits[i], full, false, seed + i), level);
+    sources["noise"] += share * noise_width(fits[i], value, level);
     const std::vector<double> own = predict_draws(fits[i], full, true, seed + i);
     const size_t count = std::max<size_t>(1, static_cast<size_t>(std::lround(share * pool)));
+    centres.insert(centres.end(), count, value);
     for (size_t d = 0; d < count; ++d)
       draws.push_back(with_residual(fits[i].objective, own[random.below(own.size())],
                                     extra_sd * random.normal()));
@@ -150,7 +217,14 @@ Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> we
                     .level = level};
   result.lo = std::min(result.loss, quantile(draws, 0.5 * (1.0 - level)));
   result.hi = std::max(result.loss, quantile(std::move(draws), 0.5 * (1.0 + level)));
-  result.extrapolation = extrapolation_at(fits.front(), full);
+  std::vector<double> rollout;
+  for (int i = 1; i < 200; ++i)
+    rollout.push_back(
+        with_residual(fits.front().objective, result.loss, extra_sd * normal_quantile(i / 200.0)));
+  sources["form"] = half_width(centres, level);
+  sources["rollout"] = half_width(rollout, level);
+  result.sources = std::move(sources);
+  describe_place(fits.front(), full, result);
   return result;
 }
 

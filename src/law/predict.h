@@ -17,7 +17,13 @@ struct Prediction {
   std::string target = "L";
   double loss = 0.0, lo = 0.0, hi = 0.0, level = 0.9;
   std::map<std::string, double>
-      extrapolation;  // value over the data's maximum: N, D, C and inputs where known
+      extrapolation;  // value over the data's maximum: N, D, C, D/N and inputs where known
+  // How many times beyond the nearest end of the data, for what lies outside them; 1 is the end.
+  std::map<std::string, double> outside;
+  // Half-widths of the interval by source: coefficients, noise; for a mixture also form and
+  // rollout.
+  std::map<std::string, double> sources;
+  std::vector<std::string> warnings;  // what makes the interval doubtful here
 };
 
 // Missing ones of N, D, C are filled in by C = 6 N D. Usage errors: an input that is missing,

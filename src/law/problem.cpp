@@ -62,6 +62,26 @@ void add_row(const Objective& objective, const double* jet, size_t k, double los
   }
 }
 
+// What a tied coefficient changes counts for the one that it follows (lower triangles).
+void fold_ties(const Problem& problem, Derivatives& sum) {
+  const int k = problem.size();
+  for (Matrix* m : {&sum.hessian, &sum.majorizer}) {
+    *m = m->selfadjointView<Eigen::Lower>();
+    for (int i = 0; i < k; ++i) {
+      if (!problem.tied(i)) continue;
+      m->row(problem.leader(i)) += m->row(i);
+      m->col(problem.leader(i)) += m->col(i);
+      m->row(i).setZero();
+      m->col(i).setZero();
+    }
+  }
+  for (int i = 0; i < k; ++i) {
+    if (!problem.tied(i)) continue;
+    sum.gradient[problem.leader(i)] += sum.gradient[i];
+    sum.gradient[i] = 0.0;
+  }
+}
+
 // Chain rule from natural coefficients to theta, and the upper triangles.
 void to_theta_scale(const Problem& problem, const Vector& c, Derivatives& sum) {
   const int k = problem.size();
@@ -94,6 +114,15 @@ void Observations::push(const double* inputs_and_logs, double value, double row_
   weight.push_back(row_weight);
 }
 
+Observations thinned(const Observations& data, size_t rows) {
+  Observations result{.inputs = data.inputs};
+  for (size_t i = 0; i < rows; ++i) {
+    const size_t row = i * data.rows() / rows;
+    result.push(data.x.data() + row * 2 * data.inputs, data.loss[row], data.weight[row]);
+  }
+  return result;
+}
+
 int Problem::free_count() const {
   int count = 0;
   for (int i = 0; i < size(); ++i) count += !fixed(i);
@@ -112,6 +141,7 @@ Vector coefficients_of(const Problem& problem, const Vector& theta) {
   Vector c(problem.size());
   for (int i = 0; i < problem.size(); ++i)
     c[i] = from_theta(problem.law->coefficients[i], theta[i]);
+  for (int i = 0; i < problem.size(); ++i) c[i] = c[problem.leader(i)];
   return c;
 }
 
@@ -141,6 +171,7 @@ Derivatives derivatives_at(const Problem& problem, const Vector& theta) {
     for (size_t i = first; i < first + rows; ++i, jets += width)
       add_row(problem.objective, jets, k, data.loss[i], data.log_loss[i], data.weight[i], sum);
   });
+  if (!problem.tied_to.empty()) fold_ties(problem, sum);
   to_theta_scale(problem, c, sum);
   const double scale = 1.0 / total_weight(problem);
   sum.value *= scale;
@@ -156,6 +187,42 @@ Derivatives derivatives_at(const Problem& problem, const Vector& theta) {
     sum.majorizer(i, i) += precision;
   }
   return sum;
+}
+
+Matrix gradient_outer(const Problem& problem, const Vector& theta, const std::vector<int>& group) {
+  const int k = problem.size();
+  const Vector c = coefficients_of(problem, theta);
+  const Observations& data = *problem.data;
+  const Objective& objective = problem.objective;
+  Vector slope = Vector::Ones(k);
+  for (int i = 0; i < k; ++i)
+    if (problem.law->coefficients[i].scale == Scale::log) slope[i] = c[i];
+  slope /= total_weight(problem);
+  Matrix outer = Matrix::Zero(k, k);
+  std::vector<Vector> sums;
+  const size_t width = jet_size(1, k);
+  for_chunks(*problem.law, data, c.data(), 1, [&](size_t first, size_t rows, const double* jets) {
+    for (size_t i = first; i < first + rows; ++i, jets += width) {
+      const double scale = objective.log_residual ? 1.0 / jets[0] : 1.0;
+      const double r =
+          objective.log_residual ? std::log(jets[0]) - data.log_loss[i] : jets[0] - data.loss[i];
+      Vector g = Eigen::Map<const Eigen::VectorXd>(jets + 1, k);
+      for (int j = 0; j < k; ++j) {
+        if (!problem.tied(j)) continue;
+        g[problem.leader(j)] += g[j];
+        g[j] = 0.0;
+      }
+      g = g.cwiseProduct(slope) * (data.weight[i] * penalty_jet(objective, r).slope * scale);
+      if (group.empty()) {
+        outer.noalias() += g * g.transpose();
+        continue;
+      }
+      while (sums.size() <= static_cast<size_t>(group[i])) sums.push_back(Vector::Zero(k));
+      sums[group[i]] += g;
+    }
+  });
+  for (const Vector& g : sums) outer.noalias() += g * g.transpose();
+  return outer;
 }
 
 std::vector<double> predict_rows(const Law& law, const Vector& coefficients,

@@ -26,6 +26,9 @@ struct Observations {
   void push(const double* inputs_and_logs, double value, double row_weight);
 };
 
+// An even choice of `rows` rows, fewer than there are.
+Observations thinned(const Observations& data, size_t rows);
+
 // A Gaussian belief on theta; adds ((theta - mean) / sd)^2 / 2 to the objective, so it is
 // calibrated when the weights are 1/variance.
 struct ThetaPrior {
@@ -39,9 +42,14 @@ struct Problem {
   Objective objective{};
   Vector lo{}, hi{};  // bounds of theta; equal where a coefficient is fixed
   std::vector<ThetaPrior> priors{};
+  // Per coefficient the one whose value it takes, or -1; empty without ties. Its own theta is
+  // unused and held fixed.
+  std::vector<int> tied_to{};
 
   int size() const { return static_cast<int>(law->coefficients.size()); }
   bool fixed(int i) const { return lo[i] == hi[i]; }
+  int leader(int i) const { return tied_to.empty() || tied_to[i] < 0 ? i : tied_to[i]; }
+  bool tied(int i) const { return leader(i) != i; }
   int free_count() const;
 };
 
@@ -61,6 +69,10 @@ struct Derivatives {
   Matrix hessian, majorizer;
 };
 Derivatives derivatives_at(const Problem& problem, const Vector& theta);
+
+// Sum over groups of rows of g g^T, g the group's share of the objective's gradient without the
+// prior's; `group` numbers each row's group from 0, empty: each row is its own.
+Matrix gradient_outer(const Problem& problem, const Vector& theta, const std::vector<int>& group);
 
 // Predictions [rows] of a law at natural coefficients.
 std::vector<double> predict_rows(const Law& law, const Vector& coefficients,

@@ -149,12 +149,31 @@ Values read_weights(const Table& table, const FitOptions& options, Selection& se
   return weight;
 }
 
+// Numbers the rows' clusters in the order of their first rows.
+void fill_clusters(const Table& table, const FitOptions& options, Selection& selection) {
+  if (options.cluster_column.empty()) return;
+  const std::string& name = options.cluster_column;
+  const Column& column = *match_column(table, name, {{name, name}});
+  std::map<std::pair<double, std::string>, int> known;
+  for (const size_t row : selection.rows) {
+    const bool number = !std::isnan(column.values[row]);
+    const std::string text = number || column.text.empty() ? "" : column.text[row];
+    const auto key = std::make_pair(number ? column.values[row] : 0.0, text);
+    selection.cluster.push_back(known.emplace(key, static_cast<int>(known.size())).first->second);
+  }
+}
+
 void fill_ranges(Selection& selection) {
-  const auto range = [](const auto& values) {
+  const auto range = [](const Values& values) {
     const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
     return Range{*lo, *hi};
   };
   for (const auto& [name, values] : selection.quantities) selection.ranges[name] = range(values);
+  if (selection.quantities.contains("N") && selection.quantities.contains("D")) {
+    Values ratio = selection.quantities.at("D");
+    for (size_t i = 0; i < ratio.size(); ++i) ratio[i] /= selection.quantities.at("N")[i];
+    selection.ranges["D/N"] = range(ratio);
+  }
   const size_t k = selection.data.inputs;
   for (size_t j = 0; j < k; ++j) {
     Values values;
@@ -193,6 +212,7 @@ Selection select_rows(const Law& law, const Table& table, const FitOptions& opti
   selection.quantities = read_quantities(table, options, selection.rows);
   const Values weight = read_weights(table, options, selection, loss);
   fill_inputs(table, options, selection, loss, weight);
+  fill_clusters(table, options, selection);
   std::erase_if(selection.quantities, [](const auto& entry) {
     return std::any_of(entry.second.begin(), entry.second.end(),
                        [](double v) { return !(v > 0.0) || !std::isfinite(v); });
@@ -208,6 +228,7 @@ Selection subset(const Selection& from, const std::vector<size_t>& positions) {
     result.data.push(from.data.x.data() + at * 2 * from.data.inputs, from.data.loss[at],
                      from.data.weight[at]);
     result.rows.push_back(from.rows[at]);
+    if (!from.cluster.empty()) result.cluster.push_back(from.cluster[at]);
     if (!from.sd.empty()) result.sd.push_back(from.sd[at]);
     for (const auto& [name, values] : from.quantities)
       result.quantities[name].push_back(values[at]);
@@ -216,39 +237,81 @@ Selection subset(const Selection& from, const std::vector<size_t>& positions) {
   return result;
 }
 
+namespace {
+
+void set_bounds(Problem& problem, int i, double lo, double hi) {
+  const Coefficient& coefficient = problem.law->coefficients[i];
+  if (coefficient.scale == Scale::log && (lo < 0.0 || hi <= 0.0))
+    fail_usage("[fit] {} is positive. Received {} .. {}.", coefficient.name, lo, hi);
+  if (!(lo <= hi))
+    fail_usage("[fit] Bounds of {} are reversed. Received {} .. {}.", coefficient.name, lo, hi);
+  problem.lo[i] = to_theta(coefficient, lo);
+  problem.hi[i] = to_theta(coefficient, hi);
+}
+
+// The law's own bounds, the caller's, and fixed values.
+void bound_coefficients(const Selection& selection, const FitOptions& options, Problem& problem) {
+  const Law& law = *problem.law;
+  for (int i = 0; i < problem.size(); ++i) {
+    const Coefficient& coefficient = law.coefficients[i];
+    set_bounds(problem, i, coefficient.lo, coefficient.hi);
+    if (coefficient.held) set_bounds(problem, i, coefficient.typical, coefficient.typical);
+    if (coefficient.along_input < 0) continue;
+    const Range range = selection.ranges.at(selection.inputs[coefficient.along_input]);
+    set_bounds(problem, i, range.min, range.max);
+  }
+  for (const auto& [name, bounds] : options.bounds)
+    set_bounds(problem, find_coefficient(law, name), bounds.first, bounds.second);
+  for (const auto& [name, value] : options.fixed)
+    set_bounds(problem, find_coefficient(law, name), value, value);
+}
+
+// Both of a tied pair keep to the bounds of each.
+void tie(Problem& problem, const std::string& first, const std::string& second) {
+  const Law& law = *problem.law;
+  const int follower = problem.leader(find_coefficient(law, first));
+  const int leader = problem.leader(find_coefficient(law, second));
+  if (follower == leader) return;
+  const Coefficient &a = law.coefficients[follower], &b = law.coefficients[leader];
+  if (a.linear != b.linear || a.scale != b.scale)
+    fail_usage(
+        "[fit] Only coefficients of one kind can be tied. Received {} and {}: a factor of a term "
+        "and an exponent, or a positive one and one of any sign.",
+        first, second);
+  if (problem.tied_to.empty()) problem.tied_to.assign(problem.size(), -1);
+  for (int& to : problem.tied_to)
+    if (to == follower) to = leader;
+  problem.tied_to[follower] = leader;
+  problem.lo[leader] = std::max(problem.lo[leader], problem.lo[follower]);
+  problem.hi[leader] = std::min(problem.hi[leader], problem.hi[follower]);
+  if (problem.lo[leader] > problem.hi[leader])
+    fail_usage("[fit] The bounds of tied coefficients do not meet. Received {} and {}.", first,
+               second);
+  problem.lo[follower] = problem.hi[follower] = 0.0;
+}
+
+}  // namespace
+
 Problem make_problem(const Selection& selection, const FitOptions& options) {
   const Law& law = *selection.law;
   Problem problem{.law = &law, .data = &selection.data, .objective = objective_of(law, options)};
   if (!(options.delta > 0.0))
     fail_usage("[fit] delta must be positive. Received {}.", options.delta);
+  if (!(options.tau > 0.0 && options.tau < 1.0))
+    fail_usage("[fit] tau lies between 0 and 1. Received {}.", options.tau);
   problem.objective.delta = options.delta;
-  const int k = problem.size();
-  problem.lo.resize(k);
-  problem.hi.resize(k);
-  const auto set = [&](int i, double lo, double hi) {
-    const Coefficient& coefficient = law.coefficients[i];
-    if (coefficient.scale == Scale::log && (lo < 0.0 || hi <= 0.0))
-      fail_usage("[fit] {} is positive. Received {} .. {}.", coefficient.name, lo, hi);
-    if (!(lo <= hi))
-      fail_usage("[fit] Bounds of {} are reversed. Received {} .. {}.", coefficient.name, lo, hi);
-    problem.lo[i] = to_theta(coefficient, lo);
-    problem.hi[i] = to_theta(coefficient, hi);
-  };
-  for (int i = 0; i < k; ++i) {
-    const Coefficient& coefficient = law.coefficients[i];
-    set(i, coefficient.lo, coefficient.hi);
-    if (coefficient.held) set(i, coefficient.typical, coefficient.typical);
-    if (coefficient.along_input < 0) continue;
-    const Range range = selection.ranges.at(selection.inputs[coefficient.along_input]);
-    set(i, range.min, range.max);
+  if (problem.objective.name == "quantile") {
+    problem.objective.under = options.tau;
+    problem.objective.over = 1.0 - options.tau;
   }
-  for (const auto& [name, bounds] : options.bounds)
-    set(find_coefficient(law, name), bounds.first, bounds.second);
-  for (const auto& [name, value] : options.fixed) set(find_coefficient(law, name), value, value);
+  problem.lo.resize(problem.size());
+  problem.hi.resize(problem.size());
+  bound_coefficients(selection, options, problem);
+  for (const auto& [first, second] : options.ties) tie(problem, first, second);
   for (const auto& [name, prior] : options.priors) {
     if (!(prior.sd > 0.0))
       fail_usage("[fit] A prior's sd must be positive. Received {} for {}.", prior.sd, name);
-    problem.priors.push_back({find_coefficient(law, name), prior.mean, prior.sd});
+    problem.priors.push_back({problem.leader(find_coefficient(law, name)), prior.mean, prior.sd});
   }
   return problem;
 }

@@ -15,6 +15,7 @@ struct Selection {
   Observations data{};
   std::vector<size_t> rows{};  // their indices in the table
   std::vector<double> sd{};    // of the residual, after the floor; empty unknown
+  std::vector<int> cluster{};  // per row its cluster, numbered from 0; empty without clusters
   std::vector<std::string>
       inputs{};  // what each input of the law stands for: N, D, C or a column's name
   std::map<std::string, std::vector<double>>

@@ -10,20 +10,11 @@ namespace {
 // Above this many rows the grid looks at an even subsample; the last polish sees every row.
 constexpr size_t grid_rows = 2000;
 
-Observations thinned(const Observations& data) {
-  Observations result{.inputs = data.inputs};
-  for (size_t i = 0; i < grid_rows; ++i) {
-    const size_t row = i * data.rows() / grid_rows;
-    result.push(data.x.data() + row * 2 * data.inputs, data.loss[row], data.weight[row]);
-  }
-  return result;
-}
-
 }  // namespace
 
 Optimum solve(const Problem& problem, size_t starts, bool coarse) {
   if (problem.data->rows() > 2 * grid_rows) {
-    const Observations few = thinned(*problem.data);
+    const Observations few = thinned(*problem.data, grid_rows);
     Problem small = problem;
     small.data = &few;
     Optimum optimum = solve(small, starts, coarse);

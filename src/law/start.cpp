@@ -95,6 +95,7 @@ Normal normal_equations(const Problem& problem, const std::vector<int>& linear, 
   jets.resize(data.rows() * width);
   law.evaluate(law, c.data(), data.x.data(), data.rows(), 1, jets.data());
   Normal normal{Matrix::Zero(n, n), Vector::Zero(n)};
+  const bool tied = !problem.tied_to.empty();
   Vector column(n);
   for (size_t row = 0; row < data.rows(); ++row) {
     const double* jet = jets.data() + row * width;
@@ -106,7 +107,11 @@ Normal normal_equations(const Problem& problem, const std::vector<int>& linear, 
       rest = std::log(data.loss[row] * scale);
     }
     for (int i = 0; i < n; ++i) {
-      column[i] = jet[1 + linear[i]] * scale;
+      double basis = jet[1 + linear[i]];
+      for (int follower = 0; tied && follower < problem.size(); ++follower)
+        if (problem.tied(follower) && problem.leader(follower) == linear[i])
+          basis += jet[1 + follower];
+      column[i] = basis * scale;
       rest += unit * column[i];
     }
     normal.gram.noalias() += data.weight[row] * column * column.transpose();
@@ -130,6 +135,7 @@ void project(const Problem& problem, const std::vector<int>& linear, std::vector
     c[i] = logs ? 1.0 : unit;
     free.push_back(logs ? law.log_linear : problem.lo[i] < 0.0);
   }
+  for (int i = 0; i < problem.size(); ++i) c[i] = c[problem.leader(i)];
   Normal normal = normal_equations(problem, linear, c, unit, jets);
   const Vector scale = normal.gram.diagonal().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
   normal.gram = scale.asDiagonal() * normal.gram * scale.asDiagonal();

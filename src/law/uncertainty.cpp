@@ -16,14 +16,19 @@ double degrees_of_freedom(const Problem& problem) {
   return std::max(1.0, static_cast<double>(problem.data->rows()) - problem.free_count());
 }
 
-// Rows drawn with replacement, as multiplicities on the distinct ones.
-Observations draw_rows(const Observations& data, Random& random) {
-  std::vector<int> times(data.rows(), 0);
-  for (size_t i = 0; i < data.rows(); ++i) ++times[random.below(data.rows())];
+// Rows, or whole clusters of rows, drawn with replacement, as multiplicities on the distinct ones.
+Observations draw_rows(const Observations& data, const std::vector<int>& cluster, Random& random) {
+  const size_t units =
+      cluster.empty() ? data.rows()
+                      : static_cast<size_t>(*std::max_element(cluster.begin(), cluster.end())) + 1;
+  std::vector<int> times(units, 0);
+  for (size_t i = 0; i < units; ++i) ++times[random.below(units)];
   Observations result{.inputs = data.inputs};
-  for (size_t i = 0; i < data.rows(); ++i)
-    if (times[i] > 0)
-      result.push(data.x.data() + 2 * data.inputs * i, data.loss[i], data.weight[i] * times[i]);
+  for (size_t i = 0; i < data.rows(); ++i) {
+    const int count = times[cluster.empty() ? i : static_cast<size_t>(cluster[i])];
+    if (count > 0)
+      result.push(data.x.data() + 2 * data.inputs * i, data.loss[i], data.weight[i] * count);
+  }
   return result;
 }
 
@@ -75,6 +80,7 @@ Vector refit(const Problem& problem, const Observations& drawn, const Optimum& o
 
 bool draws_rows(const Problem& problem, const FitOptions& options) {
   if (options.resampling != Resampling::automatic) return options.resampling == Resampling::rows;
+  if (!options.cluster_column.empty()) return true;
   const size_t rows = problem.data->rows();
   return rows >= 20 && rows >= 4 * static_cast<size_t>(problem.free_count());
 }
@@ -111,36 +117,30 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
     if (!rows && !known)
       samples.noise_factor[i] = draw_noise_factor(degrees_of_freedom(problem), random);
     const Observations drawn =
-        rows ? draw_rows(*problem.data, random)
+        rows ? draw_rows(*problem.data, selection.cluster, random)
              : draw_noise(problem, prediction, noise, samples.noise_factor[i], random);
     samples.theta[i] = refit(problem, drawn, optimum, at_bound);
   });
   return samples;
 }
 
-Samples sandwich(const Problem& problem, const Vector& theta, int count, uint64_t seed) {
+Samples sandwich(const Selection& selection, Problem problem, const Vector& theta, int count,
+                 uint64_t seed) {
   std::vector<int> free;
   for (int i = 0; i < problem.size(); ++i)
     if (!problem.fixed(i) && theta[i] > problem.lo[i] && theta[i] < problem.hi[i])
       free.push_back(i);
   const int n = static_cast<int>(free.size());
   if (n == 0) return {std::vector<Vector>(count, theta), std::vector<double>(count, 1.0)};
-  const Derivatives at = derivatives_at(problem, theta);
-  // sum g g^T: the gradients of single rows, without the mean's factor as in derivatives_at.
-  Matrix outer = Matrix::Zero(problem.size(), problem.size());
-  Observations one{.inputs = problem.data->inputs};
-  Problem single = problem;
-  single.data = &one;
-  single.priors.clear();
-  const double share =
-      problem.objective.mean ? 1.0 / static_cast<double>(problem.data->rows()) : 1.0;
-  for (size_t i = 0; i < problem.data->rows(); ++i) {
-    one = Observations{.inputs = problem.data->inputs};
-    one.push(problem.data->x.data() + 2 * one.inputs * i, problem.data->loss[i],
-             problem.data->weight[i]);
-    const Vector g = derivatives_at(single, theta).gradient * share;
-    outer.noalias() += g * g.transpose();
+  if (problem.objective.penalty == Penalty::kinked) {
+    // The curvature at a kink is the residuals' density there: estimated within a window.
+    const std::vector<double> left = residuals(problem, coefficients_of(problem, theta));
+    const double spread = quantile(left, 0.75) - quantile(left, 0.25);
+    problem.objective.smoothing =
+        std::max(spread * std::pow(static_cast<double>(left.size()), -0.2), 1e-12);
   }
+  const Derivatives at = derivatives_at(problem, theta);
+  const Matrix outer = gradient_outer(problem, theta, selection.cluster);
   const Eigen::MatrixXd curvature = at.hessian(free, free), middle = outer(free, free);
   const Eigen::MatrixXd inverse = curvature.completeOrthogonalDecomposition().pseudoInverse();
   const Eigen::MatrixXd covariance = inverse * middle * inverse;
@@ -177,17 +177,6 @@ double deviance(const Problem& problem, const Solution& optimum, double objectiv
   return freedom * (1.0 + beyond) * std::log(objective / least);
 }
 
-std::vector<ProfilePoint> profile(const Problem& problem, const Solution& optimum, int coefficient,
-                                  const std::vector<double>& values) {
-  std::vector<ProfilePoint> points;
-  for (const double value : values) {
-    const double theta = to_theta(problem.law->coefficients[coefficient], value);
-    const double objective = solve_with_fixed(problem, coefficient, theta).objective;
-    points.push_back({value, objective, deviance(problem, optimum, objective)});
-  }
-  return points;
-}
-
 double hessian_condition(const Problem& problem, const Vector& theta, bool scaled) {
   std::vector<int> free;
   for (int i = 0; i < problem.size(); ++i)
@@ -203,6 +192,15 @@ double hessian_condition(const Problem& problem, const Vector& theta, bool scale
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(hessian, Eigen::EigenvaluesOnly);
   const double least = eigen.eigenvalues().minCoeff();
   return least > 0.0 ? eigen.eigenvalues().maxCoeff() / least : unbounded;
+}
+
+double normal_quantile(double probability) {
+  double below = -40.0, above = 40.0;
+  for (int i = 0; i < 100; ++i) {
+    const double z = 0.5 * (below + above);
+    (0.5 * std::erfc(-z / std::sqrt(2.0)) < probability ? below : above) = z;
+  }
+  return 0.5 * (below + above);
 }
 
 double quantile(std::vector<double> values, double probability) {

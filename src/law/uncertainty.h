@@ -1,5 +1,5 @@
-// How sure a fit is: resampled fits, the sandwich covariance, profiles, the Hessian's condition
-// number.
+// How sure a fit is: resampled fits, the sandwich covariance, likelihood ratios, the Hessian's
+// condition number.
 #pragma once
 #include <vector>
 
@@ -20,28 +20,19 @@ struct Samples {
 Samples bootstrap(const Selection& selection, const Problem& problem, const Optimum& optimum,
                   int count, const FitOptions& options);
 
-// Draws from the normal approximation H^-1 (sum g g^T) H^-1 around the optimum, clamped to the
-// bounds: needs no refit.
-Samples sandwich(const Problem& problem, const Vector& theta, int count, uint64_t seed);
+// Draws from the normal approximation H^-1 (sum g g^T) H^-1 around the optimum, g the gradients of
+// rows or clusters, clamped to the bounds: needs no refit.
+Samples sandwich(const Selection& selection, Problem problem, const Vector& theta, int count,
+                 uint64_t seed);
 
 // Standard deviation per row of the residual: the known one, inflated where the misfit exceeds it;
 // else the residuals' own, corrected for degrees of freedom.
 std::vector<double> row_noise(const Selection& selection, const Problem& problem,
                               const Vector& theta);
 
-// True when the bootstrap draws rows: at least 20 of them and 4 per free coefficient, unless
-// options say otherwise.
+// True when the bootstrap draws rows or clusters: always with clusters, else at least 20 of them
+// and 4 per free coefficient, unless options say otherwise.
 bool draws_rows(const Problem& problem, const FitOptions& options);
-
-struct ProfilePoint {
-  double value = 0.0;      // of the coefficient, natural scale
-  double objective = 0.0;  // minimised over all others
-  double deviance = 0.0;   // twice the log likelihood ratio against the optimum
-};
-
-// The profile of a coefficient at the given values.
-std::vector<ProfilePoint> profile(const Problem& problem, const Solution& optimum, int coefficient,
-                                  const std::vector<double>& values);
 
 // Twice the log likelihood ratio that an increase of the objective stands for (its own noise scale
 // estimated).
@@ -50,6 +41,9 @@ double deviance(const Problem& problem, const Solution& optimum, double objectiv
 // Largest over smallest eigenvalue of the Hessian in the free theta; infinity when it is singular;
 // with `scaled`, after scaling its diagonal to one.
 double hessian_condition(const Problem& problem, const Vector& theta, bool scaled = false);
+
+// The standard normal distribution's quantile.
+double normal_quantile(double probability);
 
 // Linear-interpolation quantile of unsorted values; NaN when there are none.
 double quantile(std::vector<double> values, double probability);

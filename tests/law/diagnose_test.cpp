@@ -2,9 +2,16 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
+#include "core/error.h"
 #include "core/random.h"
 #include "law/law_data.h"
 #include "law/laws/laws.h"
+#include "law/predict.h"
+#include "law/select.h"
+#include "law/solve.h"
+#include "law/uncertainty.h"
 
 using namespace rung;
 
@@ -113,4 +120,161 @@ TEST_CASE("diagnose: refusals can be kept as warnings") {
   const Fit fit = fit_law(grid(4, 0.12, 0.05), options);
   CHECK_FALSE(fit.refused());
   CHECK(fit.coefficients.size() == 5);
+}
+
+TEST_CASE("diagnose: checkpoints beside finished runs are told apart from whole runs") {
+  Table table = grid(6, 2.0, 0.003);
+  std::vector<double> run;
+  for (int i = 0; i < 36; ++i) run.push_back(i);
+  Table separate = table;
+  separate.add("run", run);
+  CHECK(has(fit_law(separate, quick), "mixed-checkpoints").empty());
+  CHECK(has(fit_law(separate, quick), "checkpoints").empty());
+  Table mixed = table;
+  for (int i = 0; i < 12; ++i) run[i] = i / 6;  // two runs with six lengths each
+  mixed.add("run", run);
+  const Fit fit = fit_law(mixed, quick);
+  CHECK(has(fit, "mixed-checkpoints") == "warning");
+  CHECK(has(fit, "checkpoints").empty());
+  for (int i = 0; i < 36; ++i) run[i] = i / 6;
+  Table curves = table;
+  curves.add("run", run);
+  CHECK(has(fit_law(curves, quick), "checkpoints") == "note");
+}
+
+TEST_CASE("diagnose: C against 6 N D shows mixed counting, drifts and other units") {
+  const Table table = grid(6, 2.0, 0.003);
+  const auto with_c = [&](auto&& factor) {
+    std::vector<double> c;
+    for (size_t i = 0; i < table.rows; ++i)
+      c.push_back(6 * table.columns[0].values[i] * table.columns[1].values[i] * factor(i));
+    Table result = table;
+    result.add("C", c);
+    return fit_law(result, quick);
+  };
+  const Fit plain = with_c([](size_t) { return 1.0; });
+  for (const char* code : {"mixed-counting", "counting", "units", "units-mixed"})
+    CHECK(has(plain, code).empty());
+  const Fit mixed = with_c([](size_t i) { return i % 3 == 0 ? 1.25 : 1.0; });
+  CHECK(has(mixed, "mixed-counting") == "warning");
+  CHECK(has(mixed, "counting").empty());
+  const Fit drift =
+      with_c([&](size_t i) { return 1 + 0.4 * std::pow(1e7 / table.columns[0].values[i], 0.3); });
+  CHECK(has(drift, "counting") == "note");
+  CHECK(has(drift, "mixed-counting").empty());
+  CHECK(has(with_c([](size_t) { return 1e6; }), "units") == "warning");
+  const Fit partly = with_c([](size_t i) { return i == 4 ? 1e3 : 1.0; });
+  CHECK(has(partly, "units-mixed") == "warning");
+  CHECK_FALSE(partly.refused());
+}
+
+TEST_CASE("diagnose: another count of parameters that drifts against N is noted") {
+  const Table table = grid(6, 2.0, 0.003);
+  for (const bool drifts : {true, false}) {
+    std::vector<double> total;
+    for (const double n : table.columns[0].values)
+      total.push_back(n * (drifts ? 1 + 3e6 / n : 1.05));
+    Table both = table;
+    both.add("N_total", total);
+    CHECK(has(fit_law(both, quick), "counting") == (drifts ? "note" : ""));
+  }
+}
+
+TEST_CASE("diagnose: thousands among ones in an input") {
+  Table table = grid(6, 2.5, 0.003);
+  CHECK(has(fit_law(table, quick), "units-mixed").empty());
+  for (size_t i = 12; i < 20; ++i) table.columns[0].values[i] /= 1e6;
+  FitOptions options = quick;
+  options.refuse = false;
+  const Fit fit = fit_law(table, options);
+  CHECK(has(fit, "units-mixed") == "warning");
+  for (const Diagnostic& d : fit.diagnostics)
+    if (d.code == "units-mixed") CHECK(d.text.find("8 of 36 rows hold N") != std::string::npos);
+}
+
+TEST_CASE("diagnose: few clusters") {
+  Table table = grid(6, 2.0, 0.003);
+  std::vector<double> size, row;
+  for (int i = 0; i < 36; ++i) size.push_back(i / 6), row.push_back(i);
+  table.add("size", size);
+  table.add("row", row);
+  FitOptions options = quick;
+  options.cluster_column = "size";
+  CHECK(has(fit_law(table, options), "few-clusters") == "warning");
+  options.cluster_column = "row";
+  CHECK(has(fit_law(table, options), "few-clusters").empty());
+}
+
+TEST_CASE("diagnose: a start that never moved is refused, an optimum is not") {
+  const Table table = grid(5, 2.0, 0.003);
+  const Selection selection = select_rows(table, quick);
+  const Problem problem = make_problem(selection, quick);
+  Optimum optimum = solve(problem);
+  const auto count = [&](std::string_view code) {
+    const auto list = diagnose_optimum(selection, problem, optimum, quick);
+    return std::count_if(list.begin(), list.end(),
+                         [&](const Diagnostic& d) { return d.code == code; });
+  };
+  CHECK(count("start-not-moved") == 0);
+  CHECK(count("not-converged") == 0);
+  optimum.solution.theta[3] += 0.05;
+  optimum.solution.objective = objective_at(problem, optimum.solution.theta);
+  optimum.solution.converged = false;
+  CHECK(count("not-converged") == 1);
+  optimum.solution.steps = 0;
+  CHECK(count("start-not-moved") == 1);
+}
+
+TEST_CASE("diagnose: collinear to a degree is a warning, and the condition number says so") {
+  std::vector<double> n, d;
+  Random random(2, "collinear");
+  for (int i = 0; i < 40; ++i) {
+    n.push_back(1e7 * std::pow(10, 0.08 * i));
+    d.push_back(20 * n.back() * std::exp(0.25 * random.normal()));
+  }
+  FitOptions options = quick;
+  options.refuse = false;
+  const Fit fit = fit_law(planted(n, d, 0.0005), options);
+  CHECK(has(fit, "collinear") == "warning");
+  const Selection near = select_rows(planted(n, d, 0.0005), options);
+  const Selection far = select_rows(grid(6, 2.5, 0.0005), options);
+  const Problem narrow = make_problem(near, options), wide = make_problem(far, options);
+  CHECK(hessian_condition(narrow, solve(narrow).solution.theta, true) >
+        10 * hessian_condition(wide, solve(wide).solution.theta, true));
+}
+
+TEST_CASE("diagnose: a coefficient that its whole range explains has a flat profile") {
+  const Fit fit = fit_law(grid(4, 0.12, 0.05), quick);
+  CHECK(fit.refused());
+  FitOptions options = quick;
+  options.refuse = false;
+  const Fit kept = fit_law(grid(5, 0.3, 0.03), options);
+  CHECK((has(kept, "flat-profile") == "warning" || has(kept, "at-bound") == "warning"));
+  CHECK(has(fit_law(grid(6, 2.5, 0.003), quick), "flat-profile").empty());
+}
+
+TEST_CASE("predict: a refused fit quotes its refusal, a doubtful one warns far beyond the data") {
+  const std::vector<double> n = {1e7, 2e7, 5e7, 1e8, 3e8, 1e9, 4e9, 1e10};
+  std::vector<double> d20;
+  for (const double v : n) d20.push_back(20 * v);
+  const Fit refused = fit_law(planted(n, d20, 0.002), quick);
+  REQUIRE(refused.refused());
+  try {
+    predict(refused, {{"N", 1e10}, {"D", 1e11}}, 0.9);
+    CHECK(false);
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find("[collinear]") != std::string::npos);
+  }
+  std::vector<double> a, b;
+  for (int i = 0; i < 25; ++i) {
+    a.push_back(1e7 * std::pow(4.0, i / 5));
+    b.push_back(1e8 * std::pow(4.0, i % 5));
+  }
+  const Fit zero = fit_law(planted(a, b, 0.0, -0.1), quick);  // E runs to 0
+  CHECK(predict(zero, {{"N", 5e9}, {"D", 1e11}}, 0.9).warnings.empty());
+  const Prediction far = predict(zero, {{"N", 5e12}, {"D", 1e14}}, 0.9);
+  REQUIRE(far.warnings.size() == 1);
+  CHECK(far.warnings[0].find("at-bound") != std::string::npos);
+  CHECK(far.outside.at("N") == doctest::Approx(5e12 / 2.56e9));
+  CHECK(far.sources.at("noise") >= 0.0);
 }

@@ -3,7 +3,9 @@
 
 #include <cstdlib>
 
+#include "fit_fixture.h"
 #include "fixture.h"
+#include "report/fit_page.h"
 #include "report/report.h"
 #include "temporary.h"
 
@@ -81,4 +83,25 @@ TEST_CASE("every plot draws in a browser, without an error") {
   broken.replace(broken.find("\"kind\":\"band\""), 13, "\"kind\":\"zand\"");
   broken.replace(broken.find("new Chart("), 10, "new Chort(");
   CHECK(attribute(load(browser, folder, broken, ""), "data-errors") != "");
+}
+
+TEST_CASE("a fit's plots draw in a browser, wide, narrow and dark") {
+  const auto browser = find_browser();
+  if (browser.empty() || !report_has_plots()) {
+    MESSAGE("skipped: ",
+            browser.empty() ? "no Chromium on this machine" : "built without the plotting library");
+    return;
+  }
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "fit";
+  fs::create_directories(folder);
+  const auto page = fit_page(fixture::fit_json(), fixture::curves_json(), "fit.json");
+  for (const char* options : {"--window-size=1280,900",
+                              "--window-size=390,844 --blink-settings=preferredColorScheme=0"}) {
+    const auto dom = load(browser, folder, page, options);
+    CHECK(attribute(dom, "data-expected") == "6");  // data, residuals, equal FLOPs, three profiles
+    CHECK(attribute(dom, "data-plots") == "6");
+    CHECK(attribute(dom, "data-inked") == "6");
+    CHECK(attribute(dom, "data-errors") == "");
+  }
 }

@@ -61,9 +61,10 @@
     loss: (value) => short(value),
     percent: (value) => (value > 0 ? "+" : value < 0 ? "−" : "") + short(Math.abs(value)) + " %",
     plain: (value) => short(value),
+    number: (value) => short(value),
   };
   const exact = { ...formats, loss: (v) => v.toFixed(4), plain: (v) => v.toFixed(2) + " %",
-    percent: (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2) + " %" };
+    number: (v) => String(Number(v.toPrecision(5))), percent: (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2) + " %" };
 
   // All x and y of a chart, intervals and bands included.
   function extent(chart, axis) {

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# rung fit, predict and report of a fit through the real program.
+# Usage: run_fit_tests.sh RUNG-LAW DATA (DATA: tests/law/data)
+set -uo pipefail
+law=$1 data=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+source "$(dirname "$0")/expect.sh"
+cd "$work" || exit 1
+json() {
+  checks=$((checks + 1))
+  python3 - "$1" <<'PY' || { failures=$((failures + 1)); echo "FAILED: $1"; head -c 600 "$work/out"; }
+import json, sys
+d = json.load(open("out"))
+sys.exit(0 if eval(sys.argv[1]) else 1)
+PY
+}
+epoch=$data/chinchilla-epoch/points.csv kyo=$data/chinchilla-kyo/df.csv
+
+# Options of the fitter.
+expect 0 . '' "$law" fit "$kyo" --tie alpha=beta --bootstrap 50 --json
+json "d['coefficients']['alpha']['value'] == d['coefficients']['beta']['value'] and d['coefficients']['alpha']['tied_to'] == 'beta'"
+json "d['checklist']['form']['tied'] == {'alpha': 'beta'}"
+expect 0 . '' "$law" fit "$kyo" --fix E=1.7 --bound alpha=0.1..0.3 --bootstrap 0 --json
+json "d['coefficients']['E'] == {'value': 1.7, 'se': 0.0, 'lo': 1.7, 'hi': 1.7, 'fixed': True}"
+json "abs(d['coefficients']['alpha']['value'] - 0.3) < 1e-9 and any(x['code'] == 'at-bound' for x in d['diagnostics'])"
+expect 0 . '' "$law" fit "$kyo" --objective quantile --tau 0.9 --bootstrap 0 --json
+json "d['objective']['name'] == 'quantile' and d['checklist']['fitting']['tau'] == 0.9"
+expect 0 . '' "$law" fit "$kyo" --objective raw-least-squares --bootstrap 20 --cluster N --json
+json "d['checklist']['fitting']['interval'] == 'cluster bootstrap' and d['checklist']['fitting']['clusters'] == 'N'"
+awk -F, 'NR == 1 {print $0 ",w,sd"} NR > 1 {print $0 "," NR % 2 "," 0.01 * (1 + NR % 3)}' "$kyo" >weighted.csv
+expect 0 . '' "$law" fit weighted.csv --weights w --bootstrap 0 --json
+json "d['checklist']['data']['weights'] == 'w'"
+expect 0 . '' "$law" fit weighted.csv --sd sd --objective least-squares --bootstrap 20 --json
+json "d['checklist']['data']['weights'] == '1/sd^2 from sd'"
+expect 2 '' 'nearest is alpha' "$law" fit "$kyo" --fix alpah=0.3
+expect 2 '' 'one kind' "$law" fit "$kyo" --tie alpha=A
+expect 2 '' 'tau lies between' "$law" fit "$kyo" --tau 1.5
+
+# Profiles, and the page that draws them.
+expect 0 'profile of alpha: 0\.[0-9]+ to 0\.[0-9]+' '' "$law" fit "$epoch" --where 'loss < 3.44' --profile --bootstrap 50 --out fit.json
+expect 0 'fit.html' '' "$law" report fit.json
+checks=$((checks + 1)); grep -q 'Profile likelihood' fit.html || { failures=$((failures + 1)); echo "FAILED: no profiles on the page"; }
+mkdir alone && cp fit.json alone/ && expect 0 'alone/fit.html' '' "$law" report alone
+expect 0 '^loss [0-9.]+, 90 % interval' '' "$law" predict fit.json N=7e10 D=1.4e12
+expect 0 . '' "$law" predict fit.json N=7e10 D=1.4e12 --json
+json "d['lo'] < d['loss'] < d['hi'] and set(d['sources']) == {'coefficients', 'noise'} and d['outside']['N'] > 1"
+
+# Several forms.
+expect 0 'weighed by predicting' '' "$law" fit "$kyo" --law power,broken-power --bootstrap 50 --out forms.json
+cp forms.json out
+json "len(d['forms']) == 2 and abs(sum(f['weight'] for f in d['forms']) - 1) < 1e-9 and d['rollout']['order'] == 'C'"
+expect 0 . '' "$law" predict forms.json C=1e23 --json
+json "set(d['sources']) == {'coefficients', 'noise', 'form', 'rollout'} and d['lo'] < d['loss'] < d['hi']"
+expect 2 '' 'nearest is power' "$law" fit "$kyo" --law power,pwoer
+
+# What the data do not determine, and what is no number.
+awk 'BEGIN {print "N,D,L"; for (i = 0; i < 9; ++i) {n = 1e7 * 3^i; print n "," 20 * n "," 1.8 + 480 / n^0.35 + 0.001 * (i % 3)}}' >line.csv
+expect 3 'refusal \[collinear\]' '' "$law" fit line.csv --out refused.json
+expect 3 '' 'collinear' "$law" predict refused.json N=1e10 D=1e12
+printf 'N,D,L\n1e7,1e9,3\n2e7,1e9,nan\n4e7,1e9,2.5\n' >bad.csv
+expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
+printf 'N,D,L\n1e7,1e9,3\n-2e7,1e9,2.9\n4e7,1e9,2.5\n' >bad.csv
+expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
+
+echo "$checks checks, $failures failures"
+[ $failures = 0 ]
