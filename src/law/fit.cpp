@@ -58,6 +58,11 @@ void fill_estimates(const Problem& problem, const Vector& theta, const Samples& 
     estimate.fixed = problem.fixed(problem.leader(i));
     if (problem.tied(i))
       estimate.tied_to = std::string(problem.law->coefficients[problem.leader(i)].name);
+    if (estimate.fixed) {
+      estimate.lo = estimate.hi = estimate.value;
+      fit.coefficients.push_back(estimate);
+      continue;
+    }
     std::vector<double> values;
     double mean = 0.0, sum = 0.0;
     for (const auto& sample : fit.samples) values.push_back(sample[i]);

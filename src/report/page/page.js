@@ -24,7 +24,7 @@
     const at = Math.min(Math.max(t, 0), 1) * (stops.length - 1);
     const i = Math.min(Math.floor(at), stops.length - 2);
     const mix = stops[i].map((c, k) => Math.round(c + (at - i) * (stops[i + 1][k] - c)));
-    return `rgb(${mix})`;
+    return "#" + mix.map((c) => c.toString(16).padStart(2, "0")).join("");  // hex: an opacity can follow
   }
 
   function colour(series) {
@@ -142,7 +142,7 @@
       return [line];
     }
     const marks = { interval: ["rectRot", 7], cross: ["crossRot", 8], star: ["star", 7] };
-    const [shape, radius] = marks[series.kind === "interval" ? "interval" : series.shape] ?? ["circle", 4.5];
+    const [shape, radius] = marks[series.kind === "interval" ? "interval" : series.shape] ?? ["circle", xy.length > 60 ? 2.5 : 4.5];
     return [{ ...common, data: xy, pointStyle: shape, pointRadius: radius, pointHoverRadius: radius + 1.5,
       borderWidth: shape === "crossRot" ? 3.5 : 1.8, pointBackgroundColor: series.hollow ? "transparent" : own }];
   }
