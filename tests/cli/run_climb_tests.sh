@@ -64,6 +64,27 @@ json "sum(r['flops'] for r in load('one/plan.json')['runs']) <= load('one/plan.j
 json "[e['status'] for e in log('one') if e['event']=='end']==['done']"
 json "'</html>' in text('one/report.html') and not re.search(r'https?://|(src|href)\s*=\s*[\"\']?//|@import|XMLHttpRequest', re.sub(r'/[*].*?[*]/', '', text('one/report.html'), flags=re.S))"
 
+# The forecast again from the finished climb: the same, and with measures left out; what was trained cannot be undone.
+expect 0 . '' "$rung" forecast one --json
+json "d['predicted']==load('one.json')['predicted'] and abs(d['relative_error']-load('one.json')['relative_error'])<1e-12 and d['without']==[]"
+for measure in offset prior noise seeds; do
+  expect 0 . '' "$rung" forecast one --json --without $measure
+  json "d['without']==['$measure'] and d['predicted']!=load('one.json')['predicted']"
+done
+expect 2 '' 'lr-rule decides what is trained' "$rung" forecast one --without lr-rule
+expect 2 '' 'Unknown measure. Received --without regimes. The nearest is regime' "$rung" forecast one --without regimes
+expect 1 '' 'prediction.json' "$rung" forecast nowhere
+
+# A dry run plans and writes nothing; a given target is heeded, and free where it is trained elsewhere.
+expect 0 . '' "$rung" climb "${tiny[@]}" --dry-run --out dry
+json "d['dry_run'] and [g['name'] for g in d['groups']][-1]=='target' and d['flops']<=float('${budget%flop}')"
+check "a dry run wrote a folder" [ ! -e dry ]
+expect 0 . '' "$rung" climb "${shape[@]}" --dry-run --set model.width=64 --predict-only --budget 1e13flop --out dry
+json "all(g['name']!='target' for g in d['groups'])"
+expect 1 . 'The budget is too small to climb. Received' "$rung" climb "${tiny[@]}" --dry-run --set model.width=64 --out dry
+expect 0 . '' "$rung" climb "${tiny[@]}" --without lr-rule --without batch-rule --predict-only --out ablated
+json "load('ablated/plan.json')['without']==['lr-rule','batch-rule'] and all(r['kind']!='sweep' for r in load('ablated/plan.json')['runs'])"
+
 # No climb is overwritten, and none is continued under other settings.
 cp -r one kept
 expect 1 . 'holds a climb already with its prediction' "$rung" climb "${tiny[@]}" --out one

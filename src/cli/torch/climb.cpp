@@ -2,7 +2,6 @@
 #include "study/climb.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "cli/cache.h"
 #include "cli/interrupt.h"
@@ -45,9 +44,11 @@ void give_target(ClimbRequest& request, const std::vector<Setting>& settings) {
   if (!sets(settings, "model.width")) return;
   plan.target_width = base.model.width;
   if (base.model.head_dim > 0) {
-    plan.heads = base.model.width / base.model.head_dim;
-    plan.width_step = std::lcm(plan.width_step, plan.heads * (plan.width_step / 2));
-    plan.smallest_width = std::max(plan.smallest_width, plan.width_step);
+    // The steps of a head's size stay what they are for this device.
+    const int64_t heads = base.model.width / base.model.head_dim;
+    plan.width_step = heads * (plan.width_step / plan.heads);
+    plan.smallest_width = heads * (plan.smallest_width / plan.heads);
+    plan.heads = heads;
   }
   if (base.model.width % plan.width_step != 0)
     fail_usage(
