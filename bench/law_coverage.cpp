@@ -2,7 +2,7 @@
 // the truth?
 //
 //   law_coverage [--laws a,b] [--ladders 1000] [--threads 0] [--bootstrap 1000] [--seed 0]
-//                [--factor 10] [--json FILE]
+//                [--factor 10] [--resampling automatic|rows|parametric] [--json FILE]
 //
 // Prints Markdown tables. Laws whose fit takes over 50 ms get a fifth of the ladders. The bar is
 // 85-95 % for a 90 % interval (82-97 % with at most 200 ladders).
@@ -28,9 +28,9 @@ constexpr double slow_fit = 0.05;  // seconds
 using Arguments = std::map<std::string, std::string>;
 
 Arguments read_arguments(int count, char** values) {
-  Arguments arguments = {{"--laws", ""},          {"--ladders", "1000"}, {"--threads", "0"},
-                         {"--bootstrap", "1000"}, {"--seed", "0"},       {"--factor", "10"},
-                         {"--json", ""}};
+  Arguments arguments = {
+      {"--laws", ""},  {"--ladders", "1000"}, {"--threads", "0"}, {"--bootstrap", "1000"},
+      {"--seed", "0"}, {"--factor", "10"},    {"--json", ""},     {"--resampling", "automatic"}};
   for (int i = 1; i < count; ++i) {
     if (!arguments.contains(values[i]) || i + 1 == count)
       fail_usage("[law_coverage] Unknown option or no value. Received {}.", values[i]);
@@ -116,6 +116,10 @@ int run(int count, char** values) {
                           .seed = std::strtoull(arguments["--seed"].c_str(), nullptr, 10),
                           .threads = std::atoi(arguments["--threads"].c_str())};
   options.fit.bootstrap = std::atoi(arguments["--bootstrap"].c_str());
+  const std::string& resampling = arguments["--resampling"];
+  options.fit.resampling = resampling == "rows"         ? Resampling::rows
+                           : resampling == "parametric" ? Resampling::parametric
+                                                        : Resampling::automatic;
   fmt::print(
       "| law | rows | ladders | refused | coefficients covered, % | prediction covered, % | "
       "error of the prediction | width of its interval | error of the coefficients | ms a fit |\n"
