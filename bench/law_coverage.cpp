@@ -71,10 +71,10 @@ void print_row(const Coverage& coverage) {
     errors += fmt::format("{}{} {:.2g}", errors.empty() ? "" : ", ", c.name, c.median_error);
   std::string refusals = fmt::format("{}", coverage.refused);
   for (const auto& [code, count] : coverage.codes) refusals += fmt::format(" {} {}", code, count);
-  fmt::print("| {} | {} | {} | {} | {} | {} | {:.2g} | {:.2g} | {} | {:.1f} |\n",
-             coverage.law->name, coverage.points, coverage.ladders, refusals, coefficients,
-             cell(coverage.predicted, fits), coverage.prediction_error, coverage.prediction_width,
-             errors, 1e3 * coverage.seconds);
+  fmt::print("| {} | {} | {} | {} | {} | {} | {} | {:.2g} | {:.2g} | {} | {:.1f} |\n",
+             coverage.law->name, coverage.points, coverage.ladders, refusals, coverage.missed,
+             coefficients, cell(coverage.predicted, fits), coverage.prediction_error,
+             coverage.prediction_width, errors, 1e3 * coverage.seconds);
   std::fflush(stdout);
 }
 
@@ -84,6 +84,7 @@ Json to_json(const Coverage& coverage) {
                  {"ladders", coverage.ladders},
                  {"refused", coverage.refused},
                  {"refusals", coverage.codes},
+                 {"missed", coverage.missed},
                  {"predicted", json_number(coverage.predicted)},
                  {"prediction_error", json_number(coverage.prediction_error)},
                  {"prediction_width", json_number(coverage.prediction_width)},
@@ -121,9 +122,10 @@ int run(int count, char** values) {
                            : resampling == "parametric" ? Resampling::parametric
                                                         : Resampling::automatic;
   fmt::print(
-      "| law | rows | ladders | refused | coefficients covered, % | prediction covered, % | "
+      "| law | rows | ladders | refused | optimum missed | coefficients covered, % | prediction "
+      "covered, % | "
       "error of the prediction | width of its interval | error of the coefficients | ms a fit |\n"
-      "|---|---|---|---|---|---|---|---|---|---|\n");
+      "|---|---|---|---|---|---|---|---|---|---|---|\n");
   Json results = Json::array();
   for (const Law* law : chosen_laws(arguments["--laws"])) {
     const Planted planted = plant(*law);

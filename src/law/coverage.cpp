@@ -8,6 +8,7 @@
 #include "core/random.h"
 #include "law/parallel.h"
 #include "law/predict.h"
+#include "law/select.h"
 #include "law/uncertainty.h"
 
 namespace rung {
@@ -26,7 +27,17 @@ struct Trial {
   std::vector<Estimate> coefficients{};
   Prediction prediction{};
   double measured = 0.0, seconds = 0.0;
+  bool above_truth = false;  // the planted coefficients fit better: the optimum was missed
 };
+
+double objective_of_truth(const Planted& planted, const Table& table, const FitOptions& options) {
+  const Selection selection = select_rows(*planted.law, table, options);
+  const Problem problem = make_problem(selection, options);
+  Vector theta(problem.size());
+  for (int i = 0; i < problem.size(); ++i)
+    theta[i] = to_theta(planted.law->coefficients[i], planted.coefficients[i]);
+  return objective_at(problem, theta);
+}
 
 Trial run_trial(const Planted& planted, const CoverageOptions& options, const Point& target,
                 const std::vector<double>& target_at, size_t ladder) {
@@ -46,7 +57,9 @@ Trial run_trial(const Planted& planted, const CoverageOptions& options, const Po
   }
   trial.coefficients = fit.coefficients;
   trial.prediction = predict(fit, target, fit_options.level);
-  Random random(options.seed, "planted target", ladder);
+  trial.above_truth =
+      fit.objective_value > objective_of_truth(planted, table, fit_options) * (1 + 1e-6);
+  Random random(options.seed + hash_name(planted.law->name), "planted target", ladder);
   trial.measured = measure(planted, target_at, random.normal());
   return trial;
 }
@@ -109,6 +122,8 @@ Coverage measure_coverage(const Planted& planted, const CoverageOptions& options
       ++coverage.codes[trial.refusal];
   }
   coverage.refused = options.ladders - static_cast<int>(kept.size());
+  coverage.missed = static_cast<int>(std::count_if(
+      kept.begin(), kept.end(), [](const Trial& trial) { return trial.above_truth; }));
   coverage.seconds = quantile(std::move(seconds), 0.5);
   for (size_t i = 0; i < law.coefficients.size(); ++i)
     if (kept.empty() || !kept.front().coefficients[i].fixed)

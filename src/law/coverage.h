@@ -29,9 +29,10 @@ struct CoefficientCoverage {
 
 struct Coverage {
   const Law* law = nullptr;
-  int ladders = 0, refused = 0;        // shares below are among the fits that were not refused
-  std::map<std::string, int> codes{};  // of the refusals
-  size_t points = 0;                   // rows a ladder
+  int ladders = 0, refused = 0;  // shares below are among the fits that were not refused
+  int missed = 0;                // fits that end above the objective of the planted coefficients
+  std::map<std::string, int> codes{};               // of the refusals
+  size_t points = 0;                                // rows a ladder
   std::vector<CoefficientCoverage> coefficients{};  // the free ones
   double predicted = 0.0;         // share of prediction intervals that hold a new measurement
   double prediction_error = 0.0;  // median |prediction / truth - 1|

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "law/problem.h"
 
 namespace rung {
 namespace {
@@ -85,15 +86,13 @@ Planted plant(const Law& law) {
 }
 
 double measure(const Planted& planted, const std::vector<double>& at, double normal) {
-  const Law& law = *planted.law;
-  const double truth = evaluate_law(law, planted.coefficients, at);
-  const double shift = law.noise * normal;
-  return planted.objective.log_residual ? truth * std::exp(shift) : truth + shift;
+  const double truth = evaluate_law(*planted.law, planted.coefficients, at);
+  return with_residual(planted.objective, truth, planted.law->noise * normal);
 }
 
 Table simulate(const Planted& planted, uint64_t seed, uint64_t ladder) {
   const Law& law = *planted.law;
-  Random random(seed, "planted", ladder);
+  Random random(seed + hash_name(law.name), "planted", ladder);
   std::vector<double> measured;
   for (const auto& at : planted.at) measured.push_back(measure(planted, at, random.normal()));
   Table table;
