@@ -2,12 +2,13 @@
 // best of many random starts of the same polish.
 //
 //   law_multistart [--perturbations 1000] [--starts 5000] [--threads 0] [--seed 0] [--data FOLDER]
+//                  [--only TEXT]
 //
 // Prints a Markdown table: the worst relative excess of the fitter's objective over the reference
 // (the bar is 1e-6; negative where the fitter is below it), and how many random starts came within
 // 1e-6 of the best. FOLDER holds the sets that the project does not ship (default: $RUNG_LAW_DATA,
 // else
-// ../shared/data/laws); absent ones are left out.
+// ../shared/data/laws); absent ones are left out. --only keeps the sets whose label holds TEXT.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -124,6 +125,7 @@ std::map<std::string, std::string> read_arguments(int count, char** values) {
       {"--starts", "5000"},
       {"--threads", "0"},
       {"--seed", "0"},
+      {"--only", ""},
       {"--data", folder ? folder : "../shared/data/laws"}};
   for (int i = 1; i < count; i += 2) {
     if (!arguments.contains(values[i]) || i + 1 == count)
@@ -143,6 +145,7 @@ int run(int count, char** values) {
   std::printf("|---|---|---|---|---|\n");
   bool good = true;
   for (const Case& c : cases(arguments["--data"])) {
+    if (c.label.find(arguments["--only"]) == std::string::npos) continue;
     const Table table = read_table(c.file);
     const Selection selection = select_rows(table, c.options);
     const Problem problem = make_problem(selection, c.options);
