@@ -20,32 +20,36 @@ struct BrokenPower {
 
 constexpr std::string_view broken_power_inputs[] = {"x"};
 constexpr Coefficient broken_power_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true},
+    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.7},
     {.name = "A",
      .meaning = "reducible loss at x = 1",
      .scale = Scale::log,
      .lo = 0.0,
-     .linear = true},
+     .linear = true,
+     .typical = 20.0},
     {.name = "a",
      .meaning = "exponent before the break",
      .lo = 0.0,
      .hi = 3.0,
      .grid_lo = 0.02,
      .grid_hi = 1.0,
-     .grid_points = 12},
+     .grid_points = 12,
+     .typical = 0.05},
     {.name = "b",
      .meaning = "exponent after the break",
      .lo = 0.0,
      .hi = 3.0,
      .grid_lo = 0.02,
      .grid_hi = 1.0,
-     .grid_points = 12},
+     .grid_points = 12,
+     .typical = 0.3},
     {.name = "x_break",
      .meaning = "where it bends",
      .scale = Scale::log,
      .lo = 0.0,
      .grid_points = 10,
-     .along_input = 0},
+     .along_input = 0,
+     .typical = 1e18},
     {.name = "f",
      .meaning = "width of the bend in ln x",
      .scale = Scale::log,
@@ -54,8 +58,11 @@ constexpr Coefficient broken_power_coefficients[] = {
      .grid_lo = 0.1,
      .grid_hi = 1.0,
      .grid_points = 3,
-     .nuisance = true},
+     .nuisance = true,
+     .typical = 0.3},
 };
+// Values of a plausible ladder whose small rungs bend; the source prints none for language models.
+constexpr InputRange broken_power_design[] = {{1e15, 1e22}};
 
 }  // namespace
 
@@ -67,6 +74,8 @@ constinit const Law broken_power_law = {
     .inputs = broken_power_inputs,
     .coefficients = broken_power_coefficients,
     .evaluate = evaluate_formula<BrokenPower>,
+    .design = broken_power_design,
+    .noise = 0.003,
 };
 
 }  // namespace rung
