@@ -81,8 +81,7 @@ Vector refit(const Problem& problem, const Observations& drawn, const Optimum& o
 bool draws_rows(const Problem& problem, const FitOptions& options) {
   if (options.resampling != Resampling::automatic) return options.resampling == Resampling::rows;
   if (!options.cluster_column.empty()) return true;
-  const size_t rows = problem.data->rows();
-  return rows >= 20 && rows >= 10 * static_cast<size_t>(problem.free_count());
+  return problem.data->rows() >= 20 * static_cast<size_t>(std::max(1, problem.free_count()));
 }
 
 std::vector<double> row_noise(const Selection& selection, const Problem& problem,

@@ -30,9 +30,9 @@ Samples sandwich(const Selection& selection, Problem problem, const Vector& thet
 std::vector<double> row_noise(const Selection& selection, const Problem& problem,
                               const Vector& theta);
 
-// True when the bootstrap draws rows or clusters: always with clusters, else at least 20 of them
-// and 10 per free coefficient (with fewer rows their intervals miss the level, in either
-// direction), unless options say otherwise.
+// True when the bootstrap draws rows or clusters: always with clusters, else with at least 20 rows
+// per free coefficient (with fewer their intervals miss the level, in either direction), unless
+// options say otherwise.
 bool draws_rows(const Problem& problem, const FitOptions& options);
 
 // Twice the log likelihood ratio that an increase of the objective stands for (its own noise scale
