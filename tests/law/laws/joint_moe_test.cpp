@@ -52,9 +52,9 @@ TEST_SUITE("slow") {
     const Fit freed = fit_law(table, options);
     REQUIRE_FALSE(freed.refused());
     CHECK_FALSE(freed.coefficients[start].fixed);
-    // One more direction, along which the objective hardly falls.
+    // Two more coefficients gain no more than chance gives on 60 rows.
     CHECK(freed.objective_value <= held.objective_value);
-    CHECK(freed.objective_value > 0.95 * held.objective_value);
+    CHECK(freed.objective_value > 0.8 * held.objective_value);
     CHECK(diagnostics_of(freed).find("ill-conditioned") != std::string::npos);
   }
 }
