@@ -3,7 +3,7 @@
 #   bench/laws.sh [--rung FILE] [--python FILE] [--data FOLDER] [--sample 0.05] [CASE...]
 # Seconds are processor time (user + system, all threads); `wall` is Rung's elapsed time with two threads. `published` is
 # the authors' way (finite differences from every start of their grid), of which a share is run and scaled up; `careful`
-# has analytic gradients, at most 64 starts and warm-started resamples. Needs numpy and scipy.
+# has analytic gradients, at most 64 starts and warm-started resamples, of which a share is run too. Needs numpy and scipy.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 rung=$root/build-law/src/cli/rung-law python=python3 data=${RUNG_LAW_DATA:-$root/../shared/data/laws} sample=0.05
@@ -49,7 +49,7 @@ for case in "${cases[@]}"; do
   [[ $case == vocab-a3 ]] && bootstrap=0
   "$python" "$root/bench/rival_laws.py" "$case" --data "$data" --tables "$work/$case"
   read -r objective processor elapsed < <(run_rung "$work/$case" "$bootstrap")
-  "$python" "$root/bench/rival_laws.py" "$case" --data "$data" --bootstrap "$bootstrap" >"$work/careful.json"
+  "$python" "$root/bench/rival_laws.py" "$case" --sample "$sample" --data "$data" --bootstrap "$bootstrap" >"$work/careful.json"
   careful=$("$python" -c 'import json, sys; r = json.load(open(sys.argv[1])); print(r["optimum_seconds"] + r["bootstrap_seconds"])' "$work/careful.json")
   published=- slower=-
   if [[ $case == epoch || $case == vocab-a3 ]]; then
