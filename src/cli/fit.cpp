@@ -54,6 +54,10 @@ FitOptions read_options(const Arguments& arguments) {
   }
   for (const std::string& text : arguments.list("--tie"))
     options.ties.push_back(split_pair(text, "--tie"));
+  for (const std::string& text : arguments.list("--setting")) {
+    const auto [name, value] = split_pair(text, "--setting");
+    options.settings[name] = number(value, name);
+  }
   for (const std::string& text : arguments.list("--bound")) {
     const auto [name, value] = split_pair(text, "--bound");
     const size_t dots = value.find("..");
@@ -95,6 +99,7 @@ std::string describe(const Fit& fit) {
                         std::isnan(p.hi) ? "open" : fmt::format("{:.6g}", p.hi));
   for (const Diagnostic& d : fit.diagnostics)
     text += fmt::format("{} [{}] {}\n", severity_name(d.severity), d.code, d.text);
+  for (const Fit& part : fit.parts) text += "\n" + describe(part);
   return text;
 }
 
@@ -189,6 +194,9 @@ const Verb fit_verb{
          {.name = "--bound",
           .takes = Takes::list,
           .help = "range of a coefficient, as alpha=0.1..0.6"},
+         {.name = "--setting",
+          .takes = Takes::list,
+          .help = "what a procedure leaves open, as overhead=0.2; `rung laws --json` lists them"},
          {.name = "--bootstrap",
           .help = "resamples for the intervals; 0: normal approximation",
           .default_text = "1000"},

@@ -2,6 +2,7 @@
 #include "cli/verb.h"
 #include "core/table.h"
 #include "law/law.h"
+#include "law/procedure.h"
 
 namespace rung {
 namespace {
@@ -26,9 +27,30 @@ int run(const Arguments& arguments) {
                     {"source", law->source}});
     rows.push_back({std::string(law->name), std::string(law->formula), std::string(law->source)});
   }
+  Json derived = Json::array();
+  for (const Procedure* procedure : procedures()) {
+    Json parts = Json::array(), settings = Json::object(), columns = Json::array();
+    for (const Law* law : procedure->laws)
+      parts.push_back({{"name", law->name}, {"target", law->target}, {"formula", law->formula}});
+    for (const Setting& setting : procedure->settings)
+      settings[std::string(setting.name)] = {{"value", setting.value},
+                                             {"meaning", setting.meaning}};
+    for (const RawColumn& column : procedure->columns)
+      columns.push_back({{"name", column.name}, {"optional", column.optional}});
+    derived.push_back({{"name", procedure->name},
+                       {"formula", procedure->formula},
+                       {"columns", columns},
+                       {"laws", parts},
+                       {"settings", settings},
+                       {"identifiable", procedure->identifiable},
+                       {"source", procedure->source}});
+    rows.push_back({std::string(procedure->name), std::string(procedure->formula),
+                    std::string(procedure->source)});
+  }
   for (const LawFamily* family : law_families())
     rows.push_back({std::string(family->name), "made from its arguments", ""});
-  arguments.out->result({{"laws", list}}, text_table({"law", "formula", "source"}, rows));
+  arguments.out->result({{"laws", list}, {"procedures", derived}},
+                        text_table({"law", "formula", "source"}, rows));
   return 0;
 }
 

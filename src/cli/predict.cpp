@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "law/fit_json.h"
 #include "law/forms.h"
+#include "law/procedure.h"
 
 namespace rung {
 namespace {
@@ -25,19 +26,40 @@ Point read_point(const std::vector<std::string>& pairs) {
   return point;
 }
 
+std::string describe(const Prediction& prediction) {
+  if (prediction.target == "L")
+    return fmt::format("loss {:.4f}, {:g} % interval {:.4f} to {:.4f}\n", prediction.loss,
+                       100 * prediction.level, prediction.lo, prediction.hi);
+  return fmt::format("{} {:.5g}, {:g} % interval {:.5g} to {:.5g}\n", prediction.target,
+                     prediction.loss, 100 * prediction.level, prediction.lo, prediction.hi);
+}
+
+// The further quantities of a procedure that were determined.
+Json predict_parts(const Fit& fit, const Point& at, double level, std::string& text) {
+  Json quantities = Json::object();
+  for (const Fit& part : fit.parts) {
+    if (part.refused()) {
+      text += fmt::format("{}: not determined\n", part.law->target);
+      continue;
+    }
+    const Prediction prediction = predict(part, at, level);
+    text += describe(prediction);
+    quantities[prediction.target] = prediction_to_json(prediction);
+  }
+  return quantities;
+}
+
 int run(const Arguments& arguments) {
   const std::string path = arguments.text("FIT");
   const Forms forms = forms_from_json(read_json(path), path);
   const Fit& fit = forms.forms[forms.best].fit;
   const double level = arguments.has("--level") ? arguments.number("--level") : fit.level;
-  const Prediction prediction =
-      predict_forms(forms, read_point(arguments.list("NAME=VALUE")), level);
-  std::string text =
-      prediction.target == "L"
-          ? fmt::format("loss {:.4f}, {:g} % interval {:.4f} to {:.4f}\n", prediction.loss,
-                        100 * level, prediction.lo, prediction.hi)
-          : fmt::format("{} {:.5g}, {:g} % interval {:.5g} to {:.5g}\n", prediction.target,
-                        prediction.loss, 100 * level, prediction.lo, prediction.hi);
+  const Point point = read_point(arguments.list("NAME=VALUE"));
+  const Prediction prediction = predict_forms(forms, point, level);
+  std::string text = describe(prediction);
+  Json json = prediction_to_json(prediction);
+  if (fit.procedure && !fit.procedure->composed)
+    json["quantities"] = predict_parts(fit, point, level, text);
   text += "half-widths:";
   for (const auto& [name, width] : prediction.sources)
     text += fmt::format(" {} {:.2g}", name, width);
@@ -50,7 +72,7 @@ int run(const Arguments& arguments) {
                               ratio > 1.0 ? "the largest" : "below the smallest");
   }
   for (const std::string& warning : prediction.warnings) text += "warning: " + warning + "\n";
-  arguments.out->result(prediction_to_json(prediction), text);
+  arguments.out->result(json, text);
   return 0;
 }
 

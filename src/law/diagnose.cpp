@@ -162,7 +162,7 @@ void check_terms(const Problem& problem, const Vector& theta, List& list) {
     const std::vector<double> rest = predict_rows(*problem.law, without, *problem.data);
     double largest = 0.0;
     for (size_t row = 0; row < all.size(); ++row)
-      largest = std::max(largest, std::fabs(all[row] - rest[row]) / all[row]);
+      largest = std::max(largest, std::fabs(all[row] - rest[row]) / std::fabs(all[row]));
     if (largest < 1e-7)
       note(list, "vanishing-term", Severity::refusal,
            "The {} ({}) vanishes: these data do not depend on it, so its exponent is undetermined.",

@@ -8,6 +8,7 @@
 #include "core/hash.h"
 #include "law/checklist.h"
 #include "law/diagnose.h"
+#include "law/procedure.h"
 #include "law/profile.h"
 #include "law/select.h"
 #include "law/solve.h"
@@ -16,37 +17,10 @@
 namespace rung {
 namespace {
 
-constexpr size_t noise_quantiles = 257;  // kept of the residuals' distribution
 constexpr int sandwich_draws = 1000;
 constexpr size_t drawn_rows = 2000;
 
-// Residuals as a distribution for new measurements: widened for degrees of freedom, as sorted
-// quantiles.
-std::vector<double> noise_of(const Selection& selection, const Problem& problem,
-                             const Vector& theta) {
-  std::vector<double> sorted = residuals(problem, coefficients_of(problem, theta));
-  const double n = static_cast<double>(sorted.size());
-  std::vector<double> noise;
-  if (sorted.size() >= 20) {
-    const double widen = std::sqrt(n / std::max(1.0, n - problem.free_count()));
-    std::sort(sorted.begin(), sorted.end());
-    const size_t count = std::min(noise_quantiles, sorted.size());
-    for (size_t i = 0; i < count; ++i)
-      noise.push_back(widen * sorted[i * (sorted.size() - 1) / (count - 1)]);
-    return noise;
-  }
-  // Few points: a normal distribution of the rows' typical deviation.
-  const double sd = quantile(row_noise(selection, problem, theta), 0.5);
-  constexpr double normal_quantiles[] = {-1.645, -1.150, -0.862, -0.642, -0.454,
-                                         -0.286, -0.130, 0.0,    0.130,  0.286,
-                                         0.454,  0.642,  0.862,  1.150,  1.645};
-  for (const double z : normal_quantiles)
-    noise.push_back(1.08 * sd * z);  // 1.08: unit variance of the 15 points
-  return noise;
-}
-
 void fill_estimates(const Problem& problem, const Vector& theta, const Samples& samples, Fit& fit) {
-  const double tail = 0.5 * (1.0 - fit.level);
   const Vector best = coefficients_of(problem, theta);
   for (const Vector& drawn : samples.theta) {
     const Vector c = coefficients_of(problem, drawn);
@@ -58,22 +32,9 @@ void fill_estimates(const Problem& problem, const Vector& theta, const Samples& 
     estimate.fixed = problem.fixed(problem.leader(i));
     if (problem.tied(i))
       estimate.tied_to = std::string(problem.law->coefficients[problem.leader(i)].name);
-    if (estimate.fixed) {
-      estimate.lo = estimate.hi = estimate.value;
-      fit.coefficients.push_back(estimate);
-      continue;
-    }
-    std::vector<double> values;
-    double mean = 0.0, sum = 0.0;
-    for (const auto& sample : fit.samples) values.push_back(sample[i]);
-    for (const double v : values) mean += v / static_cast<double>(values.size());
-    for (const double v : values) sum += (v - mean) * (v - mean);
-    estimate.se =
-        values.size() > 1 ? std::sqrt(sum / static_cast<double>(values.size() - 1)) : std::nan("");
-    estimate.lo = quantile(values, tail);
-    estimate.hi = quantile(values, 1.0 - tail);
     fit.coefficients.push_back(estimate);
   }
+  summarise_samples(fit);
 }
 
 void fill_fitted(const Problem& problem, const Vector& theta, Fit& fit) {
@@ -120,6 +81,26 @@ std::string_view severity_name(Severity severity) {
   return names[static_cast<int>(severity)];
 }
 
+void summarise_samples(Fit& fit) {
+  const double tail = 0.5 * (1.0 - fit.level);
+  for (size_t i = 0; i < fit.coefficients.size(); ++i) {
+    Estimate& estimate = fit.coefficients[i];
+    if (estimate.fixed) {
+      estimate.lo = estimate.hi = estimate.value;
+      continue;
+    }
+    std::vector<double> values;
+    double mean = 0.0, sum = 0.0;
+    for (const auto& sample : fit.samples) values.push_back(sample[i]);
+    for (const double v : values) mean += v / static_cast<double>(values.size());
+    for (const double v : values) sum += (v - mean) * (v - mean);
+    estimate.se =
+        values.size() > 1 ? std::sqrt(sum / static_cast<double>(values.size() - 1)) : std::nan("");
+    estimate.lo = quantile(values, tail);
+    estimate.hi = quantile(values, 1.0 - tail);
+  }
+}
+
 bool Fit::refused() const {
   return std::any_of(diagnostics.begin(), diagnostics.end(),
                      [](const Diagnostic& d) { return d.severity == Severity::refusal; });
@@ -132,6 +113,10 @@ std::vector<double> Fit::values() const {
 }
 
 Fit fit_law(const Table& table, const FitOptions& options) {
+  if (const Procedure* procedure = find_procedure(options.law)) {
+    check_options(options);
+    return fit_procedure(table, *procedure, options);
+  }
   return fit_law(find_law(options.law), table, options);
 }
 
@@ -169,7 +154,7 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
     fill_estimates(problem, theta, samples, fit);
     fit.objective_value = optimum.solution.objective;
     fit.condition = hessian_condition(problem, theta);
-    fit.noise = noise_of(selection, problem, theta);
+    fit.noise = residual_noise(selection, problem, theta);
     for (const double r : residuals(problem, coefficients_of(problem, theta)))
       fit.residual_rms += r * r / static_cast<double>(fit.points);
     fit.residual_rms = std::sqrt(fit.residual_rms);

@@ -43,7 +43,8 @@ struct FitOptions {
   bool profile = false;          // profile likelihood of every free coefficient
   uint64_t seed = 0;
   double level = 0.9;
-  int threads = 0;     // 0: one per core; results do not depend on it
+  std::map<std::string, double> settings{};  // of a procedure (law/procedure.h)
+  int threads = 0;                           // 0: one per core; results do not depend on it
   bool refuse = true;  // false: keep the numbers and turn refusals into warnings
 };
 
@@ -79,6 +80,8 @@ struct FittedRow {
   double measured = 0.0, law = 0.0;
 };
 
+struct Procedure;
+
 struct Range {
   double min = 0.0, max = 0.0;
 };
@@ -105,6 +108,10 @@ struct Fit {
   std::map<std::string, Range> ranges;  // of the data: N, D, C where known, and every input
   std::vector<Diagnostic> diagnostics;
   Json checklist;
+  // Of a procedure: what was derived and how, and the fits of its further quantities.
+  const Procedure* procedure = nullptr;
+  std::vector<Fit> parts;
+  Json derivation;
   std::string data_sha256;
   double seconds = 0.0;
 
@@ -112,7 +119,11 @@ struct Fit {
   std::vector<double> values() const;  // coefficients in the law's order
 };
 
-// Fails (exit 1) on bad values, naming their rows; usage errors for unknown names; a refusal is a
+// Deviations and intervals of the coefficients from the fit's samples.
+void summarise_samples(Fit& fit);
+
+// A law, or a procedure that derives points and fits its laws to them. Fails (exit 1) on bad
+// values, naming their rows; usage errors for unknown names; a refusal is a
 // Fit.
 Fit fit_law(const Table& table, const FitOptions& options);
 

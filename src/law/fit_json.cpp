@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "law/procedure.h"
 
 namespace rung {
 namespace {
@@ -72,7 +73,8 @@ void read_fitted(const Json& json, Fit& fit) {
 }
 
 void read_fit(const Json& json, Fit& fit) {
-  fit.law = &find_law(json.value("definition", json.at("law").get<std::string>()));
+  fit.law =
+      &find_law(json.value("part", json.value("definition", json.at("law").get<std::string>())));
   const Json& objective = json.at("objective");
   fit.objective = find_objective(objective.at("name").get<std::string>());
   if (!objective.at("delta").is_null()) fit.objective.delta = objective.at("delta").get<double>();
@@ -110,6 +112,24 @@ void read_fit(const Json& json, Fit& fit) {
   }
   fit.sample_noise = read_numbers(predictive.value("sample_noise", Json::array()));
   fit.noise = read_numbers(predictive.value("noise", Json::array()));
+}
+
+}  // namespace
+
+namespace {
+
+// What a procedure adds: its derivation, its further quantities, and all coefficients in one place.
+void add_parts(const Fit& fit, bool samples, Json& json) {
+  json["law"] = fit.procedure->name;
+  json["part"] = fit.law->name;
+  json["derivation"] = fit.derivation;
+  json["parts"] = Json::array();
+  for (const Fit& part : fit.parts) {
+    Json entry = fit_to_json(part, samples);
+    for (const auto& [name, value] : entry.at("coefficients").items())
+      json["coefficients"][name] = value;
+    json["parts"].push_back(std::move(entry));
+  }
 }
 
 }  // namespace
@@ -154,6 +174,7 @@ Json fit_to_json(const Fit& fit, bool samples) {
   if (fit.law->target != "L") json["target"] = fit.law->target;
   if (!fit.law->definition.empty()) json["definition"] = fit.law->definition;
   if (!fit.profiles.empty()) json["profiles"] = profiles_json(fit);
+  if (fit.procedure) add_parts(fit, samples, json);
   if (samples && !refused) {
     json["fitted"] = fitted_json(fit);
     Json list = Json::array();
@@ -169,6 +190,11 @@ Fit fit_from_json(const Json& json, const std::string& source) {
   Fit fit;
   try {
     read_fit(json, fit);
+    if (json.contains("parts")) {
+      fit.procedure = find_procedure(json.at("law").get<std::string>());
+      for (const Json& part : json.at("parts")) fit.parts.push_back(fit_from_json(part, source));
+      fit.derivation = json.value("derivation", Json::object());
+    }
     fit.checklist = json.value("checklist", Json::object());
     fit.data_sha256 = json.value("data_sha256", "");
     fit.seconds = json.value("seconds", 0.0);

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "law/laws/laws.h"
+#include "law/procedure.h"
 
 namespace rung {
 namespace {
@@ -50,8 +51,17 @@ const Law& find_law(std::string_view name) {
     if (law->name == name) return *law;
     names.push_back(law->name);
   }
+  if (const Law* law = find_procedure_law(name)) return *law;
   for (const LawFamily* family : law_families())
     if (family->reads(name)) return family->make(name);
+  for (const Procedure* procedure : procedures()) {
+    if (procedure->name == name)
+      fail_usage(
+          "[law] A law with one formula is needed here. Received the procedure {}; its laws "
+          "go by {} and the like.",
+          name, procedure->laws.front()->name);
+    names.push_back(procedure->name);
+  }
   fail_usage("[law] Unknown law. Received {}. The nearest is {}; `rung laws` lists all.", name,
              nearest_name(name, names));
 }

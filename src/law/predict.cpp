@@ -7,12 +7,20 @@
 #include "core/nearest.h"
 #include "core/random.h"
 #include "law/problem.h"
+#include "law/procedure.h"
 #include "law/uncertainty.h"
 
 namespace rung {
 namespace {
 
-Point complete(Point at) {
+// What a procedure's inputs are known by becomes its inputs.
+Point prepare(const Fit& fit, Point at) {
+  if (fit.procedure && fit.procedure->prepare) fit.procedure->prepare(fit.derivation, at);
+  return at;
+}
+
+Point complete(const Fit& fit, const Point& given) {
+  Point at = prepare(fit, given);
   for (const auto& [name, value] : at) {
     const bool quantity = name == "N" || name == "D" || name == "C";
     if (!std::isfinite(value) || (quantity && !(value > 0.0)))
@@ -140,11 +148,11 @@ void check_level(double level) {
 }  // namespace
 
 double predict_loss(const Fit& fit, const Point& at) {
-  return evaluate_law(*fit.law, fit.values(), inputs_at(fit, complete(at)));
+  return evaluate_law(*fit.law, fit.values(), inputs_at(fit, complete(fit, at)));
 }
 
 std::vector<double> predict_draws(const Fit& fit, const Point& at, bool noise, uint64_t seed) {
-  const std::vector<double> inputs = inputs_at(fit, complete(at));
+  const std::vector<double> inputs = inputs_at(fit, complete(fit, at));
   // Few samples still carry the whole noise distribution: each is used several times.
   const size_t repeats =
       fit.samples.empty() ? 1000 : std::max<size_t>(1, 4000 / fit.samples.size());
@@ -165,8 +173,8 @@ std::vector<double> predict_draws(const Fit& fit, const Point& at, bool noise, u
 
 Prediction predict(const Fit& fit, const Point& at, double level) {
   check_level(level);
-  check_names(fit, at);
-  const Point full = complete(at);
+  check_names(fit, prepare(fit, at));
+  const Point full = complete(fit, at);
   const std::vector<double> draws = predict_draws(fit, full);
   Prediction result{
       .target = std::string(fit.law->target), .loss = predict_loss(fit, full), .level = level};
@@ -181,7 +189,8 @@ Prediction predict(const Fit& fit, const Point& at, double level) {
 Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> weights,
                            const Point& at, double level, double extra_sd, uint64_t seed) {
   check_level(level);
-  const Point full = complete(at);
+  if (fits.empty()) fail("[predict] A mixture needs fits. Received none.");
+  const Point full = complete(fits.front(), at);
   double total = 0.0, centre = 0.0;
   for (size_t i = 0; i < fits.size(); ++i) total += weights[i];
   if (fits.empty() || !(total > 0.0))

@@ -12,6 +12,8 @@ namespace {
 constexpr double largest_noise_factor =
     5.0;  // one degree of freedom leaves the noise's scale wide open
 
+constexpr size_t noise_quantiles = 257;  // kept of the residuals' distribution
+
 double degrees_of_freedom(const Problem& problem) {
   return std::max(1.0, static_cast<double>(problem.data->rows()) - problem.free_count());
 }
@@ -45,15 +47,6 @@ Observations draw_noise(const Problem& problem, const std::vector<double>& predi
   return result;
 }
 
-double draw_noise_factor(double freedom, Random& random) {
-  double chi_square = 0.0;
-  for (int i = 0; i < static_cast<int>(std::min(freedom, 200.0)); ++i) {
-    const double z = random.normal();
-    chi_square += z * z;
-  }
-  return std::min(std::sqrt(std::min(freedom, 200.0) / chi_square), largest_noise_factor);
-}
-
 // Whether a non-linear coefficient stands at a bound (E = 0 is an ordinary answer).
 bool near_bound(const Problem& problem, const Vector& theta) {
   for (int i = 0; i < problem.size(); ++i)
@@ -78,6 +71,15 @@ Vector refit(const Problem& problem, const Observations& drawn, const Optimum& o
 
 }  // namespace
 
+double noise_scale_draw(double freedom, Random& random) {
+  double chi_square = 0.0;
+  for (int i = 0; i < static_cast<int>(std::min(freedom, 200.0)); ++i) {
+    const double z = random.normal();
+    chi_square += z * z;
+  }
+  return std::min(std::sqrt(std::min(freedom, 200.0) / chi_square), largest_noise_factor);
+}
+
 bool draws_rows(const Problem& problem, const FitOptions& options) {
   if (options.resampling != Resampling::automatic) return options.resampling == Resampling::rows;
   if (!options.cluster_column.empty()) return true;
@@ -101,6 +103,29 @@ std::vector<double> row_noise(const Selection& selection, const Problem& problem
   return noise;
 }
 
+std::vector<double> residual_noise(const Selection& selection, const Problem& problem,
+                                   const Vector& theta) {
+  std::vector<double> sorted = residuals(problem, coefficients_of(problem, theta));
+  const double n = static_cast<double>(sorted.size());
+  std::vector<double> noise;
+  if (sorted.size() >= 20) {
+    const double widen = std::sqrt(n / std::max(1.0, n - problem.free_count()));
+    std::sort(sorted.begin(), sorted.end());
+    const size_t count = std::min(noise_quantiles, sorted.size());
+    for (size_t i = 0; i < count; ++i)
+      noise.push_back(widen * sorted[i * (sorted.size() - 1) / (count - 1)]);
+    return noise;
+  }
+  // Few points: a normal distribution of the rows' typical deviation.
+  const double sd = quantile(row_noise(selection, problem, theta), 0.5);
+  constexpr double normal_quantiles[] = {-1.645, -1.150, -0.862, -0.642, -0.454,
+                                         -0.286, -0.130, 0.0,    0.130,  0.286,
+                                         0.454,  0.642,  0.862,  1.150,  1.645};
+  for (const double z : normal_quantiles)
+    noise.push_back(1.08 * sd * z);  // 1.08: unit variance of the 15 points
+  return noise;
+}
+
 Samples bootstrap(const Selection& selection, const Problem& problem, const Optimum& optimum,
                   int count, const FitOptions& options) {
   const bool rows = draws_rows(problem, options);
@@ -114,7 +139,7 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
   parallel_for(count, options.threads, [&](size_t i) {
     Random random(options.seed, "bootstrap", i);
     if (!rows && !known)
-      samples.noise_factor[i] = draw_noise_factor(degrees_of_freedom(problem), random);
+      samples.noise_factor[i] = noise_scale_draw(degrees_of_freedom(problem), random);
     const Observations drawn =
         rows ? draw_rows(*problem.data, selection.cluster, random)
              : draw_noise(problem, prediction, noise, samples.noise_factor[i], random);

@@ -3,6 +3,7 @@
 #pragma once
 #include <vector>
 
+#include "core/random.h"
 #include "law/fit.h"
 #include "law/select.h"
 #include "law/solve.h"
@@ -29,6 +30,14 @@ Samples sandwich(const Selection& selection, Problem problem, const Vector& thet
 // else the residuals' own, corrected for degrees of freedom.
 std::vector<double> row_noise(const Selection& selection, const Problem& problem,
                               const Vector& theta);
+
+// Residuals as a distribution for new measurements: widened for degrees of freedom, as sorted
+// quantiles.
+std::vector<double> residual_noise(const Selection& selection, const Problem& problem,
+                                   const Vector& theta);
+
+// A draw of true over estimated deviation, the estimate resting on so many degrees of freedom.
+double noise_scale_draw(double freedom, Random& random);
 
 // True when the bootstrap draws rows or clusters: always with clusters, else with at least 20 rows
 // per free coefficient (with fewer their intervals miss the level, in either direction), unless

@@ -109,5 +109,18 @@ for verb in $("$law" help | sed -n 's/^  \([a-z-]*\) .*/\1/p'); do
   expect 2 '' 'Unknown option' "$law" "$verb" --no-such-option-at-all
 done
 
+# A procedure: from the raw rows to a fit of every quantity, and predictions from the file.
+data=$(dirname "${BASH_SOURCE[0]}")/../law/data
+expect 0 'isoflop' '' "$law" laws
+expect 0 . '' "$law" fit "$data/critical-batch/cbs_steps_derived.csv" --law critical-batch --bootstrap 50 --json --out "$work/fit.json"
+json "d['law']=='critical-batch' and d['target']=='cbs' and abs(d['coefficients']['a']['value']-0.46828)<1e-5 and len(d['derivation']['models'])==5"
+expect 0 '^cbs 58' '' "$law" predict "$work/fit.json" model_size_M=7000
+expect 0 . '' "$law" fit "$data/chinchilla-epoch/points.csv" --law isoflop --where 'loss<3.44' --bootstrap 50 --json --out "$work/fit.json"
+json "d['law']=='isoflop' and all(k in d['coefficients'] for k in ('k_N','a_N','a_D','E','alpha')) and 0.45<d['coefficients']['a_N']['value']<0.55"
+expect 0 . '' "$law" predict "$work/fit.json" C=5.76e23 --json
+json "d['lo']<d['N_opt']<d['hi'] and set(d['quantities'])=={'D_opt','L_opt'}"
+expect 2 '' 'Unknown setting. Received tolerence=0.2. The nearest is tolerance' "$law" fit "$data/chinchilla-epoch/points.csv" --law isoflop --setting tolerence=0.2
+expect 3 'too-few-budgets' '' "$law" fit "$data/chinchilla-epoch/points.csv" --law isoflop --where 'loss<2.2'
+
 echo "$checks checks, $failures failures"
 [ $failures = 0 ]

@@ -1,0 +1,152 @@
+// Interpolated IsoFLOP: at each budget Akima's interpolant of ln L in ln N (and in ln D), its
+// minimum the median over resamples with seed noise; the power laws weight each budget by 1/sd^2
+// of its minimum over those resamples.
+// Source: Porian et al. 2024, "Resolving Discrepancies in Compute-Optimal Scaling of Language
+// Models", and the authors' script. Their published loss fit passes 1/sd^2 where a deviation is
+// expected, which weights the noisiest budgets most; here the weights are the right way round.
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "law/procedures/compute_optimal.h"
+#include "law/procedures/procedures.h"
+#include "law/regression.h"
+#include "law/uncertainty.h"
+
+namespace rung {
+namespace {
+
+constexpr std::string_view source = "Porian et al. 2024";
+constinit const Law size_law = optimal_size_law("isoflop-interpolated.N_opt", source);
+constinit const Law data_law = optimal_data_law("isoflop-interpolated.D_opt", source);
+constinit const Law loss_law = optimal_loss_law("isoflop-interpolated.L_opt", source);
+constexpr const Law* interpolated_laws[] = {&size_law, &data_law, &loss_law};
+
+constexpr Setting interpolated_settings[] = {
+    {"tolerance", "relative width of a budget", 0.1},
+    {"noise", "relative deviation of the loss between seeds", 0.002},
+    {"resamples", "with seed noise, per budget", 100},
+};
+constexpr size_t least_points = 5;      // that Akima's slopes need
+constexpr double least_step = 0.33;     // of the mean spacing of ln N: no deviation is finer
+constexpr double least_interior = 0.5;  // of the resamples with an interior minimum
+
+// One budget's points along one axis, ascending, the lowest loss of equal sizes kept.
+struct Curve {
+  std::vector<double> x, y;  // logarithms
+};
+
+Curve make_curve(const std::vector<double>& axis, const std::vector<double>& loss) {
+  Curve curve;
+  for (const auto& equal : group_values(axis, 1e-6)) {
+    curve.x.push_back(std::log(axis[equal.front()]));
+    const std::vector<double> losses = pick(loss, equal);
+    curve.y.push_back(std::log(*std::min_element(losses.begin(), losses.end())));
+  }
+  return curve;
+}
+
+struct NoisyMinimum {
+  double at = 0.0, at_sd = 0.0, value = 0.0, value_sd = 0.0, interior = 0.0;
+};
+
+NoisyMinimum noisy_minimum(const Curve& curve, double noise, int resamples, uint64_t budget) {
+  std::vector<double> places, values;
+  for (int i = 0; i < resamples; ++i) {
+    Random random(budget, "seed noise", i);
+    std::vector<double> y = curve.y;
+    for (double& v : y) v += noise * random.normal();
+    const Akima spline(curve.x, std::move(y));
+    const double at = spline.minimum();
+    if (!(at > curve.x.front() && at < curve.x.back())) continue;
+    places.push_back(at);
+    values.push_back(spline(at));
+  }
+  NoisyMinimum result{.interior = static_cast<double>(places.size()) / resamples};
+  if (result.interior < least_interior || places.size() < 2) return result;
+  const double spacing =
+      (curve.x.back() - curve.x.front()) / static_cast<double>(curve.x.size() - 1);
+  result.at = quantile(places, 0.5);
+  result.value = quantile(values, 0.5);
+  // Fewer interior minima make a budget count less.
+  result.at_sd = std::max(deviation_of(places), least_step * spacing) / result.interior;
+  result.value_sd = std::max(deviation_of(values), 1e-6) / result.interior;
+  return result;
+}
+
+Derivation derive_interpolated(const RawRows& rows, const Settings& settings) {
+  Derivation derivation;
+  derivation.noise = settings.at("noise");
+  derivation.fitted.assign(rows.rows.size(), std::nan(""));
+  derivation.group.assign(rows.rows.size(), -1);
+  derivation.record["budgets"] = Json::array();
+  const int resamples = std::max(2, static_cast<int>(settings.at("resamples")));
+  std::vector<OptimumAt> optima;
+  std::vector<std::string> dropped;
+  const auto budgets = budgets_of(rows, settings);
+  for (size_t g = 0; g < budgets.size(); ++g) {
+    const std::vector<size_t>& members = budgets[g];
+    const double flops = geometric_mean(rows["C"], members);
+    const std::vector<double> loss = pick(rows["L"], members);
+    const Curve sizes = make_curve(pick(rows["N"], members), loss);
+    const Curve tokens = make_curve(pick(rows["D"], members), loss);
+    Json record = {{"C", flops}, {"points", members.size()}};
+    const auto drop = [&](const char* reason) {
+      record["status"] = reason;
+      derivation.record["budgets"].push_back(record);
+      dropped.push_back(fmt::format("{:.3g} FLOPs ({}, {} rows)", flops, reason, members.size()));
+    };
+    if (sizes.x.size() < least_points || tokens.x.size() < least_points) {
+      drop("few-points");
+      continue;
+    }
+    const NoisyMinimum size = noisy_minimum(sizes, derivation.noise, resamples, g);
+    const NoisyMinimum data = noisy_minimum(tokens, derivation.noise, resamples, g + 1000);
+    if (size.interior < least_interior || data.interior < least_interior) {
+      drop("edge-minimum");
+      continue;
+    }
+    optima.push_back({.flops = flops,
+                      .size = std::exp(size.at),
+                      .tokens = std::exp(data.at),
+                      .loss = std::exp(size.value),
+                      .size_weight = 1.0 / (size.at_sd * size.at_sd),
+                      .tokens_weight = 1.0 / (data.at_sd * data.at_sd),
+                      .loss_weight = 1.0 / (size.value_sd * size.value_sd)});
+    record["status"] = "used";
+    record["N_opt"] = std::exp(size.at);
+    record["ln_N_sd"] = size.at_sd;
+    record["L_opt"] = std::exp(size.value);
+    record["interior"] = size.interior;
+    derivation.record["budgets"].push_back(record);
+    for (const size_t at : members) {
+      derivation.fitted[at] = rows["L"][at];
+      derivation.group[at] = static_cast<int>(g);
+    }
+  }
+  report_budgets(dropped, optima.size(), derivation);
+  if (optima.size() >= 3) derivation.parts = optimum_parts(interpolated_laws, optima, true);
+  return derivation;
+}
+
+void review_interpolated(const RawRows& rows, const Settings& settings, Fit& fit) {
+  review_bias(isoflop_interpolated_procedure, rows, settings, fit);
+}
+
+}  // namespace
+
+constinit const Procedure isoflop_interpolated_procedure = {
+    .name = "isoflop-interpolated",
+    .formula = "the same through minima of Akima curves under seed noise, weighted",
+    .source = source,
+    .identifiable = "3 or more budgets, each with 5 or more sizes on both sides of its minimum",
+    .columns = isoflop_columns,
+    .measured = "L",
+    .laws = interpolated_laws,
+    .settings = interpolated_settings,
+    .derive = derive_interpolated,
+    .review = review_interpolated,
+};
+
+}  // namespace rung

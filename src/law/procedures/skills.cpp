@@ -1,0 +1,218 @@
+// Skill law with family effects: a benchmark's logit is a skill that grows with size and data in
+// the same way for every model family, from a level of the family's own,
+// logit(accuracy) = level + w_N ln(N/N_0) + w_D ln(D/D_0) + w_ND ln(N/N_0) ln(D/D_0).
+// The weights come from differences within families, the levels from what is left.
+// Source: Polo et al. 2024, "Sloth: scaling laws for LLM skills to predict multi-benchmark
+// performance across families", section 3, for one skill and one benchmark; their interaction term
+// is the setting `interaction`. A new family's level follows from one of its models.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "law/formula.h"
+#include "law/procedures/procedures.h"
+#include "law/regression.h"
+
+namespace rung {
+namespace {
+
+constexpr std::string_view source = "Polo et al. 2024, section 3, one skill";
+
+template <class T>
+T skill_of(const std::array<T, 5>& c, const Inputs& x) {
+  using std::log;
+  const T size = x.log(0) - log(c[3]), data = x.log(1) - log(c[4]);
+  return x[2] + c[0] * size + c[1] * data + c[2] * size * data;
+}
+
+struct Skill {
+  static constexpr int coefficients = 5, inputs = 3;
+  template <class T>
+  static T loss(const std::array<T, 5>& c, const Inputs& x) {
+    return skill_of(c, x);
+  }
+};
+
+struct Accuracy {
+  static constexpr int coefficients = 5, inputs = 3;
+  template <class T>
+  static T loss(const std::array<T, 5>& c, const Inputs& x) {
+    using std::exp;
+    return 1.0 / (1.0 + exp(-skill_of(c, x)));
+  }
+};
+
+constexpr Coefficient weight(std::string_view name, std::string_view meaning, double typical) {
+  return {
+      .name = name, .meaning = meaning, .lo = -1e3, .hi = 1e3, .linear = true, .typical = typical};
+}
+constexpr Coefficient reference(std::string_view name, std::string_view meaning, double typical) {
+  return {.name = name,
+          .meaning = meaning,
+          .scale = Scale::log,
+          .lo = 0.0,
+          .grid_lo = 0.5 * typical,
+          .grid_hi = 2.0 * typical,
+          .grid_points = 2,
+          .nuisance = true,
+          .typical = typical};
+}
+constexpr Coefficient skill_coefficients[] = {
+    weight("w_N", "gain per e-fold of size", 0.4), weight("w_D", "gain per e-fold of data", 0.3),
+    weight("w_ND", "interaction of size and data", 0.0),
+    reference("N_0", "size at which levels are stated", 3e9),
+    reference("D_0", "tokens at which levels are stated", 1e12)};
+constexpr std::string_view skill_inputs[] = {"N", "D", "level"};
+constexpr InputRule skill_rules[] = {
+    {}, {}, {.domain = Domain::real, .may_be_constant = true, .may_follow = true}};
+constexpr InputRange skill_design[] = {{1e8, 7e10}, {3e11, 1.5e13}, {-1.0, 1.0, true}};
+
+constexpr Law skill_law_named(std::string_view name, std::string_view formula,
+                              std::string_view target, Evaluate evaluate) {
+  return {.name = name,
+          .formula = formula,
+          .source = source,
+          .identifiable = "two or more models in most families, whose sizes and tokens vary",
+          .inputs = skill_inputs,
+          .coefficients = skill_coefficients,
+          .evaluate = evaluate,
+          .target = target,
+          .objective = "raw-least-squares",
+          .design = skill_design,
+          .noise = 0.05,
+          .input_rules = skill_rules};
+}
+constinit const Law logit_law = skill_law_named(
+    "skills.logit", "logit = level + w_N ln(N/N_0) + w_D ln(D/D_0) + w_ND ln(N/N_0) ln(D/D_0)",
+    "logit", evaluate_formula<Skill>);
+constinit const Law accuracy_law = skill_law_named(
+    "skills.accuracy",
+    "accuracy = 1/(1 + e^-(level + w_N ln(N/N_0) + w_D ln(D/D_0) + w_ND ln(N/N_0) ln(D/D_0)))",
+    "accuracy", evaluate_formula<Accuracy>);
+constexpr const Law* skill_laws[] = {&logit_law};
+
+constexpr RawColumn skill_columns[] = {
+    {"N"}, {"D"}, {.name = "accuracy"}, {.name = "family", .kind = ColumnKind::label}};
+constexpr Setting skill_settings[] = {{"interaction", "1: w_ND is fitted; 0: it is 0", 0}};
+
+// Weights from deviations from each family's means; false when those do not determine them.
+bool weights_within(const std::vector<std::vector<double>>& terms, const std::vector<double>& logit,
+                    const std::vector<std::vector<size_t>>& families, Eigen::VectorXd& weights) {
+  Eigen::MatrixXd design(logit.size(), terms.size());
+  std::vector<double> left(logit.size());
+  for (const auto& family : families) {
+    for (size_t t = 0; t < terms.size(); ++t) {
+      const double mean = mean_of(pick(terms[t], family));
+      for (const size_t at : family) design(at, t) = terms[t][at] - mean;
+    }
+    const double mean = mean_of(pick(logit, family));
+    for (const size_t at : family) left[at] = logit[at] - mean;
+  }
+  const LinearFit fit = least_squares(design, left);
+  weights = fit.coefficients;
+  return fit.determined && fit.freedom > static_cast<int>(families.size());
+}
+
+// What is regressed: ln N and ln D from their geometric means (and their product), and the logits.
+struct Terms {
+  double size_0 = 0.0, tokens_0 = 0.0;
+  std::vector<std::vector<double>> columns;
+  std::vector<double> logit;
+};
+
+Terms read_terms(const RawRows& rows, bool interaction) {
+  std::vector<size_t> every(rows.rows.size());
+  std::iota(every.begin(), every.end(), size_t{0});
+  Terms terms{.size_0 = geometric_mean(rows["N"], every),
+              .tokens_0 = geometric_mean(rows["D"], every)};
+  terms.columns.resize(interaction ? 3 : 2);
+  for (size_t i = 0; i < every.size(); ++i) {
+    const double accuracy = rows["accuracy"][i];
+    terms.logit.push_back(std::log(accuracy / (1.0 - accuracy)));
+    terms.columns[0].push_back(std::log(rows["N"][i] / terms.size_0));
+    terms.columns[1].push_back(std::log(rows["D"][i] / terms.tokens_0));
+    if (interaction) terms.columns[2].push_back(terms.columns[0].back() * terms.columns[1].back());
+  }
+  return terms;
+}
+
+// Each family's level: the mean of what the weights leave of its logits.
+std::vector<double> family_levels(const RawRows& rows, const Terms& terms,
+                                  const Eigen::VectorXd& weights,
+                                  const std::vector<std::vector<size_t>>& families,
+                                  Derivation& derivation) {
+  std::vector<double> level(rows.rows.size());
+  derivation.group.assign(rows.rows.size(), 0);
+  derivation.record["families"] = Json::array();
+  for (size_t f = 0; f < families.size(); ++f) {
+    double sum = 0.0;
+    for (const size_t at : families[f]) {
+      sum += terms.logit[at];
+      for (size_t t = 0; t < terms.columns.size(); ++t) sum -= weights[t] * terms.columns[t][at];
+      derivation.group[at] = static_cast<int>(f);
+    }
+    const double own = sum / static_cast<double>(families[f].size());
+    for (const size_t at : families[f]) level[at] = own;
+    const size_t label = static_cast<size_t>(rows["family"][families[f].front()]);
+    derivation.record["families"].push_back({{"family", rows.labels.at("family")[label]},
+                                             {"models", families[f].size()},
+                                             {"level", own}});
+  }
+  return level;
+}
+
+void refuse(Derivation& derivation, std::string code, std::string text) {
+  derivation.diagnostics.push_back({std::move(code), Severity::refusal, std::move(text)});
+}
+
+Derivation derive_skills(const RawRows& rows, const Settings& settings) {
+  Derivation derivation{.redraw = Redraw::rows};
+  const auto families = group_values(rows["family"], 0.0);
+  for (const double accuracy : rows["accuracy"])
+    if (!(accuracy < 1.0)) {
+      refuse(derivation, "units",
+             fmt::format("{} must lie between 0 and 1 to have a logit. Received {}.",
+                         rows.names.at("accuracy"), accuracy));
+      return derivation;
+    }
+  const Terms terms = read_terms(rows, settings.at("interaction") != 0.0);
+  Eigen::VectorXd weights;
+  if (!weights_within(terms.columns, terms.logit, families, weights)) {
+    refuse(derivation, "no-variation-within",
+           fmt::format("{} rows in {} families do not determine how the skill grows within a "
+                       "family. Add models of different sizes and tokens to the same families.",
+                       rows.rows.size(), families.size()));
+    return derivation;
+  }
+  const std::vector<double> level = family_levels(rows, terms, weights, families, derivation);
+  DerivedPart part{.law = &logit_law, .fixed = {{"N_0", terms.size_0}, {"D_0", terms.tokens_0}}};
+  if (terms.columns.size() == 2) part.fixed["w_ND"] = 0.0;
+  for (Table* table : {&part.points, &derivation.composed}) {
+    table->source = rows.table.source;
+    table->add("N", rows["N"]);
+    table->add("D", rows["D"]);
+    table->add("level", level);
+  }
+  part.points.add("logit", terms.logit);
+  derivation.composed.add("accuracy", rows["accuracy"]);
+  derivation.parts.push_back(std::move(part));
+  return derivation;
+}
+
+}  // namespace
+
+constinit const Procedure skills_procedure = {
+    .name = "skills",
+    .formula = "logit(accuracy) = family's level + w_N ln N + w_D ln D (+ w_ND ln N ln D)",
+    .source = source,
+    .identifiable = "two or more models in most families, whose sizes and tokens vary",
+    .columns = skill_columns,
+    .measured = "accuracy",
+    .laws = skill_laws,
+    .composed = &accuracy_law,
+    .settings = skill_settings,
+    .derive = derive_skills,
+};
+
+}  // namespace rung

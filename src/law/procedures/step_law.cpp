@@ -1,0 +1,281 @@
+// Step law: the optimal learning rate lr = c N^a D^b and batch bs = d D^e (in tokens) from sweeps
+// of both in cells of (N, D).
+// `step-law` takes the runs within 0.25 % of each cell's lowest loss, ordinary least squares in
+// logarithms. Source: Li et al. 2025, "Predictable Scale: Part I - Step Law - Optimal
+// Hyperparameter Scaling Law in Large Language Model Pretraining", equation 1.
+// `step-law-bowl` takes the minimum of a paraboloid in (ln lr, ln bs) through each cell's best
+// runs instead: one point a cell, unbiased by where the sweep's grid lies.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "law/procedures/monomial.h"
+#include "law/procedures/procedures.h"
+#include "law/regression.h"
+
+namespace rung {
+namespace {
+
+constexpr std::string_view source = "Li et al. 2025, equation 1";
+constexpr std::string_view rate_inputs[] = {"N", "D"};
+constexpr std::string_view batch_inputs[] = {"D"};
+constexpr InputRange rate_design[] = {{2e8, 1.1e9}, {4e9, 1e11}};
+constexpr InputRange batch_design[] = {{4e9, 1e11}};
+constexpr Coefficient rate_coefficients[] = {
+    factor_coefficient("c", "learning rate at N = D = 1", 1.797),
+    exponent_coefficient("a", "exponent of size in the rate", -0.7129, 17),
+    exponent_coefficient("b", "exponent of tokens in the rate", 0.3075, 17),
+};
+constexpr Coefficient batch_coefficients[] = {
+    factor_coefficient("d", "batch at one token", 0.5807),
+    exponent_coefficient("e", "exponent of tokens in the batch", 0.5709),
+};
+
+constexpr Law rate_law_named(std::string_view name) {
+  return {.name = name,
+          .formula = "lr = c N^a D^b",
+          .source = source,
+          .identifiable = "N and D vary independently, each over about a decade",
+          .inputs = rate_inputs,
+          .coefficients = rate_coefficients,
+          .evaluate = evaluate_formula<Monomial<2>>,
+          .target = "lr",
+          .objective = "least-squares",
+          .design = rate_design,
+          .noise = 0.2};
+}
+
+constexpr Law batch_law_named(std::string_view name) {
+  return {.name = name,
+          .formula = "bs = d D^e",
+          .source = source,
+          .identifiable = "D varies over about a decade",
+          .inputs = batch_inputs,
+          .coefficients = batch_coefficients,
+          .evaluate = evaluate_formula<Monomial<1>>,
+          .target = "bs",
+          .objective = "least-squares",
+          .design = batch_design,
+          .noise = 0.2};
+}
+
+constinit const Law rate_law = rate_law_named("step-law.lr");
+constinit const Law batch_law = batch_law_named("step-law.bs");
+constinit const Law bowl_rate_law = rate_law_named("step-law-bowl.lr");
+constinit const Law bowl_batch_law = batch_law_named("step-law-bowl.bs");
+constexpr const Law* step_laws[] = {&rate_law, &batch_law};
+constexpr const Law* bowl_laws[] = {&bowl_rate_law, &bowl_batch_law};
+
+constexpr std::string_view lr_aliases[] = {"learning_rate", "peak_lr", "max_lr"};
+constexpr std::string_view bs_aliases[] = {"batch_tokens", "batch_size", "batch"};
+constexpr RawColumn sweep_columns[] = {{"N"},
+                                       {"D"},
+                                       {.name = "lr", .aliases = lr_aliases},
+                                       {.name = "bs", .aliases = bs_aliases},
+                                       {"L"}};
+constexpr Setting step_settings[] = {
+    {"within", "of a cell's lowest loss, relative", 0.0025},
+    {"sequence", "tokens in one unit of the column bs", 1},
+};
+constexpr Setting bowl_settings[] = {
+    {"within", "of a cell's lowest loss, relative; more where that leaves too few runs", 0.01},
+    {"points", "runs that a bowl needs", 9},
+    {"sequence", "tokens in one unit of the column bs", 1},
+};
+
+// Rows of each (N, D), D varying fastest.
+std::vector<std::vector<size_t>> cells_of(const RawRows& rows) {
+  std::vector<std::vector<size_t>> cells;
+  for (const auto& sizes : group_values(rows["N"], 1e-6))
+    for (const auto& group : group_values(pick(rows["D"], sizes), 1e-6)) {
+      cells.emplace_back();
+      for (const size_t at : group) cells.back().push_back(sizes[at]);
+    }
+  return cells;
+}
+
+struct SweepPoint {
+  double size, tokens, rate, batch;
+};
+
+void add_parts(const std::vector<SweepPoint>& points, std::span<const Law* const> laws,
+               Derivation& derivation) {
+  const auto column = [&](auto member) {
+    std::vector<double> values;
+    for (const SweepPoint& point : points) values.push_back(point.*member);
+    return values;
+  };
+  DerivedPart rate{.law = laws[0]}, batch{.law = laws[1]};
+  rate.points.source = batch.points.source = "near-optimal runs";
+  rate.points.add("N", column(&SweepPoint::size));
+  rate.points.add("D", column(&SweepPoint::tokens));
+  rate.points.add("lr", column(&SweepPoint::rate));
+  batch.points.add("D", column(&SweepPoint::tokens));
+  batch.points.add("bs", column(&SweepPoint::batch));
+  derivation.parts.push_back(std::move(rate));
+  derivation.parts.push_back(std::move(batch));
+}
+
+void refuse_few(size_t cells, Derivation& derivation) {
+  if (cells < 4)
+    derivation.diagnostics.push_back(
+        {"too-few-cells", Severity::refusal,
+         fmt::format(
+             "{} cells of (N, D) have an optimum; lr = c N^a D^b needs 4. Sweep more cells.",
+             cells)});
+}
+
+Derivation derive_near_optimal(const RawRows& rows, const Settings& settings) {
+  Derivation derivation;
+  derivation.redraw = Redraw::rows;
+  derivation.group.assign(rows.rows.size(), -1);
+  const double within = 1.0 + settings.at("within"), sequence = settings.at("sequence");
+  std::vector<SweepPoint> points;
+  const auto cells = cells_of(rows);
+  for (size_t g = 0; g < cells.size(); ++g) {
+    double least = unbounded;
+    for (const size_t at : cells[g]) least = std::min(least, rows["L"][at]);
+    for (const size_t at : cells[g]) {
+      derivation.group[at] = static_cast<int>(g);
+      if (rows["L"][at] <= within * least)
+        points.push_back({rows["N"][at], rows["D"][at], rows["lr"][at], sequence * rows["bs"][at]});
+    }
+  }
+  derivation.record["cells"] = cells.size();
+  derivation.record["points"] = points.size();
+  refuse_few(cells.size(), derivation);
+  if (cells.size() >= 4) add_parts(points, step_laws, derivation);
+  return derivation;
+}
+
+// The minimum of a paraboloid in (ln lr, ln bs) through the given rows.
+struct Bowl {
+  std::string_view problem;
+  double log_rate = 0.0, log_batch = 0.0, value = 0.0;
+  std::vector<double> fitted;
+  int freedom = 0;
+};
+
+Bowl fit_bowl(const RawRows& rows, const std::vector<size_t>& members) {
+  Bowl bowl;
+  const std::vector<double> x = logs_of(pick(rows["lr"], members));
+  const std::vector<double> y = logs_of(pick(rows["bs"], members));
+  const double mx = mean_of(x), my = mean_of(y);
+  Eigen::MatrixXd design(members.size(), 6);
+  for (size_t i = 0; i < members.size(); ++i) {
+    const double u = x[i] - mx, v = y[i] - my;
+    design.row(i) << 1.0, u, v, u * u, u * v, v * v;
+  }
+  const LinearFit fit = least_squares(design, pick(rows["L"], members));
+  if (!fit.determined || fit.freedom < 1) {
+    bowl.problem = "few-points";
+    return bowl;
+  }
+  const Eigen::VectorXd& c = fit.coefficients;
+  Eigen::Matrix2d hessian;
+  hessian << 2.0 * c[3], c[4], c[4], 2.0 * c[5];
+  if (!(hessian.determinant() > 0.0 && c[3] > 0.0)) {
+    bowl.problem = "not-convex";
+    return bowl;
+  }
+  const Eigen::Vector2d place = -hessian.inverse() * Eigen::Vector2d(c[1], c[2]);
+  bowl.log_rate = mx + place[0];
+  bowl.log_batch = my + place[1];
+  bowl.value = c[0] + 0.5 * (c[1] * place[0] + c[2] * place[1]);
+  const auto inside = [](double at, const std::vector<double>& values) {
+    const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
+    return at > *lo && at < *hi;
+  };
+  if (!inside(bowl.log_rate, x) || !inside(bowl.log_batch, y)) bowl.problem = "edge-minimum";
+  const Eigen::VectorXd fitted = design * c;
+  bowl.fitted.assign(fitted.data(), fitted.data() + fitted.size());
+  bowl.freedom = fit.freedom;
+  return bowl;
+}
+
+// The best runs of a cell: those within the margin, or as many as a bowl needs.
+std::vector<size_t> best_runs(const RawRows& rows, std::vector<size_t> cell, double within,
+                              size_t points) {
+  std::stable_sort(cell.begin(), cell.end(),
+                   [&](size_t a, size_t b) { return rows["L"][a] < rows["L"][b]; });
+  size_t count = 0;
+  while (count < cell.size() &&
+         (count < points || rows["L"][cell[count]] <= (1.0 + within) * rows["L"][cell[0]]))
+    ++count;
+  cell.resize(count);
+  return cell;
+}
+
+Derivation derive_bowl(const RawRows& rows, const Settings& settings) {
+  Derivation derivation;
+  derivation.fitted.assign(rows.rows.size(), std::nan(""));
+  derivation.group.assign(rows.rows.size(), -1);
+  derivation.record["cells"] = Json::array();
+  std::vector<SweepPoint> points;
+  double squares = 0.0;
+  size_t dropped = 0;
+  const auto cells = cells_of(rows);
+  for (size_t g = 0; g < cells.size(); ++g) {
+    const std::vector<size_t> members = best_runs(rows, cells[g], settings.at("within"),
+                                                  static_cast<size_t>(settings.at("points")));
+    const double size = rows["N"][members[0]], tokens = rows["D"][members[0]];
+    const Bowl bowl = fit_bowl(rows, members);
+    derivation.record["cells"].push_back(
+        {{"N", size},
+         {"D", tokens},
+         {"runs", members.size()},
+         {"status", bowl.problem.empty() ? "used" : std::string(bowl.problem)},
+         {"lr", json_number(bowl.problem.empty() ? std::exp(bowl.log_rate) : std::nan(""))},
+         {"bs", json_number(bowl.problem.empty() ? std::exp(bowl.log_batch) : std::nan(""))}});
+    if (!bowl.problem.empty()) {
+      ++dropped;
+      continue;
+    }
+    points.push_back({size, tokens, std::exp(bowl.log_rate),
+                      settings.at("sequence") * std::exp(bowl.log_batch)});
+    for (size_t i = 0; i < members.size(); ++i) {
+      derivation.fitted[members[i]] = bowl.fitted[i];
+      derivation.group[members[i]] = static_cast<int>(g);
+      squares += std::pow(std::log(rows["L"][members[i]] / bowl.fitted[i]), 2);
+    }
+    derivation.freedom += bowl.freedom;
+  }
+  derivation.noise = std::sqrt(squares / std::max(1.0, derivation.freedom));
+  if (dropped > 0)
+    derivation.diagnostics.push_back(
+        {"dropped-cell", Severity::warning,
+         fmt::format("{} of {} cells have no minimum inside their sweep and were left out.",
+                     dropped, cells.size())});
+  refuse_few(points.size(), derivation);
+  if (points.size() >= 4) add_parts(points, bowl_laws, derivation);
+  return derivation;
+}
+
+}  // namespace
+
+constinit const Procedure step_law_procedure = {
+    .name = "step-law",
+    .formula = "lr = c N^a D^b, bs = d D^e through near-optimal runs",
+    .source = source,
+    .identifiable = "4 or more cells of (N, D), N and D varied independently",
+    .columns = sweep_columns,
+    .measured = "L",
+    .laws = step_laws,
+    .settings = step_settings,
+    .derive = derive_near_optimal,
+};
+
+constinit const Procedure step_law_bowl_procedure = {
+    .name = "step-law-bowl",
+    .formula = "lr = c N^a D^b, bs = d D^e through minima of paraboloids",
+    .source = source,
+    .identifiable = "4 or more cells of (N, D), each swept on both sides of its optimum",
+    .columns = sweep_columns,
+    .measured = "L",
+    .laws = bowl_laws,
+    .settings = bowl_settings,
+    .derive = derive_bowl,
+};
+
+}  // namespace rung
