@@ -13,6 +13,7 @@ namespace rung {
 namespace {
 
 constexpr size_t most_profiles = 12;
+constexpr size_t many_rows = 60;  // beyond them marks are drawn smaller
 
 std::string target_of(const Json& fit) {
   return text_at(fit, "target", "L");
@@ -87,6 +88,7 @@ Json data_chart(const Json& fit, const Json& curves) {
                         {"color", by.empty() ? "rung" : "scale"},
                         {"shade", shade},
                         {"legend", by.empty()},
+                        {"small", rows["inputs"].size() > many_rows},
                         {"data", points[i]}});
   }
   return or_null(std::move(chart));
@@ -113,7 +115,11 @@ Json residual_chart(const Json& fit, const Json& curves) {
                     json_number(relative ? 100 * (measured / law - 1) : measured - law)});
   }
   push_series(chart,
-              {{"label", "measured"}, {"kind", "points"}, {"color", "rung"}, {"data", data}});
+              {{"label", "measured"},
+               {"kind", "points"},
+               {"color", "rung"},
+               {"small", data.size() > many_rows},
+               {"data", data}});
   return or_null(std::move(chart));
 }
 

@@ -142,7 +142,7 @@
       return [line];
     }
     const marks = { interval: ["rectRot", 7], cross: ["crossRot", 8], star: ["star", 7] };
-    const [shape, radius] = marks[series.kind === "interval" ? "interval" : series.shape] ?? ["circle", xy.length > 60 ? 2.5 : 4.5];
+    const [shape, radius] = marks[series.kind === "interval" ? "interval" : series.shape] ?? ["circle", series.small ? 2.5 : 4.5];
     return [{ ...common, data: xy, pointStyle: shape, pointRadius: radius, pointHoverRadius: radius + 1.5,
       borderWidth: shape === "crossRot" ? 3.5 : 1.8, pointBackgroundColor: series.hollow ? "transparent" : own }];
   }
