@@ -114,12 +114,11 @@ Json residual_chart(const Json& fit, const Json& curves) {
     data.push_back({rows["inputs"][i][at],
                     json_number(relative ? 100 * (measured / law - 1) : measured - law)});
   }
-  push_series(chart,
-              {{"label", "measured"},
-               {"kind", "points"},
-               {"color", "rung"},
-               {"small", data.size() > many_rows},
-               {"data", data}});
+  push_series(chart, {{"label", "measured"},
+                      {"kind", "points"},
+                      {"color", "rung"},
+                      {"small", data.size() > many_rows},
+                      {"data", data}});
   return or_null(std::move(chart));
 }
 
