@@ -70,11 +70,12 @@ TEST_CASE("coverage: refusals are counted by their code") {
 // The study at a reduced size (bench/law_coverage.cpp runs it whole): with 60 ladders a 90 %
 // interval covers 46 to 60 of them in all but one case of a thousand.
 TEST_SUITE("slow") {
-  TEST_CASE("coverage: 90 % intervals of every planted law hold the truth") {
+  TEST_CASE("coverage: 90 % intervals of the planted laws hold the truth") {
     CoverageOptions options{.ladders = 60};
     options.fit.bootstrap = 200;
     for (const Law* law : laws()) {
-      if (!can_plant(*law)) continue;
+      // The largest laws take 0.1 to 0.8 s a fit: only the study plants them.
+      if (!can_plant(*law) || law->coefficients.size() > 6) continue;
       const Coverage coverage = measure_coverage(plant(*law), options);
       CAPTURE(law->name);
       CHECK(coverage.predicted >= 0.75);
