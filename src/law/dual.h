@@ -29,6 +29,15 @@ struct Dual {
   }
 };
 
+// For branches of a formula.
+inline double value_of(double a) {
+  return a;
+}
+template <int K, int Order>
+double value_of(const Dual<K, Order>& a) {
+  return a.value;
+}
+
 // f(a) from f, f' and f'' at a.value.
 template <int K, int Order>
 Dual<K, Order> chain(const Dual<K, Order>& a, double f, double f1, double f2) {

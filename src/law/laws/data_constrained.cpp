@@ -1,0 +1,116 @@
+// Repeated data: L = E + A/N'^alpha + B/D'^beta with effective sizes
+//   D' = U_D + U_D R_D* (1 - e^(-R_D/R_D*)),  R_D = D/U_D - 1 repetitions of U_D unique tokens,
+//   N' = U_N + U_N R_N* (1 - e^(-R_N/R_N*)),  R_N = N/U_N - 1,
+//   U_N = min(N, (alpha A/(beta B))^(1/alpha) U_D^(beta/alpha)), compute-optimal for U_D tokens.
+// Source: Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", equations 5 and 6
+// and appendix A; the base law is fixed there at fits of single-epoch runs with alpha = beta.
+#include "law/formula.h"
+#include "law/laws/laws.h"
+
+namespace rung {
+namespace {
+
+// Effective amount of `unique`, used 1 + repeats times.
+template <class T, class U, class R>
+T effective(const U& unique, const R& repeats, const T& decay) {
+  using std::exp;
+  return unique * (1.0 + decay * (1.0 - exp(-repeats / decay)));
+}
+
+struct DataConstrained {
+  static constexpr int coefficients = 7, inputs = 3;
+  template <class T>
+  static T loss(const std::array<T, 7>& c, const Inputs& x) {
+    using std::exp;
+    using std::log;
+    const auto& [E, A, B, alpha, beta, R_D, R_N] = c;
+    constexpr double tiny = 1e-300;  // keeps the optimum finite where a term is switched off
+    const double log_unique = std::fmin(x.log(1), x.log(2));  // an unfinished first pass is unique
+    const double unique = std::fmin(x[1], x[2]);
+    const T log_data =
+        x[1] > x[2] ? log(effective<T>(unique, x[1] / unique - 1.0, R_D)) : T(x.log(1));
+    const T log_optimal =
+        (log(alpha * A + tiny) - log(beta * B + tiny) + beta * log_unique) / alpha;
+    T log_size(x.log(0));
+    if (value_of(log_optimal) < x.log(0)) {
+      const T excess = exp(x.log(0) - log_optimal) - 1.0;
+      log_size = log_optimal + log(effective<T>(1.0, excess, R_N));
+    }
+    return E + A * exp(-alpha * log_size) + B * exp(-beta * log_data);
+  }
+};
+
+constexpr std::string_view constrained_inputs[] = {"N", "D", "D_unique"};
+constexpr InputRule constrained_rules[] = {{}, {}, {.may_be_constant = true, .may_follow = true}};
+constexpr Coefficient constrained_coefficients[] = {
+    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.86914},
+    {.name = "A",
+     .meaning = "size term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 520.83},
+    {.name = "B",
+     .meaning = "data term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 1487.72},
+    {.name = "alpha",
+     .meaning = "exponent of size",
+     .lo = 0.005,
+     .hi = 3.0,
+     .grid_lo = 0.1,
+     .grid_hi = 0.9,
+     .grid_points = 8,
+     .typical = 0.35266},
+    {.name = "beta",
+     .meaning = "exponent of data",
+     .lo = 0.005,
+     .hi = 3.0,
+     .grid_lo = 0.1,
+     .grid_hi = 0.9,
+     .grid_points = 8,
+     .typical = 0.35266},
+    {.name = "R_D",
+     .meaning = "repetitions until a token has lost 1 - 1/e of its worth",
+     .scale = Scale::log,
+     .lo = 0.01,
+     .hi = 1e5,
+     .grid_lo = 1.0,
+     .grid_hi = 100.0,
+     .grid_points = 4,
+     .typical = 15.3878},
+    {.name = "R_N",
+     .meaning = "excess parameters until their worth has decayed likewise",
+     .scale = Scale::log,
+     .lo = 0.01,
+     .hi = 1e5,
+     .grid_lo = 1.0,
+     .grid_hi = 50.0,
+     .grid_points = 3,
+     .nuisance = true,
+     .typical = 5.30974},
+};
+constexpr InputRange constrained_design[] = {{7e6, 8.7e9}, {1e8, 1.8e11}, {1e8, 1.2e10}};
+
+}  // namespace
+
+constinit const Law data_constrained_law = {
+    .name = "data-constrained",
+    .formula =
+        "L = E + A/N'^alpha + B/D'^beta, x' = U (1 + R_x (1 - e^(-(x/U - 1)/R_x))), U = D_unique "
+        "for D and its compute-optimal size for N",
+    .source = "Muennighoff et al. 2023, equations 5 and 6",
+    .identifiable =
+        "base law: single-epoch runs with N and D independent, or fixed; R_D: runs up to many "
+        "repetitions; R_N: models well beyond the compute-optimal size for their unique tokens",
+    .inputs = constrained_inputs,
+    .coefficients = constrained_coefficients,
+    .evaluate = evaluate_formula<DataConstrained>,
+    .design = constrained_design,
+    .noise = 0.01,
+    .input_rules = constrained_rules,
+};
+
+}  // namespace rung

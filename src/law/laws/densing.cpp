@@ -1,0 +1,63 @@
+// Densing law: density = e^(A t + B), the density of a model being its effective over its actual
+// parameters and t a date in days. The effective parameters are those that a reference family needs
+// for the same score: fit the family's loss and its accuracy over loss, then invert (law/invert.h).
+// Source: Xiao et al. 2024, "Densing Law of LLMs", equations 1 and 6: the maximum density over time
+// grew by A = 0.007 a day (a doubling in 3.3 months); fitted through the best models of each date.
+#include "law/formula.h"
+#include "law/laws/laws.h"
+
+namespace rung {
+namespace {
+
+struct Densing {
+  static constexpr int coefficients = 2, inputs = 1;
+  template <class T>
+  static T loss(const std::array<T, 2>& c, const Inputs& x) {
+    using std::exp;
+    return exp(c[0] * x[0] + c[1]);
+  }
+};
+
+constexpr std::string_view densing_inputs[] = {"t"};
+// A date has no decade.
+constexpr InputRule densing_rules[] = {{.domain = Domain::real, .may_be_constant = true}};
+constexpr Coefficient densing_coefficients[] = {
+    {.name = "A",
+     .meaning = "growth by day",
+     .lo = -1.0,
+     .hi = 1.0,
+     .grid_lo = -0.005,
+     .grid_hi = 0.02,
+     .grid_points = 26,
+     .typical = 0.007},
+    // The source prints no B; densities near e^-1 at its first date.
+    {.name = "B",
+     .meaning = "logarithm of the density at t = 0",
+     .lo = -1e3,
+     .hi = 1e3,
+     .grid_lo = -8.0,
+     .grid_hi = 4.0,
+     .grid_points = 13,
+     .typical = -1.0},
+};
+constexpr InputRange densing_design[] = {{10, 650, true}};
+
+}  // namespace
+
+constinit const Law densing_law = {
+    .name = "densing",
+    .formula = "density = e^(A t + B)",
+    .source = "Xiao et al. 2024, equation 6",
+    .identifiable =
+        "the densest models of several months; t in days from any date before the first",
+    .inputs = densing_inputs,
+    .coefficients = densing_coefficients,
+    .evaluate = evaluate_formula<Densing>,
+    .target = "density",
+    .objective = "least-squares",
+    .design = densing_design,
+    .noise = 0.2,
+    .input_rules = densing_rules,
+};
+
+}  // namespace rung

@@ -1,0 +1,98 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "law/fit.h"
+#include "law/law_data.h"
+#include "law/laws/laws.h"
+#include "law/planted.h"
+
+using namespace rung;
+
+namespace {
+
+// The source fixes the base law at a fit of single-epoch losses (a, b, e are logarithms there).
+FitOptions fixed_base() {
+  const double exponent = 0.3526596;
+  return {.law = "data-constrained",
+          .fixed = {{"E", std::exp(0.6254804)},
+                    {"A", std::exp(6.255414)},
+                    {"B", std::exp(7.3049974)},
+                    {"alpha", exponent},
+                    {"beta", exponent}},
+          .bootstrap = 0};
+}
+
+constexpr double published_objective = 0.015825935258;  // of R_D* = 15.387756, R_N* = 5.309743
+
+}  // namespace
+
+TEST_CASE("data-constrained: derivatives match finite differences") {
+  const auto c = typical_of(data_constrained_law);
+  check_derivatives(data_constrained_law, c, {1e8, 3e9, 1e9});  // repeated data
+  check_derivatives(data_constrained_law, c, {8e9, 3e9, 1e8});  // and excess parameters
+  check_derivatives(data_constrained_law, c, {1e8, 3e9, 4e9});  // an unfinished first pass
+  check_derivatives(data_constrained_law, {1.5, 200, 900, 0.3, 0.4, 5, 9}, {8e9, 3e9, 1e9});
+}
+
+TEST_CASE("data-constrained: without repetition and excess it is chinchilla's law") {
+  const auto c = typical_of(data_constrained_law);
+  const std::vector<double> base = {c[0], c[1], c[2], c[3], c[4]};
+  for (const double D : {5e9, 1e10})  // at 1e10 unique tokens, up to 5.1e8 parameters are no excess
+    CHECK(evaluate_law(data_constrained_law, c, std::vector{2e8, D, 1e10}) ==
+          doctest::Approx(evaluate_law(chinchilla_law, base, std::vector{2e8, D})).epsilon(1e-12));
+  // Endless repetition is worth 1 + R_D passes.
+  const double endless = evaluate_law(data_constrained_law, c, std::vector{1e6, 1e15, 1e8});
+  CHECK(endless ==
+        doctest::Approx(evaluate_law(chinchilla_law, base, std::vector{1e6, 1e8 * (1 + c[5])}))
+            .epsilon(1e-9));
+}
+
+TEST_CASE("data-constrained: the published constants of repetition") {
+  const Table table = read_table(law_data("data-constrained/points.csv"));
+  const Fit fit = fit_law(table, fixed_base());
+  REQUIRE_FALSE(fit.refused());
+  CHECK(fit.points == 182);
+  CHECK(fit.objective_value <= published_objective * (1 + 1e-6));
+  CHECK(fit.values()[5] == doctest::Approx(15.387756).epsilon(5e-3));
+  CHECK(fit.values()[6] == doctest::Approx(5.309743).epsilon(5e-3));
+}
+
+TEST_CASE("data-constrained: all coefficients at once fit better than a fixed base") {
+  const Table table = read_table(law_data("data-constrained/points.csv"));
+  const Fit fit = fit_law(table, {.law = "data-constrained", .bootstrap = 0});
+  REQUIRE_FALSE(fit.refused());
+  CHECK(fit.objective_value < 0.8 * published_objective);
+}
+
+TEST_CASE("data-constrained: recovers planted coefficients") {
+  const auto truth = typical_of(data_constrained_law);
+  const Rows rows =
+      product({geometric(7e6, 8.7e9, 5), geometric(2e9, 1.8e11, 4), {1e8, 1.5e9, 1.2e10}});
+  const Fit exact = fit_law(planted(data_constrained_law, truth, rows),
+                            {.law = "data-constrained", .bootstrap = 0});
+  REQUIRE_FALSE(exact.refused());
+  for (size_t i = 0; i < truth.size(); ++i) {
+    CAPTURE(exact.coefficients[i].name);
+    CHECK(exact.values()[i] == doctest::Approx(truth[i]).epsilon(1e-3));
+  }
+  const Fit noisy = fit_law(planted(data_constrained_law, truth, rows, 0.01, 6),
+                            {.law = "data-constrained", .bootstrap = 200});
+  REQUIRE_FALSE(noisy.refused());
+  CHECK(noisy.coefficients[5].lo < truth[5]);
+  CHECK(noisy.coefficients[5].hi > truth[5]);
+}
+
+TEST_CASE("data-constrained: single passes do not determine R_D") {
+  Rows rows;
+  for (const auto& row : product({geometric(7e6, 8.7e9, 6), geometric(1e9, 1e12, 6)}))
+    rows.push_back({row[0], row[1], row[1]});
+  const Table table =
+      planted(data_constrained_law, typical_of(data_constrained_law), rows, 0.01, 6);
+  const Fit fit = fit_law(table, {.law = "data-constrained", .bootstrap = 0});
+  REQUIRE(fit.refused());
+  CHECK(std::any_of(fit.diagnostics.begin(), fit.diagnostics.end(), [](const Diagnostic& d) {
+    return d.severity == Severity::refusal && d.code == "flat-profile" &&
+           d.text.starts_with("R_D ");
+  }));
+}

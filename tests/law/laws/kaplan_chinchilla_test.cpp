@@ -1,0 +1,92 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "law/fit.h"
+#include "law/law_data.h"
+#include "law/laws/laws.h"
+#include "law/planted.h"
+
+using namespace rung;
+
+namespace {
+
+// The exponent of the compute-optimal N (without embeddings) in C = 6 N D, between two budgets.
+double optimal_exponent(const std::vector<double>& c, double C_lo, double C_hi) {
+  const auto optimum = [&](double C) {
+    double best = 0.0, best_loss = 1e300;
+    for (const double N : geometric(1e2, 1e12, 20001)) {
+      const double loss = evaluate_law(kaplan_chinchilla_law, c, std::vector{N, C / (6 * N)});
+      if (loss < best_loss) best_loss = loss, best = N;
+    }
+    return best;
+  };
+  return std::log(optimum(C_hi) / optimum(C_lo)) / std::log(C_hi / C_lo);
+}
+
+bool has(const Fit& fit, std::string_view code) {
+  return std::any_of(fit.diagnostics.begin(), fit.diagnostics.end(),
+                     [&](const Diagnostic& d) { return d.code == code; });
+}
+
+}  // namespace
+
+TEST_CASE("kaplan-chinchilla: derivatives match finite differences") {
+  check_derivatives(kaplan_chinchilla_law, typical_of(kaplan_chinchilla_law), {1e6, 3e9});
+  check_derivatives(warmup_law, typical_of(warmup_law), {1e8, 4e9, 1.5e9});
+}
+
+TEST_CASE("kaplan-chinchilla: Kaplan's budgets show Kaplan's exponent, large ones Chinchilla's") {
+  const auto c = typical_of(kaplan_chinchilla_law);
+  // The source reports local exponents of 0.74 to 0.78 over Kaplan's range.
+  const double small = optimal_exponent(c, 1e15, 1e19);
+  CHECK(small > 0.70);
+  CHECK(small < 0.80);
+  const double limit = c[4] / (c[3] + c[4]);
+  CHECK(optimal_exponent(c, 1e24, 1e26) == doctest::Approx(limit).epsilon(0.01));
+}
+
+TEST_CASE("kaplan-chinchilla: recovers planted coefficients, omega included") {
+  const auto truth = typical_of(kaplan_chinchilla_law);
+  const Rows rows = product({geometric(1e4, 1.5e9, 7), geometric(1e8, 1e11, 5)});
+  const Fit exact = fit_law(planted(kaplan_chinchilla_law, truth, rows),
+                            {.law = "kaplan-chinchilla", .bootstrap = 0});
+  REQUIRE_FALSE(exact.refused());
+  for (size_t i = 0; i < truth.size(); ++i)
+    CHECK(exact.values()[i] == doctest::Approx(truth[i]).epsilon(1e-3));
+  const Fit noisy = fit_law(planted(kaplan_chinchilla_law, truth, rows, 0.003, 2),
+                            {.law = "kaplan-chinchilla", .bootstrap = 200});
+  REQUIRE_FALSE(noisy.refused());
+  CHECK(noisy.values()[5] == doctest::Approx(47491).epsilon(0.2));
+  CHECK(noisy.coefficients[5].lo < 47491);
+  CHECK(noisy.coefficients[5].hi > 47491);
+}
+
+TEST_CASE("kaplan-chinchilla: large models leave omega open, with a warning") {
+  const auto truth = typical_of(kaplan_chinchilla_law);
+  const Rows rows = product({geometric(3e10, 1e13, 6), geometric(1e11, 1e14, 5)});
+  const Fit fit = fit_law(planted(kaplan_chinchilla_law, truth, rows, 0.003, 3),
+                          {.law = "kaplan-chinchilla", .bootstrap = 0});
+  CHECK(has(fit, "flat-profile"));
+}
+
+TEST_CASE("warmup: recovers the lost share, also where every run has the same warm-up") {
+  const auto truth = typical_of(warmup_law);
+  const Rows rows = product({geometric(5e6, 1.5e9, 6), geometric(1e9, 1e11, 6), {9e8}});
+  const Fit exact = fit_law(planted(warmup_law, truth, rows), {.law = "warmup", .bootstrap = 0});
+  REQUIRE_FALSE(exact.refused());
+  for (size_t i = 0; i < truth.size(); ++i)
+    CHECK(exact.values()[i] == doctest::Approx(truth[i]).epsilon(1e-3));
+  const Fit noisy = fit_law(planted(warmup_law, truth, rows, 0.003, 4), {.law = "warmup"});
+  REQUIRE_FALSE(noisy.refused());
+  CHECK(noisy.coefficients[5].lo < 0.5);
+  CHECK(noisy.coefficients[5].hi > 0.5);
+}
+
+TEST_CASE("warmup: short warm-ups leave the lost share open, with a warning") {
+  const auto truth = typical_of(warmup_law);
+  const Rows rows = product({geometric(5e6, 1.5e9, 6), geometric(1e11, 4e13, 6), {1e6}});
+  const Fit fit =
+      fit_law(planted(warmup_law, truth, rows, 0.003, 4), {.law = "warmup", .bootstrap = 0});
+  CHECK((has(fit, "flat-profile") || has(fit, "at-bound")));
+}

@@ -1,0 +1,79 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "law/fit.h"
+#include "law/law_data.h"
+#include "law/laws/laws.h"
+#include "law/planted.h"
+
+using namespace rung;
+
+namespace {
+
+Fit fit_file(const char* file, const char* law, bool refuse = true) {
+  return fit_law(read_table(law_data(file)), {.law = law, .bootstrap = 0, .refuse = refuse});
+}
+
+}  // namespace
+
+TEST_CASE("width-depth: derivatives match finite differences") {
+  check_derivatives(width_depth_law, typical_of(width_depth_law), {1024, 28, 3e10});
+  check_derivatives(width_depth_size_law, typical_of(width_depth_size_law), {1024, 28, 5e8, 3e10});
+  check_derivatives(levine_law, typical_of(levine_law), {24});
+}
+
+TEST_CASE("width-depth: the three-term golden, whose E runs to 0") {
+  const Fit fit = fit_file("gemstones/hot.csv", "width-depth", false);
+  CHECK(fit.points == 770);
+  CHECK(fit.objective_value <= 0.0038782174 * (1 + 1e-6));
+  CHECK(fit.values()[0] == 0.0);
+  CHECK(fit.values()[4] == doctest::Approx(0.26065).epsilon(1e-3));
+  CHECK(fit.values()[5] == doctest::Approx(0.14165).epsilon(1e-3));
+  CHECK(fit.values()[6] == doctest::Approx(0.53096).epsilon(1e-3));
+  CHECK(std::any_of(fit.diagnostics.begin(), fit.diagnostics.end(),
+                    [](const Diagnostic& d) { return d.text.starts_with("E ran to 0"); }));
+}
+
+TEST_CASE("width-depth-size: the four-term goldens") {
+  const Fit hot = fit_file("gemstones/hot.csv", "width-depth-size", false);
+  CHECK(hot.objective_value <= 0.0026427674 * (1 + 1e-6));
+  const Fit cooled = fit_file("gemstones/cooldown.csv", "width-depth-size", false);
+  CHECK(cooled.points == 199);
+  CHECK(cooled.objective_value <= 0.0008107426 * (1 + 1e-6));
+}
+
+TEST_CASE("width-depth: recovers planted coefficients") {
+  const auto truth = typical_of(width_depth_law);
+  const Rows rows =
+      product({geometric(256, 3072, 4), geometric(3, 80, 4), geometric(1e10, 3e11, 4)});
+  const Fit exact =
+      fit_law(planted(width_depth_law, truth, rows), {.law = "width-depth", .bootstrap = 0});
+  REQUIRE_FALSE(exact.refused());
+  for (size_t i = 0; i < truth.size(); ++i)
+    CHECK(exact.values()[i] == doctest::Approx(truth[i]).epsilon(1e-2));
+  const Fit noisy = fit_law(planted(width_depth_law, truth, rows, 0.002, 3),
+                            {.law = "width-depth", .bootstrap = 200});
+  REQUIRE_FALSE(noisy.refused());
+  for (const int i : {4, 5, 6}) {
+    CHECK(noisy.coefficients[i].lo < truth[i]);
+    CHECK(noisy.coefficients[i].hi > truth[i]);
+  }
+}
+
+TEST_CASE("width-depth: one width for each depth is refused") {
+  Rows rows;
+  for (const double width : geometric(256, 3072, 6))
+    for (const double D : geometric(1e10, 3e11, 4)) rows.push_back({width, width / 64, D});
+  const Table table = planted(width_depth_law, typical_of(width_depth_law), rows);
+  CHECK(fit_law(table, {.law = "width-depth", .bootstrap = 0}).refused());
+}
+
+TEST_CASE("levine: recovers the published threshold") {
+  const auto truth = typical_of(levine_law);
+  const Table table = planted(levine_law, truth, product({{6, 12, 18, 24, 36, 48}}), 0.02, 1);
+  const Fit fit = fit_law(table, {.law = "levine"});
+  REQUIRE_FALSE(fit.refused());
+  CHECK(fit.values()[0] == doctest::Approx(5.039).epsilon(0.02));
+  CHECK(fit.values()[1] == doctest::Approx(0.0555).epsilon(0.05));
+}
