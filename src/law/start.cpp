@@ -123,6 +123,7 @@ Normal normal_equations(const Problem& problem, const std::vector<int>& linear, 
 // Fills in the linear coefficients of `theta`, whose non-linear ones are set.
 void project(const Problem& problem, const std::vector<int>& linear, std::vector<double>& jets,
              Vector& theta) {
+  if (linear.empty()) return;
   const Law& law = *problem.law;
   const int n = static_cast<int>(linear.size());
   if (n == 0) return;

@@ -25,6 +25,7 @@ struct KBit {
 constexpr std::string_view kbit_inputs[] = {"N", "bits"};
 // A few bits are a range of their own, far from a decade; what they leave open a profile tells.
 constexpr InputRule kbit_rules[] = {{}, {.may_be_constant = true}};
+// Values of this size make 4 bits best at every total, as the source finds.
 constexpr Coefficient kbit_coefficients[] = {
     {.name = "a",
      .meaning = "accuracy of 10^9 unrounded parameters",
@@ -37,7 +38,7 @@ constexpr Coefficient kbit_coefficients[] = {
      .scale = Scale::log,
      .lo = 0.0,
      .linear = true,
-     .typical = 5.0},
+     .typical = 2.5},
     {.name = "gamma",
      .meaning = "bits by which the cost falls to 1/e",
      .scale = Scale::log,
