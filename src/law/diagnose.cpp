@@ -109,20 +109,27 @@ void check_inputs(const Selection& selection, List& list) {
   std::vector<std::vector<double>> spread;
   for (size_t j = 0; j < selection.data.inputs; ++j) spread.push_back(spread_out(selection, j));
   if (check_ranges(selection, spread, list)) return;
-  for (size_t j = 1; j < spread.size(); ++j) {
+  // Those that must vary independently of each other.
+  std::vector<std::vector<double>> apart;
+  std::vector<std::string> names;
+  for (size_t j = 0; j < spread.size(); ++j) {
     if (selection.law->input_rule(j).may_follow || deviation(spread[j]) < constant_spread) continue;
-    const double left = spread_given(spread, j);
+    apart.push_back(spread[j]);
+    names.push_back(selection.inputs[j]);
+  }
+  for (size_t j = 1; j < apart.size(); ++j) {
+    const double left = spread_given(apart, j);
     const double correlation =
-        std::sqrt(std::max(0.0, 1.0 - std::pow(left / deviation(spread[j]), 2)));
+        std::sqrt(std::max(0.0, 1.0 - std::pow(left / deviation(apart[j]), 2)));
     if (left < constant_spread)
       note(list, "collinear", Severity::refusal,
            "{} follows from {} on every row, so their terms cannot be told apart. Vary them "
            "independently, or fit the one-variable law `power` along this path.",
-           selection.inputs[j], selection.inputs[0]);
+           names[j], names[0]);
     else if (correlation > high_correlation)
       note(list, "collinear", Severity::warning,
-           "ln {} and ln {} correlate at {:.4f}: their terms are hard to tell apart.",
-           selection.inputs[0], selection.inputs[j], correlation);
+           "ln {} and ln {} correlate at {:.4f}: their terms are hard to tell apart.", names[0],
+           names[j], correlation);
   }
 }
 

@@ -1,17 +1,11 @@
-<<<<<<< HEAD
 // Checks of a law on its own simulated ladders (law/simulate.h).
 #pragma once
 #include <doctest/doctest.h>
 
-=======
-// Tables that follow a law exactly or with noise, for recovery tests.
-#pragma once
->>>>>>> 055b396 (Add closed-form laws: Kaplan, counting and warm-up, over-training, repeated data, shape, distillation, k-bit, densing; lifetime optimum)
 #include <cmath>
 #include <string>
 #include <vector>
 
-<<<<<<< HEAD
 #include "law/fit.h"
 #include "law/polish.h"
 #include "law/select.h"
@@ -94,67 +88,6 @@ inline void check_noisy_recovery(const Law& law, FitOptions options = {}, int la
       CHECK(std::fabs(estimate.value - truth[i]) <= 4.5 * estimate.se);
     }
   }
-=======
-#include "core/random.h"
-#include "law/law.h"
-#include "law/objective.h"
-#include "law/table.h"
-
-namespace rung {
-
-// Values of one input per row, for every input of the law.
-using Rows = std::vector<std::vector<double>>;
-
-// Every combination of the axes' values, one axis an input.
-inline Rows product(const std::vector<std::vector<double>>& axes) {
-  Rows rows = {{}};
-  for (const auto& axis : axes) {
-    Rows longer;
-    for (const auto& row : rows)
-      for (const double value : axis) {
-        longer.push_back(row);
-        longer.back().push_back(value);
-      }
-    rows = std::move(longer);
-  }
-  return rows;
-}
-
-// `count` values from lo to hi, evenly in their logarithm.
-inline std::vector<double> geometric(double lo, double hi, int count) {
-  std::vector<double> values;
-  for (int i = 0; i < count; ++i)
-    values.push_back(lo * std::pow(hi / lo, i / std::max(1.0, count - 1.0)));
-  return values;
-}
-
-// A table of the law's own columns. Noise of deviation `sd` is in the residual of the law's
-// objective: a factor e^noise, or a summand where that objective takes raw residuals.
-inline Table planted(const Law& law, const std::vector<double>& truth, const Rows& rows,
-                     double sd = 0.0, uint64_t seed = 0) {
-  const bool logs = find_objective(law.objective).log_residual;
-  Random random(seed, "planted");
-  std::vector<std::vector<double>> columns(law.inputs.size());
-  std::vector<double> target;
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) columns[i].push_back(row[i]);
-    const double noise = sd * random.normal();
-    const double exact = evaluate_law(law, truth, row);
-    target.push_back(logs ? exact * std::exp(noise) : exact + noise);
-  }
-  Table table;
-  for (size_t i = 0; i < columns.size(); ++i)
-    table.add(std::string(law.inputs[i]), std::move(columns[i]));
-  table.add(std::string(law.target), std::move(target));
-  return table;
-}
-
-// The values that the law's source publishes.
-inline std::vector<double> typical_of(const Law& law) {
-  std::vector<double> values;
-  for (const Coefficient& coefficient : law.coefficients) values.push_back(coefficient.typical);
-  return values;
->>>>>>> 055b396 (Add closed-form laws: Kaplan, counting and warm-up, over-training, repeated data, shape, distillation, k-bit, densing; lifetime optimum)
 }
 
 }  // namespace rung

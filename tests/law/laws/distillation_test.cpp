@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
 
+#include "law/designed.h"
 #include "law/fit.h"
 #include "law/law_data.h"
 #include "law/laws/laws.h"
-#include "law/planted.h"
 
 using namespace rung;
 
