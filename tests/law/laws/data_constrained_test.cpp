@@ -48,16 +48,25 @@ TEST_CASE("data-constrained: without repetition and excess it is chinchilla's la
             .epsilon(1e-9));
 }
 
-TEST_CASE("data-constrained: the published constants of repetition") {
+TEST_CASE("data-constrained: the published constants of repetition are a local minimum") {
   const Table table = read_table(law_data("data-constrained/points.csv"));
-  const Fit fit = fit_law(table, fixed_base());
-  REQUIRE_FALSE(fit.refused());
-  CHECK(fit.points == 182);
-  CHECK(fit.objective_value <= published_objective * (1 + 1e-6));
-  CHECK(fit.values()[5] == doctest::Approx(15.387756).epsilon(5e-3));
-  CHECK(fit.values()[6] == doctest::Approx(5.309743).epsilon(5e-3));
+  FitOptions options = fixed_base();
+  options.bounds = {{"R_D", {5.0, 25.0}}};
+  const Fit near = fit_law(table, options);
+  REQUIRE_FALSE(near.refused());
+  CHECK(near.points == 182);
+  CHECK(near.objective_value <= published_objective * (1 + 1e-6));
+  CHECK(near.values()[5] == doctest::Approx(15.387756).epsilon(0.02));
+  CHECK(near.values()[6] == doctest::Approx(5.309743).epsilon(0.02));
+  // The objective is nearly flat in them: it is 0.1 % lower at three times R_D and half R_N.
+  const Fit best = fit_law(table, fixed_base());
+  REQUIRE_FALSE(best.refused());
+  CHECK(best.objective_value < 0.015808);
+  CHECK(best.values()[5] > 40.0);
+  CHECK(best.values()[6] < 3.0);
 }
 
+TEST_SUITE_BEGIN("slow");
 TEST_CASE("data-constrained: all coefficients at once fit better than a fixed base") {
   const Table table = read_table(law_data("data-constrained/points.csv"));
   const Fit fit = fit_law(table, {.law = "data-constrained", .bootstrap = 0});
@@ -81,6 +90,8 @@ TEST_CASE("data-constrained: recovers planted coefficients") {
   REQUIRE_FALSE(noisy.refused());
   CHECK(near_truth(noisy, truth));
 }
+
+TEST_SUITE_END();
 
 TEST_CASE("data-constrained: single passes do not determine R_D") {
   Rows rows;
