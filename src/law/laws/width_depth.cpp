@@ -67,9 +67,9 @@ constexpr Coefficient shape_coefficients[] = {
     amplitude("A_w", "width term", 8.29),
     amplitude("A_d", "depth term", 2.08),
     amplitude("A_D", "data term", 79550.0),
-    exponent("alpha_w", "exponent of width", 8, 0.26065),
-    exponent("alpha_d", "exponent of depth", 8, 0.14165),
-    exponent("alpha_D", "exponent of data", 8, 0.53096),
+    exponent("alpha_w", "exponent of width", 12, 0.26065),
+    exponent("alpha_d", "exponent of depth", 12, 0.14165),
+    exponent("alpha_D", "exponent of data", 12, 0.53096),
 };
 constexpr InputRange shape_design[] = {{256, 3072}, {3, 80}, {1e10, 3.5e11}};
 
