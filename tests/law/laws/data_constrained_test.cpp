@@ -51,14 +51,15 @@ TEST_CASE("data-constrained: without repetition and excess it is chinchilla's la
 TEST_CASE("data-constrained: the published constants of repetition are a local minimum") {
   const Table table = read_table(law_data("data-constrained/points.csv"));
   FitOptions options = fixed_base();
-  options.bounds = {{"R_D", {5.0, 25.0}}};
+  options.bounds = {{"R_D", {10.0, 18.0}}};
   const Fit near = fit_law(table, options);
   REQUIRE_FALSE(near.refused());
   CHECK(near.points == 182);
   CHECK(near.objective_value <= published_objective * (1 + 1e-6));
   CHECK(near.values()[5] == doctest::Approx(15.387756).epsilon(0.02));
   CHECK(near.values()[6] == doctest::Approx(5.309743).epsilon(0.02));
-  // The objective is nearly flat in them: it is 0.1 % lower at three times R_D and half R_N.
+  // The objective is nearly flat and rugged in them: it is 0.1 % lower at three times R_D and half
+  // R_N (a fine scan finds 0.0158046625 at 95 and 1.7).
   const Fit best = fit_law(table, fixed_base());
   REQUIRE_FALSE(best.refused());
   CHECK(best.objective_value < 0.015808);

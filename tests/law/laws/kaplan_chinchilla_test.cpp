@@ -64,7 +64,7 @@ TEST_CASE("kaplan-chinchilla: large models leave omega open, with a warning") {
   const Rows rows = product({geometric(3e10, 1e13, 6), geometric(1e11, 1e14, 5)});
   const Fit fit = fit_law(planted(kaplan_chinchilla_law, truth, rows, 0.003, 3),
                           {.law = "kaplan-chinchilla", .bootstrap = 0});
-  CHECK(has(fit, "flat-profile"));
+  CHECK((has(fit, "flat-profile") || has(fit, "at-bound")));
 }
 
 TEST_CASE("warmup: recovers the lost share, also where every run has the same warm-up") {
