@@ -13,6 +13,12 @@ if(RUNG_SANITIZE)
                                                 -fno-sanitize-recover=undefined -O1 -g)
   target_link_options(rung_options INTERFACE -fsanitize=address,undefined)
 endif()
+if(RUNG_FUZZ)
+  # clang warns of more than g++, for which the code is kept clean.
+  target_compile_options(rung_options INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+                                                -fno-sanitize-recover=undefined -O1 -g -Wno-error)
+  target_link_options(rung_options INTERFACE -fsanitize=address,undefined)
+endif()
 
 # One lean precompiled header for the torch-free half, one for the half above.
 function(rung_precompile target torch)

@@ -7,11 +7,14 @@
 
 #include "cli/verb.h"
 #include "config/number.h"
+#include "config/toml_json.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/table.h"
 #include "law/fit_json.h"
 #include "law/forms.h"
+#include "law/schedule.h"
+#include "law/user_law.h"
 
 namespace rung {
 namespace {
@@ -24,10 +27,20 @@ std::pair<std::string, std::string> split_pair(const std::string& text, std::str
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+// A law's own file: checked here, where the name of the file is known, then passed on as its text.
+std::string read_law(const std::string& path) {
+  const Json definition = read_toml(path);
+  make_law(definition, path);
+  return definition.dump();
+}
+
 FitOptions read_options(const Arguments& arguments) {
   FitOptions options;
   options.law = arguments.text("--law");
+  if (options.law.ends_with(".toml")) options.law = read_law(options.law);
   options.columns = parse_column_map(arguments.text("--columns"));
+  if (arguments.has("--schedules"))
+    options.schedules = std::make_shared<const Table>(read_table(arguments.text("--schedules")));
   options.where = arguments.text("--where");
   options.objective = arguments.text("--objective");
   options.delta = arguments.number("--delta");
@@ -148,7 +161,7 @@ int run_forms(const Arguments& arguments, const Table& table, const FitOptions& 
 
 int run(const Arguments& arguments) {
   const FitOptions options = read_options(arguments);
-  const Table table = read_table(arguments.text("TABLE"));
+  const Table table = read_runs(arguments.list("TABLE"));
   if (options.law.find(',') != std::string::npos && options.law.find(':') == std::string::npos)
     return run_forms(arguments, table, options);
   const Fit fit = fit_law(table, options);
@@ -167,11 +180,15 @@ const Verb fit_verb{
     .example =
         "rung fit runs.csv --law chinchilla --columns N=params,D=tokens,L=loss --out fit.json",
     .options =
-        {{.name = "TABLE", .help = "CSV, TSV or JSON lines with one row a run", .required = true},
+        {{.name = "TABLE",
+          .takes = Takes::list,
+          .help = "CSV, TSV or JSON lines with one row a run; several: learning curves, a file a "
+                  "run",
+          .required = true},
          {.name = "--law",
-          .help =
-              "law by name (`rung laws` lists them); several, as chinchilla,kaplan, are weighed "
-              "by how each predicts the largest rungs",
+          .help = "law by name (`rung laws` lists them) or a file LAW.toml; several, as "
+                  "chinchilla,kaplan, are weighed "
+                  "by how each predicts the largest rungs",
           .default_text = "chinchilla"},
          {.name = "--columns",
           .help = "which columns to read, as N=params,D=tokens,L=loss (default: by name); laws of "
@@ -197,6 +214,8 @@ const Verb fit_verb{
          {.name = "--setting",
           .takes = Takes::list,
           .help = "what a procedure leaves open, as overhead=0.2; `rung laws --json` lists them"},
+         {.name = "--schedules",
+          .help = "learning curves: table run, step, lr, shape of the rates' knots from step 0 on"},
          {.name = "--bootstrap",
           .help = "resamples for the intervals; 0: normal approximation",
           .default_text = "1000"},

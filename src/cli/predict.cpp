@@ -1,13 +1,18 @@
 // rung predict: what a fit says about a point beyond its data.
 #include "law/predict.h"
 
+#include <optional>
+
 #include "cli/verb.h"
 #include "config/number.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/table.h"
 #include "law/fit_json.h"
 #include "law/forms.h"
+#include "law/predict_table.h"
 #include "law/procedure.h"
+#include "law/schedule.h"
 
 namespace rung {
 namespace {
@@ -49,11 +54,47 @@ Json predict_parts(const Fit& fit, const Point& at, double level, std::string& t
   return quantities;
 }
 
+// Every row of a table (several: learning curves, a file a run), and the misfit where it has
+// measurements.
+int predict_rows(const Arguments& arguments, const Fit& fit, double level) {
+  const Table table = read_runs(arguments.list("--table"));
+  std::optional<Table> schedules;
+  if (arguments.has("--schedules")) schedules = read_table(arguments.text("--schedules"));
+  const TablePrediction prediction =
+      predict_table(fit, table, parse_column_map(arguments.text("--columns")),
+                    schedules ? &*schedules : nullptr, level);
+  Json rows = Json::array(), misfit = nullptr;
+  std::vector<TableRow> lines;
+  for (size_t row = 0; row < prediction.rows.size(); ++row) {
+    const RowPrediction& p = prediction.rows[row];
+    rows.push_back(
+        {{"loss", json_number(p.loss)}, {"lo", json_number(p.lo)}, {"hi", json_number(p.hi)}});
+    lines.push_back({table.where(row), fmt::format("{:.5g}", p.loss), fmt::format("{:.5g}", p.lo),
+                     fmt::format("{:.5g}", p.hi)});
+  }
+  std::string text = text_table({"", std::string(fit.law->target), "from", "to"}, lines);
+  if (const Misfit& m = prediction.misfit; m.rows > 0) {
+    misfit = {{"r2", json_number(m.r2)},
+              {"mae", m.mae},
+              {"rmse", m.rmse},
+              {"mean_relative", m.mean_relative},
+              {"worst_relative", m.worst_relative}};
+    text += fmt::format(
+        "\n{} rows measured: R2 {:.4f}, mean error {:.5f}, rms {:.5f}, worst {:.3g} %\n", m.rows,
+        m.r2, m.mae, m.rmse, 100 * m.worst_relative);
+  }
+  arguments.out->result({{"rows", rows}, {"level", level}, {"misfit", misfit}}, text);
+  return 0;
+}
+
 int run(const Arguments& arguments) {
   const std::string path = arguments.text("FIT");
   const Forms forms = forms_from_json(read_json(path), path);
   const Fit& fit = forms.forms[forms.best].fit;
   const double level = arguments.has("--level") ? arguments.number("--level") : fit.level;
+  if (arguments.has("--table")) return predict_rows(arguments, fit, level);
+  if (!arguments.has("NAME=VALUE"))
+    fail_usage("[predict] Where? Give NAME=VALUE, such as N=7e9 D=1.4e12, or --table.");
   const Point point = read_point(arguments.list("NAME=VALUE"));
   const Prediction prediction = predict_forms(forms, point, level);
   std::string text = describe(prediction);
@@ -87,8 +128,12 @@ const Verb predict_verb{
     .options = {{.name = "FIT", .help = "file written by `rung fit --out`", .required = true},
                 {.name = "NAME=VALUE",
                  .takes = Takes::list,
-                 .help = "N=7e9 D=1.4e12; C follows as 6 N D",
-                 .required = true},
+                 .help = "N=7e9 D=1.4e12; C follows as 6 N D"},
+                {.name = "--table",
+                 .takes = Takes::list,
+                 .help = "predict every row of it instead; several: learning curves, a file a run"},
+                {.name = "--columns", .help = "which of its columns to read, as for fit"},
+                {.name = "--schedules", .help = "learning curves: the rates' knots, as for fit"},
                 {.name = "--level", .help = "probability of the interval (default: the fit's)"}},
     .run = run};
 

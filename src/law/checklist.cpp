@@ -80,6 +80,7 @@ Json make_checklist(const Table& table, const Selection& selection, const Proble
       {"converged", optimum.solution.converged},
       {"hessian_condition", json_number(fit.condition)},
       {"interval", options.bootstrap == 0           ? "sandwich covariance"
+                   : draws_blocks(problem, options) ? "block bootstrap"
                    : !rows                          ? "parametric bootstrap"
                    : options.cluster_column.empty() ? "row bootstrap"
                                                     : "cluster bootstrap"},

@@ -106,6 +106,7 @@ bool check_ranges(const Selection& selection, const std::vector<std::vector<doub
 }
 
 void check_inputs(const Selection& selection, List& list) {
+  if (selection.law->run_input >= 0) return;  // a step alone says nothing about what varies
   std::vector<std::vector<double>> spread;
   for (size_t j = 0; j < selection.data.inputs; ++j) spread.push_back(spread_out(selection, j));
   if (check_ranges(selection, spread, list)) return;
@@ -180,6 +181,10 @@ void check_terms(const Problem& problem, const Vector& theta, List& list) {
 // Whether a coefficient held at a bound fits as well. Of many rows an even choice is asked first:
 // what it already rules out, all of them do.
 bool explains(const Problem& problem, const Solution& optimum, int coefficient, double bound) {
+  if (problem.law->run_input >= 0) {
+    const Solution held = walk_with_fixed(problem, optimum.theta, coefficient, bound);
+    return deviance(problem, optimum, held.objective) < chi_square_95;
+  }
   const auto fits = [&](const Problem& asked, const Solution& best) {
     const Solution held = solve_with_fixed(asked, coefficient, bound);
     return deviance(asked, best, held.objective) < chi_square_95;
@@ -278,7 +283,7 @@ void check_bend(const Selection& selection, const Problem& problem, const Optimu
 
 std::vector<Diagnostic> diagnose_design(const Table& table, const Selection& selection,
                                         const Problem& problem, const FitOptions& options) {
-  List list;
+  List list = selection.bound;
   check_counts(selection, problem, list);
   check_inputs(selection, list);
   for (Diagnostic& found : diagnose_rows(table, selection, options))

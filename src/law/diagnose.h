@@ -3,6 +3,7 @@
 //
 //   before the fit
 //   too-few-points     refusal  no more rows (or distinct inputs) than free coefficients
+//   constant-rate      refusal  learning curves whose rate never falls
 //   constant-input     refusal  an input varies by less than 2 %
 //   collinear          refusal  an input follows from the others within 2 %; warning: correlation
 //                               above 0.98

@@ -1,11 +1,11 @@
 #include "law/expression.h"
 
-#include <charconv>
 #include <cmath>
 #include <functional>
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "law/tokens.h"
 
 namespace rung {
 namespace {
@@ -25,51 +25,22 @@ double truth(const Value& value) {
   return value.is_text ? !value.text.empty() : value.number != 0.0;
 }
 
-struct NamedFunction {
-  std::string_view name;
-  double (*apply)(double);
-};
-constexpr NamedFunction functions[] = {
-    {"log", [](double x) { return std::log(x); }},
-    {"log2", [](double x) { return std::log2(x); }},
-    {"log10", [](double x) { return std::log10(x); }},
-    {"exp", [](double x) { return std::exp(x); }},
-    {"sqrt", [](double x) { return std::sqrt(x); }},
-    {"abs", [](double x) { return std::fabs(x); }},
-};
-
 // Recursive descent; every rule returns a function of the row's index.
 class Parser {
  public:
   Parser(const Table& table, std::string_view text,
          const std::map<std::string, std::string>& mapping)
-      : table_(table), text_(text), rest_(text), mapping_(mapping) {}
+      : table_(table), tokens_(text, "where", "C>1e18 && N<D"), mapping_(mapping) {}
 
   Node parse() {
     Node node = either();
-    skip();
-    if (!rest_.empty()) wrong("Unexpected text");
+    if (!tokens_.done()) tokens_.wrong("Unexpected text");
     return node;
   }
 
  private:
-  [[noreturn]] void wrong(std::string_view what) {
-    fail_usage("[where] {} at character {}. Received {}. Example: C>1e18 && N<D.", what,
-               text_.size() - rest_.size() + 1, text_);
-  }
-  void skip() {
-    while (!rest_.empty() && std::isspace(static_cast<unsigned char>(rest_[0])))
-      rest_.remove_prefix(1);
-  }
-  static bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
-  bool take(std::string_view token) {
-    skip();
-    if (rest_.substr(0, token.size()) != token) return false;
-    if (is_word(token[0]) && rest_.size() > token.size() && is_word(rest_[token.size()]))
-      return false;
-    rest_.remove_prefix(token.size());
-    return true;
-  }
+  bool take(std::string_view token) { return tokens_.take(token); }
+  void enter() { tokens_.enter(); }
 
   Node either() {
     Node left = both();
@@ -92,8 +63,7 @@ class Parser {
     return left;
   }
   Node negation() {
-    skip();
-    if (take("not") || (rest_.substr(0, 2) != "!=" && take("!"))) {
+    if (take("not") || take("!")) {
       enter();
       return [inner = negation()](size_t row) { return number(truth(inner(row)) == 0.0); };
     }
@@ -101,7 +71,6 @@ class Parser {
   }
   Node comparison() {
     Node left = sum();
-    skip();
     for (const std::string_view op : {"<=", ">=", "==", "!=", "<", ">", "="}) {
       if (!take(op)) continue;
       Node right = sum();
@@ -163,44 +132,27 @@ class Parser {
   }
   Node primary() {
     enter();
-    skip();
-    if (take("(")) {
-      Node inner = either();
-      if (!take(")")) wrong("A parenthesis is not closed");
-      return inner;
-    }
-    if (rest_.empty()) wrong("The expression ends too early");
-    const char c = rest_[0];
-    if (c == '"' || c == '\'' || c == '`') return quoted(c);
-    if (std::isdigit(static_cast<unsigned char>(c)) || c == '.') return literal();
-    size_t length = 0;
-    while (length < rest_.size() && is_word(rest_[length])) ++length;
-    if (length == 0) wrong("Unexpected character");
-    const std::string name(rest_.substr(0, length));
-    rest_.remove_prefix(length);
-    for (const NamedFunction& function : functions)
-      if (function.name == name && take("(")) return call(function);
-    return column(name);
+    if (take("(")) return closed();
+    const Token token = tokens_.peek();
+    if (token.kind == TokenKind::end) tokens_.wrong("The expression ends too early");
+    if (token.kind == TokenKind::symbol) tokens_.wrong("Unexpected character");
+    tokens_.next();
+    if (token.kind == TokenKind::number)
+      return [value = token.number](size_t) { return number(value); };
+    if (token.kind == TokenKind::text)
+      return [text = std::string(token.text)](size_t) {
+        return Value{.number = std::nan(""), .is_text = true, .text = text};
+      };
+    const NamedFunction* function = token.quoted ? nullptr : find_function(token.text);
+    if (!function || !take("(")) return column(std::string(token.text));
+    return [inner = closed(), apply = function->value](size_t row) {
+      return number(apply(inner(row).number));
+    };
   }
-  Node call(const NamedFunction& function) {
+  Node closed() {
     Node inner = either();
-    if (!take(")")) wrong("A parenthesis is not closed");
-    return [inner, apply = function.apply](size_t row) { return number(apply(inner(row).number)); };
-  }
-  Node literal() {
-    double value = 0.0;
-    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
-    if (error != std::errc()) wrong("No number");
-    rest_.remove_prefix(static_cast<size_t>(end - rest_.data()));
-    return [value](size_t) { return number(value); };
-  }
-  Node quoted(char quote) {
-    const size_t end = rest_.find(quote, 1);
-    if (end == std::string_view::npos) wrong("A quote is not closed");
-    std::string text(rest_.substr(1, end - 1));
-    rest_.remove_prefix(end + 1);
-    if (quote == '`') return column(text);
-    return [text](size_t) { return Value{.number = std::nan(""), .is_text = true, .text = text}; };
+    if (!take(")")) tokens_.wrong("A parenthesis is not closed");
+    return inner;
   }
   Node column(const std::string& name) {
     const Column* found = table_.find(name);
@@ -224,14 +176,10 @@ class Parser {
     fail_usage("[where] {} has no such column. Received {}. The nearest is {}.", table_.source,
                name, nearest_name(name, names));
   }
-  void enter() {
-    if (++steps_ > 1000) wrong("The expression is too long");
-  }
 
   const Table& table_;
-  std::string_view text_, rest_;
+  Tokens tokens_;
   const std::map<std::string, std::string>& mapping_;
-  int steps_ = 0;
 };
 
 }  // namespace

@@ -127,6 +127,7 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
   const Problem problem = make_problem(selection, options);
   Fit fit;
   fit.law = selection.law;
+  fit.made = selection.made;
   fit.objective = problem.objective;
   fit.points = selection.rows.size();
   fit.rows_read = table.rows;

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,15 +16,17 @@
 
 namespace rung {
 
-// Rows are drawn with replacement, or noise is drawn around the fitted law (for few points).
-enum class Resampling { automatic, rows, parametric };
+// Rows are drawn with replacement, or blocks of consecutive rows of a run (learning curves), or
+// noise is drawn around the fitted law (for few points).
+enum class Resampling { automatic, rows, blocks, parametric };
 
 struct Prior {
   double mean = 0.0, sd = 1.0;  // of the coefficient; of its logarithm where the law searches it so
 };
 
 struct FitOptions {
-  std::string law = "chinchilla";  // a name, or a text that makes a law (LawFamily)
+  std::string law = "chinchilla";            // a name, or a text that makes a law (LawFamily)
+  std::shared_ptr<const Table> schedules{};  // of the runs, for learning curves: law/schedule.h
   std::map<std::string, std::string>
       columns{};                // quantity or input -> column: {"L", "loss"}, {"x", "N"}
   std::string where{};          // filter expression (law/expression.h)
@@ -90,6 +93,7 @@ struct Range {
 // coefficients.
 struct Fit {
   const Law* law = nullptr;
+  std::shared_ptr<const Law> made{};  // holds `law` where it was made at run time
   Objective objective;
   double objective_value = 0.0;
   size_t points = 0, rows_read = 0;

@@ -7,6 +7,7 @@
 #include "core/nearest.h"
 #include "law/laws/laws.h"
 #include "law/procedure.h"
+#include "law/user_law.h"
 
 namespace rung {
 namespace {
@@ -43,11 +44,13 @@ constexpr std::array law_table = {
     &sigmoid_law,
     &data_mixing_law,
     &annealing_law,
+    &multi_power_law,
 };
 
 // Families of laws made at run time: one line a family.
 constexpr std::array law_family_table = {
     &data_mixing_family,
+    &formula_family,
 };
 // clang-format on
 

@@ -50,6 +50,8 @@ struct InputRule {
 };
 
 struct Law;
+struct BoundLaw;
+struct Binding;
 
 // Evaluates `rows` rows at coefficients `c` (natural scale). Inputs are [rows, 2 k]: k values, then
 // their k logarithms. Output is [rows, jet_size(order, K)]: value, gradient (order >= 1), Hessian's
@@ -72,6 +74,10 @@ struct Law {
   double noise = 0.005;  // typical deviation of a measurement, in the objective's residual
   std::span<const InputRule> input_rules{};  // per input; empty: all positive, all must vary
   bool log_linear = false;  // a product of powers: its linear coefficients act on the logarithm
+  // >= 0: this input numbers the run that a row is a moment of. It is no quantity to vary, and the
+  // rows of a run are resampled in blocks.
+  int run_input = -1;
+  BoundLaw (*bind)(const Law&, const Binding&) = nullptr;  // reads more than a row: law/bind.h
 
   InputRule input_rule(size_t input) const {
     return input < input_rules.size() ? input_rules[input] : InputRule{};

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "law/bind.h"
 #include "law/expression.h"
 
 namespace rung {
@@ -91,11 +92,17 @@ std::string resolve_input(const Table& table, const FitOptions& options, const S
 }
 
 void fill_inputs(const Table& table, const FitOptions& options, Selection& selection,
-                 const Values& loss, const Values& weight) {
+                 const BoundLaw& bound, const Values& loss, const Values& weight) {
   const Law& law = *selection.law;
   std::vector<Values> inputs;
   for (size_t i = 0; i < law.inputs.size(); ++i) {
     const std::string input(law.inputs[i]);
+    if (const auto own = bound.inputs.find(input); own != bound.inputs.end()) {
+      inputs.emplace_back();
+      for (const size_t row : selection.rows) inputs.back().push_back(own->second[row]);
+      selection.inputs.push_back(input);
+      continue;
+    }
     const std::string name = resolve_input(table, options, selection, input);
     const auto known = selection.quantities.find(name);
     const Column* column = known != selection.quantities.end() ? nullptr
@@ -200,6 +207,13 @@ Selection select_rows(const Law& law, const Table& table, const FitOptions& opti
   if (selection.rows.empty())
     fail("[fit] No row is left. Received {} with {} rows and the filter {}.", table.source,
          table.rows, options.where.empty() ? "(none)" : options.where);
+  BoundLaw bound;
+  if (law.bind) {
+    bound = law.bind(law, {table, selection.rows, options.columns, options.schedules.get()});
+    selection.made = bound.law;
+    selection.law = bound.law.get();
+    selection.bound = bound.diagnostics;
+  }
   const Column* column = match_column(table, target, options.columns);
   if (!column)
     fail_usage("[fit] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN.",
@@ -211,7 +225,7 @@ Selection select_rows(const Law& law, const Table& table, const FitOptions& opti
                positive ? Domain::positive : Domain::real);
   selection.quantities = read_quantities(table, options, selection.rows);
   const Values weight = read_weights(table, options, selection, loss);
-  fill_inputs(table, options, selection, loss, weight);
+  fill_inputs(table, options, selection, bound, loss, weight);
   fill_clusters(table, options, selection);
   std::erase_if(selection.quantities, [](const auto& entry) {
     return std::any_of(entry.second.begin(), entry.second.end(),
@@ -222,7 +236,7 @@ Selection select_rows(const Law& law, const Table& table, const FitOptions& opti
 }
 
 Selection subset(const Selection& from, const std::vector<size_t>& positions) {
-  Selection result{.law = from.law, .inputs = from.inputs};
+  Selection result{.law = from.law, .made = from.made, .inputs = from.inputs};
   result.data.inputs = from.data.inputs;
   for (const size_t at : positions) {
     result.data.push(from.data.x.data() + at * 2 * from.data.inputs, from.data.loss[at],

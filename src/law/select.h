@@ -2,6 +2,7 @@
 // checked.
 #pragma once
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@ namespace rung {
 
 struct Selection {
   const Law* law = nullptr;
+  std::shared_ptr<const Law> made{};  // holds `law` where it was bound to the table
+  std::vector<Diagnostic> bound{};    // what binding it found
   Observations data{};
   std::vector<size_t> rows{};  // their indices in the table
   std::vector<double> sd{};    // of the residual, after the floor; empty unknown

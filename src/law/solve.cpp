@@ -41,4 +41,18 @@ Solution solve_with_fixed(const Problem& problem, int coefficient, double theta)
   return solve(held, 3).solution;
 }
 
+Solution walk_with_fixed(const Problem& problem, const Vector& from, int coefficient,
+                         double theta) {
+  constexpr int steps = 3;
+  Problem held = problem;
+  Solution found{.theta = from};
+  for (int i = 1; i <= steps; ++i) {
+    const double at =
+        i == steps ? theta : from[coefficient] + (theta - from[coefficient]) * i / steps;
+    held.lo[coefficient] = held.hi[coefficient] = at;
+    found = polish(held, found.theta, {.max_steps = 25, .tolerance = 1e-5});
+  }
+  return found;
+}
+
 }  // namespace rung

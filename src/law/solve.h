@@ -19,4 +19,8 @@ Optimum solve(const Problem& problem, size_t starts = 6, bool coarse = false);
 // The same with one coefficient held at a value of theta: a point of its profile.
 Solution solve_with_fixed(const Problem& problem, int coefficient, double theta);
 
+// The same from the optimum alone, walked there in a few polishes: for laws whose rows are too dear
+// for a grid per point.
+Solution walk_with_fixed(const Problem& problem, const Vector& from, int coefficient, double theta);
+
 }  // namespace rung

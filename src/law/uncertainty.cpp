@@ -34,6 +34,31 @@ Observations draw_rows(const Observations& data, const std::vector<int>& cluster
   return result;
 }
 
+// Rows drawn in blocks of consecutive rows of one run, about the root of its rows long: the misfit
+// of a learning curve goes on from row to row. Runs keep their number of rows.
+Observations draw_blocks(const Observations& data, int run_input, Random& random) {
+  const size_t width = 2 * data.inputs;
+  std::vector<unsigned> times(data.rows(), 0);
+  for (size_t first = 0; first < data.rows();) {
+    const auto run = [&](size_t row) { return data.x[row * width + run_input]; };
+    size_t last = first;
+    while (last < data.rows() && run(last) == run(first)) ++last;
+    const size_t rows = last - first;
+    const size_t length = static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(rows))));
+    for (size_t drawn = 0; drawn < rows;) {
+      const size_t begin = random.below(rows);
+      for (size_t i = 0; i < length && drawn < rows; ++i, ++drawn)
+        ++times[first + (begin + i) % rows];
+    }
+    first = last;
+  }
+  Observations result{.inputs = data.inputs};
+  for (size_t i = 0; i < data.rows(); ++i)
+    if (times[i] > 0)
+      result.push(data.x.data() + width * i, data.loss[i], data.weight[i] * times[i]);
+  return result;
+}
+
 // Measurements that the fitted law would have given, with noise of an uncertain scale (scaled
 // inverse chi-square).
 Observations draw_noise(const Problem& problem, const std::vector<double>& prediction,
@@ -62,7 +87,8 @@ Vector refit(const Problem& problem, const Observations& drawn, const Optimum& o
   resampled.data = &drawn;
   Solution found = polish(resampled, optimum.solution.theta, {.max_steps = 60, .tolerance = 1e-7});
   const bool suspicious = !found.converged || (!at_bound && near_bound(problem, found.theta));
-  if (suspicious) {
+  // Rows of learning curves are too dear for a grid per sample.
+  if (suspicious && problem.law->run_input < 0) {
     const Solution again = solve(resampled, 2, true).solution;
     if (again.objective < found.objective) found = again;
   }
@@ -78,6 +104,11 @@ double noise_scale_draw(double freedom, Random& random) {
     chi_square += z * z;
   }
   return std::min(std::sqrt(std::min(freedom, 200.0) / chi_square), largest_noise_factor);
+}
+
+bool draws_blocks(const Problem& problem, const FitOptions& options) {
+  if (problem.law->run_input < 0 || !options.cluster_column.empty()) return false;
+  return options.resampling == Resampling::automatic || options.resampling == Resampling::blocks;
 }
 
 bool draws_rows(const Problem& problem, const FitOptions& options) {
@@ -128,7 +159,7 @@ std::vector<double> residual_noise(const Selection& selection, const Problem& pr
 
 Samples bootstrap(const Selection& selection, const Problem& problem, const Optimum& optimum,
                   int count, const FitOptions& options) {
-  const bool rows = draws_rows(problem, options);
+  const bool rows = draws_rows(problem, options), blocks = draws_blocks(problem, options);
   const Vector& theta = optimum.solution.theta;
   const std::vector<double> noise = row_noise(selection, problem, theta);
   const std::vector<double> prediction =
@@ -138,11 +169,12 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
   Samples samples{std::vector<Vector>(count), std::vector<double>(count, 1.0)};
   parallel_for(count, options.threads, [&](size_t i) {
     Random random(options.seed, "bootstrap", i);
-    if (!rows && !known)
+    if (!rows && !blocks && !known)
       samples.noise_factor[i] = noise_scale_draw(degrees_of_freedom(problem), random);
     const Observations drawn =
-        rows ? draw_rows(*problem.data, selection.cluster, random)
-             : draw_noise(problem, prediction, noise, samples.noise_factor[i], random);
+        blocks ? draw_blocks(*problem.data, problem.law->run_input, random)
+        : rows ? draw_rows(*problem.data, selection.cluster, random)
+               : draw_noise(problem, prediction, noise, samples.noise_factor[i], random);
     samples.theta[i] = refit(problem, drawn, optimum, at_bound);
   });
   return samples;

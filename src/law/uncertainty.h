@@ -44,6 +44,9 @@ double noise_scale_draw(double freedom, Random& random);
 // options say otherwise.
 bool draws_rows(const Problem& problem, const FitOptions& options);
 
+// True when it draws blocks of consecutive rows: for learning curves, unless options say otherwise.
+bool draws_blocks(const Problem& problem, const FitOptions& options);
+
 // Twice the log likelihood ratio that an increase of the objective stands for (its own noise scale
 // estimated).
 double deviance(const Problem& problem, const Solution& optimum, double objective);

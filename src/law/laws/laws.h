@@ -23,6 +23,7 @@ extern const Law kaplan_law;
 extern const Law kaplan_size_law;
 extern const Law kbit_law;
 extern const Law levine_law;
+extern const Law multi_power_law;
 extern const Law overtraining_law;
 extern const Law precision_law;
 extern const Law ptq_law;

@@ -1,0 +1,220 @@
+// The multi-power law of learning curves under any learning-rate schedule, warm-up included:
+//   L(t) = L0 + A S1(t)^-alpha - B sum_{k=1..t} (lr_{k-1} - lr_k) G(lr_k^-gamma S_k(t)),
+//   G(x) = 1 - (1 + C x)^-beta,  S1(t) = sum_{0..t} lr,  S_k(t) = sum_{k..t} lr.
+// Source: Luo et al. 2025, "A Multi-Power Law for Loss Curve Prediction Across Learning Rate
+// Schedules", equations 1 and 2.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/nearest.h"
+#include "law/annealing_sum.h"
+#include "law/bind.h"
+#include "law/laws/laws.h"
+#include "law/schedule.h"
+#include "law/schedule_sum.h"
+
+namespace rung {
+namespace {
+
+constexpr std::string_view inputs[] = {"run", "step"};
+constexpr Coefficient coefficients[] = {
+    {.name = "L0", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 2.65145},
+    {.name = "A",
+     .meaning = "power term",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 0.601152},
+    {.name = "alpha",
+     .meaning = "exponent of the summed rate",
+     .lo = 0.01,
+     .hi = 3.0,
+     .grid_lo = 0.25,
+     .grid_hi = 0.85,
+     .grid_points = 5,
+     .typical = 0.452958},
+    {.name = "B",
+     .meaning = "drop of the loss by annealing",
+     .scale = Scale::log,
+     .lo = 0.0,
+     .linear = true,
+     .typical = 437.946},
+    {.name = "C",
+     .meaning = "speed of the drop",
+     .scale = Scale::log,
+     .lo = 1e-3,
+     .hi = 1e4,
+     .grid_lo = 0.5,
+     .grid_hi = 8.0,
+     .grid_points = 3,
+     .typical = 2.13246},
+    {.name = "beta",
+     .meaning = "exponent of the drop",
+     .lo = 0.01,
+     .hi = 5.0,
+     .grid_lo = 0.3,
+     .grid_hi = 1.0,
+     .grid_points = 3,
+     .typical = 0.597852},
+    {.name = "gamma",
+     .meaning = "exponent of the rate inside the drop",
+     .lo = 0.0,
+     .hi = 2.0,
+     .grid_lo = 0.4,
+     .grid_hi = 0.9,
+     .grid_points = 3,
+     .typical = 0.655236},
+};
+enum { L0, A, alpha, B, C, beta, gamma, count };
+
+// The runs of a table and the sums at the steps where they were measured.
+struct Curves {
+  Law law;
+  std::vector<std::string> names;
+  std::vector<ScheduleSum> runs;
+  struct Point {
+    size_t first = 0, terms = 0;
+  };
+  std::vector<std::vector<int>> at;  // [run][step]: position in `points`, or -1
+  std::vector<Point> points;
+  SumLists terms;
+};
+
+void store_jet(const AnnealingJet& drop, double power, double log_s1, const double* c, int order,
+               double* out) {
+  // Of the natural C: d/dC = 1/C d/dlnC, d2/dC2 = (d2/dlnC2 - d/dlnC) / C^2.
+  const double inverse = 1.0 / c[C];
+  const double g[3] = {drop.first[0] * inverse, drop.first[1], drop.first[2]};
+  *out++ = c[L0] + c[A] * power - c[B] * drop.value;
+  double gradient[count] = {
+      1.0, power, -c[A] * power * log_s1, -drop.value, -c[B] * g[0], -c[B] * g[1], -c[B] * g[2]};
+  out = std::copy(gradient, gradient + count, out);
+  if (order < 2) return;
+  double hessian[count][count] = {};
+  hessian[alpha][A] = -power * log_s1;
+  hessian[alpha][alpha] = c[A] * power * log_s1 * log_s1;
+  for (int i = 0; i < 3; ++i) hessian[C + i][B] = -g[i];
+  const double* h = drop.second;
+  hessian[C][C] = -c[B] * (h[0] - drop.first[0]) * inverse * inverse;
+  hessian[beta][C] = -c[B] * h[1] * inverse;
+  hessian[beta][beta] = -c[B] * h[2];
+  hessian[gamma][C] = -c[B] * h[3] * inverse;
+  hessian[gamma][beta] = -c[B] * h[4];
+  hessian[gamma][gamma] = -c[B] * h[5];
+  for (int i = 0; i < count; ++i)
+    for (int j = 0; j <= i; ++j) *out++ = hessian[i][j];
+}
+
+void evaluate(const Law& law, const double* c, const double* x, size_t rows, int order,
+              double* out) {
+  if (!law.context)
+    fail("[multi-power] The law reads whole runs: fit it to a table, or predict the rows of one.");
+  const Curves& curves = *static_cast<const Curves*>(law.context);
+  SumLists fresh;
+  const size_t width = jet_size(order, count);
+  for (size_t row = 0; row < rows; ++row, x += 4, out += width) {
+    const size_t run = static_cast<size_t>(x[0]) - 1, step = static_cast<size_t>(x[1]);
+    if (run >= curves.runs.size() || step > curves.runs[run].last_step())
+      fail("[multi-power] The schedules do not reach there. Received run {:g}, step {:g}.", x[0],
+           x[1]);
+    const int point = curves.at[run][step];
+    SumTerms terms{};
+    if (point >= 0) {
+      terms = curves.terms.view(curves.points[point].first, curves.points[point].terms);
+    } else {
+      fresh.clear();
+      curves.runs[run].append_terms(step, fresh);
+      terms = fresh.view(0, fresh.size());
+    }
+    const double log_s1 = std::log(curves.runs[run].sum(step));
+    const double power = std::exp(-c[alpha] * log_s1);
+    if (order == 0)
+      *out = c[L0] + c[A] * power - c[B] * annealing_sum(terms, std::log(c[C]), c[beta], c[gamma]);
+    else
+      store_jet(annealing_jet(terms, std::log(c[C]), c[beta], c[gamma]), power, log_s1, c, order,
+                out);
+  }
+}
+
+int find_run(const Curves& curves, const std::string& name, bool only) {
+  // A single schedule without a name serves a single run of any name.
+  if (only && curves.names.size() == 1) return 0;
+  const auto found = std::find(curves.names.begin(), curves.names.end(), name);
+  if (found != curves.names.end()) return static_cast<int>(found - curves.names.begin());
+  const std::vector<std::string_view> names(curves.names.begin(), curves.names.end());
+  fail_usage("[multi-power] No schedule for the run. Received {}. The nearest is {}.", name,
+             nearest_name(name, names));
+}
+
+BoundLaw bind(const Law& law, const Binding& binding) {
+  const auto curves = std::make_shared<Curves>();
+  for (Schedule& schedule : binding.schedules ? read_schedules(*binding.schedules)
+                                              : schedules_of_rows(binding.table, binding.columns)) {
+    curves->names.push_back(schedule.run);
+    curves->runs.emplace_back(schedule);
+    curves->at.emplace_back(schedule.lr.size(), -1);
+  }
+  const Column* steps = match_column(binding.table, "step", binding.columns);
+  if (!steps)
+    fail_usage("[multi-power] {} has no column step. Name it: --columns step=COLUMN.",
+               binding.table.source);
+  const std::vector<std::string> names = run_names(binding.table, binding.columns);
+  const bool only = std::all_of(names.begin(), names.end(),
+                                [&](const std::string& name) { return name == names.front(); });
+  BoundLaw bound;
+  std::vector<double> run_of;
+  bool falls = false;
+  run_of.resize(binding.table.rows, 1.0);
+  for (const size_t row : binding.rows) {
+    const size_t run = static_cast<size_t>(find_run(*curves, names[row], only));
+    const double step = steps->values[row];
+    const double last = static_cast<double>(curves->runs[run].last_step());
+    if (!(step >= 1.0 && step <= last) || step != std::floor(step))
+      fail(
+          "[multi-power] A step is a whole number from 1 to the schedule's last, {:g}. Received "
+          "{} in {}.",
+          last, step, binding.table.where(row));
+    int& at = curves->at[run][static_cast<size_t>(step)];
+    if (at < 0) {
+      at = static_cast<int>(curves->points.size());
+      const size_t first = curves->terms.size();
+      curves->runs[run].append_terms(static_cast<size_t>(step), curves->terms);
+      curves->points.push_back({first, curves->terms.size() - first});
+    }
+    run_of[row] = static_cast<double>(run) + 1.0;
+    falls = falls || curves->runs[run].has_fallen(static_cast<size_t>(step));
+  }
+  if (!falls)
+    bound.diagnostics.push_back(
+        {"constant-rate", Severity::refusal,
+         "The learning rate never falls before a measured row, so what annealing gains (B, C, "
+         "beta, gamma) is undetermined. Add runs with a cooldown."});
+  curves->law = law;
+  curves->law.context = curves.get();
+  bound.inputs = {{"run", std::move(run_of)}, {"step", steps->values}};
+  bound.law = {curves, &curves->law};
+  return bound;
+}
+
+}  // namespace
+
+constinit const Law multi_power_law = {
+    .name = "multi-power",
+    .formula =
+        "L(t) = L0 + A S1(t)^-alpha - B sum_k (lr_{k-1} - lr_k) (1 - (1 + C lr_k^-gamma "
+        "S_k(t))^-beta)",
+    .source = "Luo et al. 2025, equations 1 and 2",
+    .identifiable =
+        "several schedules: one whose rate stays constant long, one that falls "
+        "smoothly and one that drops at once",
+    .inputs = inputs,
+    .coefficients = coefficients,
+    .evaluate = evaluate,
+    .noise = 0.002,
+    .run_input = 0,
+    .bind = bind,
+};
+
+}  // namespace rung

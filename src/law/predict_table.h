@@ -1,0 +1,34 @@
+// What a fit says about every row of a table, learning curves included, and how far off it is where
+// the table holds measurements.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "law/fit.h"
+#include "law/predict.h"
+
+namespace rung {
+
+struct RowPrediction {
+  double loss = 0.0, lo = 0.0, hi = 0.0;  // interval for a new measurement
+};
+
+// Of prediction against measurement, in the target's own unit.
+struct Misfit {
+  size_t rows = 0;  // 0: the table holds no measurements
+  double r2 = 0.0, mae = 0.0, rmse = 0.0, mean_relative = 0.0, worst_relative = 0.0;
+};
+
+struct TablePrediction {
+  std::vector<RowPrediction> rows;
+  Misfit misfit;
+};
+
+// `columns` and `schedules` as in FitOptions, for this table. Errors as in a fit; refuses a refused
+// fit.
+TablePrediction predict_table(const Fit& fit, const Table& table,
+                              const std::map<std::string, std::string>& columns = {},
+                              const Table* schedules = nullptr, double level = 0.9);
+
+}  // namespace rung
