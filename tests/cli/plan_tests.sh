@@ -74,7 +74,7 @@ for run in a b; do
 done
 expect 0 . '' "$law" fit "$work/a.csv" "$work/b.csv" --law multi-power --schedules "$work/knots.csv" --fix gamma=0.65 beta=0.6 C=2 --bootstrap 0 --out "$work/curve.json" --json
 json "d['law']=='multi-power' and d['points']==60 and d['residual_rms']<0.01"
-expect 0 . '' "$law" predict "$work/curve.json" --table "$work/a.csv" "$work/b.csv" --schedules "$work/knots.csv" --json
+expect 0 . '' "$law" predict "$work/curve.json" --table "$work/a.csv" --table "$work/b.csv" --schedules "$work/knots.csv" --json
 json "len(d['rows'])==60 and d['misfit']['r2']>0.9 and all(r['lo']<=r['loss']<=r['hi'] for r in d['rows'])"
 expect 2 '' 'Give NAME=VALUE' "$law" predict "$work/fit.json"
 expect 2 '' 'no column lr' "$law" fit "$work/a.csv" --law multi-power
