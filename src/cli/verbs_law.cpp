@@ -12,12 +12,7 @@ extern const Verb parametrisations_verb;
 
 std::span<const Verb* const> law_verbs() {
   static constexpr std::array verbs = {
-      &fit_verb,
-      &predict_verb,
-      &plan_verb,
-      &laws_verb,
-      &report_verb,
-      &parametrisations_verb,
+      &fit_verb, &predict_verb, &plan_verb, &laws_verb, &report_verb, &parametrisations_verb,
   };
   return verbs;
 }

@@ -1,5 +1,5 @@
-// The resolved configuration of one run. Each field is visited once, with key, unit and help; the visitor serves
-// TOML files, --set, JSON, config.toml, validation and docs/config.md alike.
+// The resolved configuration of one run. Each field is visited once, with key, unit and help; the
+// visitor serves TOML files, --set, JSON, config.toml, validation and docs/config.md alike.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -7,7 +7,8 @@
 namespace rung {
 
 struct DataConfig {
-  std::string path = "default";     // text file, folder, .jsonl, compressed forms; "default" or "synthetic"
+  std::string path =
+      "default";  // text file, folder, .jsonl, compressed forms; "default" or "synthetic"
   std::string tokenizer = "bytes";  // bytes, bpe, unigram, or a path to tokenizer.model
   int64_t vocabulary = 1024;        // size for bpe and unigram
   double held_out = 0.02;           // share of the documents that is never trained on
@@ -28,7 +29,8 @@ struct ModelConfig {
   std::string position = "rope";  // rope or none
   bool qk_norm = false;
   bool tied = false;
-  std::string pattern;  // mixers by layer, such as "attention x3, attention"; empty: mixer everywhere
+  std::string
+      pattern;  // mixers by layer, such as "attention x3, attention"; empty: mixer everywhere
 };
 
 struct TrainConfig {
@@ -72,8 +74,10 @@ struct RunConfig {
 // Calls visit(key, field, unit, help) for every field of the configuration, in file order.
 template <class Config, class Visitor>
 void visit_config(Config& c, Visitor&& visit) {
-  visit("parametrisation", c.parametrisation, "", "rule from role and shape to multipliers, init and LR");
-  visit("alignment", c.alignment, "", "full, none or global; empty: global for standard, else full");
+  visit("parametrisation", c.parametrisation, "",
+        "rule from role and shape to multipliers, init and LR");
+  visit("alignment", c.alignment, "",
+        "full, none or global; empty: global for standard, else full");
   visit("base_width", c.base_width, "units", "width at which base hyperparameters were tuned");
   visit("base_depth", c.base_depth, "layers", "depth at which base hyperparameters were tuned");
   visit("seed", c.seed, "", "initialisation and data order");
@@ -87,7 +91,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.width", c.model.width, "units", "size of the residual stream");
   visit("model.depth", c.model.depth, "layers", "number of blocks");
   visit("model.head_dim", c.model.head_dim, "units", "size of a head; 0: width / 4");
-  visit("model.kv_heads", c.model.kv_heads, "heads", "key and value heads; 0: as many as query heads");
+  visit("model.kv_heads", c.model.kv_heads, "heads",
+        "key and value heads; 0: as many as query heads");
   visit("model.context", c.model.context, "tokens", "length of a training sequence");
   visit("model.mixer", c.model.mixer, "", "sequence-mixing half of a block (rung mixers)");
   visit("model.ffn", c.model.ffn, "", "channel-mixing half of a block (rung ffns)");
@@ -107,7 +112,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("train.beta2", c.train.beta2, "", "Adam's second decay");
   visit("train.epsilon", c.train.epsilon, "", "Adam's epsilon before the parametrisation's factor");
   visit("train.clip", c.train.clip, "", "largest global gradient norm of a member; 0: off");
-  visit("train.schedule", c.train.schedule, "", "linear, 1-sqrt, cosine-cooldown, cosine or constant");
+  visit("train.schedule", c.train.schedule, "",
+        "linear, 1-sqrt, cosine-cooldown, cosine or constant");
   visit("train.warmup", c.train.warmup, "fraction|steps", "linear warm-up");
   visit("train.cooldown", c.train.cooldown, "fraction|steps", "length of the cooldown");
   visit("train.eval_tokens", c.train.eval_tokens, "tokens", "held-out tokens of an evaluation");
@@ -118,7 +124,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("multipliers.alpha_res", c.multipliers.alpha_res, "", "size of residual branches");
   visit("multipliers.alpha_attn", c.multipliers.alpha_attn, "", "temperature of attention");
   visit("multipliers.alpha_ffn", c.multipliers.alpha_ffn, "", "slope of the ffn's activation");
-  visit("multipliers.alpha_ratio", c.multipliers.alpha_ratio, "", "attention branches over ffn branches");
+  visit("multipliers.alpha_ratio", c.multipliers.alpha_ratio, "",
+        "attention branches over ffn branches");
   visit("multipliers.alpha_loss", c.multipliers.alpha_loss, "", "temperature of the readout");
   visit("multipliers.alpha_emb", c.multipliers.alpha_emb, "", "size of the embedding");
 }

@@ -1,4 +1,5 @@
-// From a TOML file and --set key=value to configurations: strict keys, nearest names, populations from lists.
+// From a TOML file and --set key=value to configurations: strict keys, nearest names, populations
+// from lists.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -16,26 +17,31 @@ struct Setting {
   std::vector<std::string> values;
 };
 
-// Parses `key=value` or `key=[a,b,c]`. Ranges `2^-8..2^0:9` (log-spaced, 9 points) and `2^-3` are numbers too.
+// Parses `key=value` or `key=[a,b,c]`. Ranges `2^-8..2^0:9` (log-spaced, 9 points) and `2^-3` are
+// numbers too.
 Setting parse_setting(const std::string& text);
 
-// Reads a TOML file into settings, in file order. Unknown keys fail (usage), naming the nearest valid one.
+// Reads a TOML file into settings, in file order. Unknown keys fail (usage), naming the nearest
+// valid one.
 std::vector<Setting> read_settings(const std::filesystem::path& path);
 
-// Sets one field from text. Fails (usage) on an unknown key, naming the nearest, or on a value of another type.
+// Sets one field from text. Fails (usage) on an unknown key, naming the nearest, or on a value of
+// another type.
 void apply_setting(RunConfig& config, const std::string& key, const std::string& value);
 
-// The product of all lists, first setting slowest; train.members then multiplies by seeds seed, seed+1, ...
-// Later settings of a key replace earlier ones.
+// The product of all lists, first setting slowest; train.members then multiplies by seeds seed,
+// seed+1, ... Later settings of a key replace earlier ones.
 std::vector<RunConfig> resolve(const RunConfig& defaults, const std::vector<Setting>& settings);
 
 // Checks ranges and combinations that need no data. Fails (usage) with one line.
 void validate(const RunConfig& config);
 
-// All keys and values as TOML with units and help in comments, defaults written out; reads back identically.
+// All keys and values as TOML with units and help in comments, defaults written out; reads back
+// identically.
 std::string to_toml(const RunConfig& config);
-Json to_json(const RunConfig& config);          // flat: {"model.width": 64, ...}
-RunConfig config_from_json(const Json& json);   // inverse of to_json; missing keys keep their defaults
+Json to_json(const RunConfig& config);  // flat: {"model.width": 64, ...}
+RunConfig config_from_json(
+    const Json& json);  // inverse of to_json; missing keys keep their defaults
 
 // docs/config.md: a table of key, unit, default, help.
 std::string config_markdown();

@@ -10,7 +10,8 @@
 
 namespace rung {
 
-// One object a line, flushed per line. A torn last line (from a crash) is dropped when the log is opened.
+// One object a line, flushed per line. A torn last line (from a crash) is dropped when the log is
+// opened.
 class JsonLog {
  public:
   explicit JsonLog(std::filesystem::path path);

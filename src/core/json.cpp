@@ -20,6 +20,8 @@ void write_json(const fs::path& path, const Json& value) {
   write_file(path, value.dump(2) + "\n");
 }
 
-Json json_number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json json_number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 }  // namespace rung

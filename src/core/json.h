@@ -1,4 +1,5 @@
-// JSON values keep the order in which keys were written, so that files and output read the same every time.
+// JSON values keep the order in which keys were written, so that files and output read the same
+// every time.
 #pragma once
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -8,9 +8,9 @@
 namespace rung {
 
 std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
-  std::array<uint32_t, 4> c{static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
-                            static_cast<uint32_t>(counter_high),
-                            static_cast<uint32_t>(counter_high >> 32)};
+  std::array<uint32_t, 4> c{
+      static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
+      static_cast<uint32_t>(counter_high), static_cast<uint32_t>(counter_high >> 32)};
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = 0xD2511F53ull * c[0], p1 = 0xCD9E8D57ull * c[2];
@@ -36,7 +36,9 @@ void Random::seek(uint64_t block) {
   has_spare_ = false;
 }
 
-double Random::uniform() { return static_cast<double>(bits64() >> 11) * 0x1.0p-53; }
+double Random::uniform() {
+  return static_cast<double>(bits64() >> 11) * 0x1.0p-53;
+}
 
 double Random::normal() {
   if (has_spare_) {
@@ -58,7 +60,8 @@ uint64_t Random::below(uint64_t bound) {
   }
 }
 
-Permutation::Permutation(uint64_t size, uint64_t key) : size_(size), key_(mix_bits(key)), half_bits_(1) {
+Permutation::Permutation(uint64_t size, uint64_t key)
+    : size_(size), key_(mix_bits(key)), half_bits_(1) {
   if (size == 0) fail("[permutation] Size must be positive. Received 0.");
   while ((uint64_t{1} << (2 * half_bits_)) < size && half_bits_ < 31) ++half_bits_;
 }

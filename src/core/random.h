@@ -28,17 +28,19 @@ std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter_low, uint64_t coun
 class Random {
  public:
   Random(uint64_t seed, std::string_view purpose, uint64_t index = 0)
-      : key_(mix_bits(seed + 0x9e3779b97f4a7c15ull)), stream_(mix_bits(hash_name(purpose) + index)) {}
+      : key_(mix_bits(seed + 0x9e3779b97f4a7c15ull)),
+        stream_(mix_bits(hash_name(purpose) + index)) {}
   uint32_t bits();
   uint64_t bits64() {
-    const uint64_t high = bits();  // named: the order of two calls in one expression is the compiler's
+    const uint64_t high =
+        bits();  // named: the order of two calls in one expression is the compiler's
     return (high << 32) | bits();
   }
-  double uniform();                 // in [0, 1)
-  double normal();                  // mean 0, deviation 1 (Box-Muller)
-  uint64_t below(uint64_t bound);   // in [0, bound), unbiased
-  // Continues at the block-th group of four words. Two normal numbers take one block, so number 2 k of a fresh
-  // sequence of them is the first after seek(k).
+  double uniform();                // in [0, 1)
+  double normal();                 // mean 0, deviation 1 (Box-Muller)
+  uint64_t below(uint64_t bound);  // in [0, bound), unbiased
+  // Continues at the block-th group of four words. Two normal numbers take one block, so number 2 k
+  // of a fresh sequence of them is the first after seek(k).
   void seek(uint64_t block);
 
  private:

@@ -1,5 +1,6 @@
 // safetensors files without torch: named, typed, shaped blocks of bytes.
-// Layout: u64 LE header length, JSON header padded with spaces to 8 bytes, then the data without holes.
+// Layout: u64 LE header length, JSON header padded with spaces to 8 bytes, then the data without
+// holes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -27,7 +28,8 @@ int64_t dtype_size(const std::string& dtype);
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorBlock> blocks,
                        const std::map<std::string, std::string>& metadata = {});
 
-// A memory-mapped file whose header was checked: types, shapes, offsets against the file's size, no overlaps.
+// A memory-mapped file whose header was checked: types, shapes, offsets against the file's size, no
+// overlaps.
 class Safetensors {
  public:
   explicit Safetensors(const std::filesystem::path& path);

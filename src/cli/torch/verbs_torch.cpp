@@ -22,22 +22,9 @@ extern const Verb bench_verb;
 
 std::span<const Verb* const> torch_verbs() {
   static constexpr std::array verbs = {
-      &climb_verb,
-      &verify_verb,
-      &forecast_verb,
-      &train_verb,
-      &sweep_verb,
-      &ladder_verb,
-      &eval_verb,
-      &generate_verb,
-      &logits_verb,
-      &audit_verb,
-      &mixers_verb,
-      &ffns_verb,
-      &optimizers_verb,
-      &formats_verb,
-      &doctor_verb,
-      &bench_verb,
+      &climb_verb,      &verify_verb,   &forecast_verb, &train_verb, &sweep_verb,  &ladder_verb,
+      &eval_verb,       &generate_verb, &logits_verb,   &audit_verb, &mixers_verb, &ffns_verb,
+      &optimizers_verb, &formats_verb,  &doctor_verb,   &bench_verb,
   };
   return verbs;
 }
