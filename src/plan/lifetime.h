@@ -1,6 +1,5 @@
 // The cheapest model of a given quality over its whole life: minimise 6 N D + 2 N D_inf, training
-// and serving, subject to L(N, D) = loss. Source: Sardana et al. 2024, "Beyond Chinchilla-Optimal",
-// equation 3.
+// and serving, subject to L(N, D) = loss. Source: Sardana et al. 2024, "Beyond Chinchilla-Optimal".
 #pragma once
 #include <span>
 

@@ -2,10 +2,9 @@
 //   D' = U_D + U_D R_D* (1 - e^(-R_D/R_D*)),  R_D = D/U_D - 1 repetitions of U_D unique tokens,
 //   N' = U_N + U_N R_N* (1 - e^(-R_N/R_N*)),  R_N = N/U_N - 1,
 //   U_N = min(N, (alpha A/(beta B))^(1/alpha) U_D^(beta/alpha)), compute-optimal for U_D tokens.
-// Source: Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", equations 5 and 6
-// and appendix A; the base law is fixed there at fits of single-epoch runs with alpha = beta. On
-// its own runs R_D* = 15.4, R_N* = 5.3 are a local minimum of an almost flat objective: 47 and 2.3
-// are lower.
+// Source: Muennighoff et al. 2023, "Scaling Data-Constrained Language Models"; the base law is
+// fixed there at fits of single-epoch runs with alpha = beta. On its own runs R_D* = 15.4, R_N*
+// = 5.3 are a local minimum of an almost flat objective: 47 and 2.3 are lower.
 #include "law/formula.h"
 #include "law/laws/laws.h"
 
@@ -103,7 +102,7 @@ constinit const Law data_constrained_law = {
     .formula =
         "L = E + A/N'^alpha + B/D'^beta, x' = U (1 + R_x (1 - e^(-(x/U - 1)/R_x))), U = D_unique "
         "for D and its compute-optimal size for N",
-    .source = "Muennighoff et al. 2023, equations 5 and 6",
+    .source = "Muennighoff et al. 2023",
     .identifiable =
         "base law: single-epoch runs with N and D independent, or fixed; R_D: runs up to many "
         "repetitions; R_N: models well beyond the compute-optimal size for their unique tokens",

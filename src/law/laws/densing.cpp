@@ -1,7 +1,7 @@
 // Densing law: density = e^(A t + B), the density of a model being its effective over its actual
 // parameters and t a date in days. The effective parameters are those that a reference family needs
 // for the same score: fit the family's loss and its accuracy over loss, then invert (law/invert.h).
-// Source: Xiao et al. 2024, "Densing Law of LLMs", equations 1 and 6: the maximum density over time
+// Source: Xiao et al. 2024, "Densing Law of LLMs": the maximum density over time
 // grew by A = 0.007 a day (a doubling in 3.3 months); fitted through the best models of each date.
 #include "law/formula.h"
 #include "law/laws/laws.h"
@@ -47,7 +47,7 @@ constexpr InputRange densing_design[] = {{10, 650, true}};
 constinit const Law densing_law = {
     .name = "densing",
     .formula = "density = e^(A t + B)",
-    .source = "Xiao et al. 2024, equation 6",
+    .source = "Xiao et al. 2024",
     .identifiable =
         "the densest models of several months; t in days from any date before the first",
     .inputs = densing_inputs,

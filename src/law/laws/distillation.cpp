@@ -5,6 +5,8 @@
 // Source: Busbridge et al. 2025, "Distillation Scaling Laws", equation 8 (coefficients primed
 // there) and equation 1 for
 //   chinchilla-gamma  L = E + (A/N^alpha + B/D^beta)^gamma.
+// The typical values of equation 8 were not checked against the source's table; those of
+// equation 1 were, in a second text.
 #include "law/formula.h"
 #include "law/laws/laws.h"
 

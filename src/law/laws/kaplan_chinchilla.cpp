@@ -1,11 +1,11 @@
 // Two causes of the gap between Kaplan's and Chinchilla's exponents, each as a term of the law.
 //   kaplan-chinchilla  L = E + A/(N + omega N^(1/3))^alpha + B/D^beta with N *without* embeddings:
 //     at a constant aspect ratio N_total = N + omega N^(1/3). Source: Pearce & Song 2024,
-//     "Reconciling Kaplan and Chinchilla Scaling Laws", equations 5 to 8; omega = 47491 for
+//     "Reconciling Kaplan and Chinchilla Scaling Laws"; omega = 47491 for
 //     Chinchilla's shapes and vocabulary, coefficients of the re-analysis.
 //   warmup             L = E + A/N^alpha + B/(D - kappa W)^beta, W tokens of learning-rate warm-up
 //     of which the share kappa is lost. Porian et al. 2024, "Resolving Discrepancies in
-//     Compute-Optimal Scaling of Language Models", section 3.3, show that a warm-up of fixed length
+//     Compute-Optimal Scaling of Language Models", show that a warm-up of fixed length
 //     burdens small models; they give no formula, this is the least one that says so (half the
 //     tokens are lost where a linear warm-up has half the peak's mean rate).
 #include "law/formula.h"
@@ -91,7 +91,7 @@ constexpr InputRange warmup_design[] = {{5e6, 1.5e9}, {1e9, 4e11}, {2e8, 9e8}};
 constinit const Law kaplan_chinchilla_law = {
     .name = "kaplan-chinchilla",
     .formula = "L = E + A/(N + omega N^(1/3))^alpha + B/D^beta, N without embeddings",
-    .source = "Pearce & Song 2024, equations 5 to 8",
+    .source = "Pearce & Song 2024",
     .identifiable =
         "N and D vary independently; omega: some models lie below N = omega^1.5 and some above, or "
         "it is fixed at what the vocabulary gives",
@@ -105,7 +105,7 @@ constinit const Law kaplan_chinchilla_law = {
 constinit const Law warmup_law = {
     .name = "warmup",
     .formula = "L = E + A/N^alpha + B/(D - kappa W)^beta",
-    .source = "after Porian et al. 2024, section 3.3",
+    .source = "after Porian et al. 2024",
     .identifiable =
         "as chinchilla; kappa: the warm-up W is a large part of D in some runs and a small one in "
         "others",

@@ -1,6 +1,6 @@
 // Over-training: L = E + (a M^eta + b M^-eta) C^-eta with M = D/N tokens per parameter and
 // C = 6 N D. Source: Gadre et al. 2024, "Language models scale reliably with over-training and on
-// downstream tasks", equation 4. It is Chinchilla's law with equal exponents, alpha = beta = 2 eta:
+// downstream tasks". It is Chinchilla's law with equal exponents, alpha = beta = 2 eta:
 // a 6^-eta N^(-2 eta) + b 6^-eta D^(-2 eta), so N and D are its inputs here.
 #include "law/formula.h"
 #include "law/laws/laws.h"
@@ -52,7 +52,7 @@ constexpr InputRange overtraining_design[] = {{1e7, 1.4e9}, {2e8, 1.3e11}};
 constinit const Law overtraining_law = {
     .name = "overtraining",
     .formula = "L = E + (a M^eta + b M^-eta) C^-eta, M = D/N, C = 6 N D",
-    .source = "Gadre et al. 2024, equation 4",
+    .source = "Gadre et al. 2024",
     .identifiable = "runs differ in compute and in tokens per parameter, each over about a decade",
     .inputs = overtraining_inputs,
     .coefficients = overtraining_coefficients,

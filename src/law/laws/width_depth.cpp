@@ -2,11 +2,11 @@
 //   width-depth       L = E + A_w/width^alpha_w + A_d/depth^alpha_d + A_D/D^alpha_D
 //   width-depth-size  the same and A_N/N^alpha_N
 //     Source: McLeish et al. 2025, "Gemstones: A Model Suite for Multi-Faceted Scaling Laws",
-//     section 4 (width-depth laws), typical values: their grid searches over the runs up to 350B
+//     width-depth laws; typical values: their grid searches over the runs up to 350B
 //     tokens, where E of the three-term law ran to 0.
 //   levine            width = e^(a + b depth), the width below which a further layer no longer
 //     pays. Source: Levine et al. 2020, "The Depth-to-Width Interplay in Self-Attention",
-//     section 5 (a = 5.039, b = 0.0555); a network of 12 depth width^2 parameters follows.
+//     (a = 5.039, b = 0.0555); a network of 12 depth width^2 parameters follows.
 #include "law/formula.h"
 #include "law/laws/laws.h"
 
@@ -114,7 +114,7 @@ constexpr InputRange levine_design[] = {{6, 48, true}};
 constinit const Law width_depth_law = {
     .name = "width-depth",
     .formula = "L = E + A_w/width^alpha_w + A_d/depth^alpha_d + A_D/D^alpha_D",
-    .source = "McLeish et al. 2025, section 4",
+    .source = "McLeish et al. 2025, width-depth laws",
     .identifiable =
         "width, depth and D vary independently: several depths at equal width and the reverse",
     .inputs = shape_inputs,
@@ -127,7 +127,7 @@ constinit const Law width_depth_law = {
 constinit const Law width_depth_size_law = {
     .name = "width-depth-size",
     .formula = "L = E + A_w/width^alpha_w + A_d/depth^alpha_d + A_N/N^alpha_N + A_D/D^alpha_D",
-    .source = "McLeish et al. 2025, section 4",
+    .source = "McLeish et al. 2025, width-depth laws",
     .identifiable =
         "as width-depth, and N does not follow from width and depth (it nearly does: 12 depth "
         "width^2 and the vocabulary), so many shapes over decades of size",
@@ -141,7 +141,7 @@ constinit const Law width_depth_size_law = {
 constinit const Law levine_law = {
     .name = "levine",
     .formula = "width = e^(a + b depth)",
-    .source = "Levine et al. 2020, section 5",
+    .source = "Levine et al. 2020",
     .identifiable = "pairs of depth and best width at three depths or more",
     .inputs = levine_inputs,
     .coefficients = levine_coefficients,
