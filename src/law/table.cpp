@@ -88,7 +88,7 @@ Table parse_json_lines(std::string_view text, const std::string& source) {
       fail("[table] A line is no JSON object. Received {}, line {}.", source, line);
     for (const auto& [name, value] : object.items()) {
       auto column = std::find_if(table.columns.begin(), table.columns.end(),
-                                 [&](const Column& c) { return c.name == name; });
+                                 [&key = name](const Column& c) { return c.name == key; });
       if (column == table.columns.end()) {
         if (table.columns.size() >= 4096)
           fail("[table] More than 4096 different keys. Received {}, line {}.", source, line);
