@@ -11,6 +11,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/nearest.h"
+#include "law/exports.h"
 
 namespace rung {
 namespace {
@@ -148,8 +149,11 @@ Table parse_table(std::string_view text, TableFormat format, const std::string& 
   if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
   if (text.find('\0') != std::string_view::npos)
     fail("[table] This is no text file. Received {}. Give CSV, TSV or JSON lines.", source);
+  if (format == TableFormat::jsonl && trim(text.substr(0, 4096)).substr(0, 1) == "[")
+    return parse_json_array(text, source);
   if (format == TableFormat::jsonl) return parse_json_lines(text, source);
-  return parse_delimited(text, format == TableFormat::tsv ? '\t' : ',', source);
+  return lengthen_chart_export(
+      parse_delimited(text, format == TableFormat::tsv ? '\t' : ',', source));
 }
 
 Table read_table(const std::filesystem::path& path) {
@@ -158,7 +162,8 @@ Table read_table(const std::filesystem::path& path) {
   const std::string_view start = trim(std::string_view(text).substr(0, 4096));
   const std::string_view header = start.substr(0, start.find('\n'));
   TableFormat format = TableFormat::csv;
-  if (extension == ".jsonl" || extension == ".ndjson" || start.substr(0, 1) == "{") {
+  if (extension == ".jsonl" || extension == ".ndjson" || start.substr(0, 1) == "{" ||
+      start.substr(0, 1) == "[") {
     format = TableFormat::jsonl;
   } else if (extension == ".tsv" || (header.find(',') == std::string_view::npos &&
                                      header.find('\t') != std::string_view::npos)) {

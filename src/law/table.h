@@ -1,5 +1,6 @@
-// Columns read from CSV, TSV or JSON lines, and the columns N, D, C and L found among them. Counts
-// are doubles: 6 N D exceeds 64-bit integers.
+// Columns read from CSV, TSV, JSON lines or a JSON array, or from a tracker's export
+// (law/exports.h), and the columns N, D, C and L found among them. Counts are doubles: 6 N D
+// exceeds 64-bit integers.
 #pragma once
 #include <cstdint>
 #include <filesystem>
