@@ -17,25 +17,24 @@ std::vector<StateSpec> adamw_state(const Layout& layout) {
   return {{"exp_avg", layout.stride}, {"exp_avg_sq", layout.stride}};
 }
 
-void adamw_step_plain(const StepInput& in) {
-  Tensor first = in.state.at("exp_avg"), second = in.state.at("exp_avg_sq");
-  const auto column = [&](Hyper h) {
-    return in.hyper.select(1, h).to(in.weights.scalar_type()).unsqueeze(1);
-  };
+void adamw_tensor(const StepInput& in, size_t index) {
+  const Factors& f = in.layout.factors[index];
+  const auto column = [&](Hyper h) { return hyper_column(in, h); };
+  const auto part = [&](const Tensor& t) { return flat_part(in.layout, t, index); };
   const Tensor beta1 = column(hyper_beta1), beta2 = column(hyper_beta2);
-  for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
-    const Factors& f = in.layout.factors[i];
-    const int64_t size = in.layout.tensors[i].size(), offset = in.layout.offsets[i];
-    const auto part = [&](const Tensor& t) { return t.narrow(1, offset, size); };
-    const Tensor g = part(in.gradient) * column(hyper_scale);
-    Tensor m = part(first), v = part(second), w = part(in.weights);
-    m.mul_(beta1).add_(g * (1.0 - beta1));
-    v.mul_(beta2).add_(g * g * (1.0 - beta2));
-    const Tensor denominator =
-        at::sqrt(v / column(hyper_correction2)).add_(column(hyper_epsilon) * f.epsilon);
-    const Tensor update = m / column(hyper_correction1) / denominator * (column(hyper_lr) * f.C);
-    w.sub_(update + w * (column(hyper_decay) * f.decay));
-  }
+  const Tensor g = part(in.gradient) * column(hyper_scale);
+  Tensor m = part(in.state.at("exp_avg")), v = part(in.state.at("exp_avg_sq"));
+  Tensor w = part(in.weights);
+  m.mul_(beta1).add_(g * (1.0 - beta1));
+  v.mul_(beta2).add_(g * g * (1.0 - beta2));
+  const Tensor denominator =
+      at::sqrt(v / column(hyper_correction2)).add_(column(hyper_epsilon) * f.epsilon);
+  const Tensor update = m / column(hyper_correction1) / denominator * (column(hyper_lr) * f.C);
+  w.sub_(update + w * (column(hyper_decay) * f.decay));
+}
+
+void adamw_step_plain(const StepInput& in) {
+  for (size_t i = 0; i < in.layout.tensors.size(); ++i) adamw_tensor(in, i);
 }
 
 #ifdef RUNG_CUDA

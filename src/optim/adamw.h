@@ -8,4 +8,7 @@ std::vector<StateSpec> adamw_state(const Layout& layout);
 void adamw_step(const StepInput& input);
 void adamw_step_plain(const StepInput& input);
 
+// One tensor of the layout, for optimizers whose rule holds for other roles only.
+void adamw_tensor(const StepInput& input, size_t index);
+
 }  // namespace rung

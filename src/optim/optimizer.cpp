@@ -5,15 +5,53 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "optim/adamw.h"
+#include "optim/muon.h"
+#include "optim/schedule_free.h"
+#include "optim/soap.h"
 
 namespace rung {
 namespace {
 
 constexpr std::array optimizer_table{
-    Optimizer{"adamw", "Adam with fully independent weight decay (Loshchilov & Hutter 2019)",
-              adamw_state, adamw_step}};
+    Optimizer{.name = "adamw",
+              .summary = "Adam with fully independent weight decay (Loshchilov & Hutter 2019)",
+              .state = adamw_state,
+              .step = adamw_step,
+              .on_cuda = true},
+    Optimizer{.name = "schedule-free-adamw",
+              .summary = "Adam whose average needs no cooldown (Defazio et al. 2024)",
+              .state = schedule_free_adamw_state,
+              .step = schedule_free_adamw_step,
+              .eval_weights = schedule_free_average,
+              .constant_rate = true},
+    Optimizer{.name = "schedule-free-sgd",
+              .summary = "SGD whose average needs no cooldown (Defazio et al. 2024)",
+              .state = schedule_free_sgd_state,
+              .step = schedule_free_sgd_step,
+              .eval_weights = schedule_free_average,
+              .constant_rate = true},
+    Optimizer{.name = "soap",
+              .summary = "Adam in Shampoo's eigenbasis on hidden matrices (Vyas et al. 2024)",
+              .state = soap_state,
+              .step = soap_step},
+    Optimizer{.name = "muon",
+              .summary = "orthogonalised momentum on hidden matrices (Jordan et al. 2024)",
+              .state = muon_state,
+              .step = muon_step}};
 
 }  // namespace
+
+at::Tensor hyper_column(const StepInput& input, Hyper which) {
+  return input.hyper.select(1, which).to(input.weights.scalar_type()).unsqueeze(1);
+}
+
+at::Tensor flat_part(const Layout& layout, const at::Tensor& arena, size_t index) {
+  return arena.narrow(1, layout.offsets[index], layout.tensors[index].size());
+}
+
+bool is_hidden_matrix(const TensorSpec& tensor) {
+  return tensor.role == Role::hidden && tensor.shape.size() == 2;
+}
 
 at::Tensor make_slots(const Layout& layout) {
   constexpr int64_t unit = 128;

@@ -14,8 +14,8 @@
 
 namespace rung {
 
-// Per-member numbers of one step, as a float tensor [P, size] on the arena's device (CUDA graphs
-// read it there).
+// Per-member numbers of one step, as a tensor [P, size] on the arena's device (CUDA graphs read it
+// there): float, and double for fp64 masters.
 enum Hyper : int {
   hyper_lr,
   hyper_decay,
@@ -44,13 +44,31 @@ struct StepInput {
   at::Tensor compute;  // bf16 [P, n]: receives the new weights, rounded
 };
 
+// One number of each member's step as [P, 1] in the weights' type.
+at::Tensor hyper_column(const StepInput& input, Hyper which);
+// One tensor's elements in an arena, [P, size].
+at::Tensor flat_part(const Layout& layout, const at::Tensor& arena, size_t index);
+// Whether a matrix rule (SOAP, Muon) updates this tensor: hidden matrices.
+bool is_hidden_matrix(const TensorSpec& tensor);
+
 // Factors of every unit of 128 elements of the arena, fp32 [n / 128, 4]: C, decay, epsilon, 0.
 at::Tensor make_slots(const Layout& layout);
+
+// The weights that evaluation, export and generation use, from those that the gradient is taken at.
+struct EvalInput {
+  const Layout& layout;
+  const at::Tensor& weights;  // [P, n]
+  const std::map<std::string, at::Tensor>& state;
+  at::Tensor beta1;  // [P, 1], in the weights' type
+};
 
 struct Optimizer {
   std::string_view name, summary;
   std::vector<StateSpec> (*state)(const Layout&);
   void (*step)(const StepInput&);
+  at::Tensor (*eval_weights)(const EvalInput&) = nullptr;  // null: the weights themselves
+  bool constant_rate = false;                              // needs no cooldown and takes none
+  bool on_cuda = false;                                    // its step can be captured in a graph
 };
 
 std::span<const Optimizer> optimizers();

@@ -54,6 +54,8 @@ std::unique_ptr<Population> pick(const Population& all, int64_t member,
   const MemberState& state = all.states[static_cast<size_t>(member)];
   auto one = std::make_unique<Population>(std::vector{state.config}, std::move(source), machine);
   one->weights.copy_(all.weights.narrow(0, member, 1));
+  for (auto& [name, tensor] : one->optimizer_state)
+    tensor.copy_(all.optimizer_state.at(name).narrow(0, member, 1));
   one->states[0].status = MemberStatus::running;
   one->step = all.step;
   return one;

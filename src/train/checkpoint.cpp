@@ -11,6 +11,10 @@ namespace {
 
 using at::Tensor;
 
+// Where an optimizer averages, weights.safetensors holds the average, and this the weights that
+// training goes on from.
+constexpr const char* trained_weights = "trained_weights";
+
 const char* dtype_name(const Tensor& t) {
   return t.scalar_type() == at::kDouble ? "F64" : "F32";
 }
@@ -75,9 +79,11 @@ void save_checkpoint(const Population& p, const fs::path& folder, const Json& po
   fs::create_directories(target, error);
   if (error) fail("[checkpoint] Cannot create {}: {}.", target.string(), error.message());
   Blocks weights, optimizer;
+  const Tensor used = p.eval_weights();
   for (size_t i = 0; i < p.decoder.layout.tensors.size(); ++i)
-    weights.add(p.decoder.layout.tensors[i].name, view(p.decoder.layout, p.weights, i));
+    weights.add(p.decoder.layout.tensors[i].name, view(p.decoder.layout, used, i));
   for (const auto& [name, tensor] : p.optimizer_state) optimizer.add(name, tensor);
+  if (p.optimizer->eval_weights) optimizer.add(trained_weights, p.weights);
   weights.write(target / "weights.safetensors");
   optimizer.write(target / "optimizer.safetensors");
   write_json(target / "state.json",
@@ -99,9 +105,12 @@ Json load_checkpoint(Population& p, const fs::path& checkpoint) {
     }
     const Safetensors weights(checkpoint / "weights.safetensors"),
         optimizer(checkpoint / "optimizer.safetensors");
-    for (size_t i = 0; i < p.decoder.layout.tensors.size(); ++i)
-      read_into(weights, p.decoder.layout.tensors[i].name, view(p.decoder.layout, p.weights, i),
-                checkpoint);
+    if (p.optimizer->eval_weights)
+      read_into(optimizer, trained_weights, p.weights, checkpoint);
+    else
+      for (size_t i = 0; i < p.decoder.layout.tensors.size(); ++i)
+        read_into(weights, p.decoder.layout.tensors[i].name, view(p.decoder.layout, p.weights, i),
+                  checkpoint);
     for (auto& [name, tensor] : p.optimizer_state) read_into(optimizer, name, tensor, checkpoint);
     p.step = state.at("step").get<int64_t>();
     return state.at("position");

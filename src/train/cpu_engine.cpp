@@ -165,15 +165,15 @@ class CpuEngine : public Population::Engine {
       state.status = MemberStatus::diverged;
       return;
     }
-    Tensor hyper_row = at::empty({1, hyper_count}, at::kFloat);
-    float* row = hyper_row.mutable_data_ptr<float>();
-    hyper(p, m, row);
-    row[hyper_scale] = static_cast<float>(clip_scale(state, state.gradient_norm));
+    Tensor hyper_row = at::empty({1, hyper_count}, at::kDouble);
+    auto numbers = hyper(p, m);
+    numbers[hyper_scale] = clip_scale(state, state.gradient_norm);
+    std::copy(numbers.begin(), numbers.end(), hyper_row.mutable_data_ptr<double>());
     std::map<std::string, Tensor> own;
     for (const auto& [name, tensor] : p.optimizer_state) own[name] = tensor.narrow(0, m, 1);
     at::NoGradGuard off;
-    p.optimizer->step(
-        {p.decoder.layout, p.weights.narrow(0, m, 1), rows.narrow(0, 0, 1), own, hyper_row});
+    p.optimizer->step({p.decoder.layout, p.weights.narrow(0, m, 1), rows.narrow(0, 0, 1), own,
+                       hyper_row.to(p.weights.scalar_type())});
   }
 
   int64_t shard_sequences_, shards_, lanes_;

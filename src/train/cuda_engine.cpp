@@ -213,7 +213,8 @@ class CudaEngine : public Population::Engine {
     for (int64_t m = 0; m < members_; ++m) {
       const MemberState& state = p.states[static_cast<size_t>(m)];
       float* row = control + m * cuda::control_count;
-      hyper(p, m, row);
+      const auto numbers = hyper(p, m);
+      std::copy(numbers.begin(), numbers.end(), row);
       row[cuda::control_clip] = static_cast<float>(state.config.train.clip);
       row[cuda::control_running] = state.status == MemberStatus::running ? 1.0f : 0.0f;
     }

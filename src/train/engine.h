@@ -16,7 +16,9 @@ struct Population::Engine {
   // Access for engines, which are not Population itself.
   static const TokenSource& source(const Population& p) { return *p.source_; }
   static const Machine& machine(const Population& p) { return p.machine_; }
-  static void hyper(const Population& p, int64_t member, float* row) { p.fill_hyper(member, row); }
+  static std::array<double, hyper_count> hyper(const Population& p, int64_t member) {
+    return p.hyper(member);
+  }
   // Data position of sequence `i` of the coming step.
   static int64_t window(const Population& p, int64_t member, int64_t i);
   // The factor that clips a gradient of this norm; 1 when clipping is off.

@@ -1,6 +1,7 @@
 #include "train/population.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -32,6 +33,17 @@ void check_same_program(const std::vector<RunConfig>& members) {
       fail_usage(
           "[population] Members must share shape, batch, tokens, schedule and parts. Received "
           "members that differ.");
+}
+
+void check_optimizer(const Optimizer& optimizer, const Schedule& schedule, const Machine& machine) {
+  if (optimizer.constant_rate && schedule.cooldown > 0)
+    fail_usage(
+        "[train] {} averages instead of cooling down. Received a cooldown of {} steps. Use --set "
+        "train.schedule=constant.",
+        optimizer.name, schedule.cooldown);
+  if (machine.device == "cuda" && !optimizer.on_cuda)
+    fail_usage("[train] {} runs on the CPU only so far. Received device cuda. Use adamw there.",
+               optimizer.name);
 }
 
 }  // namespace
@@ -66,6 +78,7 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
   decoder = make_decoder(first, source_->vocabulary());
   schedule = make_schedule(first.train, steps);
   optimizer = &find_optimizer(first.train.optimizer);
+  check_optimizer(*optimizer, schedule, machine_);
   const auto options =
       at::TensorOptions().dtype(master_type(first.precision)).device(machine_.device);
   weights = at::zeros({static_cast<int64_t>(members.size()), decoder.layout.stride}, options);
@@ -99,15 +112,30 @@ void Population::sync() {
   engine_->sync(*this);
 }
 
+at::Tensor Population::eval_weights() const {
+  if (!optimizer->eval_weights) return weights;
+  at::Tensor beta1 = at::empty({members(), 1}, at::kDouble);
+  for (size_t m = 0; m < states.size(); ++m)
+    beta1.mutable_data_ptr<double>()[m] = states[m].config.train.beta1;
+  return optimizer->eval_weights(
+      {decoder.layout, weights, optimizer_state, beta1.to(weights.options())});
+}
+
 std::vector<Evaluation> Population::evaluate(const HeldOut& held_out) {
-  return engine_->evaluate(*this, held_out);
+  if (!optimizer->eval_weights) return engine_->evaluate(*this, held_out);
+  sync();
+  const at::Tensor kept = weights.clone();
+  weights.copy_(eval_weights());
+  std::vector<Evaluation> result = engine_->evaluate(*this, held_out);
+  weights.copy_(kept);
+  return result;
 }
 
 at::Tensor Population::logits(int64_t member, const at::Tensor& tokens) {
   sync();
   Decoder own = decoder;
   own.block = states[static_cast<size_t>(member)].block;
-  const at::Tensor row = weights.narrow(0, member, 1);
+  const at::Tensor row = eval_weights().narrow(0, member, 1);
   const std::vector<Weight> bound = bind(own.layout, row, at::Tensor());
   const Rope rope = own.model.position == "rope"
                         ? make_rope(tokens.size(-1), head_dim_of(own.model), row.options())
@@ -115,17 +143,19 @@ at::Tensor Population::logits(int64_t member, const at::Tensor& tokens) {
   return token_logits(own, bound, tokens, rope);
 }
 
-void Population::fill_hyper(int64_t member, float* row) const {
+std::array<double, hyper_count> Population::hyper(int64_t member) const {
   const TrainConfig& train = states[static_cast<size_t>(member)].config.train;
   const double s = schedule_factor(schedule, step), t = static_cast<double>(step + 1);
-  row[hyper_lr] = static_cast<float>(train.lr * s);
-  row[hyper_decay] = static_cast<float>(train.weight_decay * s);
-  row[hyper_beta1] = static_cast<float>(train.beta1);
-  row[hyper_beta2] = static_cast<float>(train.beta2);
-  row[hyper_epsilon] = static_cast<float>(train.epsilon);
-  row[hyper_correction1] = static_cast<float>(1.0 - std::pow(train.beta1, t));
-  row[hyper_correction2] = static_cast<float>(1.0 - std::pow(train.beta2, t));
-  row[hyper_scale] = 1.0f;
+  std::array<double, hyper_count> row{};
+  row[hyper_lr] = train.lr * s;
+  row[hyper_decay] = train.weight_decay * s;
+  row[hyper_beta1] = train.beta1;
+  row[hyper_beta2] = train.beta2;
+  row[hyper_epsilon] = train.epsilon;
+  row[hyper_correction1] = 1.0 - std::pow(train.beta1, t);
+  row[hyper_correction2] = 1.0 - std::pow(train.beta2, t);
+  row[hyper_scale] = 1.0;
+  return row;
 }
 
 int64_t Population::Engine::window(const Population& p, int64_t member, int64_t i) {

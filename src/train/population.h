@@ -3,6 +3,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -61,6 +62,9 @@ class Population {
   // Continues with another total length (a cooldown branch of this trunk, or a longer trunk).
   void reschedule(const Schedule& schedule) { this->schedule = schedule; }
   std::vector<Evaluation> evaluate(const HeldOut& held_out);
+  // The weights [P, n] to evaluate, export and generate with: the optimizer's average where it
+  // keeps one, else `weights` themselves.
+  at::Tensor eval_weights() const;
   // Next-token logits [1, 1, T, V] of one member.
   at::Tensor logits(int64_t member, const at::Tensor& tokens);
 
@@ -76,7 +80,7 @@ class Population {
   struct Engine;  // train/engine.h
 
  private:
-  void fill_hyper(int64_t member, float* row) const;
+  std::array<double, hyper_count> hyper(int64_t member) const;
   std::shared_ptr<const TokenSource> source_;
   Machine machine_;
   std::unique_ptr<Engine> engine_;

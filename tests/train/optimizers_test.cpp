@@ -1,0 +1,109 @@
+// Every optimizer of the table in a population: company changes nothing, a resumed run goes on bit
+// for bit, and averages are what is evaluated and saved.
+#include "core/error.h"
+#include "core/safetensors.h"
+#include "support/configs.h"
+#include "support/twins.h"
+#include "temporary.h"
+#include "train/checkpoint.h"
+#include "train/population.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+RunConfig config_for(const Optimizer& optimizer) {
+  RunConfig config = tiny_config();
+  config.train.optimizer = optimizer.name;
+  config.train.lr = optimizer.name == "schedule-free-sgd" ? 0.5 : 0.02;
+  config.train.weight_decay = 1e-4;
+  config.train.tokens = 72 * 60;
+  if (optimizer.constant_rate) config.train.schedule = "constant";
+  return config;
+}
+
+Population make(std::vector<RunConfig> configs) {
+  return Population(std::move(configs), std::make_shared<ChainSource>(), make_machine("cpu", 2));
+}
+
+void advance(Population& p, int64_t steps) {
+  for (int64_t i = 0; i < steps; ++i) p.advance();
+}
+
+}  // namespace
+
+TEST_CASE("every optimizer learns the chain, alone as in company") {
+  const HeldOut held = ChainSource().held_out(18, 720);
+  for (const Optimizer& optimizer : optimizers()) {
+    CAPTURE(optimizer.name);
+    const RunConfig config = config_for(optimizer);
+    RunConfig other = config;
+    other.seed = 8;
+    other.train.lr *= 0.5;
+    Population pair = make({other, config}), alone = make({config});
+    const double before = alone.evaluate(held)[0].loss;
+    advance(pair, 60);
+    advance(alone, 60);
+    CHECK(same_bits(pair.weights[1], alone.weights[0]));
+    for (const auto& [name, state] : alone.optimizer_state)
+      CHECK(same_bits(pair.optimizer_state.at(name)[1], state[0]));
+    CHECK(alone.evaluate(held)[0].loss < before - 0.3);
+  }
+}
+
+TEST_CASE("every optimizer resumes from its checkpoint bit for bit") {
+  const HeldOut held = ChainSource().held_out(18, 720);
+  for (const Optimizer& optimizer : optimizers()) {
+    CAPTURE(optimizer.name);
+    const TemporaryFolder folder;
+    Population straight = make({config_for(optimizer)}), first = make({config_for(optimizer)});
+    advance(straight, 30);
+    advance(first, 13);
+    save_checkpoint(first, folder.path, {});
+    Population second = make({config_for(optimizer)});
+    load_checkpoint(second, checkpoint_path(folder.path, 13));
+    CHECK(same_bits(second.weights, first.weights));
+    advance(second, 17);
+    CHECK(same_bits(second.weights, straight.weights));
+    CHECK(second.evaluate(held)[0].loss == straight.evaluate(held)[0].loss);
+  }
+}
+
+TEST_CASE("where an optimizer averages, the average is evaluated and saved, and training goes on") {
+  const HeldOut held = ChainSource().held_out(18, 720);
+  for (const Optimizer& optimizer : optimizers()) {
+    if (!optimizer.eval_weights) continue;
+    CAPTURE(optimizer.name);
+    const TemporaryFolder folder;
+    Population p = make({config_for(optimizer)}), undisturbed = make({config_for(optimizer)});
+    CHECK(same_bits(p.eval_weights(), p.weights));  // before the first step
+    advance(p, 40);
+    const Tensor average = p.eval_weights();
+    CHECK(distance(average, p.weights) > 1e-4);
+    const double loss = p.evaluate(held)[0].loss;
+    save_checkpoint(p, folder.path, {});
+    const Safetensors saved(checkpoint_path(folder.path, 40) / "weights.safetensors");
+    const Layout& layout = p.decoder.layout;
+    for (size_t i = 0; i < layout.tensors.size(); ++i) {
+      const TensorBlock& block = saved.at(layout.tensors[i].name);
+      const Tensor want = view(layout, average, i).contiguous();
+      CHECK(std::memcmp(block.bytes.data(), want.const_data_ptr(), want.nbytes()) == 0);
+    }
+    // The average is better than the point where gradients are taken, and what was evaluated.
+    Population raw = make({config_for(optimizer)});
+    raw.weights.copy_(average);
+    CHECK(raw.evaluate(held)[0].loss == loss);
+    raw.weights.copy_(p.weights);
+    CHECK(raw.evaluate(held)[0].loss > loss);
+    advance(p, 5);
+    advance(undisturbed, 45);
+    CHECK(same_bits(p.weights, undisturbed.weights));
+  }
+}
+
+TEST_CASE("an optimizer that averages takes no cooldown") {
+  RunConfig config = config_for(find_optimizer("schedule-free-adamw"));
+  config.train.schedule = "linear";
+  CHECK_THROWS_WITH_AS(make({config}), doctest::Contains("train.schedule=constant"), Error);
+}
