@@ -6,8 +6,10 @@
 #include "law/laws/annealing.h"
 
 #include "core/error.h"
+#include "law/bind.h"
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/schedule_rows.h"
 
 namespace rung {
 namespace {
@@ -44,6 +46,25 @@ constexpr Coefficient annealing_coefficients[] = {
 constexpr InputRange annealing_design[] = {{0.3, 12.0}, {0.0, 0.2, true}};
 constexpr InputRule annealing_rules[] = {{}, {.domain = Domain::real}};
 
+// A table without the columns S1 and S2 gives them by its runs' schedules.
+BoundLaw bind(const Law& law, const Binding& binding) {
+  BoundLaw bound{.law = std::make_shared<Law>(law)};
+  if (match_column(binding.table, "S1", binding.columns) &&
+      match_column(binding.table, "S2", binding.columns))
+    return bound;
+  const ScheduledRows rows = schedule_rows(binding, law.name);
+  std::vector<std::vector<AnnealingAreas>> areas;
+  for (const Schedule& schedule : rows.schedules) areas.push_back(annealing_areas(schedule.lr));
+  std::vector<double> s1(binding.table.rows, 1.0), s2(binding.table.rows, 0.0);
+  for (size_t i = 0; i < binding.rows.size(); ++i) {
+    const AnnealingAreas& at = areas[rows.points[i].run][rows.points[i].step];
+    s1[binding.rows[i]] = at.S1;
+    s2[binding.rows[i]] = at.S2;
+  }
+  bound.inputs = {{"S1", std::move(s1)}, {"S2", std::move(s2)}};
+  return bound;
+}
+
 }  // namespace
 
 constinit const Law annealing_law = {
@@ -59,6 +80,7 @@ constinit const Law annealing_law = {
     .design = annealing_design,
     .noise = 0.002,
     .input_rules = annealing_rules,
+    .bind = bind,
 };
 
 std::vector<AnnealingAreas> annealing_areas(std::span<const double> lr, double lambda) {

@@ -12,7 +12,7 @@
 #include "law/annealing_sum.h"
 #include "law/bind.h"
 #include "law/laws/laws.h"
-#include "law/schedule.h"
+#include "law/schedule_rows.h"
 #include "law/schedule_sum.h"
 
 namespace rung {
@@ -72,7 +72,6 @@ enum { L0, A, alpha, B, C, beta, gamma, count };
 // The runs of a table and the sums at the steps where they were measured.
 struct Curves {
   Law law;
-  std::vector<std::string> names;
   std::vector<ScheduleSum> runs;
   struct Point {
     size_t first = 0, terms = 0;
@@ -138,53 +137,28 @@ void evaluate(const Law& law, const double* c, const double* x, size_t rows, int
   }
 }
 
-int find_run(const Curves& curves, const std::string& name, bool only) {
-  // A single schedule without a name serves a single run of any name.
-  if (only && curves.names.size() == 1) return 0;
-  const auto found = std::find(curves.names.begin(), curves.names.end(), name);
-  if (found != curves.names.end()) return static_cast<int>(found - curves.names.begin());
-  const std::vector<std::string_view> names(curves.names.begin(), curves.names.end());
-  fail_usage("[multi-power] No schedule for the run. Received {}. The nearest is {}.", name,
-             nearest_name(name, names));
-}
-
 BoundLaw bind(const Law& law, const Binding& binding) {
   const auto curves = std::make_shared<Curves>();
-  for (Schedule& schedule : binding.schedules ? read_schedules(*binding.schedules)
-                                              : schedules_of_rows(binding.table, binding.columns)) {
-    curves->names.push_back(schedule.run);
+  const ScheduledRows rows = schedule_rows(binding, law.name);
+  for (const Schedule& schedule : rows.schedules) {
     curves->runs.emplace_back(schedule);
     curves->at.emplace_back(schedule.lr.size(), -1);
   }
-  const Column* steps = match_column(binding.table, "step", binding.columns);
-  if (!steps)
-    fail_usage("[multi-power] {} has no column step. Name it: --columns step=COLUMN.",
-               binding.table.source);
-  const std::vector<std::string> names = run_names(binding.table, binding.columns);
-  const bool only = std::all_of(names.begin(), names.end(),
-                                [&](const std::string& name) { return name == names.front(); });
   BoundLaw bound;
-  std::vector<double> run_of;
+  std::vector<double> run_of(binding.table.rows, 1.0), step_of(binding.table.rows, 1.0);
   bool falls = false;
-  run_of.resize(binding.table.rows, 1.0);
-  for (const size_t row : binding.rows) {
-    const size_t run = static_cast<size_t>(find_run(*curves, names[row], only));
-    const double step = steps->values[row];
-    const double last = static_cast<double>(curves->runs[run].last_step());
-    if (!(step >= 1.0 && step <= last) || step != std::floor(step))
-      fail(
-          "[multi-power] A step is a whole number from 1 to the schedule's last, {:g}. Received "
-          "{} in {}.",
-          last, step, binding.table.where(row));
-    int& at = curves->at[run][static_cast<size_t>(step)];
+  for (size_t i = 0; i < binding.rows.size(); ++i) {
+    const auto [run, step] = rows.points[i];
+    int& at = curves->at[run][step];
     if (at < 0) {
       at = static_cast<int>(curves->points.size());
       const size_t first = curves->terms.size();
-      curves->runs[run].append_terms(static_cast<size_t>(step), curves->terms);
+      curves->runs[run].append_terms(step, curves->terms);
       curves->points.push_back({first, curves->terms.size() - first});
     }
-    run_of[row] = static_cast<double>(run) + 1.0;
-    falls = falls || curves->runs[run].has_fallen(static_cast<size_t>(step));
+    run_of[binding.rows[i]] = static_cast<double>(run) + 1.0;
+    step_of[binding.rows[i]] = static_cast<double>(step);
+    falls = falls || curves->runs[run].has_fallen(step);
   }
   if (!falls)
     bound.diagnostics.push_back(
@@ -193,7 +167,7 @@ BoundLaw bind(const Law& law, const Binding& binding) {
          "beta, gamma) is undetermined. Add runs with a cooldown."});
   curves->law = law;
   curves->law.context = curves.get();
-  bound.inputs = {{"run", std::move(run_of)}, {"step", steps->values}};
+  bound.inputs = {{"run", std::move(run_of)}, {"step", std::move(step_of)}};
   bound.law = {curves, &curves->law};
   return bound;
 }

@@ -123,3 +123,63 @@ TEST_CASE("annealing: three curves of 24,000 steps predict 72,000 steps and othe
     MESSAGE(size << "M: R2 of the four test curves " << mean);
   }
 }
+
+namespace {
+
+// Runs of 600 steps with a loss planted every 10: by their rates (step, lr, run) or by their areas.
+struct PlantedRuns {
+  Table by_rate, by_area;
+};
+
+PlantedRuns planted_runs() {
+  std::vector<double> step, lr, loss, S1, S2;
+  Column run{.name = "run"};
+  for (int cooldown : {0, 100, 300}) {
+    std::vector<double> rates;
+    for (int k = 0; k <= 600; ++k) {
+      const double fall = cooldown ? std::max(0.0, (k - 600.0 + cooldown) / cooldown) : 0.0;
+      rates.push_back(k < 30 ? 0.01 * k / 30.0 : 0.01 * (1.0 - 0.9 * fall));
+    }
+    const std::vector<AnnealingAreas> areas = annealing_areas(rates);
+    for (int k = 1; k <= 600; ++k) {
+      const AnnealingAreas at = areas[static_cast<size_t>(k)];
+      const bool measured = k % 10 == 0;
+      step.push_back(k);
+      lr.push_back(rates[static_cast<size_t>(k)]);
+      loss.push_back(measured ? 2.5 + 0.6 * std::pow(at.S1, -0.45) - 0.5 * at.S2 : std::nan(""));
+      S1.push_back(at.S1), S2.push_back(at.S2);
+      run.values.push_back(std::nan("")), run.text.push_back(fmt::format("cooldown {}", cooldown));
+    }
+  }
+  PlantedRuns result;
+  result.by_rate.add("step", step);
+  result.by_rate.add("lr", lr);
+  result.by_rate.add("loss", loss);
+  result.by_rate.columns.push_back(run);
+  result.by_area.add("S1", S1);
+  result.by_area.add("S2", S2);
+  result.by_area.add("loss", loss);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("annealing: the areas follow from the runs' rates where the table has none") {
+  const PlantedRuns runs = planted_runs();
+  const FitOptions options{.law = "annealing", .where = "loss > 0", .bootstrap = 0};
+  const Fit by_rate = fit_law(runs.by_rate, options), by_area = fit_law(runs.by_area, options);
+  REQUIRE_FALSE(by_rate.refused());
+  REQUIRE_FALSE(by_area.refused());
+  for (size_t k = 0; k < 4; ++k)
+    CHECK(by_rate.values()[k] == doctest::Approx(by_area.values()[k]).epsilon(1e-6));
+  CHECK(by_rate.values()[2] == doctest::Approx(0.45).epsilon(1e-3));
+  CHECK(by_rate.values()[3] == doctest::Approx(0.5).epsilon(1e-3));
+}
+
+TEST_CASE("annealing: a table with neither areas nor rates says what it lacks") {
+  Table table;
+  table.add("step", {1, 2, 3, 4, 5, 6});
+  table.add("loss", {3.0, 2.9, 2.8, 2.7, 2.6, 2.5});
+  CHECK_THROWS_WITH_AS(fit_law(table, {.law = "annealing"}), doctest::Contains("no column lr"),
+                       Error);
+}
