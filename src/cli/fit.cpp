@@ -10,8 +10,8 @@
 #include "config/toml_json.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/table.h"
 #include "law/fit_json.h"
+#include "law/fit_text.h"
 #include "law/forms.h"
 #include "law/schedule.h"
 #include "law/user_law.h"
@@ -34,10 +34,22 @@ std::string read_law(const std::string& path) {
   return definition.dump();
 }
 
+// The laws of `a,b,LAW.toml`; a comma behind a colon belongs to a law's own arguments.
+std::vector<std::string> read_laws(std::string_view text) {
+  std::vector<std::string> laws;
+  const bool one = text.find(':') != std::string_view::npos;
+  for (bool more = true; more;) {
+    const size_t comma = one ? text.npos : text.find(',');
+    laws.emplace_back(text.substr(0, comma));
+    if (laws.back().ends_with(".toml")) laws.back() = read_law(laws.back());
+    more = comma != text.npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  return laws;
+}
+
 FitOptions read_options(const Arguments& arguments) {
   FitOptions options;
-  options.law = arguments.text("--law");
-  if (options.law.ends_with(".toml")) options.law = read_law(options.law);
   options.columns = parse_column_map(arguments.text("--columns"));
   if (arguments.has("--schedules"))
     options.schedules = std::make_shared<const Table>(read_table(arguments.text("--schedules")));
@@ -52,6 +64,7 @@ FitOptions read_options(const Arguments& arguments) {
   options.level = arguments.number("--level");
   options.seed = static_cast<uint64_t>(arguments.integer("--seed"));
   options.threads = arguments.threads;
+  options.interrupted = arguments.interrupted;
   const int64_t bootstrap = arguments.integer("--bootstrap");
   if (bootstrap < 0 || bootstrap > 10'000'000)
     fail_usage("[fit] --bootstrap lies between 0 and 1e7. Received {}.", bootstrap);
@@ -82,91 +95,23 @@ FitOptions read_options(const Arguments& arguments) {
   return options;
 }
 
-std::string describe(const Fit& fit) {
-  std::string text = fmt::format("{}: {}\n", fit.law->name, fit.law->formula);
-  for (size_t i = 0; i < fit.inputs.size(); ++i)
-    if (fit.inputs[i] != fit.law->inputs[i])
-      text += fmt::format("with {} = {}\n", fit.law->inputs[i], fit.inputs[i]);
-  if (!fit.refused()) {
-    std::vector<TableRow> rows;
-    for (const Estimate& e : fit.coefficients)
-      rows.push_back({e.name, fmt::format("{:.6g}", e.value),
-                      e.fixed             ? "fixed"
-                      : e.tied_to.empty() ? fmt::format("{:.3g}", e.se)
-                                          : "= " + e.tied_to,
-                      e.fixed ? "" : fmt::format("{:.6g}", e.lo),
-                      e.fixed ? "" : fmt::format("{:.6g}", e.hi)});
-    text +=
-        "\n" +
-        text_table({"", "value", "se", fmt::format("{:g} % from", 100 * fit.level), "to"}, rows);
-    const bool logs = fit.objective.log_residual;
-    text += fmt::format("\n{} {:.9g} on {} of {} rows, residual {:.3g}{} rms, {:.2f} s\n",
-                        fit.objective.name, fit.objective_value, fit.points, fit.rows_read,
-                        (logs ? 100 : 1) * fit.residual_rms, logs ? " %" : "", fit.seconds);
-  } else {
-    text += "\nrefused: the data do not determine this law\n";
-  }
-  for (const Profile& p : fit.profiles)
-    text += fmt::format("profile of {}: {} to {}\n", p.name,
-                        std::isnan(p.lo) ? "open" : fmt::format("{:.6g}", p.lo),
-                        std::isnan(p.hi) ? "open" : fmt::format("{:.6g}", p.hi));
-  for (const Diagnostic& d : fit.diagnostics)
-    text += fmt::format("{} [{}] {}\n", severity_name(d.severity), d.code, d.text);
-  for (const Fit& part : fit.parts) text += "\n" + describe(part);
-  return text;
-}
-
-// The laws of `a,b,c`; options that name a coefficient go to the laws that have it.
-std::vector<FitOptions> options_of_laws(const FitOptions& common) {
-  std::vector<FitOptions> result;
-  std::string_view rest = common.law;
-  while (!rest.empty()) {
-    const size_t comma = std::min(rest.find(','), rest.size());
-    FitOptions own = common;
-    own.law = std::string(rest.substr(0, comma));
-    rest.remove_prefix(std::min(comma + 1, rest.size()));
-    const auto lacks = [&](const std::string& name) {
-      const auto list = find_law(own.law).coefficients;
-      return std::none_of(list.begin(), list.end(),
-                          [&](const Coefficient& c) { return c.name == name; });
-    };
-    std::erase_if(own.fixed, [&](const auto& entry) { return lacks(entry.first); });
-    std::erase_if(own.bounds, [&](const auto& entry) { return lacks(entry.first); });
-    std::erase_if(own.ties,
-                  [&](const auto& pair) { return lacks(pair.first) || lacks(pair.second); });
-    result.push_back(std::move(own));
-  }
-  return result;
-}
-
-std::string describe(const Forms& forms) {
-  std::string text = describe(forms.forms[forms.best].fit) + "\n";
-  std::vector<TableRow> rows;
-  for (const Form& form : forms.forms)
-    rows.push_back(
-        {std::string(form.fit.law->name), fmt::format("{:.3f}", form.weight),
-         std::isfinite(form.rollout_error) ? fmt::format("{:.3g}", form.rollout_error) : "-",
-         form.fit.refused() ? "refused" : form.problem});
-  text += text_table({"law", "weight", "rollout error", ""}, rows);
-  return text + fmt::format("weighed by predicting the largest rungs in {} from the smaller ones\n",
-                            forms.order);
-}
-
-int run_forms(const Arguments& arguments, const Table& table, const FitOptions& common) {
-  const Forms forms = fit_forms(table, options_of_laws(common), arguments.text("--order"));
+int run_forms(const Arguments& arguments, const Table& table, const FitOptions& common,
+              const std::vector<std::string>& laws) {
+  const Forms forms = fit_forms(table, options_of_laws(common, laws), arguments.text("--order"));
   if (arguments.has("--out")) write_json(arguments.text("--out"), forms_to_json(forms));
-  arguments.out->result(forms_to_json(forms, false), describe(forms));
+  arguments.out->result(forms_to_json(forms, false), fit_text(forms));
   return forms.refused() ? static_cast<int>(Failure::refused) : 0;
 }
 
 int run(const Arguments& arguments) {
-  const FitOptions options = read_options(arguments);
+  FitOptions options = read_options(arguments);
+  const std::vector<std::string> laws = read_laws(arguments.text("--law"));
   const Table table = read_runs(arguments.list("TABLE"));
-  if (options.law.find(',') != std::string::npos && options.law.find(':') == std::string::npos)
-    return run_forms(arguments, table, options);
+  if (laws.size() > 1) return run_forms(arguments, table, options, laws);
+  options.law = laws.front();
   const Fit fit = fit_law(table, options);
   if (arguments.has("--out")) write_json(arguments.text("--out"), fit_to_json(fit));
-  arguments.out->result(fit_to_json(fit, false), describe(fit));
+  arguments.out->result(fit_to_json(fit, false), fit_text(fit));
   return fit.refused() ? static_cast<int>(Failure::refused) : 0;
 }
 

@@ -2,55 +2,21 @@
 #include "cli/verb.h"
 #include "core/table.h"
 #include "law/law.h"
-#include "law/procedure.h"
+#include "law/laws_json.h"
 
 namespace rung {
 namespace {
 
 int run(const Arguments& arguments) {
-  Json list = Json::array();
+  const Json tables = laws_to_json();
   std::vector<TableRow> rows;
-  for (const Law* law : laws()) {
-    Json coefficients = Json::array();
-    for (const Coefficient& c : law->coefficients)
-      coefficients.push_back({{"name", c.name},
-                              {"meaning", c.meaning},
-                              {"lo", json_number(c.lo)},
-                              {"hi", json_number(c.hi)}});
-    list.push_back({{"name", law->name},
-                    {"formula", law->formula},
-                    {"target", law->target},
-                    {"objective", law->objective},
-                    {"inputs", law->inputs},
-                    {"coefficients", coefficients},
-                    {"identifiable", law->identifiable},
-                    {"source", law->source}});
-    rows.push_back({std::string(law->name), std::string(law->formula), std::string(law->source)});
-  }
-  Json derived = Json::array();
-  for (const Procedure* procedure : procedures()) {
-    Json parts = Json::array(), settings = Json::object(), columns = Json::array();
-    for (const Law* law : procedure->laws)
-      parts.push_back({{"name", law->name}, {"target", law->target}, {"formula", law->formula}});
-    for (const Setting& setting : procedure->settings)
-      settings[std::string(setting.name)] = {{"value", setting.value},
-                                             {"meaning", setting.meaning}};
-    for (const RawColumn& column : procedure->columns)
-      columns.push_back({{"name", column.name}, {"optional", column.optional}});
-    derived.push_back({{"name", procedure->name},
-                       {"formula", procedure->formula},
-                       {"columns", columns},
-                       {"laws", parts},
-                       {"settings", settings},
-                       {"identifiable", procedure->identifiable},
-                       {"source", procedure->source}});
-    rows.push_back({std::string(procedure->name), std::string(procedure->formula),
-                    std::string(procedure->source)});
-  }
+  for (const char* table : {"laws", "procedures"})
+    for (const Json& entry : tables[table])
+      rows.push_back({entry["name"].get<std::string>(), entry["formula"].get<std::string>(),
+                      entry["source"].get<std::string>()});
   for (const LawFamily* family : law_families())
     rows.push_back({std::string(family->name), "made from its arguments", ""});
-  arguments.out->result({{"laws", list}, {"procedures", derived}},
-                        text_table({"law", "formula", "source"}, rows));
+  arguments.out->result(tables, text_table({"law", "formula", "source"}, rows));
   return 0;
 }
 

@@ -3,6 +3,7 @@
 // of being returned.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -48,7 +49,8 @@ struct FitOptions {
   double level = 0.9;
   std::map<std::string, double> settings{};  // of a procedure (law/procedure.h)
   int threads = 0;                           // 0: one per core; results do not depend on it
-  bool refuse = true;  // false: keep the numbers and turn refusals into warnings
+  bool refuse = true;                   // false: keep the numbers and turn refusals into warnings
+  std::function<bool()> interrupted{};  // polled from every thread; once true, the fit fails
 };
 
 enum class Severity { note, warning, refusal };

@@ -196,6 +196,8 @@ Fit fit_from_json(const Json& json, const std::string& source) {
       fit.derivation = json.value("derivation", Json::object());
     }
     fit.checklist = json.value("checklist", Json::object());
+    if (const Json::json_pointer rows("/data/rows_read"); fit.checklist.contains(rows))
+      fit.rows_read = fit.checklist.at(rows).get<size_t>();
     fit.data_sha256 = json.value("data_sha256", "");
     fit.seconds = json.value("seconds", 0.0);
   } catch (const Json::exception& error) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "law/fit_json.h"
 #include "law/rollout.h"
 #include "law/select.h"
@@ -49,6 +50,41 @@ double excess_error(const Rollout& rollout, double noise) {
 }
 
 }  // namespace
+
+std::vector<FitOptions> options_of_laws(const FitOptions& common,
+                                        const std::vector<std::string>& laws) {
+  if (laws.empty()) fail_usage("[fit] Laws are missing. Received an empty list.");
+  std::vector<std::string_view> known;
+  for (const std::string& law : laws)
+    for (const Coefficient& c : find_law(law).coefficients) known.push_back(c.name);
+  const auto check = [&](const std::string& name) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      fail_usage("[fit] None of the laws has such a coefficient. Received {}. The nearest is {}.",
+                 name, nearest_name(name, known));
+  };
+  for (const auto& [name, value] : common.fixed) check(name);
+  for (const auto& [name, bounds] : common.bounds) check(name);
+  for (const auto& [name, prior] : common.priors) check(name);
+  for (const auto& [first, second] : common.ties) check(first), check(second);
+  std::vector<FitOptions> result;
+  for (const std::string& law : laws) {
+    FitOptions own = common;
+    own.law = law;
+    const auto lacks = [&](const std::string& name) {
+      const auto list = find_law(law).coefficients;
+      return std::none_of(list.begin(), list.end(),
+                          [&](const Coefficient& c) { return c.name == name; });
+    };
+    const auto lacks_first = [&](const auto& entry) { return lacks(entry.first); };
+    std::erase_if(own.fixed, lacks_first);
+    std::erase_if(own.bounds, lacks_first);
+    std::erase_if(own.priors, lacks_first);
+    std::erase_if(own.ties,
+                  [&](const auto& pair) { return lacks(pair.first) || lacks(pair.second); });
+    result.push_back(std::move(own));
+  }
+  return result;
+}
 
 Forms fit_forms(const Table& table, const std::vector<FitOptions>& options, std::string order) {
   check_comparable(options);

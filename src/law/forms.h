@@ -26,6 +26,11 @@ struct Forms {
   bool refused() const { return forms.at(best).fit.refused(); }
 };
 
+// The options of each of several laws, given by name or by what makes one: fixed, bounded, tied and
+// believed coefficients go to the laws that have them, and must be of one (usage error).
+std::vector<FitOptions> options_of_laws(const FitOptions& common,
+                                        const std::vector<std::string>& laws);
+
 // Fits every set of options; all laws must share target and residual unit (usage error). `order`
 // empty: C where the table has it, else the first input that all laws share.
 Forms fit_forms(const Table& table, const std::vector<FitOptions>& options, std::string order = "");

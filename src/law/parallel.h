@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "core/error.h"
+
 namespace rung {
+
+// Between pieces of work: fails where the caller wants no more of them.
+inline void stop_if(const std::function<bool()>& interrupted) {
+  if (interrupted && interrupted()) fail("[fit] Interrupted. Received a signal before the end.");
+}
 
 // Calls work(i) for every i below `count` on up to `threads` threads (0: one per core); rethrows
 // the first exception.

@@ -12,6 +12,20 @@
 namespace rung {
 namespace {
 
+// D or C from the other and N, by C = 6 N D; empty where the table has no such columns.
+std::vector<double> derived(const Table& table, const std::string& input,
+                            const std::map<std::string, std::string>& columns) {
+  if (input != "D" && input != "C") return {};
+  const Column* n = match_column(table, "N", columns);
+  const Column* other = match_column(table, input == "D" ? "C" : "D", columns);
+  if (!n || !other) return {};
+  std::vector<double> values(table.rows);
+  for (size_t row = 0; row < table.rows; ++row)
+    values[row] = input == "D" ? other->values[row] / (6.0 * n->values[row])
+                               : 6.0 * n->values[row] * other->values[row];
+  return values;
+}
+
 // [rows, 2 k]: the inputs of every row and their logarithms.
 std::vector<double> inputs_of(const Fit& fit, const Law& law, const BoundLaw& bound,
                               const Table& table,
@@ -22,14 +36,16 @@ std::vector<double> inputs_of(const Fit& fit, const Law& law, const BoundLaw& bo
     const std::string input(law.inputs[j]);
     const auto own = bound.inputs.find(input);
     const Column* column = nullptr;
+    std::vector<double> made;
     if (own == bound.inputs.end()) {
       column = match_column(table, fit.inputs[j], columns);
       if (!column) column = match_column(table, input, columns);
-      if (!column)
+      if (!column) made = derived(table, fit.inputs[j], columns);
+      if (!column && made.empty())
         fail_usage("[predict] {} has no column for {}. Name it: --columns {}=COLUMN.", table.source,
                    input, input);
     }
-    const std::vector<double>& values = column ? column->values : own->second;
+    const std::vector<double>& values = column ? column->values : made.empty() ? own->second : made;
     for (size_t row = 0; row < table.rows; ++row) {
       if (!std::isfinite(values[row]) || values[row] < 0.0)
         fail("[predict] {} must be finite and not negative. Received {} in {} of {}.", input,

@@ -30,6 +30,7 @@ FitOptions part_options(const DerivedPart& part, const FitOptions& options) {
   result.seed = options.seed;
   result.threads = options.threads;
   result.refuse = options.refuse;
+  result.interrupted = options.interrupted;
   result.profile = options.profile;
   result.objective = options.objective;
   result.fixed = part.fixed;
@@ -207,6 +208,7 @@ void resample(const RawRows& raw, const Procedure& procedure, const Settings& se
   const std::vector<const Fit*> seen(fits.begin(), fits.end());
   std::vector<std::vector<Redrawn>> draws(options.bootstrap);
   parallel_for(draws.size(), options.threads, [&](size_t i) {
+    stop_if(options.interrupted);
     Random random(options.seed, "procedure", i);
     const RawRows drawn = how == Redraw::noise
                               ? with_noise(raw, procedure, derivation, random)

@@ -128,8 +128,10 @@ std::vector<Profile> profile_all(const Problem& problem, const Solution& optimum
   for (int i = 0; i < problem.size(); ++i)
     if (!problem.fixed(i)) free.push_back(i);
   std::vector<Profile> profiles(free.size());
-  parallel_for(free.size(), options.threads,
-               [&](size_t i) { profiles[i] = profile(problem, optimum, free[i], options.level); });
+  parallel_for(free.size(), options.threads, [&](size_t i) {
+    stop_if(options.interrupted);
+    profiles[i] = profile(problem, optimum, free[i], options.level);
+  });
   return profiles;
 }
 

@@ -134,6 +134,13 @@ void Table::add(std::string name, std::vector<double> values) {
   columns.push_back({.name = std::move(name), .values = std::move(values)});
 }
 
+void Table::add_cells(std::string name, const std::vector<std::string>& cells) {
+  Column column{.name = std::move(name)};
+  for (const std::string& cell : cells) push_cell(column, cell);
+  add(column.name, std::move(column.values));
+  columns.back().text = std::move(column.text);
+}
+
 const Column* Table::find(std::string_view name) const {
   for (const Column& column : columns)
     if (column.name == name) return &column;
@@ -141,6 +148,7 @@ const Column* Table::find(std::string_view name) const {
 }
 
 std::string Table::where(size_t row) const {
+  if (row < index.size()) return fmt::format("row {} (index {})", row + 1, index[row]);
   if (header_lines == 0) return fmt::format("row {}", row + 1);
   return fmt::format("row {} (line {})", row + 1, row + 1 + header_lines);
 }

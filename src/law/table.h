@@ -26,9 +26,12 @@ struct Table {
       0;  // row r (from 1) stands on line r + header_lines of a file without line breaks in cells
   std::string source = "table";  // file name, for errors
   std::string sha256{};          // of the file's bytes; empty for a table made in memory
+  std::vector<int64_t> index{};  // what the caller calls its rows (a data frame's index), if known
 
   // Adds a column; all columns must be equally long (fails otherwise).
   void add(std::string name, std::vector<double> values);
+  // The same from cells as they stand in a file: numbers, or text.
+  void add_cells(std::string name, const std::vector<std::string>& cells);
   const Column* find(std::string_view name) const;  // exact name, or null
   std::string where(size_t row) const;              // "row 3 (line 4)" for row index 2
 };

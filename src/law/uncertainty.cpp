@@ -168,6 +168,7 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
   const bool at_bound = near_bound(problem, theta);
   Samples samples{std::vector<Vector>(count), std::vector<double>(count, 1.0)};
   parallel_for(count, options.threads, [&](size_t i) {
+    stop_if(options.interrupted);
     Random random(options.seed, "bootstrap", i);
     if (!rows && !blocks && !known)
       samples.noise_factor[i] = noise_scale_draw(degrees_of_freedom(problem), random);
