@@ -20,7 +20,7 @@ setup_key() {
     "${RUNG_TORCH_ROOT:-}" "$cache"
 }
 
-# The stamp: key, whether tests are configured, the torch folder. True when it still holds.
+# The stamp: key, how far tests are configured (1, with the Python module 2), the torch folder. True when it still holds.
 is_prepared() {
   local folder=$1 tests=$2 key='' had_tests='' torch=''
   local stamp=$root/$folder/.rung-setup
@@ -49,10 +49,12 @@ prepare() {
     ((cuda)) && options+=("-DCMAKE_CUDA_COMPILER=$(find_nvcc)")
   fi
   ((tests)) && options+=(-DRUNG_TESTS=ON)
+  options+=("-DRUNG_PYTHON=$( ((tests >= 2)) && echo ON || echo OFF)")
+  ((tests >= 2)) && options+=("-DPython_EXECUTABLE=$python_env/bin/python")
   options+=("-DRUNG_DEPS=${RUNG_DEPS:-}" "-DRUNG_CHART_JS=$(find_chart)")
   configure "$folder" "${options[@]}" || return 1
   local had=$tests
-  grep -q '^RUNG_TESTS:BOOL=ON' "$root/$folder/CMakeCache.txt" && had=1
+  ((had == 0)) && grep -q '^RUNG_TESTS:BOOL=ON' "$root/$folder/CMakeCache.txt" && had=1
   printf '%s\n%s\n%s\n' "$(setup_key)" "$had" "$torch_root" >"$root/$folder/.rung-setup"
 }
 

@@ -1,11 +1,15 @@
 # `./rung test`: the quick tests, the slow ones, then the torch-free layers under sanitizers.
 
-# Sums what CTest and doctest print: cases where a test reports them, else one for the test itself.
+# Sums what CTest, doctest and pytest print: cases where a test reports them, else one for the test itself.
 count_results='
+  function pytest(line, what) { return match(line, "[0-9]+ " what) ? substr(line, RSTART) + 0 : 0 }
   { line = $0; sub(/^[0-9]+: /, "", line); gsub(/\033\[[0-9;]*m/, "", line) }
   line ~ /^\[doctest\] test cases:/ {
     split($1, id, ":"); split(line, part, "|")
     passed = part[2] + 0; failed = part[3] + 0; cases[id[1]] = passed; bad[id[1]] = failed
+  }
+  line ~ /[0-9]+ (passed|failed).* in [0-9.]+s/ {
+    split($1, id, ":"); cases[id[1]] = pytest(line, "passed"); bad[id[1]] = pytest(line, "failed")
   }
   /Test +#[0-9]+:/ && !/^ *Start / {
     n = $0; sub(/.*Test +#/, "", n); sub(/:.*/, "", n)
@@ -59,11 +63,20 @@ run_tests() {
   fi
   run_ctest build -L quick -LE "$without" -j "$(jobs_count)"
   if ((!quick)); then
+    prepare_python || without+='|python'
     run_ctest build -LE "quick|$without"
     run_sanitizers
   fi
   printf '%d passed, %d failed\n' "$passed" "$failed"
   ((failed == 0 && passed > 0))
+}
+
+# The module for the tests of the Python package; fails where they cannot run.
+prepare_python() {
+  python_environment || return 1
+  prepare build 2 && build_target build rung_python && return 0
+  ((failed += 1))
+  return 1
 }
 
 # Address and undefined-behaviour sanitizers over the layers that link no torch.

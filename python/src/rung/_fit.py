@@ -1,0 +1,520 @@
+"""Fitting, and what a fit is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Union, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _rung
+from ._errors import UsageError
+from ._results import (
+    Array,
+    Diagnostic,
+    Interval,
+    Misfit,
+    Plan,
+    Prediction,
+    Profile,
+    interval,
+    number,
+    plan_of,
+)
+from ._table import Columns, Data, Path, column_map, column_names, is_path, named_column, to_table
+
+#: A law's or procedure's name, a file LAW.toml, a definition (what such a file holds), or several of them.
+LawLike = Union[str, "os.PathLike[str]", Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One of several laws that were fitted side by side: its weight, and how far it missed the largest rungs when
+    it was fitted without them (inf where that was not possible, ``problem`` says why)."""
+
+    law: str
+    weight: float
+    rollout_error: float
+    problem: str
+    fit: Fit
+
+
+class Fit:
+    """A fitted law, or the reasons why the data do not determine it (``refused``).
+
+    Made by :func:`rung.fit` and :func:`rung.load`; can be pickled. Where several laws were fitted, it reads as the
+    one of the largest weight, and :meth:`predict` mixes all of them.
+    """
+
+    def __init__(self, forms: _rung.Forms) -> None:
+        self._forms = forms
+
+    @cached_property
+    def _json(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self._forms.json(samples=False))
+        return parsed
+
+    def _by_coefficient(self, key: str) -> dict[str, float]:
+        return {name: number(entry[key]) for name, entry in self._json["coefficients"].items()}
+
+    @property
+    def refused(self) -> bool:
+        """True where the data do not determine the law: there are diagnostics, and no coefficients."""
+        return bool(self._json["status"] == "refused")
+
+    @property
+    def law(self) -> str:
+        return str(self._json["law"])
+
+    @property
+    def formula(self) -> str:
+        return str(self._json["formula"])
+
+    @property
+    def target(self) -> str:
+        """What the law gives: ``L`` is the loss."""
+        return str(self._json.get("target", "L"))
+
+    @property
+    def inputs(self) -> list[str]:
+        """What the law's inputs stand for: N, D, C or columns' names."""
+        return list(self._json["inputs"])
+
+    @cached_property
+    def coefficients(self) -> dict[str, float]:
+        """Name to value; empty where refused. A procedure's hold those of all its quantities."""
+        return self._by_coefficient("value")
+
+    @cached_property
+    def standard_errors(self) -> dict[str, float]:
+        return self._by_coefficient("se")
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """Name to the ends of its interval at :attr:`level`."""
+        return {name: interval(entry) for name, entry in self._json["coefficients"].items()}
+
+    @property
+    def level(self) -> float:
+        return float(self._json["level"])
+
+    @property
+    def objective(self) -> float:
+        """The minimum that was reached (Huber's is a sum); nan where refused."""
+        return number(self._json["objective"]["value"])
+
+    @property
+    def objective_name(self) -> str:
+        return str(self._json["objective"]["name"])
+
+    @property
+    def points(self) -> int:
+        """Rows that were fitted."""
+        return int(self._json["points"])
+
+    @property
+    def residual_rms(self) -> float:
+        """Of ln(measured / law), or raw where the objective's residuals are; nan where refused."""
+        return number(self._json["residual_rms"])
+
+    @property
+    def condition(self) -> float:
+        """Condition number of the Hessian; inf where singular, nan where refused."""
+        value = self._json["condition"]
+        return float("inf") if value is None and not self.refused else number(value)
+
+    @property
+    def ranges(self) -> dict[str, Interval]:
+        """Of the data: N, D, C where known, and every input."""
+        return {name: interval(ends, "min", "max") for name, ends in self._json["ranges"].items()}
+
+    @cached_property
+    def diagnostics(self) -> list[Diagnostic]:
+        return [Diagnostic(**entry) for entry in self._json["diagnostics"]]
+
+    @cached_property
+    def profiles(self) -> dict[str, Profile]:
+        """Profile likelihoods by coefficient, where ``profile=True`` asked for them."""
+        return {
+            name: Profile(
+                values=np.array(entry["values"], dtype=np.float64),
+                objective=np.array(entry["objective"], dtype=np.float64),
+                deviance=np.array(entry["deviance"], dtype=np.float64),
+                threshold=entry["threshold"],
+                lo=number(entry["lo"]),
+                hi=number(entry["hi"]),
+            )
+            for name, entry in self._json.get("profiles", {}).items()
+        }
+
+    @property
+    def checklist(self) -> dict[str, Any]:
+        """The record of "(Mis)Fitting" (Li et al. 2025): what was fitted, to which rows, how, and how well."""
+        return dict(self._json["checklist"])
+
+    @property
+    def derivation(self) -> dict[str, Any]:
+        """How a procedure came to its points; empty for a law."""
+        return dict(self._json.get("derivation", {}))
+
+    @property
+    def seconds(self) -> float:
+        return float(self._json["seconds"])
+
+    @cached_property
+    def samples(self) -> dict[str, Array]:
+        """Each coefficient's values over the resamples."""
+        values = np.asarray(self._forms.samples())
+        return {name: values[:, i] for i, name in enumerate(self._forms.names())} if values.size else {}
+
+    @cached_property
+    def parts(self) -> dict[str, Fit]:
+        """A procedure's further quantities by target; empty for a law."""
+        parts = [Fit(self._forms.part(i)) for i in range(self._forms.parts)]
+        return {part.target: part for part in parts}
+
+    @cached_property
+    def forms(self) -> list[Form]:
+        """The laws that were fitted side by side; empty for a single law."""
+        return [
+            Form(
+                law=entry["law"],
+                weight=entry["weight"],
+                rollout_error=float("inf") if entry["rollout_error"] is None else entry["rollout_error"],
+                problem=entry["problem"],
+                fit=Fit(self._forms.form(i)),
+            )
+            for i, entry in enumerate(self._json.get("forms", []))
+        ]
+
+    @overload
+    def predict(
+        self, data: None = None, /, *, level: float | None = None, threads: int | None = None, **at: float
+    ) -> Prediction[float]: ...
+
+    @overload
+    def predict(
+        self, data: None = None, /, *, level: float | None = None, threads: int | None = None, **at: ArrayLike
+    ) -> Prediction[Array]: ...
+
+    @overload
+    def predict(
+        self, data: Data, /, *, level: float | None = None, columns: Columns = None, schedules: Data = None
+    ) -> Prediction[Array]: ...
+
+    def predict(
+        self,
+        data: Data = None,
+        /,
+        *,
+        level: float | None = None,
+        columns: Any = None,
+        schedules: Any = None,
+        threads: int | None = None,
+        **at: Any,
+    ) -> Any:
+        """The loss (or the law's other target) of a new measurement, with its interval.
+
+        >>> fit.predict(N=7e9, D=1.4e12).loss                     # doctest: +SKIP
+        >>> fit.predict(N=[1e9, 7e9], D=1.4e12, level=0.5).hi     # doctest: +SKIP
+        >>> fit.predict(frame).misfit                             # doctest: +SKIP
+
+        Inputs are keywords, numbers or arrays that broadcast; of N, D and C two are enough (C = 6 N D). A table
+        instead is predicted row by row (learning curves, with ``columns`` and ``schedules`` as in :func:`rung.fit`).
+        Raises :class:`rung.Refused` where the fit was refused.
+        """
+        level = self.level if level is None else level
+        if data is not None:
+            if at:
+                raise UsageError(f"[predict] Give a table or inputs, not both. Received {', '.join(at)}.")
+            return self._predict_table(data, level, columns, schedules)
+        if not at:
+            raise UsageError("[predict] Where? Received nothing. Give inputs, such as N=7e9, D=1.4e12, or a table.")
+        names = list(at)
+        given = [_numbers(name, value) for name, value in at.items()]
+        try:
+            spread = np.broadcast_arrays(*given)
+        except ValueError:
+            shapes = ", ".join(f"{name} {value.shape}" for name, value in zip(names, given))
+            raise UsageError(f"[predict] Inputs have unlike shapes. Received {shapes}.") from None
+        points = np.stack([np.ravel(value) for value in spread], axis=1)
+        answers = _rung.predict(self._forms, names, points, float(level), _threads(threads))
+        prediction = _prediction(answers, self.target, float(level), spread[0].shape)
+        if self._forms.parts and not self._forms.composed:
+            for target, part in self.parts.items():
+                if not part.refused:
+                    prediction.quantities[target] = part.predict(level=level, threads=threads, **at)
+        return prediction
+
+    def _predict_table(self, data: Data, level: float, columns: Columns, schedules: Data) -> Prediction[Array]:
+        rows = _rung.predict_table(
+            self._forms,
+            to_table(data, column_names(columns)),
+            column_map(columns),
+            None if schedules is None else to_table(schedules),
+            float(level),
+        )
+        return Prediction(
+            target=self.target,
+            loss=np.asarray(rows["loss"]),
+            lo=np.asarray(rows["lo"]),
+            hi=np.asarray(rows["hi"]),
+            level=float(level),
+            misfit=None if rows["misfit"] is None else Misfit(**rows["misfit"]),
+        )
+
+    def plan(
+        self,
+        *,
+        flops: float,
+        inference_tokens: float = 0.0,
+        max_tokens: float | None = None,
+        max_params: float | None = None,
+        memory: float | None = None,
+        bytes_per_parameter: float = 16.0,
+        flat: float | None = None,
+        level: float | None = None,
+        **other: float,
+    ) -> Plan:
+        """The parameters and tokens that make the most of ``flops`` (6 N D, and 2 N for each inference token).
+
+        >>> fit.plan(flops=1e21, inference_tokens=1e12).N          # doctest: +SKIP
+
+        ``memory`` is in bytes, of which each parameter takes ``bytes_per_parameter`` while training. ``flat``: the
+        near-optimal set holds what lies within this fraction of the best loss. Further keywords are further inputs
+        of the law. Raises :class:`rung.Refused` where the fit has no optimum or leaves its place open.
+        """
+        options = _rung.PlanOptions()
+        options.flops = _number("flops", flops)
+        options.inference_tokens = _number("inference_tokens", inference_tokens)
+        options.bytes_per_parameter = _number("bytes_per_parameter", bytes_per_parameter)
+        options.level = self.level if level is None else _number("level", level)
+        if max_tokens is not None:
+            options.max_tokens = _number("max_tokens", max_tokens)
+        if max_params is not None:
+            options.max_params = _number("max_params", max_params)
+        if memory is not None:
+            options.memory = _number("memory", memory)
+        if flat is not None:
+            options.flat = _number("flat", flat)
+        options.other = {name: _number(name, value) for name, value in other.items()}
+        return plan_of(json.loads(_rung.plan(self._forms, options)))
+
+    def save(self, path: Path) -> None:
+        """Writes fit.json, which :func:`rung.load` and the command line's ``predict``, ``plan`` and ``report`` read."""
+        self._forms.save(os.fspath(path))
+
+    def report(self, path: Path) -> None:
+        """Writes a self-contained HTML page: data and law with its band, residuals, profiles, diagnostics."""
+        _rung.report(self._forms, os.fspath(path), os.path.basename(os.fspath(path)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """fit.json as a dictionary, without the resamples."""
+        parsed: dict[str, Any] = json.loads(self._forms.json(samples=False))
+        return parsed
+
+    def __repr__(self) -> str:
+        return self._forms.text().rstrip("\n")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self._forms.json(samples=True),)
+
+
+def fit(
+    data: Data,
+    law: LawLike | Sequence[LawLike] = "chinchilla",
+    *,
+    columns: Columns = None,
+    where: str | None = None,
+    objective: str | None = None,
+    delta: float = 1e-3,
+    tau: float = 0.5,
+    weights: str | ArrayLike | None = None,
+    sd: str | ArrayLike | None = None,
+    cluster: str | ArrayLike | None = None,
+    fix: Mapping[str, float] | None = None,
+    bound: Mapping[str, tuple[float | None, float | None]] | None = None,
+    tie: Mapping[str, str] | None = None,
+    prior: Mapping[str, tuple[float, float]] | None = None,
+    bootstrap: int = 1000,
+    profile: bool = False,
+    level: float = 0.9,
+    seed: int = 0,
+    settings: Mapping[str, float] | None = None,
+    schedules: Data = None,
+    order: str | None = None,
+    threads: int | None = None,
+) -> Fit:
+    """Fits a law to a table of runs, with intervals and diagnostics, or refuses with reasons (``Fit.refused``).
+
+    >>> import rung
+    >>> N = [1e8, 2e8, 4e8, 8e8, 1.6e9] * 5
+    >>> D = [d for d in (1e9, 3e9, 9e9, 27e9, 81e9) for _ in range(5)]
+    >>> L = [1.8 + 480 / n**0.35 + 2100 / d**0.37 for n, d in zip(N, D)]
+    >>> fit = rung.fit({"N": N, "D": D, "L": L}, bootstrap=100)
+    >>> round(fit.coefficients["alpha"], 4)
+    0.35
+
+    Parameters
+    ----------
+    data
+        A data frame, a mapping of names to columns, an array (a row a run; N, D, L unless ``columns`` names them), or
+        a file (CSV, TSV, JSON lines); several files are learning curves, a file a run.
+    law
+        A name of :func:`rung.laws`, a file LAW.toml, or a mapping with what such a file holds. Several are weighed by
+        how each predicts the largest rungs (in ``order``) from the smaller ones.
+    columns
+        Which columns to read, ``{"N": "params"}``; by default those named like N, D, C, L.
+    where
+        Rows to keep, ``"C > 1e18 and N < D"``.
+    objective, delta, tau
+        huber-log, huber, mae-asymmetric, quantile, least-squares or raw-least-squares (default: the law's own);
+        Huber's threshold; the quantile.
+    weights, sd, cluster
+        A column's name, or values: weights of the rows; standard deviations of the target (weights of their inverse
+        square); groups of rows that are resampled together.
+    fix, bound, tie, prior
+        Coefficients held at a value, ``{"E": 1.8}``; kept in a range, ``{"alpha": (0.1, 0.6)}``; of one value,
+        ``{"alpha": "beta"}``; with a Gaussian belief (mean, sd), on the logarithm where the law searches it so.
+    bootstrap, level, seed, profile
+        Resamples for the intervals (0: normal approximation); their probability; their seed; whether to follow every
+        coefficient's profile likelihood.
+    settings, schedules
+        What a procedure leaves open; the learning rates of learning curves (a table run, step, lr, shape).
+    threads
+        At most so many, by default one a core. Results do not depend on it.
+
+    Other Python threads run meanwhile. Raises :class:`rung.Error` on unusable values, naming their rows, and
+    :class:`rung.UsageError` on calls that cannot be meant.
+    """
+    table = to_table(data, column_names(columns))
+    laws = _laws(law)
+    options = _rung.FitOptions()
+    options.columns = column_map(columns)
+    if where is not None and not isinstance(where, str):
+        raise UsageError('[fit] where is an expression, such as "C > 1e18"; filter the data themselves by a mask.')
+    options.where = where or ""
+    options.objective = objective or ""
+    options.delta = _number("delta", delta)
+    options.tau = _number("tau", tau)
+    options.weights = named_column(table, weights, "weights")
+    options.sd = named_column(table, sd, "sd")
+    options.cluster = named_column(table, cluster, "cluster")
+    options.fix = _named_numbers("fix", fix)
+    options.settings = _named_numbers("settings", settings)
+    options.bound = {name: _bounds(name, ends) for name, ends in (bound or {}).items()}
+    options.tie = [(str(first), str(second)) for first, second in (tie or {}).items()]
+    options.prior = {name: _rung.Prior(*_pair(f"prior of {name}", belief)) for name, belief in (prior or {}).items()}
+    options.bootstrap = _whole("bootstrap", bootstrap, 10_000_000)
+    options.seed = _whole("seed", seed, 2**63 - 1)
+    options.level = _number("level", level)
+    options.profile = bool(profile)
+    options.threads = _threads(threads)
+    if schedules is not None:
+        options.set_schedules(to_table(schedules))
+    return Fit(_rung.fit(table, options, laws, order or ""))
+
+
+def load(path: Path) -> Fit:
+    """A fit as ``Fit.save`` or ``rung fit --out`` wrote it."""
+    return Fit(_rung.load(os.fspath(path)))
+
+
+def _unpickle(text: str) -> Fit:
+    return Fit(_rung.parse(text))
+
+
+def _laws(law: LawLike | Sequence[LawLike]) -> list[str]:
+    if isinstance(law, str) and "," in law and ":" not in law:
+        return [_law(one) for one in law.split(",")]
+    if is_path(law) or isinstance(law, Mapping):
+        return [_law(law)]
+    if isinstance(law, Sequence):
+        return [_law(one) for one in law]
+    raise UsageError(f"[fit] A law is a name, a file, a mapping or a list of them. Received {type(law).__name__}.")
+
+
+def _law(law: Any) -> str:
+    if isinstance(law, Mapping):
+        return _rung.check_law(json.dumps(law))
+    if not is_path(law):
+        raise UsageError(f"[fit] A law is a name, a file or a mapping. Received {type(law).__name__}.")
+    text = os.fspath(law)
+    return _rung.read_law(text) if text.endswith(".toml") else str(text)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"[rung] {name} is a number. Received {value!r}.") from None
+
+
+def _whole(name: str, value: Any, most: int) -> int:
+    whole = _number(name, value)
+    if not (whole == whole // 1 and 0 <= whole <= most):
+        raise UsageError(f"[fit] {name} is a whole number from 0 to {most}. Received {value!r}.")
+    return int(value)
+
+
+def _threads(threads: int | None) -> int:
+    if threads is None:
+        return 0
+    if _whole("threads", threads, 1024) == 0:
+        raise UsageError("[fit] threads is a whole number from 1 to 1024. Received 0.")
+    return int(threads)
+
+
+def _pair(name: str, value: Any) -> tuple[float, float]:
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise UsageError(f"[fit] {name} is a pair of numbers. Received {value!r}.") from None
+    return _number(name, first), _number(name, second)
+
+
+def _bounds(name: str, ends: Any) -> tuple[float, float]:
+    try:
+        lo, hi = ends
+    except (TypeError, ValueError):
+        raise UsageError(f"[fit] bound of {name} is a pair of numbers. Received {ends!r}.") from None
+    return _pair(f"bound of {name}", (-np.inf if lo is None else lo, np.inf if hi is None else hi))
+
+
+def _named_numbers(name: str, values: Mapping[str, float] | None) -> dict[str, float]:
+    if values is not None and not isinstance(values, Mapping):
+        raise UsageError(f"[fit] {name} maps names to numbers. Received {type(values).__name__}.")
+    return {str(key): _number(f"{name} of {key}", value) for key, value in (values or {}).items()}
+
+
+def _numbers(name: str, value: ArrayLike) -> Array:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(f"[predict] {name} is a number or an array of numbers. Received {value!r}.") from None
+
+
+def _prediction(answers: dict[str, Any], target: str, level: float, shape: tuple[int, ...]) -> Prediction[Any]:
+    def shaped(values: _rung.Numbers) -> Any:
+        array = np.asarray(values)
+        return float(array[0]) if shape == () else array.reshape(shape)
+
+    def named(lines: dict[str, _rung.Numbers]) -> dict[str, Any]:
+        return {name: shaped(values) for name, values in lines.items()}
+
+    return Prediction(
+        target=target,
+        loss=shaped(answers["loss"]),
+        lo=shaped(answers["lo"]),
+        hi=shaped(answers["hi"]),
+        level=level,
+        sources=named(answers["sources"]),
+        extrapolation=named(answers["extrapolation"]),
+        outside=named(answers["outside"]),
+        warnings=answers["warnings"],
+    )

@@ -1,0 +1,49 @@
+"""Data that several tests share."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+import rung
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EPOCH = ROOT / "tests/law/data/chinchilla-epoch/points.csv"
+#: The re-analysis drops the five highest losses (240 rows).
+EPOCH_FILTER = "loss < 3.44"
+
+
+@pytest.fixture(scope="session")
+def epoch_columns() -> dict[str, np.ndarray]:
+    """N, C and L of the Epoch points as arrays."""
+    with EPOCH.open() as file:
+        rows = list(csv.DictReader(file))
+    names = {"N": "Model Size", "C": "Training FLOP", "L": "loss"}
+    return {name: np.array([float(row[column]) for row in rows]) for name, column in names.items()}
+
+
+@pytest.fixture(scope="session")
+def epoch_fit() -> rung.Fit:
+    return rung.fit(EPOCH, where=EPOCH_FILTER, bootstrap=200)
+
+
+@pytest.fixture(scope="session")
+def line() -> dict[str, np.ndarray]:
+    """D = 20 N exactly: sizes and data cannot be told apart."""
+    N = 1e7 * 2.0 ** np.arange(12)
+    return {"N": N, "D": 20 * N, "L": 1.8 + 400 / N**0.35 + 2000 / (20 * N) ** 0.37}
+
+
+@pytest.fixture(scope="session")
+def command_line() -> str:
+    """The program rung-law, to compare with."""
+    program = os.environ.get("RUNG_LAW", "")
+    if not program:
+        pytest.skip("RUNG_LAW does not name the program rung-law")
+    return program
+
+
