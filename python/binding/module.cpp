@@ -12,12 +12,29 @@
 namespace rung {
 namespace {
 
+// The command line's options are keywords here: `--max-run-flops` is said as max_run_flops.
+std::string as_keywords(std::string_view text) {
+  std::string result;
+  const auto letter = [&](size_t i) { return i < text.size() && text[i] >= 'a' && text[i] <= 'z'; };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool option = text.substr(i, 2) == "--" && letter(i + 2) && (i == 0 || !letter(i - 1));
+    if (!option) {
+      result += text[i];
+      continue;
+    }
+    for (i += 2; letter(i) || (i < text.size() && text[i] == '-' && letter(i + 1)); ++i)
+      result += text[i] == '-' ? '_' : text[i];
+    --i;
+  }
+  return result;
+}
+
 // Raises the class of rung/_errors.py that a Failure stands for.
 void raise(const Error& error) {
   const char* name = error.kind == Failure::usage     ? "UsageError"
                      : error.kind == Failure::refused ? "Refused"
                                                       : "Error";
-  const std::string_view text = error.what();
+  const std::string text = as_keywords(error.what());
   const auto message = py::reinterpret_steal<py::object>(
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
   const py::object kind = py::module_::import("rung._errors").attr(name);

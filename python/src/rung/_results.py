@@ -91,12 +91,12 @@ class Prediction(Generic[T]):
         name = "loss" if self.target == "L" else self.target
         if isinstance(self.loss, np.ndarray):
             text = f"Prediction of {name} at {self.loss.size} points, {100 * self.level:g} % intervals"
-            far = {key: float(np.max(factor)) for key, factor in self.outside.items()}
+            far = {f"{key} up to": float(np.max(factor)) for key, factor in self.outside.items()}
         else:
             text = f"Prediction({name} {self.loss:.5g}, {100 * self.level:g} % {self.lo:.5g} to {self.hi:.5g}"
             text += "".join(f"; {key} ±{width:.2g}" for key, width in self.sources.items()) + ")"
             far = {key: float(factor) for key, factor in self.outside.items()}
-        text += "".join(f"\n{key} up to {factor:.3g} times outside the data" for key, factor in far.items())
+        text += "".join(f"\n{key} {factor:.3g} times outside the data" for key, factor in far.items())
         return text + "".join(f"\nwarning: {warning}" for warning in self.warnings)
 
 
