@@ -165,7 +165,7 @@ def test_interrupt() -> None:
         rung.fit(data, bootstrap=0)
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
-            rung.fit(data, bootstrap=10_000_000)
+            rung.fit(data, bootstrap=300_000)
         except KeyboardInterrupt:
             print("interrupted", rung.fit(data, where="loss < 3.44", bootstrap=0).points)
     """
