@@ -43,7 +43,7 @@ def command_line() -> str:
     """The program rung-law, to compare with."""
     program = os.environ.get("RUNG_LAW", "")
     if not program:
-        pytest.skip("RUNG_LAW does not name the program rung-law")
+        pytest.skip("skipped: RUNG_LAW does not name the program rung-law")
     return program
 
 

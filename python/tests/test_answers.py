@@ -188,7 +188,7 @@ def test_docstring_examples() -> None:
 
 def test_types(tmp_path: pathlib.Path) -> None:
     """A user's script passes `mypy --strict`, and so does the package; a wrong one does not."""
-    api = pytest.importorskip("mypy.api", reason="mypy is not installed")
+    api = pytest.importorskip("mypy.api", reason="skipped: mypy is not installed")
     good, bad = ROOT / "python/tests/typed_script.py", tmp_path / "bad.py"
     bad.write_text("import rung\nx: str = rung.fit('runs.csv').predict(N=1e9, D=1e9).loss\n")
     cache = f"--cache-dir={tmp_path / 'cache'}"

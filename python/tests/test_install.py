@@ -14,9 +14,9 @@ from conftest import EPOCH, ROOT
 
 
 def test_pip_install(tmp_path: pathlib.Path) -> None:
-    pytest.importorskip("scikit_build_core", reason="scikit-build-core is not installed")
+    pytest.importorskip("scikit_build_core", reason="skipped: scikit-build-core is not installed")
     if not shutil.which("ccache"):
-        pytest.skip("without ccache the layers would be compiled a second time")
+        pytest.skip("skipped: without ccache the layers would be compiled a second time")
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-build-isolation", "--no-deps"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     install = [*pip, "--target", str(tmp_path), str(ROOT / "python")]

@@ -53,6 +53,7 @@ json "len(d['forms']) == 2 and abs(sum(f['weight'] for f in d['forms']) - 1) < 1
 expect 0 . '' "$law" predict forms.json C=1e23 --json
 json "set(d['sources']) == {'coefficients', 'noise', 'form', 'rollout'} and d['lo'] < d['loss'] < d['hi']"
 expect 2 '' 'nearest is power' "$law" fit "$kyo" --law power,pwoer
+expect 2 '' 'None of the laws has such a coefficient. Received alpah' "$law" fit "$kyo" --law chinchilla,kaplan --fix alpah=0.3
 
 # What the data do not determine, and what is no number.
 awk 'BEGIN {print "N,D,L"; for (i = 0; i < 9; ++i) {n = 1e7 * 3^i; print n "," 20 * n "," 1.8 + 480 / n^0.35 + 0.001 * (i % 3)}}' >line.csv
