@@ -26,7 +26,9 @@ struct ModelConfig {
   double ffn_ratio = 3.0;         // hidden units of the ffn over width
   std::string norm = "rmsnorm";   // rmsnorm or layernorm
   bool norm_gain = false;         // learned gain on norms
-  std::string position = "rope";  // rope or none
+  std::string position = "rope";  // rope, cope, learned or none
+  int64_t cope_positions = 64;    // of CoPE, which counts no further
+  bool cope_scaled = true;        // CoPE's bias is scaled as q.k is
   bool qk_norm = false;
   bool tied = false;
   std::string
@@ -99,7 +101,9 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.ffn_ratio", c.model.ffn_ratio, "", "hidden units of the ffn over width");
   visit("model.norm", c.model.norm, "", "rmsnorm or layernorm");
   visit("model.norm_gain", c.model.norm_gain, "", "learn a gain in every norm");
-  visit("model.position", c.model.position, "", "rope or none");
+  visit("model.position", c.model.position, "", "rope, cope, learned or none");
+  visit("model.cope_positions", c.model.cope_positions, "positions", "how far CoPE counts");
+  visit("model.cope_scaled", c.model.cope_scaled, "", "scale CoPE's bias as q.k is");
   visit("model.qk_norm", c.model.qk_norm, "", "RMS-normalise queries and keys");
   visit("model.tied", c.model.tied, "", "share embedding and readout");
   visit("model.pattern", c.model.pattern, "", "mixers by layer; empty: model.mixer everywhere");

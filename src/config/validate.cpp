@@ -58,7 +58,7 @@ constexpr std::array choices = {
     Choice{"device", {"cpu", "cuda"}},
     Choice{"precision", {"fp64", "fp32", "bf16", "fp8"}},
     Choice{"model.norm", {"rmsnorm", "layernorm"}},
-    Choice{"model.position", {"rope", "none"}},
+    Choice{"model.position", {"rope", "cope", "learned", "none"}},
     Choice{"train.schedule", {"linear", "1-sqrt", "cosine-cooldown", "cosine", "constant"}}};
 
 void check_range(std::string_view key, double value) {

@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/matmul.h>
 
 #include "core/error.h"
@@ -46,6 +47,22 @@ void append(std::vector<TensorSpec>& tensors, std::vector<TensorSpec> part,
   }
 }
 
+Tensor position_ids(const Decoder& d, const Tensor& tokens) {
+  if (tokens.size(2) > d.model.context)
+    fail("[model] Learned positions reach {} tokens. Received a sequence of {}.", d.model.context,
+         tokens.size(2));
+  return at::arange(tokens.size(2), tokens.options()).expand_as(tokens).contiguous();
+}
+
+void check_positions(const RunConfig& config) {
+  const ModelConfig& model = config.model;
+  if (model.position == "cope" && model.cope_positions < 2)
+    fail_usage("[model] CoPE needs at least 2 positions. Received {}.", model.cope_positions);
+  if (config.device == "cuda" && (model.position == "cope" || model.position == "learned"))
+    fail_usage("[model] Positions of the kind {} run on the CPU only so far. Received device cuda.",
+               model.position);
+}
+
 }  // namespace
 
 BlockFactors block_factors(const RunConfig& config, int64_t vocabulary) {
@@ -55,6 +72,7 @@ BlockFactors block_factors(const RunConfig& config, int64_t vocabulary) {
 Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
   const ModelConfig& model = config.model;
   check_shape(model, vocabulary);
+  check_positions(config);
   Decoder d{.model = model,
             .vocabulary = vocabulary,
             .layout = {},
@@ -76,6 +94,15 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
                      .fan_in = 1,
                      .fan_out = model.width,
                      .counts_in_N = model.tied});
+  if (model.position == "learned") {
+    d.positions = tensors.size();
+    tensors.push_back({.name = "positions",
+                       .role = Role::embedding,
+                       .shape = {model.context, model.width},
+                       .fan_in = 1,
+                       .fan_out = model.width,
+                       .counts_in_N = false});
+  }
   for (int layer = 0; layer < model.depth; ++layer) {
     const std::string prefix = fmt::format("blocks.{}.", layer);
     d.mixers.push_back(&find_part(mixers(), "mixer", model.mixer));
@@ -118,6 +145,7 @@ Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Te
   table.A *= d.block.embedding;
   table.A_weight *= d.block.embedding;
   Tensor h = embedding(tokens, table), y, branch;
+  if (d.positions) h = h + embedding(position_ids(d, tokens), weights[d.positions]);
   const size_t branches = 2 * d.mixers.size();
   for (size_t b = 0; b <= branches; ++b) {
     NormOptions options{.center = d.model.norm == "layernorm"};

@@ -17,8 +17,9 @@ struct Decoder {
   BlockFactors block;
   std::vector<const Part*> mixers, ffns;  // by layer
   std::vector<size_t> mixer_start, ffn_start,
-      norm_index;      // first tensor of each; norm_index empty without gains
-  size_t readout = 0;  // tensor that the head multiplies by
+      norm_index;        // first tensor of each; norm_index empty without gains
+  size_t readout = 0;    // tensor that the head multiplies by
+  size_t positions = 0;  // learned positions [context, width]; 0: none
 };
 
 // Tensors, factors and parts of one shape. Fails (usage) on impossible shapes.

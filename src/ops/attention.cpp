@@ -48,9 +48,7 @@ Tensor rotated(const Tensor& x, const Rope& rope) {
   return at::cat({first, second}, -1);
 }
 
-struct Heads {
-  Tensor q, k, v;  // [P, B, T, heads, d]
-};
+}  // namespace
 
 Heads split_heads(const Tensor& qkv, const AttentionOptions& o) {
   const auto heads = [&](int64_t start, int64_t count) {
@@ -59,8 +57,6 @@ Heads split_heads(const Tensor& qkv, const AttentionOptions& o) {
   };
   return {heads(0, o.heads), heads(o.heads, o.kv_heads), heads(o.heads + o.kv_heads, o.kv_heads)};
 }
-
-}  // namespace
 
 Tensor qk_norm(const Tensor& qkv, const AttentionOptions& o) {
   const Heads h = split_heads(qkv, o);

@@ -23,6 +23,12 @@ at::Tensor attention(const at::Tensor& qkv, const Rope& rope, const AttentionOpt
 at::Tensor attention_plain(const at::Tensor& qkv, const Rope& rope,
                            const AttentionOptions& options);
 
+// The heads of packed qkv, each [P, B, T, heads, head_dim].
+struct Heads {
+  at::Tensor q, k, v;
+};
+Heads split_heads(const at::Tensor& qkv, const AttentionOptions& options);
+
 // RMS-normalises every query and key head of packed qkv (no gain).
 at::Tensor qk_norm(const at::Tensor& qkv, const AttentionOptions& options);
 

@@ -23,10 +23,11 @@ void check_same_program(const std::vector<RunConfig>& members) {
   const auto shape = [](const RunConfig& c) {
     const ModelConfig& m = c.model;
     return std::tie(m.width, m.depth, m.head_dim, m.kv_heads, m.context, m.mixer, m.ffn,
-                    m.ffn_ratio, m.norm, m.norm_gain, m.position, m.qk_norm, m.tied, m.pattern,
-                    c.train.tokens, c.train.batch_tokens, c.train.optimizer, c.train.schedule,
-                    c.train.warmup, c.train.cooldown, c.precision, c.device, c.parametrisation,
-                    c.alignment, c.base_width, c.base_depth);
+                    m.ffn_ratio, m.norm, m.norm_gain, m.position, m.cope_positions, m.cope_scaled,
+                    m.qk_norm, m.tied, m.pattern, c.train.tokens, c.train.batch_tokens,
+                    c.train.optimizer, c.train.schedule, c.train.warmup, c.train.cooldown,
+                    c.precision, c.device, c.parametrisation, c.alignment, c.base_width,
+                    c.base_depth);
   };
   for (const RunConfig& c : members)
     if (shape(c) != shape(first))

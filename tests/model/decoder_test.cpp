@@ -23,6 +23,13 @@ const std::vector<Variant> variants{
     {"gqa", [](RunConfig& c) { c.model.head_dim = 6, c.model.kv_heads = 2; }},
     {"mqa without positions",
      [](RunConfig& c) { c.model.head_dim = 3, c.model.kv_heads = 1, c.model.position = "none"; }},
+    {"learned positions", [](RunConfig& c) { c.model.position = "learned"; }},
+    {"cope", [](RunConfig& c) { c.model.position = "cope", c.model.cope_positions = 4; }},
+    {"cope, not scaled, gqa, mup",
+     [](RunConfig& c) {
+       c.parametrisation = "mup", c.model.head_dim = 6, c.model.kv_heads = 2;
+       c.model.position = "cope", c.model.cope_scaled = false;
+     }},
     {"layernorm with gains",
      [](RunConfig& c) { c.model.norm = "layernorm", c.model.norm_gain = true; }},
     {"rmsnorm with gains and qk-norm",
@@ -149,6 +156,34 @@ TEST_CASE("a model's tensors, counts and FLOPs follow from its shape") {
                                                        2.0 * attention_flops_per_token(18, 4, 6))));
 }
 
+TEST_CASE("position tables are counted where a token multiplies by them, and not beyond") {
+  RunConfig config = tiny_config();  // four heads of 6, two layers
+  const Counts plain = count(make_decoder(config, vocabulary).layout.tensors);
+  const double flops = forward_flops(make_decoder(config, vocabulary), 18);
+  config.model.position = "learned";
+  const Decoder learned = make_decoder(config, vocabulary);
+  CHECK(count(learned.layout.tensors).N == plain.N);
+  CHECK(count(learned.layout.tensors).N_total == plain.N_total + 18 * 24);
+  CHECK(forward_flops(learned, 18) == doctest::Approx(flops));
+  config.model.position = "cope";
+  config.model.cope_positions = 5;
+  const Decoder cope = make_decoder(config, vocabulary);
+  CHECK(count(cope.layout.tensors).N == plain.N + 2 * 5 * 6);
+  CHECK(forward_flops(cope, 18) == doctest::Approx(flops + 2.0 * 2.0 * 18.0 * 5.0 * 24.0));
+}
+
+TEST_CASE("learned positions end with the context") {
+  RunConfig config = tiny_config();
+  config.model.position = "learned";
+  Model model = make_model(config, vocabulary, at::kFloat);
+  RunConfig longer = config;
+  longer.model.context = 19;
+  const Batch batch = make_batch(longer, vocabulary, 1, 2);
+  const std::string error =
+      error_of([&] { token_logits(model.decoder, model.bound(), batch.tokens, model.rope); });
+  CHECK(error.find("reach 18 tokens. Received a sequence of 19") != std::string::npos);
+}
+
 TEST_CASE("impossible shapes are refused in one line that names what to change") {
   const auto message = [](auto change) {
     RunConfig config = tiny_config();
@@ -164,4 +199,8 @@ TEST_CASE("impossible shapes are refused in one line that names what to change")
   CHECK(holds(message([](RunConfig& c) { c.model.mixer = "attentoin"; }), "'attention'"));
   CHECK(holds(message([](RunConfig& c) { c.model.ffn = "swigul"; }), "'swiglu'"));
   CHECK(holds(message([](RunConfig& c) { c.model.depth = 0; }), "Depth"));
+  CHECK(holds(message([](RunConfig& c) { c.model.position = "cope", c.model.cope_positions = 1; }),
+              "at least 2 positions"));
+  CHECK(holds(message([](RunConfig& c) { c.model.position = "cope", c.device = "cuda"; }),
+              "on the CPU only"));
 }

@@ -16,7 +16,7 @@ struct Model {
   std::vector<Weight> bound() const { return bind(decoder.layout, weights, gradient); }
 };
 
-// Members seed, seed + 1, ...; weights are initialised and gains moved off 1.
+// Members seed, seed + 1, ...; weights are initialised, gains moved off 1 and empty tensors off 0.
 inline Model make_model(const RunConfig& config, int64_t vocabulary, at::ScalarType type,
                         int64_t members = 1) {
   at::set_num_threads(1);  // tensors this small only lose by more
@@ -27,9 +27,9 @@ inline Model make_model(const RunConfig& config, int64_t vocabulary, at::ScalarT
   for (int64_t p = 0; p < members; ++p)
     initialise(layout, values.select(0, p), config.seed + static_cast<uint64_t>(p));
   for (size_t i = 0; i < layout.tensors.size(); ++i)
-    if (layout.tensors[i].role == Role::gain) {
-      Tensor gain = view(layout, values, i);
-      gain.add_(normal(gain.sizes().vec(), i) * 0.2);
+    if (layout.tensors[i].role == Role::gain || layout.tensors[i].init_std_factor == 0.0) {
+      Tensor flat = view(layout, values, i);
+      flat.add_(normal(flat.sizes().vec(), i) * 0.2);
     }
   model.weights = values.to(type);
   model.gradient = at::zeros_like(model.weights);
