@@ -179,9 +179,9 @@ def test_interrupt() -> None:
 def test_docstring_examples() -> None:
     import doctest
 
-    from rung import _fit, _laws
+    from rung import _fitting, _laws
 
-    for module in (_fit, _laws):
+    for module in (_fitting, _laws):
         outcome = doctest.testmod(module)
         assert outcome.attempted > 0 and outcome.failed == 0
 

@@ -10,7 +10,8 @@ Docs: docs/python.md.
 """
 
 from ._errors import Error, Refused, UsageError
-from ._fit import Fit, Form, fit, load
+from ._fit import Fit, Form, load
+from ._fitting import fit
 from ._laws import Law, Laws, laws
 from ._results import Diagnostic, Interval, Misfit, Plan, Prediction, Profile
 from ._rung import version as __version__

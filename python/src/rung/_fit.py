@@ -1,17 +1,17 @@
-"""Fitting, and what a fit is asked."""
+"""A fit, and what it is asked."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Union, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import _check as check
 from . import _rung
 from ._errors import UsageError
 from ._results import (
@@ -26,11 +26,7 @@ from ._results import (
     number,
     plan_of,
 )
-from ._table import Columns, Data, Path, column_map, column_names, is_path, named_column, to_table
-
-#: A law's or procedure's name, a file LAW.toml, a definition (what such a file holds), or several of them.
-LawLike = Union[str, "os.PathLike[str]", Mapping[str, Any]]
-
+from ._table import Columns, Data, Path, column_map, column_names, to_table
 
 @dataclass(frozen=True)
 class Form:
@@ -236,14 +232,14 @@ class Fit:
         if not at:
             raise UsageError("[predict] Where? Received nothing. Give inputs, such as N=7e9, D=1.4e12, or a table.")
         names = list(at)
-        given = [_numbers(name, value) for name, value in at.items()]
+        given = [check.numbers(name, value) for name, value in at.items()]
         try:
             spread = np.broadcast_arrays(*given)
         except ValueError:
             shapes = ", ".join(f"{name} {value.shape}" for name, value in zip(names, given))
             raise UsageError(f"[predict] Inputs have unlike shapes. Received {shapes}.") from None
         points = np.stack([np.ravel(value) for value in spread], axis=1)
-        answers = _rung.predict(self._forms, names, points, float(level), _threads(threads))
+        answers = _rung.predict(self._forms, names, points, float(level), check.threads(threads))
         prediction = _prediction(answers, self.target, float(level), spread[0].shape)
         if self._forms.parts and not self._forms.composed:
             for target, part in self.parts.items():
@@ -290,19 +286,19 @@ class Fit:
         of the law. Raises :class:`rung.Refused` where the fit has no optimum or leaves its place open.
         """
         options = _rung.PlanOptions()
-        options.flops = _number("flops", flops)
-        options.inference_tokens = _number("inference_tokens", inference_tokens)
-        options.bytes_per_parameter = _number("bytes_per_parameter", bytes_per_parameter)
-        options.level = self.level if level is None else _number("level", level)
+        options.flops = check.number("flops", flops)
+        options.inference_tokens = check.number("inference_tokens", inference_tokens)
+        options.bytes_per_parameter = check.number("bytes_per_parameter", bytes_per_parameter)
+        options.level = self.level if level is None else check.number("level", level)
         if max_tokens is not None:
-            options.max_tokens = _number("max_tokens", max_tokens)
+            options.max_tokens = check.number("max_tokens", max_tokens)
         if max_params is not None:
-            options.max_params = _number("max_params", max_params)
+            options.max_params = check.number("max_params", max_params)
         if memory is not None:
-            options.memory = _number("memory", memory)
+            options.memory = check.number("memory", memory)
         if flat is not None:
-            options.flat = _number("flat", flat)
-        options.other = {name: _number(name, value) for name, value in other.items()}
+            options.flat = check.number("flat", flat)
+        options.other = {name: check.number(name, value) for name, value in other.items()}
         return plan_of(json.loads(_rung.plan(self._forms, options)))
 
     def save(self, path: Path) -> None:
@@ -325,101 +321,6 @@ class Fit:
         return _unpickle, (self._forms.json(samples=True),)
 
 
-def fit(
-    data: Data,
-    law: LawLike | Sequence[LawLike] = "chinchilla",
-    *,
-    columns: Columns = None,
-    where: str | None = None,
-    objective: str | None = None,
-    delta: float = 1e-3,
-    tau: float = 0.5,
-    weights: str | ArrayLike | None = None,
-    sd: str | ArrayLike | None = None,
-    cluster: str | ArrayLike | None = None,
-    fix: Mapping[str, float] | None = None,
-    bound: Mapping[str, tuple[float | None, float | None]] | None = None,
-    tie: Mapping[str, str] | None = None,
-    prior: Mapping[str, tuple[float, float]] | None = None,
-    bootstrap: int = 1000,
-    profile: bool = False,
-    level: float = 0.9,
-    seed: int = 0,
-    settings: Mapping[str, float] | None = None,
-    schedules: Data = None,
-    order: str | None = None,
-    threads: int | None = None,
-) -> Fit:
-    """Fits a law to a table of runs, with intervals and diagnostics, or refuses with reasons (``Fit.refused``).
-
-    >>> import rung
-    >>> N = [1e8, 2e8, 4e8, 8e8, 1.6e9] * 5
-    >>> D = [d for d in (1e9, 3e9, 9e9, 27e9, 81e9) for _ in range(5)]
-    >>> L = [1.8 + 480 / n**0.35 + 2100 / d**0.37 for n, d in zip(N, D)]
-    >>> fit = rung.fit({"N": N, "D": D, "L": L}, bootstrap=100)
-    >>> round(fit.coefficients["alpha"], 4)
-    0.35
-
-    Parameters
-    ----------
-    data
-        A data frame, a mapping of names to columns, an array (a row a run; N, D, L unless ``columns`` names them), or
-        a file (CSV, TSV, JSON lines); several files are learning curves, a file a run.
-    law
-        A name of :func:`rung.laws`, a file LAW.toml, or a mapping with what such a file holds. Several are weighed by
-        how each predicts the largest rungs (in ``order``) from the smaller ones.
-    columns
-        Which columns to read, ``{"N": "params"}``; by default those named like N, D, C, L.
-    where
-        Rows to keep, ``"C > 1e18 and N < D"``.
-    objective, delta, tau
-        huber-log, huber, mae-asymmetric, quantile, least-squares or raw-least-squares (default: the law's own);
-        Huber's threshold; the quantile.
-    weights, sd, cluster
-        A column's name, or values: weights of the rows; standard deviations of the target (weights of their inverse
-        square); groups of rows that are resampled together.
-    fix, bound, tie, prior
-        Coefficients held at a value, ``{"E": 1.8}``; kept in a range, ``{"alpha": (0.1, 0.6)}``; of one value,
-        ``{"alpha": "beta"}``; with a Gaussian belief (mean, sd), on the logarithm where the law searches it so.
-    bootstrap, level, seed, profile
-        Resamples for the intervals (0: normal approximation); their probability; their seed; whether to follow every
-        coefficient's profile likelihood.
-    settings, schedules
-        What a procedure leaves open; the learning rates of learning curves (a table run, step, lr, shape).
-    threads
-        At most so many, by default one a core. Results do not depend on it.
-
-    Other Python threads run meanwhile. Raises :class:`rung.Error` on unusable values, naming their rows, and
-    :class:`rung.UsageError` on calls that cannot be meant.
-    """
-    table = to_table(data, column_names(columns))
-    laws = _laws(law)
-    options = _rung.FitOptions()
-    options.columns = column_map(columns)
-    if where is not None and not isinstance(where, str):
-        raise UsageError('[fit] where is an expression, such as "C > 1e18"; filter the data themselves by a mask.')
-    options.where = where or ""
-    options.objective = objective or ""
-    options.delta = _number("delta", delta)
-    options.tau = _number("tau", tau)
-    options.weights = named_column(table, weights, "weights")
-    options.sd = named_column(table, sd, "sd")
-    options.cluster = named_column(table, cluster, "cluster")
-    options.fix = _named_numbers("fix", fix)
-    options.settings = _named_numbers("settings", settings)
-    options.bound = {name: _bounds(name, ends) for name, ends in (bound or {}).items()}
-    options.tie = [(str(first), str(second)) for first, second in (tie or {}).items()]
-    options.prior = {name: _rung.Prior(*_pair(f"prior of {name}", belief)) for name, belief in (prior or {}).items()}
-    options.bootstrap = _whole("bootstrap", bootstrap, 10_000_000)
-    options.seed = _whole("seed", seed, 2**63 - 1)
-    options.level = _number("level", level)
-    options.profile = bool(profile)
-    options.threads = _threads(threads)
-    if schedules is not None:
-        options.set_schedules(to_table(schedules))
-    return Fit(_rung.fit(table, options, laws, order or ""))
-
-
 def load(path: Path) -> Fit:
     """A fit as ``Fit.save`` or ``rung fit --out`` wrote it."""
     return Fit(_rung.load(os.fspath(path)))
@@ -427,76 +328,6 @@ def load(path: Path) -> Fit:
 
 def _unpickle(text: str) -> Fit:
     return Fit(_rung.parse(text))
-
-
-def _laws(law: LawLike | Sequence[LawLike]) -> list[str]:
-    if isinstance(law, str) and "," in law and ":" not in law:
-        return [_law(one) for one in law.split(",")]
-    if is_path(law) or isinstance(law, Mapping):
-        return [_law(law)]
-    if isinstance(law, Sequence):
-        return [_law(one) for one in law]
-    raise UsageError(f"[fit] A law is a name, a file, a mapping or a list of them. Received {type(law).__name__}.")
-
-
-def _law(law: Any) -> str:
-    if isinstance(law, Mapping):
-        return _rung.check_law(json.dumps(law))
-    if not is_path(law):
-        raise UsageError(f"[fit] A law is a name, a file or a mapping. Received {type(law).__name__}.")
-    text = os.fspath(law)
-    return _rung.read_law(text) if text.endswith(".toml") else str(text)
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise UsageError(f"[rung] {name} is a number. Received {value!r}.") from None
-
-
-def _whole(name: str, value: Any, most: int) -> int:
-    whole = _number(name, value)
-    if not (whole == whole // 1 and 0 <= whole <= most):
-        raise UsageError(f"[fit] {name} is a whole number from 0 to {most}. Received {value!r}.")
-    return int(value)
-
-
-def _threads(threads: int | None) -> int:
-    if threads is None:
-        return 0
-    if _whole("threads", threads, 1024) == 0:
-        raise UsageError("[fit] threads is a whole number from 1 to 1024. Received 0.")
-    return int(threads)
-
-
-def _pair(name: str, value: Any) -> tuple[float, float]:
-    try:
-        first, second = value
-    except (TypeError, ValueError):
-        raise UsageError(f"[fit] {name} is a pair of numbers. Received {value!r}.") from None
-    return _number(name, first), _number(name, second)
-
-
-def _bounds(name: str, ends: Any) -> tuple[float, float]:
-    try:
-        lo, hi = ends
-    except (TypeError, ValueError):
-        raise UsageError(f"[fit] bound of {name} is a pair of numbers. Received {ends!r}.") from None
-    return _pair(f"bound of {name}", (-np.inf if lo is None else lo, np.inf if hi is None else hi))
-
-
-def _named_numbers(name: str, values: Mapping[str, float] | None) -> dict[str, float]:
-    if values is not None and not isinstance(values, Mapping):
-        raise UsageError(f"[fit] {name} maps names to numbers. Received {type(values).__name__}.")
-    return {str(key): _number(f"{name} of {key}", value) for key, value in (values or {}).items()}
-
-
-def _numbers(name: str, value: ArrayLike) -> Array:
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UsageError(f"[predict] {name} is a number or an array of numbers. Received {value!r}.") from None
 
 
 def _prediction(answers: dict[str, Any], target: str, level: float, shape: tuple[int, ...]) -> Prediction[Any]:
