@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "law/slide.h"
+
 namespace rung {
 namespace {
 
@@ -93,11 +95,22 @@ Vector bounded_step(const Problem& problem, const Vector& theta, const System& s
 
 constexpr double least_damping = 1e-9, most_damping = 1e9;
 
+// Where the parabola has mispredicted what a step gains: the linear coefficients to their optimum.
+void keep_to_valley(const Problem& problem, const std::vector<int>& linear, Vector& theta,
+                    double& value) {
+  if (linear.empty() || !std::isfinite(value)) return;
+  Vector slid = theta;
+  if (!slide(problem, linear, slid)) return;
+  const double lower = objective_at(problem, slid);
+  if (lower < value) theta = slid, value = lower;
+}
+
 Solution newton(const Problem& problem, const Vector& start, const PolishOptions& options) {
   Solution best{.theta = clamp(problem, start)};
   best.objective = objective_at(problem, best.theta);
   if (!std::isfinite(best.objective)) return best;
   double mu = 0.0;
+  const std::vector<int> linear = sliding_coefficients(problem);
   while (best.steps < options.max_steps) {
     const Derivatives at = derivatives_at(problem, best.theta);
     System system{.free = movable(problem, best.theta, at.gradient)};
@@ -111,7 +124,7 @@ Solution newton(const Problem& problem, const Vector& start, const PolishOptions
         mu = std::max(10.0 * mu, 1e-6);
         continue;
       }
-      const Vector theta = bounded_step(problem, best.theta, system);
+      Vector theta = bounded_step(problem, best.theta, system);
       const Vector moved = theta - best.theta;
       const double promised = -(at.gradient.dot(moved) + 0.5 * moved.dot(at.hessian * moved));
       if (std::fabs(at.gradient.dot(moved)) <=
@@ -119,7 +132,9 @@ Solution newton(const Problem& problem, const Vector& start, const PolishOptions
         best.converged = true;
         return best;
       }
-      const double value = objective_at(problem, theta);
+      double value = objective_at(problem, theta);
+      if (mu > 0.0 || best.objective - value < 0.7 * promised)
+        keep_to_valley(problem, linear, theta, value);
       const double gained = best.objective - value;
       if (gained > 0.0) {
         accepted = true;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 namespace rung {
 namespace {
@@ -13,11 +14,12 @@ constexpr size_t chunk_rows =
 template <class Use>
 void for_chunks(const Law& law, const Observations& data, const double* c, int order, Use&& use) {
   const size_t width = jet_size(order, law.coefficients.size());
-  std::vector<double> jets(chunk_rows * width);
+  const auto jets =
+      std::make_unique_for_overwrite<double[]>(std::min(chunk_rows, data.rows()) * width);
   for (size_t first = 0; first < data.rows(); first += chunk_rows) {
     const size_t rows = std::min(chunk_rows, data.rows() - first);
-    law.evaluate(law, c, data.x.data() + first * 2 * data.inputs, rows, order, jets.data());
-    use(first, rows, jets.data());
+    law.evaluate(law, c, data.x.data() + first * 2 * data.inputs, rows, order, jets.get());
+    use(first, rows, jets.get());
   }
 }
 
