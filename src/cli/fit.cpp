@@ -10,6 +10,8 @@
 #include "config/toml_json.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/table.h"
+#include "law/fit_groups.h"
 #include "law/fit_json.h"
 #include "law/fit_text.h"
 #include "law/forms.h"
@@ -103,10 +105,59 @@ int run_forms(const Arguments& arguments, const Table& table, const FitOptions& 
   return forms.refused() ? static_cast<int>(Failure::refused) : 0;
 }
 
+std::string describe(const GroupFits& fits) {
+  TableRow head = fits.columns;
+  std::vector<TableRow> rows;
+  for (const GroupFit& group : fits.groups) {
+    TableRow& row = rows.emplace_back(group.values);
+    if (!group.error.empty() || group.fit.refused()) {
+      row.push_back(!group.error.empty() ? "failed" : "refused");
+      continue;
+    }
+    if (head.size() == fits.columns.size())
+      for (const Estimate& e : group.fit.coefficients) head.push_back(e.name);
+    for (const Estimate& e : group.fit.coefficients)
+      row.push_back(e.fixed ? fmt::format("{:.5g}", e.value)
+                            : fmt::format("{:.5g} [{:.3g}, {:.3g}]", e.value, e.lo, e.hi));
+  }
+  for (const TableRow& row : rows) head.resize(std::max(head.size(), row.size()));
+  std::string text = text_table(head, rows);
+  for (const GroupFit& group : fits.groups) {
+    const std::string name = fmt::format("{}", fmt::join(group.values, " "));
+    if (!group.error.empty()) text += fmt::format("{}: {}\n", name, group.error);
+    for (const Diagnostic& d : group.fit.diagnostics)
+      if (d.severity != Severity::note)
+        text += fmt::format("{}: {} [{}] {}\n", name, severity_name(d.severity), d.code, d.text);
+  }
+  return text + fmt::format("{} of {} groups fitted\n", fits.fitted(), fits.groups.size());
+}
+
+int run_groups(const Arguments& arguments, const Table& table, const FitOptions& options) {
+  std::vector<std::string> columns;
+  std::string_view rest;
+  const std::string given = arguments.text("--by");
+  for (rest = given; !rest.empty();) {
+    const size_t comma = std::min(rest.find(','), rest.size());
+    columns.emplace_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  const GroupFits fits = fit_groups(table, columns, options);
+  if (arguments.has("--out")) write_json(arguments.text("--out"), groups_to_json(fits));
+  arguments.out->result(groups_to_json(fits, false), describe(fits));
+  return fits.fitted() > 0 ? 0 : static_cast<int>(Failure::refused);
+}
+
 int run(const Arguments& arguments) {
   FitOptions options = read_options(arguments);
   const std::vector<std::string> laws = read_laws(arguments.text("--law"));
   const Table table = read_runs(arguments.list("TABLE"));
+  if (arguments.has("--by")) {
+    if (laws.size() > 1)
+      fail_usage("[fit] --by fits one law to each group. Received --law {}.",
+                 arguments.text("--law"));
+    options.law = laws.front();
+    return run_groups(arguments, table, options);
+  }
   if (laws.size() > 1) return run_forms(arguments, table, options, laws);
   options.law = laws.front();
   const Fit fit = fit_law(table, options);
@@ -146,6 +197,9 @@ const Verb fit_verb{
           .help = "Huber's threshold, in the residual's unit",
           .default_text = "1e-3"},
          {.name = "--tau", .help = "quantile that `quantile` fits", .default_text = "0.5"},
+         {.name = "--by",
+          .help = "columns whose values group the rows, as task,model: one fit a group, all in one "
+                  "file; `predict --group` takes one. Exit status 3 when no group is fitted"},
          {.name = "--weights", .help = "column of row weights"},
          {.name = "--sd",
           .help = "column with the standard deviation of L; weights rows by its inverse square"},

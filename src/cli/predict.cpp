@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/table.h"
+#include "law/fit_groups.h"
 #include "law/fit_json.h"
 #include "law/forms.h"
 #include "law/predict_table.h"
@@ -89,7 +90,13 @@ int predict_rows(const Arguments& arguments, const Fit& fit, double level) {
 
 int run(const Arguments& arguments) {
   const std::string path = arguments.text("FIT");
-  const Forms forms = forms_from_json(read_json(path), path);
+  Json stored = read_json(path);
+  if (holds_groups(stored))
+    stored = find_group(stored, arguments.text("--group"), path);
+  else if (arguments.has("--group"))
+    fail_usage("[predict] {} holds one fit, no groups. Received --group {}.", path,
+               arguments.text("--group"));
+  const Forms forms = forms_from_json(stored, path);
   const Fit& fit = forms.forms[forms.best].fit;
   const double level = arguments.has("--level") ? arguments.number("--level") : fit.level;
   if (arguments.has("--table")) return predict_rows(arguments, fit, level);
@@ -132,6 +139,7 @@ const Verb predict_verb{
                 {.name = "--table",
                  .takes = Takes::list,
                  .help = "predict every row of it instead; several: learning curves, a file a run"},
+                {.name = "--group", .help = "of a file of `fit --by`: which, as model=GPT2"},
                 {.name = "--columns", .help = "which of its columns to read, as for fit"},
                 {.name = "--schedules", .help = "learning curves: the rates' knots, as for fit"},
                 {.name = "--level", .help = "probability of the interval (default: the fit's)"}},

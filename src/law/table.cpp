@@ -148,6 +148,7 @@ const Column* Table::find(std::string_view name) const {
 }
 
 std::string Table::where(size_t row) const {
+  if (!numbers.empty()) row = numbers[row];
   if (row < index.size()) return fmt::format("row {} (index {})", row + 1, index[row]);
   if (header_lines == 0) return fmt::format("row {}", row + 1);
   return fmt::format("row {} (line {})", row + 1, row + 1 + header_lines);

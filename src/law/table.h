@@ -24,9 +24,10 @@ struct Table {
   size_t rows = 0;
   int header_lines =
       0;  // row r (from 1) stands on line r + header_lines of a file without line breaks in cells
-  std::string source = "table";  // file name, for errors
-  std::string sha256{};          // of the file's bytes; empty for a table made in memory
-  std::vector<int64_t> index{};  // what the caller calls its rows (a data frame's index), if known
+  std::string source = "table";   // file name, for errors
+  std::string sha256{};           // of the file's bytes; empty for a table made in memory
+  std::vector<int64_t> index{};   // what the caller calls its rows (a data frame's index), if known
+  std::vector<size_t> numbers{};  // of a part of a table: each row's index in the whole
 
   // Adds a column; all columns must be equally long (fails otherwise).
   void add(std::string name, std::vector<double> values);

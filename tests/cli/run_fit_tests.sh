@@ -37,6 +37,15 @@ expect 2 '' 'nearest is alpha' "$law" fit "$kyo" --fix alpah=0.3
 expect 2 '' 'one kind' "$law" fit "$kyo" --tie alpha=A
 expect 2 '' 'tau lies between' "$law" fit "$kyo" --tau 1.5
 
+# Groups: one fit each, one file, predicted by name.
+awk -F, 'NR == 1 {print "half," $0} NR > 1 {print (NR % 2 ? "odd" : "even") "," $0}' "$kyo" >halves.csv
+expect 0 '2 of 2 groups fitted' '' "$law" fit halves.csv --by half --bootstrap 20 --out halves.json
+expect 0 . '' "$law" fit halves.csv --by half --bootstrap 20 --json
+json "d['by'] == ['half'] and d['fitted'] == 2 and [f['group']['half'] for f in d['fits']] == ['even', 'odd']"
+expect 0 'loss' '' "$law" predict halves.json --group half=odd N=1e10 D=2e11
+expect 2 '' 'half=even' "$law" predict halves.json N=1e10 D=2e11
+expect 2 '' 'one law' "$law" fit halves.csv --by half --law chinchilla,kaplan
+
 # Profiles, and the page that draws them.
 expect 0 'profile of alpha: 0\.[0-9]+ to 0\.[0-9]+' '' "$law" fit "$epoch" --where 'loss < 3.44' --profile --bootstrap 50 --out fit.json
 expect 0 'fit.html' '' "$law" report fit.json
