@@ -7,6 +7,24 @@
 namespace rung {
 namespace {
 
+// Where the caller holds coefficients that the grid counts on, the others get more points.
+constexpr double fine_cells = 256.0;
+
+double refinement(const Problem& problem) {
+  double cells = 1.0, all = 1.0;
+  int axes = 0;
+  for (int i = 0; i < problem.size(); ++i) {
+    const Coefficient& c = problem.law->coefficients[i];
+    if (c.linear || c.grid_points < 2) continue;
+    all *= c.grid_points;
+    if (problem.fixed(i)) continue;
+    cells *= c.grid_points;
+    ++axes;
+  }
+  const double wanted = std::min(fine_cells, all);
+  return axes == 0 || cells >= wanted ? 1.0 : std::pow(wanted / cells, 1.0 / axes);
+}
+
 // The values that one coefficient takes on the grid, as theta.
 std::vector<double> grid_values(const Problem& problem, int index, bool coarse) {
   const Coefficient& coefficient = problem.law->coefficients[index];
@@ -20,7 +38,9 @@ std::vector<double> grid_values(const Problem& problem, int index, bool coarse) 
   }
   std::vector<double> values;
   const int fine = coefficient.grid_points;
-  const int points = coarse ? std::min(fine, std::max(3, fine / 4)) : fine;
+  const int points = coarse     ? std::min(fine, std::max(3, fine / 4))
+                     : fine > 1 ? static_cast<int>(std::lround(refinement(problem) * fine))
+                                : fine;
   for (int i = 0; i < points; ++i) {
     // A break's place starts inside the range; the others include its ends.
     const double at =
@@ -264,7 +284,9 @@ std::vector<Start> grid_starts(const Problem& problem, size_t count, bool coarse
     if (local_minimum(grid, all, cell)) starts.push_back(all[cell]);
   std::stable_sort(starts.begin(), starts.end(),
                    [](const Start& a, const Start& b) { return a.objective < b.objective; });
-  if (starts.size() > count) starts.resize(count);
+  // A full grid shows every basin, and those of narrow ones lie high: more of them are looked at.
+  const size_t most = coarse ? count : 4 * count;
+  if (starts.size() > most) starts.resize(most);
   return starts;
 }
 

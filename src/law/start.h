@@ -13,7 +13,8 @@ struct Start {
   double objective = unbounded;
 };
 
-// Up to `count` starts, best first; never empty. `coarse` takes a quarter of the points per
+// Up to `count` starts (four times as many local minima of a grid that is looked at as a whole),
+// best first; never empty. `coarse` takes a quarter of the points per
 // coefficient.
 std::vector<Start> grid_starts(const Problem& problem, size_t count = 6, bool coarse = false);
 
