@@ -30,6 +30,7 @@ constexpr Setting interpolated_settings[] = {
 };
 constexpr size_t least_points = 5;      // that Akima's slopes need
 constexpr double least_step = 0.33;     // of the mean spacing of ln N: no deviation is finer
+constexpr double least_freedom = 4.0;   // before the rows' scatter counts as their noise
 constexpr double least_interior = 0.5;  // of the resamples with an interior minimum
 
 // One budget's points along one axis, ascending, the lowest loss of equal sizes kept.
@@ -44,6 +45,32 @@ Curve make_curve(const std::vector<double>& axis, const std::vector<double>& los
     const std::vector<double> losses = pick(loss, equal);
     curve.y.push_back(std::log(*std::min_element(losses.begin(), losses.end())));
   }
+  return curve;
+}
+
+// A budget's losses without their noise, for drawing it anew: a parabola in ln N. Akima's
+// interpolant goes through every point and leaves nothing to measure the noise by.
+struct SmoothCurve {
+  std::vector<double> fitted;  // losses
+  double squares = 0.0;        // of the log residuals
+  int freedom = 0;
+};
+
+SmoothCurve smooth_curve(const std::vector<double>& sizes, const std::vector<double>& loss) {
+  const std::vector<double> x = logs_of(sizes), y = logs_of(loss);
+  const double middle = mean_of(x);
+  Eigen::MatrixXd design(x.size(), 3);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double u = x[i] - middle;
+    design.row(i) << 1.0, u, u * u;
+  }
+  const LinearFit fit = least_squares(design, y);
+  SmoothCurve curve{.fitted = loss};
+  if (!fit.determined || fit.freedom < 1) return curve;
+  const Eigen::VectorXd values = design * fit.coefficients;
+  for (size_t i = 0; i < x.size(); ++i) curve.fitted[i] = std::exp(values[i]);
+  curve.squares = fit.variance * fit.freedom;
+  curve.freedom = fit.freedom;
   return curve;
 }
 
@@ -77,7 +104,8 @@ NoisyMinimum noisy_minimum(const Curve& curve, double noise, int resamples, uint
 
 Derivation derive_interpolated(const RawRows& rows, const Settings& settings) {
   Derivation derivation;
-  derivation.noise = settings.at("noise");
+  const double seed_noise = settings.at("noise");
+  double squares = 0.0;
   derivation.fitted.assign(rows.rows.size(), std::nan(""));
   derivation.group.assign(rows.rows.size(), -1);
   derivation.record["budgets"] = Json::array();
@@ -101,8 +129,8 @@ Derivation derive_interpolated(const RawRows& rows, const Settings& settings) {
       drop("few-points");
       continue;
     }
-    const NoisyMinimum size = noisy_minimum(sizes, derivation.noise, resamples, g);
-    const NoisyMinimum data = noisy_minimum(tokens, derivation.noise, resamples, g + 1000);
+    const NoisyMinimum size = noisy_minimum(sizes, seed_noise, resamples, g);
+    const NoisyMinimum data = noisy_minimum(tokens, seed_noise, resamples, g + 1000);
     if (size.interior < least_interior || data.interior < least_interior) {
       drop("edge-minimum");
       continue;
@@ -120,11 +148,18 @@ Derivation derive_interpolated(const RawRows& rows, const Settings& settings) {
     record["L_opt"] = std::exp(size.value);
     record["interior"] = size.interior;
     derivation.record["budgets"].push_back(record);
-    for (const size_t at : members) {
-      derivation.fitted[at] = rows["L"][at];
-      derivation.group[at] = static_cast<int>(g);
+    const SmoothCurve smooth = smooth_curve(pick(rows["N"], members), loss);
+    for (size_t i = 0; i < members.size(); ++i) {
+      derivation.fitted[members[i]] = smooth.fitted[i];
+      derivation.group[members[i]] = static_cast<int>(g);
     }
+    squares += smooth.squares;
+    derivation.freedom += smooth.freedom;
   }
+  // The rows' own scatter where there is enough to see it; the setting is only an assumption.
+  const bool seen = derivation.freedom >= least_freedom;
+  derivation.noise = seen ? std::sqrt(squares / derivation.freedom) : seed_noise;
+  if (!seen) derivation.freedom = 0.0;
   report_budgets(dropped, optima.size(), derivation);
   if (optima.size() >= 3) derivation.parts = optimum_parts(interpolated_laws, optima, true);
   return derivation;

@@ -126,29 +126,6 @@ void refuse_few(size_t cells, Derivation& derivation) {
              cells)});
 }
 
-Derivation derive_near_optimal(const RawRows& rows, const Settings& settings) {
-  Derivation derivation;
-  derivation.redraw = Redraw::rows;
-  derivation.group.assign(rows.rows.size(), -1);
-  const double within = 1.0 + settings.at("within"), sequence = settings.at("sequence");
-  std::vector<SweepPoint> points;
-  const auto cells = cells_of(rows);
-  for (size_t g = 0; g < cells.size(); ++g) {
-    double least = unbounded;
-    for (const size_t at : cells[g]) least = std::min(least, rows["L"][at]);
-    for (const size_t at : cells[g]) {
-      derivation.group[at] = static_cast<int>(g);
-      if (rows["L"][at] <= within * least)
-        points.push_back({rows["N"][at], rows["D"][at], rows["lr"][at], sequence * rows["bs"][at]});
-    }
-  }
-  derivation.record["cells"] = cells.size();
-  derivation.record["points"] = points.size();
-  refuse_few(cells.size(), derivation);
-  if (cells.size() >= 4) add_parts(points, step_laws, derivation);
-  return derivation;
-}
-
 // The minimum of a paraboloid in (ln lr, ln bs) through the given rows.
 struct Bowl {
   std::string_view problem;
@@ -205,6 +182,48 @@ std::vector<size_t> best_runs(const RawRows& rows, std::vector<size_t> cell, dou
     ++count;
   cell.resize(count);
   return cell;
+}
+
+// The noise of a cell's best runs about their bowl, for drawing them anew; the other runs stay.
+void add_noise(const RawRows& rows, const std::vector<size_t>& cell, Derivation& derivation,
+               double& squares) {
+  constexpr double near = 0.01;
+  constexpr size_t least = 9;
+  const std::vector<size_t> members = best_runs(rows, cell, near, least);
+  const Bowl bowl = fit_bowl(rows, members);
+  for (size_t i = 0; i < bowl.fitted.size(); ++i) {
+    derivation.fitted[members[i]] = bowl.fitted[i];
+    squares += std::pow(std::log(rows["L"][members[i]] / bowl.fitted[i]), 2);
+  }
+  derivation.freedom += bowl.freedom;
+}
+
+Derivation derive_near_optimal(const RawRows& rows, const Settings& settings) {
+  Derivation derivation;
+  derivation.group.assign(rows.rows.size(), -1);
+  derivation.fitted.assign(rows.rows.size(), std::nan(""));
+  double squares = 0.0;
+  const double within = 1.0 + settings.at("within"), sequence = settings.at("sequence");
+  std::vector<SweepPoint> points;
+  const auto cells = cells_of(rows);
+  for (size_t g = 0; g < cells.size(); ++g) {
+    double least = unbounded;
+    for (const size_t at : cells[g]) least = std::min(least, rows["L"][at]);
+    add_noise(rows, cells[g], derivation, squares);
+    for (const size_t at : cells[g]) {
+      derivation.group[at] = static_cast<int>(g);
+      if (rows["L"][at] <= within * least)
+        points.push_back({rows["N"][at], rows["D"][at], rows["lr"][at], sequence * rows["bs"][at]});
+    }
+  }
+  derivation.noise = std::sqrt(squares / std::max(1.0, derivation.freedom));
+  // Without bowls there is no noise to draw: rows of each cell are drawn instead.
+  if (derivation.freedom < 1.0) derivation.redraw = Redraw::rows;
+  derivation.record["cells"] = cells.size();
+  derivation.record["points"] = points.size();
+  refuse_few(cells.size(), derivation);
+  if (cells.size() >= 4) add_parts(points, step_laws, derivation);
+  return derivation;
 }
 
 Derivation derive_bowl(const RawRows& rows, const Settings& settings) {
