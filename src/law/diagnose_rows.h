@@ -11,4 +11,8 @@ namespace rung {
 std::vector<Diagnostic> diagnose_rows(const Table& table, const Selection& selection,
                                       const FitOptions& options);
 
+// Of these, the ways of counting parameters and FLOPs. Called by diagnose_rows.
+std::vector<Diagnostic> diagnose_counting(const Table& table, const Selection& selection,
+                                          const FitOptions& options);
+
 }  // namespace rung
