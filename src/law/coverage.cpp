@@ -44,6 +44,7 @@ Trial run_trial(const Planted& planted, const CoverageOptions& options, const Po
   FitOptions fit_options = options.fit;
   fit_options.law = std::string(planted.law->name);
   fit_options.threads = 1;
+  fit_options.fixed = planted.fixed;
   fit_options.seed = mix_bits(options.seed + ladder);
   const Table table = simulate(planted, options.seed, ladder);
   const double begin = processor_seconds();

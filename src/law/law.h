@@ -50,6 +50,7 @@ struct InputRule {
 };
 
 struct Law;
+struct Planted;
 struct BoundLaw;
 struct Binding;
 
@@ -78,6 +79,8 @@ struct Law {
   // rows of a run are resampled in blocks.
   int run_input = -1;
   BoundLaw (*bind)(const Law&, const Binding&) = nullptr;  // reads more than a row: law/bind.h
+  // Where the default design does not determine the law: another one, and what else is known.
+  void (*plan)(Planted&) = nullptr;
 
   InputRule input_rule(size_t input) const {
     return input < input_rules.size() ? input_rules[input] : InputRule{};

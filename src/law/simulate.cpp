@@ -82,6 +82,7 @@ Planted plant(const Law& law) {
   Planted planted{.law = &law, .objective = find_objective(law.objective)};
   for (const Coefficient& c : law.coefficients) planted.coefficients.push_back(c.typical);
   planted.at = design_points(law);
+  if (law.plan) law.plan(planted);
   return planted;
 }
 

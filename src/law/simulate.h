@@ -2,6 +2,8 @@
 // its source used. What a fit says about such a table can be checked against the truth.
 #pragma once
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "law/law.h"
@@ -19,12 +21,13 @@ struct Planted {
   const Law* law = nullptr;
   Objective objective{};                  // the noise lies in its residual
   std::vector<double> coefficients{};     // the truth
+  std::map<std::string, double> fixed{};  // coefficients that are known from elsewhere
   std::vector<std::vector<double>> at{};  // the design's points, one vector of inputs a row
 };
 
 // The law's default design: one input takes 8 values with two measurements each, two take 6 x 5,
-// three 5 x 4 x 3, more lie on 120 points of five values an input. Fails for a law that cannot be
-// planted.
+// three 5 x 4 x 3, more lie on 120 points of five values an input; or what the law plans itself.
+// Fails for a law that cannot be planted.
 Planted plant(const Law& law);
 
 // One noisy measurement of the truth at a point.
