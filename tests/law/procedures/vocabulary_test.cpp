@@ -6,6 +6,7 @@
 #include "law/predict.h"
 #include "law/procedure.h"
 #include "law/procedures/planted.h"
+#include "law/regression.h"
 
 using namespace rung;
 
@@ -134,6 +135,37 @@ TEST_CASE("vocabulary-3: the golden, with the thousands of the authors' script")
   CHECK(fit.objective_value <= 0.06229135 * (1 + 1e-6));
   CHECK(estimate(fit, "alpha").value == doctest::Approx(0.6637).epsilon(2e-3));
   CHECK(estimate(fit, "beta").value == doctest::Approx(0.4453).epsilon(2e-3));
+}
+
+TEST_CASE("vocabulary: the best vocabularies of approaches 1 and 3, with the published constants") {
+  const Law& size = *find_procedure_law("vocabulary-1.Nv");
+  const Law& loss = *find_procedure_law("vocabulary-3.L_u");
+  // Of millions of parameters and billions of tokens, as published, to ones.
+  const std::vector<double> c = {5.5328,
+                                 1.8314 * std::pow(1e6, 0.4466),
+                                 0.1958 * std::pow(1e6, 0.6707),
+                                 2.1241 * std::pow(1e9, 0.4466),
+                                 0.6707,
+                                 0.4466};
+  const double published[][3] = {{3e9, 39367, 36648},
+                                 {7e9, 62280, 59547},
+                                 {13e9, 83429, 81347},
+                                 {7e10, 211860, 217961},
+                                 {3e11, 355894, 383659}};
+  for (const auto& [body, first, third] : published) {
+    CAPTURE(body);
+    const double flops = std::pow(body / std::exp(-2.484651), 2), width = width_of(body);
+    CHECK(evaluate_law(size, std::vector{std::exp(-1.589031), 0.416362}, std::vector{flops}) /
+              width ==
+          doctest::Approx(first).epsilon(1e-4));
+    const auto at = [&](double log_v) {
+      const double parameters = std::exp(log_v) * width;
+      return evaluate_law(loss, c,
+                          std::vector{body, parameters, flops / (6.0 * (body + parameters))});
+    };
+    CHECK(std::exp(minimise(at, std::log(4096.0), std::log(3e6))) ==
+          doctest::Approx(third).epsilon(2e-4));
+  }
 }
 
 TEST_CASE("vocabulary-3: recovers the planted law from entries and characters") {
