@@ -36,6 +36,7 @@ void fit_group(const Table& table, const std::vector<size_t>& rows, const FitOpt
     group.fit = fit_law(part_of(table, rows), options);
   } catch (const Error& error) {
     if (error.kind == Failure::usage) throw;
+    stop_if(options.interrupted);  // that is no group's own failure
     group.error = error.what();
   }
 }
@@ -86,8 +87,10 @@ GroupFits fit_groups(const Table& table, const std::vector<std::string>& columns
                    [&](size_t a, size_t b) { return rows[a].size() > rows[b].size(); });
   FitOptions own = options;
   if (rows.size() > 1) own.threads = 1;
-  parallel_for(order.size(), options.threads,
-               [&](size_t i) { fit_group(table, rows[order[i]], own, fits.groups[order[i]]); });
+  parallel_for(order.size(), options.threads, [&](size_t i) {
+    stop_if(options.interrupted);
+    fit_group(table, rows[order[i]], own, fits.groups[order[i]]);
+  });
   return fits;
 }
 
