@@ -4,10 +4,14 @@
 # Seconds are processor time (user + system, all threads); `wall` is Rung's elapsed time with two threads. `published` is
 # the authors' way (finite differences from every start of their grid), of which a share is run and scaled up; `careful`
 # has analytic gradients, at most 64 starts and warm-started resamples, of which a share is run too. Needs numpy and scipy.
+# Then the stored tables that have no rival here, and the elapsed seconds of all of them with 1,000 resamples.
+#   bench/laws.sh --alone: only Rung, every stored table once; needs no scipy but numpy.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+alone=0
 rung=$root/build-law/src/cli/rung-law python=python3 data=${RUNG_LAW_DATA:-$root/../shared/data/laws} sample=0.05
 while [[ ${1:-} == --* ]]; do
+  [[ $1 == --alone ]] && { alone=1; shift; continue; }
   case $1 in
     --rung) rung=$2 ;;
     --python) python=$2 ;;
@@ -33,13 +37,51 @@ run_rung() {
     command time -f '%e %U %S' -o "$work/time" "$rung" fit "$file" --law "$law" $options --bootstrap "$2" --threads 2 --json \
       >"$work/fit.json" || [[ $? == 3 ]]
     read -r e u s < <(tail -1 "$work/time")
-    objective=$("$python" -c 'import json, sys; r = json.load(open(sys.argv[1])); print(float(sys.argv[2]) + (r["objective"]["value"] or 0))' \
+    objective=$("$python" -c 'import json, sys; r = json.load(open(sys.argv[1])); print(float(sys.argv[2]) + sum(f["objective"]["value"] or 0 for f in r.get("fits", [r])))' \
       "$work/fit.json" "$objective")
     processor=$(awk "BEGIN { print $processor + $u + $s }")
     elapsed=$(awk "BEGIN { print $elapsed + $e }")
   done <"$1/manifest"
   echo "$objective $processor $elapsed"
 }
+
+# Elapsed and processor seconds of tables that are fitted as they are: NAME ARGUMENTS of rung fit.
+run_alone() {
+  local name=$1 e u s status=0
+  shift
+  command time -f '%e %U %S' -o "$work/time" "$rung" fit "$@" --bootstrap 1000 --threads 2 --json >"$work/fit.json" || status=$?
+  [[ $status == 0 || $status == 3 ]] || { cat "$work/fit.json" >&2; exit "$status"; }
+  read -r e u s < <(tail -1 "$work/time")
+  all=$(awk "BEGIN { print $all + $e }")
+  awk "BEGIN { printf \"| %s | %s | %.3g | %.3g |\\n\", \"$name\", \"$([[ $status == 0 ]] && echo fitted || echo refused)\", $u + $s, $e }"
+}
+
+# Every stored table with 1,000 resamples, except the multi-power curves.
+run_all() {
+  local case shipped=$root/tests/law/data all=0 file law options i
+  printf 'Nnv\n33e6\n85e6\n151e6\n302e6\n631e6\n1130e6\n2870e6\n' >"$work/bodies.csv"
+  echo "| table | result | processor, s | elapsed, s |"
+  echo "|---|---|---|---|"
+  for case in epoch kyo olmo vocab-a3 vocab-a1 rectified routing critical-batch; do
+    "$python" "$root/bench/rival_laws.py" "$case" --data "$data" --tables "$work/$case"
+    i=0
+    while read -r file law options; do
+      # shellcheck disable=SC2086
+      run_alone "$case$([[ $((i++)) == 0 ]] || echo " $i")" "$file" --law "$law" $options
+    done <"$work/$case/manifest"
+  done
+  run_alone "Epoch, 245 points" "$shipped/chinchilla-epoch/points.csv"
+  run_alone step-law "$data/step-law/dense_lr_bs_loss.csv" --law step-law --columns "L=smooth loss" --setting sequence=2048
+  run_alone vocabulary-1 "$data/vocab/exp_data.csv" --law vocabulary-1
+  run_alone vocabulary-2 "$work/bodies.csv" --law vocabulary-2 --setting base=3145728
+  run_alone vocabulary-3 "$data/vocab/exp_data.csv" --law vocabulary-3
+  echo "| all | | | $all |"
+}
+
+if [[ $alone == 1 ]]; then
+  run_all
+  exit
+fi
 
 echo "| case | fits | bootstraps | Rung, s | wall | careful scipy, s | ratio | published way, s | ratio | objective Rung | scipy |"
 echo "|---|---|---|---|---|---|---|---|---|---|---|"

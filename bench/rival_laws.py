@@ -224,17 +224,21 @@ CASES = {"epoch": epoch, "kyo": kyo, "olmo": olmo, "vocab-a3": vocab_a3, "vocab-
 
 
 def write_tables(fits, folder):
-    """The rows of every fit as CSV, and one line `FILE LAW OPTIONS` each in a manifest."""
+    """The rows of every fit as CSV, and one line `FILE LAW OPTIONS` each in a manifest; fits of one law go into one
+    table, grouped by a column `fit`."""
     os.makedirs(folder, exist_ok=True)
+    fits = [fit for fit in fits if fit.law]
+    grouped = len(fits) > 1 and len({fit.law for fit in fits}) == 1
     with open(f"{folder}/manifest", "w", encoding="utf-8") as manifest:
-        for i, fit in enumerate(fits):
-            if not fit.law:
-                continue
-            with open(f"{folder}/{i}.csv", "w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(fit.columns)
-                writer.writerows(zip(*([repr(float(v)) for v in column] for column in fit.columns.values())))
-            manifest.write(" ".join((f"{folder}/{i}.csv", fit.law) + fit.options) + "\n")
+        for file, members in [("all", fits)] if grouped else [(i, [fit]) for i, fit in enumerate(fits)]:
+            with open(f"{folder}/{file}.csv", "w", newline="", encoding="utf-8") as table:
+                writer = csv.writer(table)
+                writer.writerow((["fit"] if grouped else []) + list(members[0].columns))
+                for number, fit in enumerate(members):
+                    for row in zip(*([repr(float(v)) for v in column] for column in fit.columns.values())):
+                        writer.writerow(([number] if grouped else []) + list(row))
+            options = members[0].options + (("--by", "fit") if grouped else ())
+            manifest.write(" ".join((f"{folder}/{file}.csv", members[0].law) + options) + "\n")
 
 
 # ---- the two ways of fitting -----------------------------------------------------------------------------------------
