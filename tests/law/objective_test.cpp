@@ -11,6 +11,7 @@
 #include "law/fit_json.h"
 #include "law/law_data.h"
 #include "law/laws/laws.h"
+#include "law/power_term.h"
 #include "law/profile.h"
 #include "law/select.h"
 #include "law/uncertainty.h"
@@ -177,4 +178,17 @@ TEST_CASE("profile: a side that the data leave open says so") {
   options.where = "D < 2e9 || D < 4e9 && N < 1e8";
   const Fit fit = fit_law(table, options);
   CHECK(std::isnan(fit.profiles[4].hi));
+}
+
+TEST_CASE("power term: one pass gives what products and exponentials of duals give") {
+  using Jet = Dual<3, 2>;
+  const Jet A = Jet::variable(480.0, 0), a = Jet::variable(0.35, 1), b = Jet::variable(2.0, 2);
+  // Factors and exponents that are themselves functions of the coefficients.
+  const Jet factor = A * b + a, exponent = a * b + A * 1e-4;
+  const Jet expected = factor * exp(-exponent * 1.7), found = power_term(factor, exponent, 1.7);
+  CHECK(found.value == doctest::Approx(expected.value).epsilon(1e-13));
+  for (int i = 0; i < 3; ++i)
+    CHECK(found.gradient[i] == doctest::Approx(expected.gradient[i]).epsilon(1e-12));
+  for (int i = 0; i < 6; ++i)
+    CHECK(found.hessian[i] == doctest::Approx(expected.hessian[i]).epsilon(1e-12));
 }

@@ -4,6 +4,7 @@
 // equation 1.1.
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/power_term.h"
 
 namespace rung {
 namespace {
@@ -12,9 +13,8 @@ struct Power {
   static constexpr int coefficients = 3, inputs = 1;
   template <class T>
   static T loss(const std::array<T, 3>& c, const Inputs& x) {
-    using std::exp;
     const auto& [E, A, a] = c;
-    return E + A * exp(-a * x.log(0));
+    return E + power_term(A, a, x.log(0));
   }
 };
 

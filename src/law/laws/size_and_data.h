@@ -1,6 +1,7 @@
 // E + A/N^alpha + B/D^beta, the form that several sources share with different coefficients.
 #pragma once
 #include "law/formula.h"
+#include "law/power_term.h"
 
 namespace rung {
 
@@ -8,9 +9,8 @@ struct SizeAndData {
   static constexpr int coefficients = 5, inputs = 2;
   template <class T>
   static T loss(const std::array<T, 5>& c, const Inputs& x) {
-    using std::exp;
     const auto& [E, A, B, alpha, beta] = c;
-    return E + A * exp(-alpha * x.log(0)) + B * exp(-beta * x.log(1));
+    return E + power_term(A, alpha, x.log(0)) + power_term(B, beta, x.log(1));
   }
 };
 

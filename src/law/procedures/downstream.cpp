@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "law/power_term.h"
 #include "law/procedures/monomial.h"
 #include "law/procedures/procedures.h"
 
@@ -16,8 +17,7 @@ constexpr std::string_view source = "Bhagia et al. 2024, section 3; Llama team 2
 
 template <class T, size_t k>
 T loss_of(const std::array<T, k>& c, const Inputs& x) {
-  using std::exp;
-  return c[0] + c[1] * exp(-c[3] * x.log(0)) + c[2] * exp(-c[4] * x.log(1));
+  return c[0] + power_term(c[1], c[3], x.log(0)) + power_term(c[2], c[4], x.log(1));
 }
 
 template <class T, class L>

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "law/power_term.h"
 #include "law/procedures/monomial.h"
 #include "law/procedures/procedures.h"
 #include "law/procedures/vocabulary.h"
@@ -22,9 +23,9 @@ struct UnigramLoss {
   static constexpr int coefficients = 6, inputs = 3;
   template <class T>
   static T loss(const std::array<T, 6>& c, const Inputs& x) {
-    using std::exp;
     const auto& [E, A1, A2, B, alpha, beta] = c;
-    return A1 * exp(-beta * x.log(0)) + A2 * exp(-alpha * x.log(1)) + B * exp(-beta * x.log(2)) - E;
+    return power_term(A1, beta, x.log(0)) + power_term(A2, alpha, x.log(1)) +
+           power_term(B, beta, x.log(2)) - E;
   }
 };
 
