@@ -4,7 +4,7 @@
 //   U_N = min(N, (alpha A/(beta B))^(1/alpha) U_D^(beta/alpha)), compute-optimal for U_D tokens.
 // Source: Muennighoff et al. 2023, "Scaling Data-Constrained Language Models"; the base law is
 // fixed there at fits of single-epoch runs with alpha = beta. On its own runs R_D* = 15.4, R_N*
-// = 5.3 are a local minimum of an almost flat objective: 47 and 2.3 are lower.
+// = 5.3 are a local minimum of an almost flat objective: 95 and 1.7 are lower.
 #include "law/formula.h"
 #include "law/laws/laws.h"
 
