@@ -1,73 +1,267 @@
-// rung plan: the best parameters and tokens for a compute budget, from a fit.
+// rung plan: what to train under a budget, from fits, and which runs to train next.
 #include "plan/plan.h"
 
+#include <cmath>
+
+#include "cli/plan_text.h"
 #include "cli/verb.h"
 #include "config/number.h"
 #include "core/error.h"
 #include "core/table.h"
-#include "law/forms.h"
+#include "plan/design.h"
+#include "plan/design_json.h"
+#include "plan/devices.h"
 #include "plan/plan_json.h"
 
 namespace rung {
 namespace {
 
-PlanOptions read_options(const Arguments& arguments, const Fit& fit) {
-  PlanOptions options;
-  options.flops = arguments.number("--flops");
-  options.bytes_per_parameter = arguments.number("--bytes-per-parameter");
-  options.flat = arguments.number("--flat");
-  if (!(options.flat > 0.0 && options.flat < 1.0))
-    fail_usage("[plan] --flat lies between 0 and 1. Received {}.", options.flat);
-  options.level = arguments.has("--level") ? arguments.number("--level") : fit.level;
-  const auto given = [&](const char* name, double& value) {
-    if (arguments.has(name)) value = arguments.number(name);
-  };
-  given("--inference-tokens", options.inference_tokens);
-  given("--max-tokens", options.max_tokens);
-  given("--max-params", options.max_params);
-  given("--memory", options.memory);
-  for (const std::string& pair : arguments.list("--with")) {
+// NAME=NUMBER pairs of an option.
+Point read_point(const Arguments& arguments, const char* option) {
+  Point point;
+  for (const std::string& pair : arguments.list(option)) {
     const size_t equals = pair.find('=');
     const auto value =
         equals == std::string::npos ? std::nullopt : parse_number(pair.substr(equals + 1));
-    if (!value) fail_usage("[plan] --with takes NAME=NUMBER. Received {}.", pair);
-    options.other[pair.substr(0, equals)] = *value;
+    if (!value) fail_usage("[plan] {} takes NAME=NUMBER. Received {}.", option, pair);
+    point[pair.substr(0, equals)] = *value;
   }
+  return point;
+}
+
+double fraction(const Arguments& arguments, const char* name) {
+  const double value = arguments.number(name);
+  if (!(value > 0.0 && value <= 1.0))
+    fail_usage("[plan] {} lies between 0 and 1. Received {}.", name, value);
+  return value;
+}
+
+double given(const Arguments& arguments, const char* name, double otherwise) {
+  return arguments.has(name) ? arguments.number(name) : otherwise;
+}
+
+int64_t count(const Arguments& arguments, const char* name, int64_t otherwise) {
+  if (!arguments.has(name)) return otherwise;
+  const int64_t value = arguments.integer(name);
+  if (value < 1) fail_usage("[plan] {} is at least 1. Received {}.", name, value);
+  return value;
+}
+
+// The training rate, its memory and the bandwidth that serves, from devices by name.
+void read_hardware(const Arguments& arguments, PlanOptions& options) {
+  const bool own_peak = arguments.has("--peak-flops");
+  Hardware hardware;
+  if (arguments.has("--hardware"))
+    hardware = parse_hardware(arguments.text("--hardware"), own_peak);
+  const bool fp8 = arguments.text("--format") == "fp8";
+  double peak = fp8 ? hardware.fp8 : hardware.bf16;
+  if (own_peak) peak = arguments.number("--peak-flops");
+  if (own_peak && !(peak > 0.0))
+    fail_usage("[plan] --peak-flops must be positive. Received {}.", peak);
+  if (!hardware.name.empty() && !(peak > 0.0))
+    fail_usage("[plan] {} has no {} peak. Received --format {}. Give --peak-flops.", hardware.name,
+               arguments.text("--format"), arguments.text("--format"));
+  options.rate = peak * hardware.count * fraction(arguments, "--mfu");
+  if (arguments.has("--time")) options.seconds = parse_time(arguments.text("--time"));
+  if (hardware.memory > 0.0) options.memory = hardware.memory * hardware.count;
+  options.bandwidth = hardware.bandwidth;
+  if (arguments.has("--serve-on")) {
+    const Hardware serving = parse_hardware(arguments.text("--serve-on"));
+    options.bandwidth = serving.bandwidth * serving.count;
+    options.inference_memory = serving.memory * serving.count;
+  }
+  options.bandwidth = given(arguments, "--bandwidth", options.bandwidth);
+}
+
+PlanOptions read_options(const Arguments& arguments, double level) {
+  PlanOptions options;
+  read_hardware(arguments, options);
+  options.flops = given(arguments, "--flops", options.flops);
+  options.bytes_per_parameter = arguments.number("--bytes-per-parameter");
+  options.flat = arguments.number("--flat");
+  options.level = given(arguments, "--level", level);
+  options.inference_tokens = given(arguments, "--inference-tokens", options.inference_tokens);
+  options.max_tokens = given(arguments, "--max-tokens", options.max_tokens);
+  options.unique_tokens = given(arguments, "--unique-tokens", options.unique_tokens);
+  options.max_params = given(arguments, "--max-params", options.max_params);
+  options.memory = given(arguments, "--memory", options.memory);
+  options.inference_memory = given(arguments, "--inference-memory", options.inference_memory);
+  options.inference_bits = arguments.number("--inference-bits");
+  if (arguments.has("--latency")) options.latency = parse_time(arguments.text("--latency"));
+  options.bit_flops = arguments.flag("--bit-flops");
+  options.experts = static_cast<double>(count(arguments, "--experts", 0));
+  if (arguments.has("--params")) {
+    options.size = arguments.number("--params");
+    if (!(options.size >= 1.0))
+      fail_usage("[plan] --params is at least 1. Received {}.", options.size);
+  }
+  options.width = count(arguments, "--width", 0);
+  options.depth = count(arguments, "--depth", 0);
+  options.shape = {.vocabulary = count(arguments, "--vocabulary", 0),
+                   .context = count(arguments, "--context", 0),
+                   .head_size = count(arguments, "--head-size", 0),
+                   .kv_heads = count(arguments, "--kv-heads", 0),
+                   .ffn_ratio = arguments.number("--ffn-ratio")};
+  options.other = read_point(arguments, "--with");
   return options;
 }
 
-std::string describe(const Plan& plan, const PlanOptions& options) {
-  const auto number = [](double value) { return fmt::format("{:.4g}", value); };
-  const std::string percent = fmt::format("{:g} %", 100 * options.level);
-  std::string text =
-      text_table({"", "best", percent + " from", "to",
-                  fmt::format("within {:g} % from", 100 * options.flat), "to"},
-                 {{"N", number(plan.N), number(plan.N_interval.min), number(plan.N_interval.max),
-                   number(plan.flat_N.min), number(plan.flat_N.max)},
-                  {"D", number(plan.D), number(plan.D_interval.min), number(plan.D_interval.max),
-                   number(plan.flat_D.min), number(plan.flat_D.max)}});
-  const Prediction& p = plan.prediction;
-  text += fmt::format("\nloss {:.4f}, {} interval {:.4f} to {:.4f}; D/N {:.3g}; C {:.4g}", p.loss,
-                      percent, p.lo, p.hi, plan.D / plan.N, plan.C);
-  if (plan.inference_flops > 0.0)
-    text += fmt::format(" and inference {:.4g}", plan.inference_flops);
-  text += '\n';
-  for (const std::string& limit : plan.limits) text += fmt::format("limited by {}\n", limit);
-  for (const std::string& remark : plan.remarks) text += remark + "\n";
-  for (const auto& [name, ratio] : p.extrapolation)
-    text += fmt::format("{}: {:.3g} times the largest in the data\n", name, ratio);
-  return text;
+std::vector<PlanSource> read_sources(const Arguments& arguments) {
+  std::vector<PlanSource> sources;
+  for (const std::string& path : arguments.list("FIT"))
+    sources.push_back({path, forms_from_json(read_json(path), path)});
+  return sources;
+}
+
+// N, D and what else the loss law reads, as planned.
+Point target_of(const Fit& fit, const Plan& plan, const PlanOptions& options) {
+  Point at = options.other;
+  at["N"] = plan.N;
+  at["D"] = plan.D;
+  const auto add = [&](const char* name, double value) {
+    if (reads(fit, name) && !at.contains(name)) at[name] = value;
+  };
+  for (const char* bits : {"P_w", "P_a", "P_kv"}) add(bits, plan.choice.bits);
+  add("E", plan.choice.experts);
+  add("G", plan.choice.granularity);
+  add("D_unique", options.unique_tokens);
+  return at;
+}
+
+void complete(const Fit& fit, Point& at) {
+  if (!at.contains("N") || !at.contains("D")) return;
+  at["C"] = 6.0 * at["N"] * at["D"];
+  if (reads(fit, "M")) at["M"] = at["D"] / at["N"];
+}
+
+// Candidates from a table with the law's inputs as columns; what it lacks is as at the target.
+std::vector<Point> read_candidates(const std::string& path, const Fit& fit, const Point& target) {
+  const Table table = read_table(path);
+  std::vector<std::string> names{"N", "D"};
+  names.insert(names.end(), fit.inputs.begin(), fit.inputs.end());
+  std::vector<Point> points(table.rows, target);
+  for (const std::string& name : names) {
+    const Column* column = match_column(table, name, {});
+    if (!column && (name == "N" || name == "D"))
+      fail_usage("[plan] {} has no column {}. Candidates need N and D.", path, name);
+    for (size_t row = 0; column && row < table.rows; ++row) {
+      if (!(column->values[row] > 0.0))
+        fail("[plan] {} must be positive. Received {} in {} of {}.", name, column->values[row],
+             table.where(row), path);
+      points[row][name] = column->values[row];
+    }
+  }
+  for (Point& point : points) complete(fit, point);
+  return points;
+}
+
+DesignOptions read_design(const Arguments& arguments, const Fit& fit, const Plan& plan,
+                          const PlanOptions& options) {
+  constexpr double default_share = 0.1;  // of the target's FLOPs, for all runs together
+  DesignOptions design{.runs = static_cast<size_t>(count(arguments, "--next", 1)),
+                       .criterion = arguments.text("--criterion") == "d" ? Criterion::determinant
+                                                                         : Criterion::target,
+                       .target = target_of(fit, plan, options),
+                       .candidates = {},
+                       .level = options.level};
+  for (const auto& [name, value] : read_point(arguments, "--target")) design.target[name] = value;
+  complete(fit, design.target);
+  design.flops = given(arguments, "--next-flops",
+                       default_share * 6.0 * design.target["N"] * design.target["D"]);
+  design.max_run_flops = given(arguments, "--max-run-flops", design.flops);
+  for (const double flops : {design.flops, design.max_run_flops})
+    if (!(flops > 0.0))
+      fail_usage("[plan] The FLOPs of runs must be positive. Received {}.", flops);
+  if (arguments.has("--candidates"))
+    design.candidates = read_candidates(arguments.text("--candidates"), fit, design.target);
+  return design;
 }
 
 int run(const Arguments& arguments) {
-  const std::string path = arguments.text("FIT");
-  const Forms forms = forms_from_json(read_json(path), path);
-  const Fit& fit = forms.forms[forms.best].fit;
-  const PlanOptions options = read_options(arguments, fit);
-  const Plan plan = make_plan(fit, options);
-  arguments.out->result(plan_to_json(plan, options), describe(plan, options));
+  const std::vector<PlanSource> sources = read_sources(arguments);
+  const PlanOptions options = read_options(arguments, sources.front().fit().level);
+  const Plan plan = make_plan(sources, options, arguments.has("--out"));
+  Json json = plan_to_json(plan, options);
+  std::string text = plan_text(plan, options);
+  if (arguments.has("--next")) {
+    const Knowledge knowledge = sort_knowledge(sources);
+    if (!knowledge.loss) fail_usage("[plan] --next needs a law of N and D. Received laws of C.");
+    const DesignOptions wanted = read_design(arguments, *knowledge.loss.fit, plan, options);
+    const Design design = design_runs(*knowledge.loss.fit, wanted);
+    json["design"] = design_to_json(design, wanted);
+    json["design"]["seconds"] =
+        json_number(options.rate > 0.0 ? design.flops / options.rate : std::nan(""));
+    text += design_text(design, wanted, options.rate);
+  }
+  if (arguments.has("--out")) write_json(arguments.text("--out"), json);
+  json.erase("basin");
+  arguments.out->result(json, text);
   return 0;
 }
+
+// Budgets and limits, then the model's shape, then the runs to train next.
+const std::vector<Option> options_of_plan = {
+    {.name = "FIT",
+     .takes = Takes::list,
+     .help = "files written by `rung fit --out`: one of a law of N and D, others on shape, "
+             "vocabulary, bits, experts, batch and learning rate",
+     .required = true},
+    {.name = "--flops", .help = "budget: 6 N D, and 2 N for each inference token"},
+    {.name = "--time", .help = "wall time of training, as 30d; needs --hardware or --peak-flops"},
+    {.name = "--hardware",
+     .help = "what trains, as h100:64 (a100, h100, h100-pcie, h200, b200, mi300x, tpu-v4, "
+             "tpu-v5p); its memory limits the size"},
+    {.name = "--mfu", .help = "share of the peak that training reaches", .default_text = "0.4"},
+    {.name = "--format",
+     .help = "whose peak counts",
+     .default_text = "bf16",
+     .choices = {"bf16", "fp8"}},
+    {.name = "--peak-flops", .help = "peak FLOP/s of one device, for others"},
+    {.name = "--inference-tokens", .help = "tokens that the model will serve"},
+    {.name = "--max-tokens", .help = "most training tokens, repeats included"},
+    {.name = "--unique-tokens",
+     .help = "tokens that there are; a data-constrained fit weighs repeats, others allow none"},
+    {.name = "--max-params", .help = "largest size"},
+    {.name = "--memory", .help = "bytes for the parameters while training"},
+    {.name = "--bytes-per-parameter",
+     .help = "what training holds for each: weight, gradient, moments",
+     .default_text = "16"},
+    {.name = "--inference-memory", .help = "bytes for the weights when serving"},
+    {.name = "--inference-bits",
+     .help = "bits of a weight when serving, where no fit chooses them",
+     .default_text = "16"},
+    {.name = "--latency", .help = "seconds a generated token may take, as 0.02s"},
+    {.name = "--serve-on", .help = "what serves, as h100:2: its memory and bandwidth"},
+    {.name = "--bandwidth", .help = "bytes/s of the memory that serves, for others"},
+    {.name = "--bit-flops",
+     .takes = Takes::flag,
+     .help = "training costs in proportion to its bits: 6 N D P/16"},
+    {.name = "--experts", .help = "experts to take instead of the best number"},
+    {.name = "--params", .help = "size of a given model: its best tokens, and what it loses"},
+    {.name = "--width", .help = "the same for a given shape"},
+    {.name = "--depth", .help = "of it"},
+    {.name = "--vocabulary", .help = "entries, counted in N by the readout"},
+    {.name = "--context", .help = "tokens a sequence, for attention's FLOPs"},
+    {.name = "--head-size", .help = "of attention (default: 64 below width 1024, else 128)"},
+    {.name = "--kv-heads", .help = "key and value heads (default: as many as query heads)"},
+    {.name = "--ffn-ratio", .help = "hidden units over width", .default_text = "3"},
+    {.name = "--with", .takes = Takes::list, .help = "further inputs of the law, as NAME=NUMBER"},
+    {.name = "--flat",
+     .help = "near-optimal: within this fraction of the loss",
+     .default_text = "0.005"},
+    {.name = "--level", .help = "probability of the intervals (default: the fit's)"},
+    {.name = "--next", .help = "how many runs to train next, so that the interval shrinks most"},
+    {.name = "--criterion",
+     .help = "what the runs are for: the loss at the target, or all coefficients (D-optimal)",
+     .default_text = "target",
+     .choices = {"target", "d"}},
+    {.name = "--target",
+     .takes = Takes::list,
+     .help = "where the loss matters, as N=7e9 D=1.4e12 (default: the plan)"},
+    {.name = "--candidates", .help = "table of runs to choose from, with columns N and D"},
+    {.name = "--max-run-flops", .help = "largest run (default: what all may cost)"},
+    {.name = "--next-flops", .help = "of all runs together (default: a tenth of the target's)"},
+    {.name = "--out", .help = "file that `rung report` draws"}};
 
 }  // namespace
 
@@ -75,26 +269,9 @@ extern const Verb plan_verb;
 const Verb plan_verb{
     .name = "plan",
     .group = "laws",
-    .summary = "the best parameters and tokens for a compute budget, from a fit, or refuse",
-    .example = "rung plan fit.json --flops 1e21 --inference-tokens 1e12",
-    .options = {{.name = "FIT", .help = "file written by `rung fit --out`", .required = true},
-                {.name = "--flops",
-                 .help = "budget: 6 N D, and 2 N for each inference token",
-                 .required = true},
-                {.name = "--inference-tokens", .help = "tokens that the model will serve"},
-                {.name = "--max-tokens", .help = "training tokens that there are"},
-                {.name = "--max-params", .help = "largest size"},
-                {.name = "--memory", .help = "bytes for the parameters while training"},
-                {.name = "--bytes-per-parameter",
-                 .help = "what training holds for each: weight, gradient, moments",
-                 .default_text = "16"},
-                {.name = "--with",
-                 .takes = Takes::list,
-                 .help = "further inputs of the law, as NAME=NUMBER"},
-                {.name = "--flat",
-                 .help = "near-optimal: within this fraction of the loss",
-                 .default_text = "1e-3"},
-                {.name = "--level", .help = "probability of the intervals (default: the fit's)"}},
+    .summary = "what to train under a budget, from fits, and which runs to train next, or refuse",
+    .example = "rung plan fit.json --time 30d --hardware h100:64 --out plan.json",
+    .options = options_of_plan,
     .run = run};
 
 }  // namespace rung

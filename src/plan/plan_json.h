@@ -1,4 +1,4 @@
-// A plan as the object that `rung plan --json` prints.
+// A plan as the object that `rung plan --json` prints and `--out` writes for `rung report`.
 #pragma once
 #include "core/json.h"
 #include "plan/plan.h"

@@ -4,39 +4,22 @@
 
 #include <cmath>
 
-#include "core/error.h"
-#include "core/random.h"
-#include "law/laws/laws.h"
 #include "plan/plan_json.h"
+#include "planted_fit.h"
 
 using namespace rung;
 
 namespace {
 
-constexpr double E = 1.8, A = 480.0, B = 2100.0, alpha = 0.35, beta = 0.37;
+using planted::A;
+using planted::alpha;
+using planted::B;
+using planted::beta;
+using planted::closed_form;
+using planted::E;
 
-// A fit with given coefficients and samples scattered around them.
-Fit planted(double spread = 0.0, std::vector<double> c = {E, A, B, alpha, beta}) {
-  Fit fit{.law = &chinchilla_law, .inputs = {"N", "D"}};
-  for (size_t i = 0; i < c.size(); ++i)
-    fit.coefficients.push_back(
-        {.name = std::string(chinchilla_law.coefficients[i].name), .value = c[i]});
-  Random random(3, "plan");
-  for (int s = 0; s < 200; ++s) {
-    std::vector<double> sample = c;
-    sample[3] *= 1.0 + spread * random.normal();
-    sample[4] *= 1.0 + spread * random.normal();
-    fit.samples.push_back(sample);
-  }
-  fit.noise = {-0.003, 0.0, 0.003};
-  fit.ranges = {{"N", {1e7, 1e10}}, {"D", {1e9, 1e12}}, {"C", {1e17, 1e22}}};
-  return fit;
-}
-
-// Hoffmann et al. 2022, equation 4.
-double closed_form(double flops) {
-  const double g = std::pow(alpha * A / (beta * B), 1.0 / (alpha + beta));
-  return g * std::pow(flops / 6.0, beta / (alpha + beta));
+Fit planted_fit(double spread = 0.0, std::vector<double> c = {E, A, B, alpha, beta}) {
+  return planted::chinchilla(spread, std::move(c));
 }
 
 std::string refusal(const Fit& fit, const PlanOptions& options) {
@@ -61,7 +44,7 @@ Failure failure(const Fit& fit, const PlanOptions& options) {
 
 TEST_CASE("plan: the closed-form optimum of Chinchilla") {
   for (const double flops : {1e15, 1e18, 1e21, 1e24, 1e26}) {
-    const Plan plan = make_plan(planted(), {.flops = flops});
+    const Plan plan = make_plan(planted_fit(), {.flops = flops});
     CAPTURE(flops);
     CHECK(plan.N == doctest::Approx(closed_form(flops)).epsilon(1e-6));
     CHECK(plan.C == doctest::Approx(flops).epsilon(1e-9));
@@ -72,8 +55,8 @@ TEST_CASE("plan: the closed-form optimum of Chinchilla") {
 }
 
 TEST_CASE("plan: intervals hold the optimum, widen with the samples, and the flat region is flat") {
-  const Plan narrow = make_plan(planted(0.002), {.flops = 1e21});
-  const Plan wide = make_plan(planted(0.01), {.flops = 1e21});
+  const Plan narrow = make_plan(planted_fit(0.002), {.flops = 1e21});
+  const Plan wide = make_plan(planted_fit(0.01), {.flops = 1e21});
   CHECK(narrow.N_interval.min < narrow.N);
   CHECK(narrow.N_interval.max > narrow.N);
   CHECK(wide.N_interval.max / wide.N_interval.min > narrow.N_interval.max / narrow.N_interval.min);
@@ -82,7 +65,7 @@ TEST_CASE("plan: intervals hold the optimum, widen with the samples, and the fla
   const auto loss = [](double n) {
     return E + A * std::pow(n, -alpha) + B * std::pow(1e21 / (6 * n), -beta);
   };
-  const double limit = loss(closed_form(1e21)) * 1.001;
+  const double limit = loss(closed_form(1e21)) * 1.005;
   CHECK(loss(narrow.flat_N.min) == doctest::Approx(limit).epsilon(1e-9));
   CHECK(loss(narrow.flat_N.max) == doctest::Approx(limit).epsilon(1e-9));
   CHECK(narrow.flat_N.min < narrow.N);
@@ -90,8 +73,8 @@ TEST_CASE("plan: intervals hold the optimum, widen with the samples, and the fla
 }
 
 TEST_CASE("plan: inference makes the model smaller and keeps to the whole budget") {
-  const Plan plain = make_plan(planted(), {.flops = 1e21});
-  const Plan served = make_plan(planted(), {.flops = 1e21, .inference_tokens = 1e11});
+  const Plan plain = make_plan(planted_fit(), {.flops = 1e21});
+  const Plan served = make_plan(planted_fit(), {.flops = 1e21, .inference_tokens = 1e11});
   CHECK(served.N < plain.N);
   CHECK(served.C + served.inference_flops == doctest::Approx(1e21).epsilon(1e-9));
   // No neighbour on the budget is better.
@@ -105,34 +88,34 @@ TEST_CASE("plan: inference makes the model smaller and keeps to the whole budget
 
 TEST_CASE("plan: limits") {
   const double best = closed_form(1e21);
-  const Plan small = make_plan(planted(), {.flops = 1e21, .max_params = best / 3});
+  const Plan small = make_plan(planted_fit(), {.flops = 1e21, .max_params = best / 3});
   CHECK(small.N == doctest::Approx(best / 3));
   CHECK(small.limits == std::vector<std::string>{"max-params"});
-  const Plan memory = make_plan(planted(), {.flops = 1e21, .memory = 16 * best / 4});
+  const Plan memory = make_plan(planted_fit(), {.flops = 1e21, .memory = 16 * best / 4});
   CHECK(memory.N == doctest::Approx(best / 4));
   CHECK(memory.limits == std::vector<std::string>{"memory"});
   const double tokens = 1e21 / (6 * best);
-  const Plan starved = make_plan(planted(), {.flops = 1e21, .max_tokens = tokens / 5});
+  const Plan starved = make_plan(planted_fit(), {.flops = 1e21, .max_tokens = tokens / 5});
   CHECK(starved.D == doctest::Approx(tokens / 5));
   CHECK(starved.N == doctest::Approx(best * 5));
   CHECK(starved.limits == std::vector<std::string>{"max-tokens"});
   const Plan both =
-      make_plan(planted(), {.flops = 1e21, .max_tokens = tokens / 5, .max_params = best / 3});
+      make_plan(planted_fit(), {.flops = 1e21, .max_tokens = tokens / 5, .max_params = best / 3});
   CHECK(both.N == doctest::Approx(best / 3));
   CHECK(both.D == doctest::Approx(tokens / 5));
   CHECK(both.C < 1e21);
   CHECK(both.limits.size() == 2);
   CHECK(both.remarks.size() >= 1);
-  const Plan loose = make_plan(planted(), {.flops = 1e21, .max_params = best * 3});
+  const Plan loose = make_plan(planted_fit(), {.flops = 1e21, .max_params = best * 3});
   CHECK(loose.limits.empty());
 }
 
 TEST_CASE("plan: refuses what the fit does not determine") {
-  CHECK(refusal(planted(0.4), {.flops = 1e21}).find("do not determine") != std::string::npos);
+  CHECK(refusal(planted_fit(0.4), {.flops = 1e21}).find("do not determine") != std::string::npos);
   // A law without a data term: bigger is always better.
-  const Fit one_sided = planted(0.0, {E, A, 0.0, alpha, beta});
+  const Fit one_sided = planted_fit(0.0, {E, A, 0.0, alpha, beta});
   CHECK(refusal(one_sided, {.flops = 1e21}).find("no optimum") != std::string::npos);
-  Fit refused = planted();
+  Fit refused = planted_fit();
   refused.diagnostics.push_back({"collinear", Severity::refusal, "D follows from N."});
   CHECK(refusal(refused, {.flops = 1e21}).find("[collinear] D follows from N.") !=
         std::string::npos);
@@ -162,9 +145,14 @@ TEST_CASE("plan: optima from a procedure's laws of C") {
 }
 
 TEST_CASE("plan: usage errors") {
-  CHECK(failure(planted(), {.flops = -1.0}) == Failure::usage);
-  CHECK(failure(planted(), {.flops = 1e21, .max_tokens = 0.0}) == Failure::usage);
-  CHECK(failure(planted(), {.flops = 1.0}) == Failure::usage);
+  CHECK(failure(planted_fit(), {.flops = -1.0}) == Failure::usage);
+  CHECK(failure(planted_fit(), {.flops = 1e21, .max_tokens = 0.0}) == Failure::usage);
+  CHECK(failure(planted_fit(), {.flops = 1.0}) == Failure::usage);
+  CHECK(failure(planted_fit(), {}) == Failure::usage);  // no budget
+  CHECK(failure(planted_fit(), {.max_params = 1e9}) == Failure::usage);
+  CHECK(failure(planted_fit(), {.flops = 1e21, .flat = 2.0}) == Failure::usage);
+  CHECK(failure(planted_fit(), {.flops = 1e21, .seconds = 1e5}) == Failure::usage);
+  CHECK(failure(planted_fit(), {.flops = 1e21, .latency = 0.1}) == Failure::usage);
   Fit path{.law = &power_law, .inputs = {"C"}};
   path.coefficients = {{.name = "E"}, {.name = "A"}, {.name = "a"}};
   CHECK(failure(path, {.flops = 1e21}) == Failure::usage);
@@ -172,8 +160,9 @@ TEST_CASE("plan: usage errors") {
 
 TEST_CASE("plan: the keys of the contract") {
   const PlanOptions options{.flops = 1e21};
-  const Json json = plan_to_json(make_plan(planted(0.01), options), options);
-  for (const char* key : {"N", "D", "C", "loss", "lo", "hi", "level", "intervals", "flat"})
+  const Json json = plan_to_json(make_plan(planted_fit(0.01), options), options);
+  for (const char* key : {"N", "D", "C", "loss", "lo", "hi", "level", "intervals", "flat", "source",
+                          "shapes", "unknown"})
     CHECK(json.contains(key));
   CHECK(json["lo"] < json["hi"]);
 }

@@ -1,0 +1,26 @@
+// The best size along a path: where the loss is least, over the fit's resamples too, and the
+// stretch about it that is as good within a margin.
+#pragma once
+#include "plan/budget.h"
+#include "plan/surface.h"
+
+namespace rung {
+
+// Fills N, D, C, intervals, the near-optimal set, prediction and limits. Refuses where the law has
+// no optimum on the path or leaves its place open.
+void find_optimum(const Surface& surface, const Path& path, const PlanOptions& options, Plan& plan);
+
+// The plan of a model whose size is given, and what it loses against the best.
+void plan_given(const Surface& surface, const Path& path, const PlanOptions& options, double n,
+                Plan& plan);
+
+// Loss along the path about the near-optimal set.
+std::vector<Plan::BasinPoint> basin_along(const Surface& surface, const Path& path,
+                                          const PlanOptions& options, const Plan& plan);
+
+// From laws of the optimum over C (IsoFLOP curves, an envelope).
+void read_optimum(const Knowledge& knowledge, const PlanOptions& options, Plan& plan);
+
+void set_place(Plan& plan, const PlanOptions& options, double n, double d);
+
+}  // namespace rung
