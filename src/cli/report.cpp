@@ -1,4 +1,4 @@
-// rung report: draws (again) the page of a climb folder, or of a fit, from its files alone.
+// rung report: draws (again) the page of a climb folder, a fit or a plan, from its files alone.
 #include "report/report.h"
 
 #include "cli/verb.h"
@@ -7,17 +7,20 @@
 #include "law/fit_curves.h"
 #include "law/fit_json.h"
 #include "report/fit_page.h"
+#include "report/plan_page.h"
 
 namespace rung {
 namespace {
 
-// A fit's page stands beside its file: fit.json -> fit.html.
-std::filesystem::path write_fit_page(const fs::path& file) {
+// The page of a fit or a plan stands beside its file: fit.json -> fit.html.
+std::filesystem::path write_page(const fs::path& file) {
   const Json json = read_json(file);
-  const Fit fit = fit_from_json(json, file.string());
   fs::path page = file;
   page.replace_extension(".html");
-  write_file(page, fit_page(json, fit_curves(fit), file.filename().string()));
+  const std::string title = file.filename().string();
+  write_file(page, is_plan(json)
+                       ? plan_page(json, title)
+                       : fit_page(json, fit_curves(fit_from_json(json, file.string())), title));
   return page;
 }
 
@@ -31,9 +34,9 @@ int run(const Arguments& arguments) {
   const fs::path path = arguments.text("PATH");
   fs::path page;
   if (fs::is_regular_file(path)) {
-    page = write_fit_page(path);
+    page = write_page(path);
   } else if (holds_fit_alone(path)) {
-    page = write_fit_page(path / "fit.json");
+    page = write_page(path / "fit.json");
   } else {
     write_report(path);
     page = path / "report.html";
@@ -45,12 +48,13 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 extern const Verb report_verb;
-const Verb report_verb{
-    .name = "report",
-    .group = "climb",
-    .summary = "draw the page of a climb or a fit from its files",
-    .example = "rung report climb",
-    .options = {{.name = "PATH", .help = "folder of a climb, or a fit's file", .required = true}},
-    .run = run};
+const Verb report_verb{.name = "report",
+                       .group = "climb",
+                       .summary = "draw the page of a climb, a fit or a plan from its files",
+                       .example = "rung report climb",
+                       .options = {{.name = "PATH",
+                                    .help = "folder of a climb, or the file of a fit or a plan",
+                                    .required = true}},
+                       .run = run};
 
 }  // namespace rung
