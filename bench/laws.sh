@@ -64,10 +64,11 @@ run_all() {
   echo "|---|---|---|---|"
   for case in epoch kyo olmo vocab-a3 vocab-a1 rectified routing critical-batch; do
     "$python" "$root/bench/rival_laws.py" "$case" --data "$data" --tables "$work/$case"
-    i=0
+    i=
     while read -r file law options; do
       # shellcheck disable=SC2086
-      run_alone "$case$([[ $((i++)) == 0 ]] || echo " $i")" "$file" --law "$law" $options
+      run_alone "$case${i:+ $i}" "$file" --law "$law" $options
+      i=$((${i:-1} + 1))
     done <"$work/$case/manifest"
   done
   run_alone "Epoch, 245 points" "$shipped/chinchilla-epoch/points.csv"
