@@ -23,14 +23,16 @@ struct ModelConfig {
   int64_t context = 128;
   std::string mixer = "attention";
   std::string ffn = "swiglu";
-  double ffn_ratio = 3.0;         // hidden units of the ffn over width
-  std::string norm = "rmsnorm";   // rmsnorm or layernorm
-  bool norm_gain = false;         // learned gain on norms
-  std::string position = "rope";  // rope, cope, learned or none
-  int64_t cope_positions = 64;    // of CoPE, which counts no further
-  bool cope_scaled = true;        // CoPE's bias is scaled as q.k is
+  double ffn_ratio = 3.0;             // hidden units of the ffn over width
+  std::string norm = "rmsnorm";       // rmsnorm or layernorm
+  std::string norm_place = "before";  // of a branch; after: Res-post-LN
+  bool norm_gain = false;             // learned gain on norms
+  std::string position = "rope";      // rope, cope, learned or none
+  int64_t cope_positions = 64;        // of CoPE, which counts no further
+  bool cope_scaled = true;            // CoPE's bias is scaled as q.k is
   bool qk_norm = false;
   bool tied = false;
+  double density = 1.0;  // share of hidden matrices that is not fixed at zero
   std::string
       pattern;  // mixers by layer, such as "attention x3, attention"; empty: mixer everywhere
 };
@@ -41,6 +43,9 @@ struct TrainConfig {
   std::string optimizer = "adamw";
   double lr = 0.5;
   double weight_decay = 0.0;
+  std::string decay_rule = "independent";  // independent, coupled, width or timescale
+  std::string epsilon_rule = "gradient";   // gradient or constant
+  double lr_embedding = 1.0, lr_hidden = 1.0, lr_readout = 1.0;  // constants by role
   double beta1 = 0.9;
   double beta2 = 0.98;
   double epsilon = 1e-12;
@@ -57,6 +62,7 @@ struct TrainConfig {
 struct MultiplierConfig {
   double alpha_res = 1.0, alpha_attn = 1.0, alpha_ffn = 1.0, alpha_ratio = 1.0, alpha_loss = 1.0,
          alpha_emb = 1.0;
+  double tau = 0.4;  // muS
 };
 
 struct RunConfig {
@@ -64,6 +70,8 @@ struct RunConfig {
   std::string alignment;  // full, none, global; empty: global for standard, full elsewhere
   int64_t base_width = 64;
   int64_t base_depth = 4;
+  int64_t base_batch_tokens = 0;  // 0: train.batch_tokens
+  int64_t base_tokens = 0;        // 0: train.tokens
   uint64_t seed = 1;
   std::string device = "cpu";
   std::string precision = "fp32";
@@ -82,6 +90,10 @@ void visit_config(Config& c, Visitor&& visit) {
         "full, none or global; empty: global for standard, else full");
   visit("base_width", c.base_width, "units", "width at which base hyperparameters were tuned");
   visit("base_depth", c.base_depth, "layers", "depth at which base hyperparameters were tuned");
+  visit("base_batch_tokens", c.base_batch_tokens, "tokens",
+        "batch of the base run, for completedp; 0: the run's own");
+  visit("base_tokens", c.base_tokens, "tokens",
+        "length of the base run, for completedp; 0: the run's own");
   visit("seed", c.seed, "", "initialisation and data order");
   visit("device", c.device, "", "cpu or cuda");
   visit("precision", c.precision, "", "fp64, fp32, bf16 or fp8");
@@ -100,18 +112,28 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.ffn", c.model.ffn, "", "channel-mixing half of a block (rung ffns)");
   visit("model.ffn_ratio", c.model.ffn_ratio, "", "hidden units of the ffn over width");
   visit("model.norm", c.model.norm, "", "rmsnorm or layernorm");
+  visit("model.norm_place", c.model.norm_place, "",
+        "before a branch, or after it (Res-post-LN, for mus)");
   visit("model.norm_gain", c.model.norm_gain, "", "learn a gain in every norm");
   visit("model.position", c.model.position, "", "rope, cope, learned or none");
   visit("model.cope_positions", c.model.cope_positions, "positions", "how far CoPE counts");
   visit("model.cope_scaled", c.model.cope_scaled, "", "scale CoPE's bias as q.k is");
   visit("model.qk_norm", c.model.qk_norm, "", "RMS-normalise queries and keys");
   visit("model.tied", c.model.tied, "", "share embedding and readout");
+  visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
   visit("model.pattern", c.model.pattern, "", "mixers by layer; empty: model.mixer everywhere");
   visit("train.tokens", c.train.tokens, "tokens", "tokens to train on");
   visit("train.batch_tokens", c.train.batch_tokens, "tokens", "tokens per optimizer step");
   visit("train.optimizer", c.train.optimizer, "", "rung optimizers");
   visit("train.lr", c.train.lr, "", "peak learning rate before the parametrisation's factor");
-  visit("train.weight_decay", c.train.weight_decay, "1/step", "independent weight decay");
+  visit("train.weight_decay", c.train.weight_decay, "1/step", "weight decay, by train.decay_rule");
+  visit("train.decay_rule", c.train.decay_rule, "",
+        "independent; coupled: times the LR; width: hidden / m; timescale: run length over tau");
+  visit("train.epsilon_rule", c.train.epsilon_rule, "",
+        "gradient: epsilon follows the parametrisation; constant: one for all tensors");
+  visit("train.lr_embedding", c.train.lr_embedding, "", "constant on embeddings', gains' LR");
+  visit("train.lr_hidden", c.train.lr_hidden, "", "constant on the LR of matrices in blocks");
+  visit("train.lr_readout", c.train.lr_readout, "", "constant on the readout's LR");
   visit("train.beta1", c.train.beta1, "", "Adam's first decay");
   visit("train.beta2", c.train.beta2, "", "Adam's second decay");
   visit("train.epsilon", c.train.epsilon, "", "Adam's epsilon before the parametrisation's factor");
@@ -132,6 +154,7 @@ void visit_config(Config& c, Visitor&& visit) {
         "attention branches over ffn branches");
   visit("multipliers.alpha_loss", c.multipliers.alpha_loss, "", "temperature of the readout");
   visit("multipliers.alpha_emb", c.multipliers.alpha_emb, "", "size of the embedding");
+  visit("multipliers.tau", c.multipliers.tau, "", "share of a branch in muS's residual sum");
 }
 
 }  // namespace rung

@@ -17,6 +17,8 @@ struct Range {
 };
 constexpr std::array ranges = {Range{"base_width", 1, 1 << 20},
                                Range{"base_depth", 1, 4096},
+                               Range{"base_batch_tokens", 0, 1e12},
+                               Range{"base_tokens", 0, huge},
                                Range{"seed", 0, 9.2e18},
                                Range{"data.vocabulary", 2, 1 << 24},
                                Range{"data.held_out", 1e-6, 0.5},
@@ -26,10 +28,14 @@ constexpr std::array ranges = {Range{"base_width", 1, 1 << 20},
                                Range{"model.kv_heads", 0, 1 << 16},
                                Range{"model.context", 1, 1 << 24},
                                Range{"model.ffn_ratio", 1e-3, 1024},
+                               Range{"model.density", 1e-6, 1},
                                Range{"train.tokens", 1, huge},
                                Range{"train.batch_tokens", 1, 1e12},
                                Range{"train.lr", 0, 1e6},
-                               Range{"train.weight_decay", 0, 1},
+                               Range{"train.weight_decay", 0, 1e6},
+                               Range{"train.lr_embedding", 1e-6, 1e6},
+                               Range{"train.lr_hidden", 1e-6, 1e6},
+                               Range{"train.lr_readout", 1e-6, 1e6},
                                Range{"train.beta1", 0, 0.999999},
                                Range{"train.beta2", 0, 0.99999999},
                                Range{"train.epsilon", 0, 1},
@@ -45,7 +51,8 @@ constexpr std::array ranges = {Range{"base_width", 1, 1 << 20},
                                Range{"multipliers.alpha_ffn", 1e-6, 1e6},
                                Range{"multipliers.alpha_ratio", 1e-6, 1e6},
                                Range{"multipliers.alpha_loss", 1e-6, 1e6},
-                               Range{"multipliers.alpha_emb", 1e-6, 1e6}};
+                               Range{"multipliers.alpha_emb", 1e-6, 1e6},
+                               Range{"multipliers.tau", 1e-6, 0.999999}};
 
 // Fields whose values this layer knows; parts and parametrisations are looked up in their own
 // tables.
@@ -58,7 +65,10 @@ constexpr std::array choices = {
     Choice{"device", {"cpu", "cuda"}},
     Choice{"precision", {"fp64", "fp32", "bf16", "fp8"}},
     Choice{"model.norm", {"rmsnorm", "layernorm"}},
+    Choice{"model.norm_place", {"before", "after"}},
     Choice{"model.position", {"rope", "cope", "learned", "none"}},
+    Choice{"train.decay_rule", {"independent", "coupled", "width", "timescale"}},
+    Choice{"train.epsilon_rule", {"gradient", "constant"}},
     Choice{"train.schedule", {"linear", "1-sqrt", "cosine-cooldown", "cosine", "constant"}}};
 
 void check_range(std::string_view key, double value) {
@@ -108,6 +118,12 @@ void check_train(const TrainConfig& t, int64_t context) {
     fail_usage("[config] train.tokens must be at least train.batch_tokens. Received {} and {}.",
                t.tokens, t.batch_tokens);
   if (t.lr <= 0.0) fail_usage("[config] train.lr must be positive. Received {}.", t.lr);
+  const bool share = t.decay_rule == "independent" || t.decay_rule == "width";
+  if (share && t.weight_decay > 1.0)
+    fail_usage(
+        "[config] train.weight_decay is the share that a weight loses in a step, from 0 to 1. "
+        "Received {}.",
+        t.weight_decay);
   if (t.eval_tokens < context)
     fail_usage("[config] train.eval_tokens must be at least model.context. Received {} and {}.",
                t.eval_tokens, context);

@@ -4,6 +4,8 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/matmul.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "ops/cross_entropy.h"
 #include "ops/linear.h"
@@ -39,10 +41,14 @@ void check_shape(const ModelConfig& model, int64_t vocabulary) {
 }
 
 void append(std::vector<TensorSpec>& tensors, std::vector<TensorSpec> part,
-            const std::string& prefix, int layer) {
+            const std::string& prefix, int layer, double density) {
   for (TensorSpec& spec : part) {
     spec.name = prefix + spec.name;
     spec.layer = layer;
+    if (spec.role == Role::hidden) {
+      spec.density = density;
+      spec.active *= density;
+    }
     tensors.push_back(std::move(spec));
   }
 }
@@ -77,6 +83,10 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
             .vocabulary = vocabulary,
             .layout = {},
             .block = block_factors(config, vocabulary)};
+  // Unit scaling's branch factors reach the gradient at the split, which lies before a norm.
+  if (model.norm_place == "after" && d.block.residual.front().delayed)
+    fail_usage("[model] {} wants norms before branches. Set model.norm_place=before.",
+               config.parametrisation);
   std::vector<TensorSpec> tensors;
   const auto gain = [&](const std::string& name, int layer) {
     if (!model.norm_gain) return;
@@ -109,10 +119,10 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
     d.ffns.push_back(&find_part(ffns(), "ffn", model.ffn));
     gain(prefix + "mixer_norm", layer);
     d.mixer_start.push_back(tensors.size());
-    append(tensors, d.mixers.back()->describe(model), prefix + "mixer.", layer);
+    append(tensors, d.mixers.back()->describe(model), prefix + "mixer.", layer, model.density);
     gain(prefix + "ffn_norm", layer);
     d.ffn_start.push_back(tensors.size());
-    append(tensors, d.ffns.back()->describe(model), prefix + "ffn.", layer);
+    append(tensors, d.ffns.back()->describe(model), prefix + "ffn.", layer, model.density);
   }
   gain("final_norm", -1);
   if (!model.tied) {
@@ -131,27 +141,38 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
 double forward_flops(const Decoder& d, int64_t time) {
   double matrices = 0.0, extra = 0.0;
   for (const TensorSpec& spec : d.layout.tensors)
-    if (spec.shape.size() == 2 && spec.counts_in_N) matrices += static_cast<double>(spec.size());
+    if (spec.shape.size() == 2 && spec.counts_in_N)
+      matrices += std::round(static_cast<double>(spec.size()) * spec.active);
   for (size_t layer = 0; layer < d.mixers.size(); ++layer)
     extra +=
         d.mixers[layer]->extra_flops(d.model, time) + d.ffns[layer]->extra_flops(d.model, time);
   return 2.0 * matrices * static_cast<double>(time) + extra;
 }
 
-Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                     const Rope& rope) {
-  Weight table = weights[0];
-  if (d.model.tied) table.A = table.A_weight = 1.0;  // the factors of the tensor are the readout's
-  table.A *= d.block.embedding;
-  table.A_weight *= d.block.embedding;
-  Tensor h = embedding(tokens, table), y, branch;
-  if (d.positions) h = h + embedding(position_ids(d, tokens), weights[d.positions]);
+namespace {
+
+// Branch b, the mixer (even) or the ffn (odd) of block b / 2, on its input.
+Tensor run_branch(const Decoder& d, std::span<const Weight> weights, size_t b, const Tensor& x,
+                  const Rope& rope) {
+  const size_t layer = b / 2;
+  const Pass pass{d.model, d.block, rope, static_cast<int>(layer)};
+  return b % 2 == 0 ? d.mixers[layer]->forward(weights.subspan(d.mixer_start[layer]), x, pass)
+                    : d.ffns[layer]->forward(weights.subspan(d.ffn_start[layer]), x, pass);
+}
+
+Weight gain_of(const Decoder& d, std::span<const Weight> weights, size_t b) {
+  return d.norm_index.empty() ? Weight{} : weights[d.norm_index[b]];
+}
+
+// h = skip h + branch f(norm(h)), and a final norm.
+Tensor norm_before(const Decoder& d, std::span<const Weight> weights, Tensor h, const Rope& rope) {
+  Tensor y, branch;
   const size_t branches = 2 * d.mixers.size();
   for (size_t b = 0; b <= branches; ++b) {
     NormOptions options{.center = d.model.norm == "layernorm"};
     if (b < branches && d.block.residual[b].delayed)
       options.input_gradient = d.block.residual[b].branch;
-    const Weight gain = d.norm_index.empty() ? Weight{} : weights[d.norm_index[b]];
+    const Weight gain = gain_of(d, weights, b);
     if (b == 0) {
       y = norm(h, gain, options);
     } else {
@@ -161,13 +182,36 @@ Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Te
       options.branch_gradient = r.delayed ? 1.0 : r.branch;
       std::tie(h, y) = add_norm(h, branch, gain, options);
     }
-    if (b == branches) break;
-    const size_t layer = b / 2;
-    const Pass pass{d.model, d.block, rope, static_cast<int>(layer)};
-    branch = b % 2 == 0 ? d.mixers[layer]->forward(weights.subspan(d.mixer_start[layer]), y, pass)
-                        : d.ffns[layer]->forward(weights.subspan(d.ffn_start[layer]), y, pass);
+    if (b < branches) branch = run_branch(d, weights, b, y, rope);
   }
   return y;
+}
+
+// Res-post-LN (Liu et al. 2022, arXiv 2111.09883): h = skip h + branch norm(f(h)), and a final
+// norm.
+Tensor norm_after(const Decoder& d, std::span<const Weight> weights, Tensor h, const Rope& rope) {
+  const NormOptions options{.center = d.model.norm == "layernorm"};
+  const size_t branches = 2 * d.mixers.size();
+  for (size_t b = 0; b < branches; ++b) {
+    const ResidualFactor& r = d.block.residual[b];
+    const Tensor f = norm(run_branch(d, weights, b, h, rope), gain_of(d, weights, b), options);
+    h = h * r.skip + f * r.branch;
+  }
+  return norm(h, gain_of(d, weights, branches), options);
+}
+
+}  // namespace
+
+Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
+                     const Rope& rope) {
+  Weight table = weights[0];
+  if (d.model.tied) table.A = table.A_weight = 1.0;  // the factors of the tensor are the readout's
+  table.A *= d.block.embedding;
+  table.A_weight *= d.block.embedding;
+  Tensor h = embedding(tokens, table);
+  if (d.positions) h = h + embedding(position_ids(d, tokens), weights[d.positions]);
+  return d.model.norm_place == "after" ? norm_after(d, weights, h, rope)
+                                       : norm_before(d, weights, h, rope);
 }
 
 Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,

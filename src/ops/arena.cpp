@@ -1,6 +1,7 @@
 #include "ops/arena.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
 
 #include <algorithm>
 
@@ -15,7 +16,7 @@ Layout make_layout(std::vector<TensorSpec> tensors, const Parametrisation& param
   constexpr int64_t unit = 128;
   Layout layout{.tensors = std::move(tensors)};
   for (const TensorSpec& spec : layout.tensors) {
-    layout.factors.push_back(parametrisation.factors(spec, dims, alignment));
+    layout.factors.push_back(complete_factors(parametrisation, spec, dims, alignment));
     layout.offsets.push_back(layout.stride);
     layout.stride += (spec.size() + unit - 1) / unit * unit;
   }
@@ -65,6 +66,16 @@ std::vector<Piece> cut(const Layout& layout) {
   return pieces;
 }
 
+// The mask's elements from `begin`, a multiple of 4: `cut(k)` for every k that stays zero.
+template <class Cut>
+void each_cut(const TensorSpec& spec, int64_t begin, int64_t end, uint64_t seed, Cut&& cut) {
+  const auto kept = static_cast<uint64_t>(spec.density * 4294967296.0);  // of 2^32
+  Random random(seed, "mask:" + spec.name);
+  random.seek(static_cast<uint64_t>(begin / 4));
+  for (int64_t k = begin; k < end; ++k)
+    if (random.bits() >= kept) cut(k);
+}
+
 template <class T>
 void fill(const Layout& layout, const Piece& piece, uint64_t seed, T* row) {
   const TensorSpec& spec = layout.tensors[piece.tensor];
@@ -78,6 +89,8 @@ void fill(const Layout& layout, const Piece& piece, uint64_t seed, T* row) {
     random.seek(static_cast<uint64_t>(piece.begin / 2));
     for (int64_t k = piece.begin; k < end; ++k)
       values[k] = static_cast<T>(deviation * random.normal());
+    if (spec.density < 1.0)
+      each_cut(spec, piece.begin, end, seed, [&](int64_t k) { values[k] = T{0}; });
   }
   std::fill(values + end, values + piece.end, T{0});
 }
@@ -99,6 +112,22 @@ void initialise(const Layout& layout, Tensor row, uint64_t seed, const Parallel&
     parallel(count, task);
   else
     for (int64_t i = 0; i < count; ++i) task(i);
+  row.copy_(host);
+}
+
+bool has_sparse(const Layout& layout) {
+  return std::any_of(layout.tensors.begin(), layout.tensors.end(),
+                     [](const TensorSpec& spec) { return spec.density < 1.0; });
+}
+
+void fill_mask(const Layout& layout, Tensor row, uint64_t seed) {
+  Tensor host = at::ones({layout.stride}, at::kFloat);
+  for (size_t i = 0; i < layout.tensors.size(); ++i) {
+    const TensorSpec& spec = layout.tensors[i];
+    float* values = host.mutable_data_ptr<float>() + layout.offsets[i];
+    if (spec.density < 1.0)
+      each_cut(spec, 0, spec.size(), seed, [&](int64_t k) { values[k] = 0.0f; });
+  }
   row.copy_(host);
 }
 

@@ -20,17 +20,14 @@ constexpr int quintic_steps = 5;
 
 void muon_tensor(const StepInput& in, size_t index) {
   const Factors& f = in.layout.factors[index];
-  const TensorSpec& spec = in.layout.tensors[index];
   const auto scalar = [&](Hyper h) { return hyper_column(in, h).unsqueeze(2); };
   const Tensor g = view(in.layout, in.gradient, index) * scalar(hyper_scale);
   Tensor buffer = view(in.layout, in.state.at("exp_avg"), index);
   Tensor w = view(in.layout, in.weights, index);
   buffer.lerp_(g, 1.0 - momentum);
-  const double tall =
-      std::max(1.0, static_cast<double>(spec.shape[0]) / static_cast<double>(spec.shape[1]));
   const Tensor update = orthogonalise(at::lerp(g, buffer, momentum));
-  w.sub_(update * (scalar(hyper_lr) * (std::sqrt(tall) / f.A)) +
-         w * (scalar(hyper_decay) * f.decay));
+  // C = sqrt(max(1, out / in)) / A, by scaling/conventions.cpp.
+  w.sub_(update * (scalar(hyper_lr) * f.C) + w * (scalar(hyper_decay) * f.decay));
 }
 
 }  // namespace

@@ -4,9 +4,12 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "optim/adam_atan2.h"
+#include "optim/adam_scaled.h"
 #include "optim/adamw.h"
 #include "optim/muon.h"
 #include "optim/schedule_free.h"
+#include "optim/sgd.h"
 #include "optim/soap.h"
 
 namespace rung {
@@ -37,7 +40,19 @@ constexpr std::array optimizer_table{
     Optimizer{.name = "muon",
               .summary = "orthogonalised momentum on hidden matrices (Jordan et al. 2024)",
               .state = muon_state,
-              .step = muon_step}};
+              .step = muon_step},
+    Optimizer{.name = "adam-atan2",
+              .summary = "Adam without epsilon: 4/pi atan2(m, sqrt(v)) (Everett et al. 2024)",
+              .state = adam_atan2_state,
+              .step = adam_atan2_step},
+    Optimizer{.name = "adam-scaled",
+              .summary = "Adam times RMS(w) of the tensor (Shazeer & Stern 2018)",
+              .state = adam_scaled_state,
+              .step = adam_scaled_step},
+    Optimizer{.name = "sgd",
+              .summary = "gradient descent with momentum beta1 (Polyak 1964)",
+              .state = sgd_state,
+              .step = sgd_step}};
 
 }  // namespace
 

@@ -33,7 +33,7 @@ double forward_flops_per_token(std::span<const TensorSpec> tensors, double extra
   double flops = extra;
   for (const TensorSpec& tensor : tensors) {
     const bool matrix =
-        tensor.role == Role::hidden || tensor.role == Role::readout || tensor.role == Role::tied;
+        tensor.role != Role::embedding && tensor.role != Role::gain && tensor.role != Role::bias;
     if (matrix) flops += 2.0 * static_cast<double>(active_size(tensor));
   }
   return flops;

@@ -1,6 +1,6 @@
 // A parametrisation is a pure function from a tensor's role and shape to its factors (Everett et
 // al. 2024): forward = A W x, W ~ N(0, B^2), Adam learning rate = lr C. Sources and tables:
-// docs/parametrisations.md.
+// docs/transfer.md.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -13,6 +13,29 @@
 
 namespace rung {
 
+// What an optimizer's step is proportional to, on which the LR exponents depend: adam, nothing (the
+// update has a fixed size; Adam, Adam-atan2, Lion); sgd, the gradient; parameter_scaled, the RMS of
+// the weight (Adafactor, Adam with parameter scaling); matrix, adam outside hidden matrices, whose
+// updates have a fixed spectral norm (Muon, Shampoo).
+enum class Update { adam, sgd, parameter_scaled, matrix };
+Update update_of(std::string_view optimizer);  // fails (usage) where none is known
+
+// independent: decay C-free, as train.weight_decay says. coupled: times lr C, as in PyTorch's
+// AdamW. width: independent, hidden matrices / m. timescale: train.weight_decay is the length of
+// the run over the averaging time of the weights (Wang & Aitchison 2024, arXiv 2405.13698).
+enum class DecayRule { independent, coupled, width, timescale };
+DecayRule decay_rule_of(std::string_view name);  // fails (usage)
+
+// How the run reads every rule's factors.
+struct Conventions {
+  Update update = Update::adam;
+  DecayRule decay = DecayRule::independent;
+  bool constant_epsilon = false;  // instead of epsilon that follows the gradient's scale
+  // Tuned constants on the LR by role, gamma of Everett et al.: embeddings, gains and biases;
+  // matrices of blocks; the readout.
+  double lr_embedding = 1.0, lr_hidden = 1.0, lr_readout = 1.0;
+};
+
 // What the rules may depend on besides the tensor itself.
 struct Dims {
   int64_t width = 0, base_width = 0;
@@ -20,6 +43,9 @@ struct Dims {
   int64_t vocabulary = 0, context = 0;
   int64_t head_dim = 0, base_head_dim = 0;
   int64_t batch_tokens = 0, tokens = 0;
+  int64_t base_batch_tokens = 0, base_tokens = 0;
+  double density = 1.0;  // share of each hidden matrix that is not fixed at zero
+  Conventions conventions;
 };
 // The configuration's dimensions with defaults resolved (head_dim 0: width / 4, at the base shape
 // too).
@@ -55,24 +81,42 @@ struct BlockFactors {
   double embedding = 1.0;        // multiplies the embedding's output
   double loss_logit = 1.0;       // multiplies logits before the softmax
   double loss_gradient = 1.0;    // multiplies the gradient of the loss, a mean over batch_tokens
+  double beta = 1.0;             // multiplies 1 - beta1 and 1 - beta2
   std::vector<ResidualFactor> residual;  // 2 per block: mixer, ffn
 };
 
 // A rule and its two halves: alignment is full, none, global, or empty for the rule's default.
+// `factors` gives what the rule prescribes for the optimizer of dims.conventions and independent
+// decay.
 struct Parametrisation {
   std::string_view name, summary;
   Factors (*factors)(const TensorSpec&, const Dims&, std::string_view alignment);
   BlockFactors (*block)(const RunConfig&, const Dims&);
+  // What the rule asks for and the decoder cannot do, such that it has factors but must not train;
+  // empty: nothing. May be null.
+  std::string (*unmet)(const RunConfig&) = nullptr;
 };
 
 std::span<const Parametrisation> parametrisations();
 const Parametrisation& find_parametrisation(
     std::string_view name);  // fails (usage), naming the nearest
 
-// The same training under Adam in another form: (A, B, C) -> (A t, B / t, C / t) for any t > 0; the
-// gradients and epsilon follow A.
-Factors shifted(const Factors& factors, double t);
+// The rule's factors with the run's conventions applied: what the arena is laid out from.
+Factors complete_factors(const Parametrisation& rule, const TensorSpec& tensor, const Dims& dims,
+                         std::string_view alignment);
+// Refuses (status 3) to train what the decoder cannot do: what the rule asks for, sparse matrices
+// under a rule without factors for them, products in fp8.
+void refuse_unmet(const RunConfig& config);
+// train.weight_decay as the decay of one step at the schedule's peak, before a tensor's factor.
+double peak_decay(const TrainConfig& train);
+
+// The same training in another form (abc-symmetry, Yang & Hu 2021; Everett et al. 2024): for any t
+// > 0, A t, B / t, and C / t (adam), C / t^2 (sgd), C (parameter_scaled); the gradients and epsilon
+// follow A. Not for tied matrices, whose use as an embedding has A = 1, nor for gains and biases,
+// which do not start at N(0, B^2).
+Factors shifted(const Factors& factors, double t, Update update = Update::adam);
 // Whether some t turns one into the other (A, B and C; relative tolerance).
-bool equivalent(const Factors& a, const Factors& b, double tolerance = 1e-9);
+bool equivalent(const Factors& a, const Factors& b, double tolerance = 1e-9,
+                Update update = Update::adam);
 
 }  // namespace rung

@@ -5,8 +5,8 @@
 namespace rung {
 
 std::string_view role_name(Role role) {
-  static constexpr std::array<std::string_view, 6> names{"embedding", "hidden", "readout",
-                                                         "tied",      "gain",   "bias"};
+  static constexpr std::array<std::string_view, 9> names{
+      "embedding", "hidden", "readout", "tied", "gain", "bias", "router", "lora-a", "lora-b"};
   return names[static_cast<size_t>(role)];
 }
 

@@ -7,7 +7,9 @@
 
 namespace rung {
 
-enum class Role { embedding, hidden, readout, tied, gain, bias };
+// router: scores of a mixture's experts, width in and a fixed number out. lora_a, lora_b: the
+// factors of an adapter, width to rank and rank to width.
+enum class Role { embedding, hidden, readout, tied, gain, bias, router, lora_a, lora_b };
 std::string_view role_name(Role role);
 
 // One trained tensor of one member; shapes leave out the member axis. Matrices are [out, in].
@@ -22,6 +24,9 @@ struct TensorSpec {
   double init_std_factor =
       1.0;              // extra factor on B that the architecture prescribes (0: zero init)
   double active = 1.0;  // share that one token multiplies by (mixtures of experts)
+  // Share of the elements that training may move; the others, drawn once, stay zero. Counted in
+  // `active` by whoever sets it.
+  double density = 1.0;
   int64_t size() const;
 };
 

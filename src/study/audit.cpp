@@ -36,7 +36,7 @@ Json tensor_json(const TensorSpec& tensor, const Factors& f) {
           {"fan_in", tensor.fan_in},
           {"fan_out", tensor.fan_out},
           {"A", f.A},
-          {"B", f.B * tensor.init_std_factor},
+          {"B", f.B},
           {"C", f.C},
           {"decay", f.decay},
           {"epsilon", f.epsilon},

@@ -145,6 +145,7 @@ class CpuEngine : public Population::Engine {
       sum.backward();
       total += sum.item<double>();
     }
+    if (p.mask.defined()) gradient_.select(0, m).select(0, lane).mul_(p.mask.select(0, m));
     return total;
   }
 

@@ -298,6 +298,7 @@ class CudaEngine : public Population::Engine {
       losses_.narrow(1, begin, micro_).copy_(losses.detach());
     }
     const at::NoGradGuard off;
+    if (p.mask.defined()) gradient_.mul_(p.mask);
     cuda::sum_squares(members_, n, gradient_.const_data_ptr<float>(),
                       squares_.mutable_data_ptr<double>(), cuda::stream());
     cuda::finish_step({.members = members_,

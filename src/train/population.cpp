@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -23,11 +24,13 @@ void check_same_program(const std::vector<RunConfig>& members) {
   const auto shape = [](const RunConfig& c) {
     const ModelConfig& m = c.model;
     return std::tie(m.width, m.depth, m.head_dim, m.kv_heads, m.context, m.mixer, m.ffn,
-                    m.ffn_ratio, m.norm, m.norm_gain, m.position, m.cope_positions, m.cope_scaled,
-                    m.qk_norm, m.tied, m.pattern, c.train.tokens, c.train.batch_tokens,
-                    c.train.optimizer, c.train.schedule, c.train.warmup, c.train.cooldown,
-                    c.precision, c.device, c.parametrisation, c.alignment, c.base_width,
-                    c.base_depth);
+                    m.ffn_ratio, m.norm, m.norm_place, m.norm_gain, m.position, m.cope_positions,
+                    m.cope_scaled, m.qk_norm, m.tied, m.pattern, c.train.tokens,
+                    c.train.batch_tokens, c.train.optimizer, c.train.schedule, c.train.warmup,
+                    c.train.cooldown, c.precision, c.device, c.parametrisation, c.alignment,
+                    c.base_width, c.base_depth, c.base_batch_tokens, c.base_tokens, m.density,
+                    c.train.decay_rule, c.train.epsilon_rule, c.train.lr_embedding,
+                    c.train.lr_hidden, c.train.lr_readout);
   };
   for (const RunConfig& c : members)
     if (shape(c) != shape(first))
@@ -67,6 +70,7 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
   if (members.empty()) fail_usage("[population] At least one member is needed.");
   check_same_program(members);
   const RunConfig& first = members.front();
+  refuse_unmet(first);
   const int64_t context = first.model.context;
   batch_sequences = first.train.batch_tokens / context;
   if (batch_sequences < 1 || first.train.batch_tokens % context != 0)
@@ -85,12 +89,14 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
   weights = at::zeros({static_cast<int64_t>(members.size()), decoder.layout.stride}, options);
   for (const StateSpec& spec : optimizer->state(decoder.layout))
     optimizer_state[spec.name] = at::zeros({weights.size(0), spec.size}, options);
+  if (has_sparse(decoder.layout)) mask = at::empty_like(weights);
   Parallel parallel;
   if (machine_.pool)
     parallel = [&](int64_t count, const auto& task) { machine_.pool->run(count, task); };
   for (RunConfig& config : members) {
-    initialise(decoder.layout, weights.select(0, static_cast<int64_t>(states.size())), config.seed,
-               parallel);
+    const auto row = static_cast<int64_t>(states.size());
+    initialise(decoder.layout, weights.select(0, row), config.seed, parallel);
+    if (mask.defined()) fill_mask(decoder.layout, mask.select(0, row), config.seed);
     const BlockFactors block = block_factors(config, source_->vocabulary());
     states.push_back({.config = std::move(config), .block = block});
   }
@@ -117,7 +123,7 @@ at::Tensor Population::eval_weights() const {
   if (!optimizer->eval_weights) return weights;
   at::Tensor beta1 = at::empty({members(), 1}, at::kDouble);
   for (size_t m = 0; m < states.size(); ++m)
-    beta1.mutable_data_ptr<double>()[m] = states[m].config.train.beta1;
+    beta1.mutable_data_ptr<double>()[m] = hyper(static_cast<int64_t>(m))[hyper_beta1];
   return optimizer->eval_weights(
       {decoder.layout, weights, optimizer_state, beta1.to(weights.options())});
 }
@@ -145,16 +151,22 @@ at::Tensor Population::logits(int64_t member, const at::Tensor& tokens) {
 }
 
 std::array<double, hyper_count> Population::hyper(int64_t member) const {
-  const TrainConfig& train = states[static_cast<size_t>(member)].config.train;
+  const MemberState& state = states[static_cast<size_t>(member)];
+  const TrainConfig& train = state.config.train;
+  const auto beta = [&](double base) {
+    return state.block.beta == 1.0 ? base  // to the bit
+                                   : std::clamp(1.0 - (1.0 - base) * state.block.beta, 0.0, 1.0);
+  };
+  const double beta1 = beta(train.beta1), beta2 = beta(train.beta2);
   const double s = schedule_factor(schedule, step), t = static_cast<double>(step + 1);
   std::array<double, hyper_count> row{};
   row[hyper_lr] = train.lr * s;
-  row[hyper_decay] = train.weight_decay * s;
-  row[hyper_beta1] = train.beta1;
-  row[hyper_beta2] = train.beta2;
+  row[hyper_decay] = peak_decay(train) * s;
+  row[hyper_beta1] = beta1;
+  row[hyper_beta2] = beta2;
   row[hyper_epsilon] = train.epsilon;
-  row[hyper_correction1] = 1.0 - std::pow(train.beta1, t);
-  row[hyper_correction2] = 1.0 - std::pow(train.beta2, t);
+  row[hyper_correction1] = 1.0 - std::pow(beta1, t);
+  row[hyper_correction2] = 1.0 - std::pow(beta2, t);
   row[hyper_scale] = 1.0;
   return row;
 }

@@ -75,6 +75,7 @@ class Population {
   int64_t batch_sequences = 0;  // sequences per step and member
   std::vector<MemberState> states;
   at::Tensor weights;  // [P, n] masters
+  at::Tensor mask;     // [P, n], 1 where a weight may move; undefined where none is sparse
   std::map<std::string, at::Tensor> optimizer_state;
 
   struct Engine;  // train/engine.h

@@ -41,6 +41,14 @@ const std::vector<Variant> variants{
     {"multipliers", [](RunConfig& c) { c.multipliers = {0.7, 1.3, 0.6, 1.5, 1.2, 0.8}; }},
     {"completep", [](RunConfig& c) { c.parametrisation = "completep", c.model.depth = 3; }},
     {"mup", [](RunConfig& c) { c.parametrisation = "mup"; }},
+    {"norms after branches",
+     [](RunConfig& c) {
+       c.model.norm_place = "after", c.model.norm_gain = true, c.model.norm = "layernorm";
+       c.multipliers.alpha_res = 0.7;
+     }},
+    {"mus", [](RunConfig& c) { c.parametrisation = "mus", c.model.norm_place = "after"; }},
+    {"ntk", [](RunConfig& c) { c.parametrisation = "ntk"; }},
+    {"mfp tied", [](RunConfig& c) { c.parametrisation = "mfp", c.model.tied = true; }},
     {"mup tied", [](RunConfig& c) { c.parametrisation = "mup", c.model.tied = true; }},
 };
 

@@ -28,6 +28,12 @@ struct Problem {
     layout.tensors.push_back({.name = "w", .role = Role::hidden, .shape = std::move(shape)});
     layout.factors.push_back({});
     layout.factors[0].A = A;
+    const std::vector<int64_t>& sizes = layout.tensors[0].shape;
+    // What the conventions give a matrix of this shape under Muon; 1 elsewhere.
+    if (optimizer.name == "muon")
+      layout.factors[0].C =
+          std::sqrt(std::max(1.0, static_cast<double>(sizes[0]) / static_cast<double>(sizes[1]))) /
+          A;
     layout.offsets.push_back(0);
     layout.stride = 128;
     weights = at::zeros({1, 128}, at::kDouble);

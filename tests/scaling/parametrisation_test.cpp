@@ -1,28 +1,12 @@
 #include "scaling/parametrisation.h"
 
-#include <doctest/doctest.h>
-
-#include <cmath>
-
-#include "core/error.h"
 #include "scaling/unit_scaling.h"
-#include "temporary.h"
+#include "specs.h"
 
 using namespace rung;
+using namespace rung::test;
 
 namespace {
-
-TensorSpec spec(Role role, int64_t in, int64_t out, int layer = -1) {
-  TensorSpec tensor;
-  tensor.name = role_name(role);
-  tensor.role = role;
-  tensor.fan_in = in;
-  tensor.fan_out = out;
-  tensor.layer = layer;
-  tensor.shape = role == Role::gain || role == Role::bias ? std::vector<int64_t>{out}
-                                                          : std::vector<int64_t>{out, in};
-  return tensor;
-}
 
 std::vector<TensorSpec> tensors(int64_t width) {
   return {spec(Role::embedding, 1, width),
@@ -34,40 +18,10 @@ std::vector<TensorSpec> tensors(int64_t width) {
           spec(Role::bias, 1, width)};
 }
 
-Dims dims(int64_t width, int64_t depth = 4) {
-  RunConfig config;
-  config.model.width = width;
-  config.model.depth = depth;
-  return dims_of(config, 256);
-}
-
-Factors factors(std::string_view name, const TensorSpec& tensor, const Dims& d,
-                std::string_view align = "") {
-  return find_parametrisation(name).factors(tensor, d, align);
-}
-
-void check(const Factors& f, double A, double B, double C, double epsilon = 1.0) {
-  CHECK(f.A == doctest::Approx(A));
-  CHECK(f.B == doctest::Approx(B));
-  CHECK(f.C == doctest::Approx(C));
-  CHECK(f.epsilon == doctest::Approx(epsilon));
-  CHECK(f.decay == 1.0);
-}
-
-void check_same(const Factors& a, const Factors& b) {
-  CHECK(a.A == doctest::Approx(b.A));
-  CHECK(a.A_input == doctest::Approx(b.A_input));
-  CHECK(a.A_weight == doctest::Approx(b.A_weight));
-  CHECK(a.B == doctest::Approx(b.B));
-  CHECK(a.C == doctest::Approx(b.C));
-  CHECK(a.decay == doctest::Approx(b.decay));
-  CHECK(a.epsilon == doctest::Approx(b.epsilon));
-}
-
 }  // namespace
 
 TEST_CASE("the table names each rule once, and unknown names are answered by the nearest") {
-  CHECK(parametrisations().size() >= 4);
+  CHECK(parametrisations().size() == 13);
   for (const Parametrisation& p : parametrisations()) {
     CHECK(&find_parametrisation(p.name) == &p);
     CHECK_FALSE(p.summary.empty());

@@ -214,3 +214,67 @@ TEST_CASE("populations that do not fit together are refused") {
   CHECK(error_of([&] { make({odd}); }).find("train.tokens") != std::string::npos);
   CHECK(error_of([] { make_machine("tpu", 1); }).find("[device]") == 0);
 }
+
+TEST_CASE("sparse matrices keep their zeros, and train like their member alone") {
+  RunConfig config = tiny_config();
+  config.parametrisation = "supar";
+  config.model.density = 0.25;
+  config.train.weight_decay = 0.01;
+  RunConfig other = config;
+  other.seed = 8;
+  Population p = make({config, other}), alone = make({other});
+  const Tensor start = p.weights.clone();
+  advance(p, 6);
+  advance(alone, 6);
+  CHECK(same_member(alone, 0, p, 1));
+  const Layout& layout = p.decoder.layout;
+  for (size_t i = 0; i < layout.tensors.size(); ++i) {
+    CAPTURE(layout.tensors[i].name);
+    const Tensor before = view(layout, start, i), after = view(layout, p.weights, i);
+    const Tensor kept = view(layout, p.mask, i);
+    const bool hidden = layout.tensors[i].role == Role::hidden;
+    CHECK(layout.tensors[i].density == (hidden ? 0.25 : 1.0));
+    CHECK(kept.mean().item<double>() == doctest::Approx(hidden ? 0.25 : 1.0).epsilon(0.1));
+    CHECK((after * (1.0 - kept)).abs().max().item<double>() == 0.0);
+    CHECK((before * (1.0 - kept)).abs().max().item<double>() == 0.0);
+    if (!hidden) continue;
+    CHECK_FALSE(same_bits(kept[0], kept[1]));
+    CHECK(((after - before).abs() > 0.0).to(at::kFloat).mean().item<double>() ==
+          doctest::Approx(kept.mean().item<double>()).epsilon(1e-6));
+    // Its deviation is that of the kept ones, (fan_in rho)^-1/2.
+    const double square = (before * before).sum().item<double>() / kept.sum().item<double>();
+    CHECK(std::sqrt(square * 0.25 * static_cast<double>(layout.tensors[i].fan_in)) ==
+          doctest::Approx(1.0).epsilon(0.1));
+  }
+  config.parametrisation = "mup";
+  CHECK(error_of([&] { make({config}); }).find("Only supar") != std::string::npos);
+}
+
+TEST_CASE("completedp's betas follow batch over tokens") {
+  RunConfig config = tiny_config();
+  config.parametrisation = "completedp";
+  config.train.beta1 = 0.5;
+  config.train.beta2 = 0.75;
+  Population base = make({config});
+  config.base_batch_tokens = 2 * config.train.batch_tokens;  // half of the base's batch
+  Population half = make({config});
+  advance(base, 1);
+  advance(half, 1);
+  // After one step the moments are (1 - beta) g and (1 - beta) g^2 of one gradient.
+  for (const char* name : {"exp_avg", "exp_avg_sq"})
+    CHECK(distance(half.optimizer_state.at(name) * 2.0, base.optimizer_state.at(name)) < 1e-6);
+}
+
+TEST_CASE("muS is refused with norms before branches and learns with norms after them") {
+  RunConfig config = tiny_config();
+  config.parametrisation = "mus";
+  CHECK(error_of([&] { make({config}); }).find("model.norm_place=after") != std::string::npos);
+  config.model.norm_place = "after";
+  config.train.tokens = 72 * 80;
+  config.train.lr = 0.1;
+  Population p = make({config});
+  const HeldOut held = ChainSource().held_out(18, 720);
+  const double before = p.evaluate(held)[0].loss;
+  advance(p, 80);
+  CHECK(p.evaluate(held)[0].loss < before - 0.3);
+}

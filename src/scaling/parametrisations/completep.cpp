@@ -1,18 +1,15 @@
-// CompleteP (arXiv 2505.01618) with alpha = 1: muP over width, and over depth with m_L = depth /
-// base_depth
-//   residual branches * m_L^-alpha; LR of blocks * m_L^(alpha - 1), which is 1; epsilon of blocks *
-//   m_L^-alpha.
-// lambda * m at LR / m is a factor of 1 for a decay that is independent of the LR.
-#include "scaling/parametrisations/mup_rules.h"
+// CompleteP (arXiv 2505.01618): alpha = 1 of depth_rule.h. Residual branches / m_L, one LR for all
+// depths, epsilon of blocks / (m m_L). lambda * m at LR / m is a factor of 1 for a decay that is
+// independent of the LR.
+#include "scaling/parametrisations/depth_rule.h"
 
 namespace rung {
 namespace {
 
 Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
-  if (alignment_of(alignment, Alignment::full) != Alignment::full)
-    fail_usage("[completep] alignment is full alone. Received {}.", alignment);
-  Factors f = mup_factors(tensor, dims, "full");
-  if (tensor.layer >= 0) f.epsilon /= ratio(dims.depth, dims.base_depth);
+  want_full("completep", alignment);
+  Factors f = mup_factors(tensor, dims, alignment);
+  scale_with_depth(f, tensor, dims, 1.0);
   return f;
 }
 

@@ -1,5 +1,6 @@
 // What the files of this folder share.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 
@@ -46,6 +47,13 @@ inline BlockFactors plain_block(const RunConfig& config, const Dims& dims, doubl
     block.residual.push_back({1.0, branch * m.alpha_ratio * ffn, false});
     block.residual.push_back({1.0, branch * ffn, false});
   }
+  return block;
+}
+
+// The same with attention logits q.k / sqrt(d).
+inline BlockFactors standard_block(const RunConfig& config, const Dims& dims) {
+  BlockFactors block = plain_block(config, dims);
+  block.attention_logit = config.multipliers.alpha_attn / root(dims.head_dim);
   return block;
 }
 

@@ -7,7 +7,9 @@
 // C * depth^-1/2 inside the residual stack; depth is the number of blocks, as in the unit-scaling
 // package (2 * blocks elsewhere). Weight decay is independent: factor 1. Split factors change
 // gradients by constants alone, which Adam cancels while epsilon is small. A tied matrix adds the
-// gradients of two uses, which must keep their true ratio: plain differentiation.
+// gradients of two uses, which must keep their true ratio: plain differentiation. A router is a
+// readout inside the stack. Weights and gradients are at scale 1, so that SGD (the package's,
+// without constraint on the readout) and parameter scaling have Adam's factors.
 #include "scaling/parametrisations/rules.h"
 #include "scaling/unit_scaling.h"
 
@@ -29,6 +31,7 @@ Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view ali
       f.A_weight = rows;
       break;
     case Role::readout:
+    case Role::router:
       f.A = 1.0 / static_cast<double>(tensor.fan_in);
       f.A_input = 1.0 / root(tensor.fan_out);
       f.A_weight = rows;
@@ -42,6 +45,9 @@ Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view ali
       f.A_weight = rows;
       f.B = 0.0;
       break;
+    case Role::lora_a:
+    case Role::lora_b:
+      fail_usage("[umup] No rule for adapters is known. Received tensor {}.", tensor.name);
   }
   if (tensor.layer >= 0) f.C /= root(dims.depth);
   return f;

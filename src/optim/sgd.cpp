@@ -1,0 +1,18 @@
+#include "optim/sgd.h"
+
+#include "optim/elementwise.h"
+
+namespace rung {
+
+std::vector<StateSpec> sgd_state(const Layout& layout) {
+  return {{"momentum", layout.stride}};
+}
+
+void sgd_step(const StepInput& in) {
+  const at::Tensor beta1 = hyper_column(in, hyper_beta1);
+  step_tensors(in, [&](const auto& part, const at::Tensor& g, const Factors&) {
+    return part(in.state.at("momentum")).mul_(beta1).add_(g);
+  });
+}
+
+}  // namespace rung

@@ -1,0 +1,34 @@
+// Spectral condition (Yang, Simon & Bernstein 2023, arXiv 2310.17813): weights and updates have
+// spectral norm sqrt(fan_out / fan_in). With embeddings read as one-hot maps of fan_in 1,
+//   B = fan_in^-1/2 min(1, sqrt(fan_out / fan_in)), and LR
+//   Adam 1 / fan_in   SGD fan_out / fan_in   each over that of the base shape, such that C is 1
+//   there.
+// It is muP in the form without multipliers, with the constants of the condition.
+#include "scaling/parametrisations/mup_rules.h"
+
+namespace rung {
+namespace {
+
+Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
+  if (alignment_of(alignment, Alignment::full) != Alignment::full)
+    fail_usage("[spectral] alignment is full alone. Received {}.", alignment);
+  Factors f = mup_table3_factors(tensor, dims, alignment);
+  const bool map = tensor.role == Role::hidden || tensor.role == Role::readout ||
+                   tensor.role == Role::router || tensor.role == Role::lora_a;
+  if (!map) return f;
+  const double out = static_cast<double>(tensor.fan_out), in = static_cast<double>(tensor.fan_in);
+  f.B = plain(tensor, 1.0, std::min(1.0, std::sqrt(out / in)) / std::sqrt(in)).B;
+  return f;
+}
+
+BlockFactors block(const RunConfig& config, const Dims& dims) {
+  return mup_block(config, dims, 1.0);
+}
+
+}  // namespace
+
+extern const Parametrisation spectral_parametrisation;
+constinit const Parametrisation spectral_parametrisation{
+    "spectral", "weights and updates of spectral norm sqrt(fan_out / fan_in)", factors, block};
+
+}  // namespace rung
