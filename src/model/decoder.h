@@ -1,5 +1,5 @@
-// A decoder from the tables of parts: embedding, blocks of mixer and ffn with a norm before or after
-// each branch, final norm, readout.
+// A decoder from the tables of parts: embedding, blocks of mixer and ffn with a norm before or
+// after each branch, final norm, readout.
 #pragma once
 #include <ATen/core/Tensor.h>
 
