@@ -14,7 +14,7 @@ namespace {
 
 constexpr double E = 1.25, A = 26.0, exponent = 0.34, noise = 0.008;
 
-struct Planted {
+struct PlantedLadder {
   std::vector<RunRecord> ladder;
   PathPoint target;
   double truth = 0.0, measured = 0.0;  // the law's value, and one noisy run
@@ -26,14 +26,14 @@ double law_at(double n, double a = exponent) {
 
 // The ladder that a climb of a few minutes plans on bytes; every run 20 tokens a parameter.
 // `bend` lifts the two smallest rungs off the law, relatively.
-Planted plant(uint64_t seed, double bend = 0.0, double a = exponent) {
+PlantedLadder plant(uint64_t seed, double bend = 0.0, double a = exponent) {
   RunConfig base;
   base.model.context = 64;
   PlanOptions options;
   options.flops = 1.2e14;
   const ClimbPlan plan = plan_climb(base, 256, options);
   Random random(seed, "forecast test");
-  Planted planted{.target = plan.target.point};
+  PlantedLadder planted{.target = plan.target.point};
   for (size_t i = 0; i < plan.ladder.size(); ++i)
     for (int64_t s = 0; s < plan.ladder[i].seeds; ++s) {
       const PathPoint& p = plan.ladder[i].point;
@@ -65,7 +65,7 @@ struct Score {
 Score score(int draws, double a) {
   Score result;
   for (int i = 0; i < draws; ++i) {
-    const Planted planted = plant(1000 + i, 0.0, a);
+    const PlantedLadder planted = plant(1000 + i, 0.0, a);
     const Prediction p =
         forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 1}).prediction;
     result.errors.push_back(std::abs(std::log(p.loss / planted.truth)));
@@ -108,7 +108,7 @@ TEST_CASE("smallest rungs off the law lose their weight, and dropping them lower
   double mixed = 0.0, undropped = 0.0, weight = 0.0;
   constexpr int draws = 20;
   for (int i = 0; i < draws; ++i) {
-    const Planted planted = plant(5000 + i, 0.03);
+    const PlantedLadder planted = plant(5000 + i, 0.03);
     const Forecast f = forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 1});
     const double all = f.candidates[0].at("predicted").get<double>();
     REQUIRE(f.candidates[0].at("dropped").get<int>() == 0);
@@ -124,7 +124,7 @@ TEST_CASE("smallest rungs off the law lose their weight, and dropping them lower
 
 TEST_CASE(
     "a forecast states its candidates and its sources, and depends on nothing but its input") {
-  const Planted planted = plant(7);
+  const PlantedLadder planted = plant(7);
   const Forecast f = forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 3});
   CHECK(f.prediction.lo < f.prediction.loss);
   CHECK(f.prediction.loss < f.prediction.hi);
@@ -158,7 +158,7 @@ TEST_CASE(
 }
 
 TEST_CASE("fewer than four rungs are refused") {
-  Planted planted = plant(9);
+  PlantedLadder planted = plant(9);
   std::erase_if(planted.ladder, [&](const RunRecord& r) {
     return r.N > planted.ladder.front().N * 2;  // leaves two or three
   });
@@ -174,7 +174,7 @@ TEST_CASE("fewer than four rungs are refused") {
 }
 
 TEST_CASE("the fit's JSON holds the curve along the path and every run's residual") {
-  const Planted planted = plant(11);
+  const PlantedLadder planted = plant(11);
   const Forecast f = forecast(planted.ladder, planted.target, {.level = 0.9, .seed = 3});
   const Json json = forecast_json(f, planted.ladder, {planted.target});
   CHECK(json.at("residuals").size() == planted.ladder.size());
@@ -186,7 +186,7 @@ TEST_CASE("the fit's JSON holds the curve along the path and every run's residua
 }
 
 TEST_CASE("each measure of the forecast can be left out, and does something") {
-  const Planted mild = plant(5, 0.045);
+  const PlantedLadder mild = plant(5, 0.045);
   const double whole = forecast(mild.ladder, mild.target, {}).prediction.loss;
   for (const MeasureName& measure : measure_names) {
     if (!measure.refit) continue;
@@ -197,7 +197,7 @@ TEST_CASE("each measure of the forecast can be left out, and does something") {
     CHECK(f.prediction.loss != whole);
   }
   // Without a choice of regime the lifted rungs stay in, and the law is drawn below the truth.
-  const Planted planted = plant(5, 0.08);
+  const PlantedLadder planted = plant(5, 0.08);
   const double all = forecast(planted.ladder, planted.target, {}).prediction.loss;
   const Forecast without =
       forecast(planted.ladder, planted.target, {.measures = measures_without({"regime"})});
