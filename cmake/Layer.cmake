@@ -10,7 +10,7 @@ endif()
 target_compile_options(rung_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${warnings}>")
 if(RUNG_SANITIZE)
   target_compile_options(rung_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer
-                                                -fno-sanitize-recover=undefined -O1 -g)
+                                                -fno-sanitize-recover=undefined -O1 -g1)
   target_link_options(rung_options INTERFACE -fsanitize=address,undefined)
 endif()
 if(RUNG_FUZZ)
