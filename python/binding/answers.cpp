@@ -1,4 +1,4 @@
-// What a fit answers: predictions at points and along tables, plans, its page.
+// What a fit answers: predictions at points and along tables, its page.
 #include <algorithm>
 #include <cmath>
 
@@ -10,8 +10,6 @@
 #include "law/parallel.h"
 #include "law/predict.h"
 #include "law/predict_table.h"
-#include "plan/plan.h"
-#include "plan/plan_json.h"
 #include "report/fit_page.h"
 
 namespace rung {
@@ -140,24 +138,6 @@ py::dict predict_rows(const Forms& forms, const Table& table,
   return result;
 }
 
-void bind_plan(py::module_& module) {
-  py::class_<PlanOptions>(module, "PlanOptions")
-      .def(py::init<>())
-      .def_readwrite("flops", &PlanOptions::flops)
-      .def_readwrite("inference_tokens", &PlanOptions::inference_tokens)
-      .def_readwrite("max_tokens", &PlanOptions::max_tokens)
-      .def_readwrite("max_params", &PlanOptions::max_params)
-      .def_readwrite("memory", &PlanOptions::memory)
-      .def_readwrite("bytes_per_parameter", &PlanOptions::bytes_per_parameter)
-      .def_readwrite("other", &PlanOptions::other)
-      .def_readwrite("flat", &PlanOptions::flat)
-      .def_readwrite("level", &PlanOptions::level);
-  module.def("plan", [](const Forms& forms, const PlanOptions& options) {
-    return json_text(run_unlocked(
-        [&](const auto&) { return plan_to_json(make_plan(leader(forms), options), options); }));
-  });
-}
-
 }  // namespace
 
 void bind_answers(py::module_& module) {
@@ -165,7 +145,6 @@ void bind_answers(py::module_& module) {
              py::arg("level"), py::arg("threads"));
   module.def("predict_table", &predict_rows, py::arg("forms"), py::arg("table"), py::arg("columns"),
              py::arg("schedules").none(true), py::arg("level"));
-  bind_plan(module);
   module.def("report", [](const Forms& forms, const std::string& path, const std::string& title) {
     run_unlocked([&](const auto&) {
       write_file(path, fit_page(forms_to_json(forms), fit_curves(leader(forms)), title));

@@ -66,6 +66,7 @@ auto run_unlocked(Work&& work) {
 
 void bind_table(py::module_& module);    // Table, Numbers, tables of laws
 void bind_fit(py::module_& module);      // FitOptions, Forms, fit, load
-void bind_answers(py::module_& module);  // predict, predict_table, plan, report
+void bind_answers(py::module_& module);  // predict, predict_table, report
+void bind_plan(py::module_& module);     // PlanOptions, plan
 
 }  // namespace rung

@@ -132,4 +132,5 @@ PYBIND11_MODULE(_rung, module) {
   rung::bind_table(module);
   rung::bind_fit(module);
   rung::bind_answers(module);
+  rung::bind_plan(module);
 }

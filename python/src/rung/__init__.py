@@ -13,7 +13,8 @@ from ._errors import Error, Refused, UsageError
 from ._fit import Fit, Form, load
 from ._fitting import fit
 from ._laws import Law, Laws, laws
-from ._results import Diagnostic, Interval, Misfit, Plan, Prediction, Profile
+from ._plan import Plan
+from ._results import Diagnostic, Interval, Misfit, Prediction, Profile
 from ._rung import version as __version__
 
 __all__ = [

@@ -26,6 +26,13 @@ def whole(name: str, value: Any, most: int) -> int:
     return int(value)
 
 
+def count(name: str, value: Any) -> int:
+    amount = number(name, value)
+    if not (amount == amount // 1 and 1 <= amount <= 2**53):
+        raise UsageError(f"[plan] {name} is a whole number from 1. Received {value!r}.")
+    return int(value)
+
+
 def threads(threads: int | None) -> int:
     if threads is None:
         return 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,17 +15,16 @@ from numpy.typing import ArrayLike
 from . import _check as check
 from . import _rung
 from ._errors import UsageError
+from ._plan import Plan, plan_of, plan_options
 from ._results import (
     Array,
     Diagnostic,
     Interval,
     Misfit,
-    Plan,
     Prediction,
     Profile,
     interval,
     number,
-    plan_of,
 )
 from ._table import Columns, Data, Path, column_map, column_names, to_table
 
@@ -267,39 +267,53 @@ class Fit:
     def plan(
         self,
         *,
-        flops: float,
-        inference_tokens: float = 0.0,
+        flops: float | None = None,
+        time: str | float | None = None,
+        hardware: str | None = None,
+        mfu: float = 0.4,
+        format: Literal["bf16", "fp8"] = "bf16",
+        peak_flops: float | None = None,
+        inference_tokens: float | None = None,
         max_tokens: float | None = None,
+        unique_tokens: float | None = None,
         max_params: float | None = None,
         memory: float | None = None,
-        bytes_per_parameter: float = 16.0,
+        bytes_per_parameter: float | None = None,
+        inference_memory: float | None = None,
+        inference_bits: float | None = None,
+        latency: str | float | None = None,
+        serve_on: str | None = None,
+        bandwidth: float | None = None,
+        bit_flops: bool = False,
+        experts: int | None = None,
+        params: float | None = None,
+        width: int | None = None,
+        depth: int | None = None,
+        vocabulary: int | None = None,
+        context: int | None = None,
+        head_size: int | None = None,
+        kv_heads: int | None = None,
+        ffn_ratio: float | None = None,
         flat: float | None = None,
         level: float | None = None,
+        fits: Sequence[Fit] = (),
         **other: float,
     ) -> Plan:
-        """The parameters and tokens that make the most of ``flops`` (6 N D, and 2 N for each inference token).
+        """What to train under a budget: parameters and tokens, real shapes near them, and what ``fits`` know beside.
 
-        >>> fit.plan(flops=1e21, inference_tokens=1e12).N          # doctest: +SKIP
+        >>> fit.plan(flops=1e21, inference_tokens=1e12).N               # doctest: +SKIP
+        >>> fit.plan(time="30d", hardware="h100:64", fits=[batch_fit])  # doctest: +SKIP
 
-        ``memory`` is in bytes, of which each parameter takes ``bytes_per_parameter`` while training. ``flat``: the
-        near-optimal set holds what lies within this fraction of the best loss. Further keywords are further inputs
-        of the law. Raises :class:`rung.Refused` where the fit has no optimum or leaves its place open.
+        The budget is ``flops`` (6 N D, and 2 N for each inference token) or ``time`` on ``hardware`` at ``mfu`` of its
+        peak. ``memory`` is in bytes, of which each parameter takes ``bytes_per_parameter`` while training. ``params``, or
+        ``width`` and ``depth``, are those of a given model. ``flat``: the near-optimal set holds what lies within this
+        fraction of the best loss. Further keywords are further inputs of the law; the rest as in ``rung plan --help``.
+        Raises :class:`rung.Refused` where the fit has no optimum or leaves its place open.
         """
-        options = _rung.PlanOptions()
-        options.flops = check.number("flops", flops)
-        options.inference_tokens = check.number("inference_tokens", inference_tokens)
-        options.bytes_per_parameter = check.number("bytes_per_parameter", bytes_per_parameter)
-        options.level = self.level if level is None else check.number("level", level)
-        if max_tokens is not None:
-            options.max_tokens = check.number("max_tokens", max_tokens)
-        if max_params is not None:
-            options.max_params = check.number("max_params", max_params)
-        if memory is not None:
-            options.memory = check.number("memory", memory)
-        if flat is not None:
-            options.flat = check.number("flat", flat)
-        options.other = {name: check.number(name, value) for name, value in other.items()}
-        return plan_of(json.loads(_rung.plan(self._forms, options)))
+        options = plan_options(locals(), self.level)
+        sources = [self._forms, *(fit._forms for fit in fits)]
+        names = ["fit", *(f"fits[{i}]" for i in range(len(fits)))]
+        return plan_of(json.loads(_rung.plan(sources, names, options)))
 
     def save(self, path: Path) -> None:
         """Writes fit.json, which :func:`rung.load` and the command line's ``predict``, ``plan`` and ``report`` read."""

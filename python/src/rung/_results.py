@@ -1,4 +1,4 @@
-"""What fits say: intervals, diagnostics, profiles, predictions, plans."""
+"""What fits say: intervals, diagnostics, profiles, predictions."""
 
 from __future__ import annotations
 
@@ -98,48 +98,3 @@ class Prediction(Generic[T]):
             far = {key: float(factor) for key, factor in self.outside.items()}
         text += "".join(f"\n{key} {factor:.3g} times outside the data" for key, factor in far.items())
         return text + "".join(f"\nwarning: {warning}" for warning in self.warnings)
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """The best use of a budget that a fit knows. ``intervals``: of the optimum over the fit's resamples. ``flat``:
-    between which ends the loss stays within ``flat_within`` of the best. ``details``: all that ``rung plan --json``
-    prints."""
-
-    N: float
-    D: float
-    C: float
-    loss: float
-    lo: float
-    hi: float
-    level: float
-    intervals: dict[str, Interval]
-    flat: dict[str, Interval]
-    flat_within: float
-    limits: list[str]
-    remarks: list[str]
-    extrapolation: dict[str, float]
-    details: dict[str, Any]
-
-    def __repr__(self) -> str:
-        text = f"Plan(N {self.N:.4g}, D {self.D:.4g}, C {self.C:.4g}; loss {self.loss:.4f},"
-        text += f" {100 * self.level:g} % {self.lo:.4f} to {self.hi:.4f})"
-        for name, ends in self.intervals.items():
-            near = self.flat[name]
-            text += f"\n{name}: {100 * self.level:g} % {ends.lo:.4g} to {ends.hi:.4g};"
-            text += f" within {100 * self.flat_within:g} % of the loss {near.lo:.4g} to {near.hi:.4g}"
-        text += "".join(f"\nlimited by {limit}" for limit in self.limits)
-        return text + "".join(f"\n{remark}" for remark in self.remarks)
-
-
-def plan_of(details: dict[str, Any]) -> Plan:
-    return Plan(
-        **{key: number(details[key]) for key in ("N", "D", "C", "loss", "lo", "hi", "level")},
-        intervals={name: interval(ends) for name, ends in details["intervals"].items()},
-        flat={name: interval(details["flat"][name]) for name in details["intervals"]},
-        flat_within=details["flat"]["within"],
-        limits=details["limits"],
-        remarks=details["remarks"],
-        extrapolation={name: number(ratio) for name, ratio in details["extrapolation"].items()},
-        details=details,
-    )

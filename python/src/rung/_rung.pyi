@@ -54,6 +54,13 @@ class Forms:
     def samples(self) -> Numbers: ...
     def save(self, path: str) -> None: ...
 
+class ShapeOptions:
+    vocabulary: int
+    context: int
+    head_size: int
+    kv_heads: int
+    ffn_ratio: float
+
 class PlanOptions:
     flops: float
     inference_tokens: float
@@ -64,8 +71,31 @@ class PlanOptions:
     other: dict[str, float]
     flat: float
     level: float
+    seconds: float
+    rate: float
+    unique_tokens: float
+    inference_memory: float
+    inference_bits: float
+    latency: float
+    bandwidth: float
+    bit_flops: bool
+    experts: float
+    size: float
+    width: int
+    depth: int
+    @property
+    def shape(self) -> ShapeOptions: ...
     def __init__(self) -> None: ...
 
+class Hardware:
+    count: float
+    bf16: float
+    fp8: float
+    memory: float
+    bandwidth: float
+
+def parse_hardware(text: str, other: bool) -> Hardware: ...
+def parse_time(text: str) -> float: ...
 def read_runs(paths: Sequence[str]) -> Table: ...
 def parse_columns(text: str) -> dict[str, str]: ...
 def read_law(path: str) -> str: ...
@@ -78,5 +108,5 @@ def predict(forms: Forms, names: Sequence[str], points: Any, level: float, threa
 def predict_table(
     forms: Forms, table: Table, columns: dict[str, str], schedules: Table | None, level: float
 ) -> dict[str, Any]: ...
-def plan(forms: Forms, options: PlanOptions) -> str: ...
+def plan(fits: Sequence[Forms], names: Sequence[str], options: PlanOptions) -> str: ...
 def report(forms: Forms, path: str, title: str) -> None: ...

@@ -1,0 +1,72 @@
+// Plans: what to train under a budget, by what fits know.
+#include "plan/plan.h"
+
+#include "binding/binding.h"
+#include "law/forms.h"
+#include "plan/devices.h"
+#include "plan/plan_json.h"
+
+namespace rung {
+namespace {
+
+void bind_options(py::module_& module) {
+  py::class_<ShapeOptions>(module, "ShapeOptions")
+      .def_readwrite("vocabulary", &ShapeOptions::vocabulary)
+      .def_readwrite("context", &ShapeOptions::context)
+      .def_readwrite("head_size", &ShapeOptions::head_size)
+      .def_readwrite("kv_heads", &ShapeOptions::kv_heads)
+      .def_readwrite("ffn_ratio", &ShapeOptions::ffn_ratio);
+  py::class_<PlanOptions>(module, "PlanOptions")
+      .def(py::init<>())
+      .def_readwrite("flops", &PlanOptions::flops)
+      .def_readwrite("inference_tokens", &PlanOptions::inference_tokens)
+      .def_readwrite("max_tokens", &PlanOptions::max_tokens)
+      .def_readwrite("max_params", &PlanOptions::max_params)
+      .def_readwrite("memory", &PlanOptions::memory)
+      .def_readwrite("bytes_per_parameter", &PlanOptions::bytes_per_parameter)
+      .def_readwrite("other", &PlanOptions::other)
+      .def_readwrite("flat", &PlanOptions::flat)
+      .def_readwrite("level", &PlanOptions::level)
+      .def_readwrite("seconds", &PlanOptions::seconds)
+      .def_readwrite("rate", &PlanOptions::rate)
+      .def_readwrite("unique_tokens", &PlanOptions::unique_tokens)
+      .def_readwrite("inference_memory", &PlanOptions::inference_memory)
+      .def_readwrite("inference_bits", &PlanOptions::inference_bits)
+      .def_readwrite("latency", &PlanOptions::latency)
+      .def_readwrite("bandwidth", &PlanOptions::bandwidth)
+      .def_readwrite("bit_flops", &PlanOptions::bit_flops)
+      .def_readwrite("experts", &PlanOptions::experts)
+      .def_readwrite("size", &PlanOptions::size)
+      .def_readwrite("width", &PlanOptions::width)
+      .def_readwrite("depth", &PlanOptions::depth)
+      .def_property_readonly(
+          "shape", [](PlanOptions& options) { return &options.shape; },
+          py::return_value_policy::reference_internal);
+  py::class_<Hardware>(module, "Hardware")
+      .def_readonly("count", &Hardware::count)
+      .def_readonly("bf16", &Hardware::bf16)
+      .def_readonly("fp8", &Hardware::fp8)
+      .def_readonly("memory", &Hardware::memory)
+      .def_readonly("bandwidth", &Hardware::bandwidth);
+}
+
+}  // namespace
+
+void bind_plan(py::module_& module) {
+  bind_options(module);
+  module.def("parse_hardware", &parse_hardware, py::arg("text"), py::arg("other"));
+  module.def("parse_time", &parse_time, py::arg("text"));
+  module.def(
+      "plan",
+      [](const std::vector<std::shared_ptr<Forms>>& fits, const std::vector<std::string>& names,
+         const PlanOptions& options) {
+        return json_text(run_unlocked([&](const auto&) {
+          std::vector<PlanSource> sources;
+          for (size_t i = 0; i < fits.size(); ++i) sources.push_back({names.at(i), *fits[i]});
+          return plan_to_json(make_plan(sources, options, true), options);
+        }));
+      },
+      py::arg("fits"), py::arg("names"), py::arg("options"));
+}
+
+}  // namespace rung
