@@ -103,6 +103,40 @@ def test_plan_limits(epoch_fit: rung.Fit) -> None:
         epoch_fit.plan(flops="big")  # type: ignore[arg-type]
 
 
+def test_plan_by_time_and_hardware(epoch_fit: rung.Fit) -> None:
+    plan = epoch_fit.plan(time="30d", hardware="h100:8", mfu=0.5)
+    assert plan.seconds == pytest.approx(30 * 86400, rel=1e-6)
+    by_flops = epoch_fit.plan(flops=plan.C)
+    assert plan.N == pytest.approx(by_flops.N, rel=1e-4)
+    own = epoch_fit.plan(time=30 * 86400, peak_flops=plan.C / (30 * 86400), mfu=1.0)
+    assert own.N == pytest.approx(by_flops.N, rel=1e-4) and own.C == pytest.approx(plan.C)
+    assert plan.shapes and all(shape["excess"] >= 0 for shape in plan.shapes)
+    assert {"N", "D", "loss", "lo", "hi"} <= set(plan.details["basin"][0])
+    for wrong in ({"hardware": "h1000"}, {"mfu": 2}, {"time": "30 moons"}, {"format": "int4"}, {"width": 0.5}, {}):
+        with pytest.raises(rung.UsageError):
+            epoch_fit.plan(**{"time": "30d", "hardware": "h100", **wrong} if wrong else {})
+
+
+def test_plan_of_several_fits(epoch_fit: rung.Fit) -> None:
+    batch = rung.fit(ROOT / "tests/law/data/critical-batch/steps.csv", law="critical-batch", bootstrap=50)
+    plan = epoch_fit.plan(flops=1e21, fits=[batch])
+    assert plan.source.startswith("fit ") and plan.batch[0]["source"].startswith("fits[0] ")
+    assert plan.batch[0]["value"] > 0 and epoch_fit.plan(flops=1e21).batch == []
+
+
+def test_plan_equal_to_the_command_line(command_line: str, epoch_fit: rung.Fit, tmp_path: pathlib.Path) -> None:
+    epoch_fit.save(tmp_path / "fit.json")
+    options = ["--time", "10d", "--hardware", "h100:4", "--vocabulary", "32000", "--flat", "0.01", "--out", tmp_path / "plan.json"]
+    subprocess.run([command_line, "plan", tmp_path / "fit.json", *options], check=True, capture_output=True)
+    theirs = json.loads((tmp_path / "plan.json").read_text())
+    plan = epoch_fit.plan(time="10d", hardware="h100:4", vocabulary=32000, flat=0.01)
+    plan.save(tmp_path / "ours.json")
+    ours = json.loads((tmp_path / "ours.json").read_text())
+    for file in (theirs, ours):
+        file.pop("source")
+    assert ours == theirs
+
+
 def test_save_and_load(epoch_fit: rung.Fit, tmp_path: pathlib.Path) -> None:
     epoch_fit.save(tmp_path / "fit.json")
     loaded = rung.load(tmp_path / "fit.json")
