@@ -118,7 +118,9 @@ def test_plan_by_time_and_hardware(epoch_fit: rung.Fit) -> None:
 
 
 def test_plan_of_several_fits(epoch_fit: rung.Fit) -> None:
-    batch = rung.fit(ROOT / "tests/law/data/critical-batch/steps.csv", law="critical-batch", bootstrap=50)
+    steps = pd.read_csv(ROOT / "tests/law/data/critical-batch/cbs_steps_derived.csv")
+    steps["N"] = 1e6 * steps["model_size_M"]
+    batch = rung.fit(steps, law="critical-batch", columns={"x": "N"}, bootstrap=50)
     plan = epoch_fit.plan(flops=1e21, fits=[batch])
     assert plan.source.startswith("fit ") and plan.batch[0]["source"].startswith("fits[0] ")
     assert plan.batch[0]["value"] > 0 and epoch_fit.plan(flops=1e21).batch == []
