@@ -2,9 +2,11 @@
 #include "plan/plan.h"
 
 #include "binding/binding.h"
+#include "core/files.h"
 #include "law/forms.h"
 #include "plan/devices.h"
 #include "plan/plan_json.h"
+#include "report/plan_page.h"
 
 namespace rung {
 namespace {
@@ -67,6 +69,12 @@ void bind_plan(py::module_& module) {
         }));
       },
       py::arg("fits"), py::arg("names"), py::arg("options"));
+  module.def(
+      "report_plan",
+      [](const std::string& plan, const std::string& path, const std::string& title) {
+        run_unlocked([&](const auto&) { write_file(path, plan_page(Json::parse(plan), title)); });
+      },
+      py::arg("plan"), py::arg("path"), py::arg("title"));
 }
 
 }  // namespace rung

@@ -137,6 +137,8 @@ def test_plan_equal_to_the_command_line(command_line: str, epoch_fit: rung.Fit, 
     for file in (theirs, ours):
         file.pop("source")
     assert ours == theirs
+    plan.report(tmp_path / "plan.html")
+    assert (tmp_path / "plan.html").read_text().startswith("<!doctype html>")
 
 
 def test_save_and_load(epoch_fit: rung.Fit, tmp_path: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,10 @@ class Plan:
             json.dump(self.details, file, indent=2)
             file.write("\n")
 
+    def report(self, path: Path) -> None:
+        """Writes a self-contained HTML page: the loss along the budget, the near-optimal set, real shapes."""
+        _rung.report_plan(json.dumps(self.details), os.fspath(path), os.path.basename(os.fspath(path)))
+
     def __repr__(self) -> str:
         text = f"Plan(N {self.N:.4g}, D {self.D:.4g}, C {self.C:.4g}; loss {self.loss:.4f},"
         text += f" {100 * self.level:g} % {self.lo:.4f} to {self.hi:.4f})"
@@ -75,7 +80,7 @@ def plan_of(details: dict[str, Any]) -> Plan:
         flat={name: interval(details["flat"][name]) for name in details["intervals"]},
         flat_within=details["flat"]["within"],
         limits=details["limits"],
-        remarks=details["remarks"],
+        remarks=[remark.replace("--", "") for remark in details["remarks"]],
         extrapolation={name: number(ratio) for name, ratio in details["extrapolation"].items()},
         details=details,
     )
