@@ -5,7 +5,7 @@
 # the authors' way (finite differences from every start of their grid), of which a share is run and scaled up; `careful`
 # has analytic gradients, at most 64 starts and warm-started resamples, of which a share is run too. Needs numpy and scipy.
 # Then the stored tables that have no rival here, and the elapsed seconds of all of them with 1,000 resamples.
-#   bench/laws.sh --alone: only Rung, every stored table once; needs no scipy but numpy.
+#   bench/laws.sh --alone: only Rung, every stored table once.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 alone=0
