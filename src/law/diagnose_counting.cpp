@@ -13,12 +13,6 @@ constexpr double unit_step = 300.0;  // factors beyond this are taken for anothe
 using List = Diagnostics;
 using Values = std::vector<double>;
 
-double median(Values values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 // A column of the table by any of several names, in the selection's rows; empty when there is none.
 Values column_by_name(const Table& table, const Selection& selection,
                       std::initializer_list<std::string_view> names) {
@@ -69,7 +63,7 @@ void check_flops(const Table& table, const Selection& selection, const FitOption
                &c = selection.quantities.at("C");
   Values ratio;
   for (size_t i = 0; i < n.size(); ++i) ratio.push_back(std::log(c[i] / (6.0 * n[i] * d[i])));
-  const double middle = median(ratio), unit = std::log(unit_step);
+  const double middle = upper_median(ratio), unit = std::log(unit_step);
   std::vector<size_t> off, minority;
   for (size_t i = 0; i < ratio.size(); ++i)
     if (std::fabs(ratio[i] - middle) > unit) off.push_back(i);

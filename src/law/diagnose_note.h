@@ -23,4 +23,7 @@ void note(Diagnostics& list, std::string_view code, Severity severity,
 std::string name_rows(const Table& table, const Selection& selection,
                       const std::vector<size_t>& positions);
 
+// The middle value; of an even count the upper of the two.
+double upper_median(std::vector<double> values);
+
 }  // namespace rung

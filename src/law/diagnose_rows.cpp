@@ -17,12 +17,6 @@ constexpr size_t few_clusters = 10;
 using List = Diagnostics;
 using Values = std::vector<double>;
 
-double median(Values values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 void check_repeats(const Table& table, const Selection& selection, List& list) {
   const size_t k = selection.data.inputs, rows = selection.data.rows();
   const double* x = selection.data.x.data();
@@ -91,7 +85,7 @@ void check_mixed_units(const Table& table, const Selection& selection, List& lis
     Values below, above;
     for (size_t i = 0; i < rows; ++i)
       (i < cut ? below : above).push_back(selection.data.loss[order[i]]);
-    if (median(below) > *std::max_element(above.begin(), above.end())) continue;
+    if (upper_median(below) > *std::max_element(above.begin(), above.end())) continue;
     note(list, "units-mixed", Severity::warning,
          "{} of {} rows hold {} some {:g} times smaller than the others without a higher loss: two "
          "units in one column ({}). Bring them to ones.",
@@ -188,6 +182,12 @@ void check_clusters(const Selection& selection, const FitOptions& options, List&
 }
 
 }  // namespace
+
+double upper_median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
 std::string name_rows(const Table& table, const Selection& selection,
                       const std::vector<size_t>& positions) {

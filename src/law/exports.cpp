@@ -91,19 +91,7 @@ Table lengthen_chart_export(Table table) {
   return result;
 }
 
-Table parse_json_array(std::string_view text, const std::string& source) {
-  const Json array = Json::parse(text, nullptr, false);
-  if (!array.is_array()) fail("[table] This is no JSON array. Received {}.", source);
-  if (array.empty()) fail("[table] The file is empty. Received {}.", source);
-  if (array.front().is_object()) {
-    std::string lines;
-    for (size_t i = 0; i < array.size(); ++i) {
-      if (!array[i].is_object())
-        fail("[table] An entry is no JSON object. Received {}, entry {}.", source, i + 1);
-      lines += array[i].dump() + '\n';
-    }
-    return parse_table(lines, TableFormat::jsonl, source);
-  }
+Table scalar_export(const Json& array, const std::string& source) {
   std::vector<double> columns[3];
   for (size_t i = 0; i < array.size(); ++i) {
     const Json& point = array[i];

@@ -1,8 +1,8 @@
 // Tables as experiment trackers export them, brought into the form that fits read: one row a point.
 #pragma once
 #include <string>
-#include <string_view>
 
+#include "core/json.h"
 #include "law/table.h"
 
 namespace rung {
@@ -12,8 +12,8 @@ namespace rung {
 // each KEY; empty cells are left out. Any other table is returned as it is.
 Table lengthen_chart_export(Table table);
 
-// A JSON array: of objects, one a row, or of [wall time, step, value] as TensorBoard exports a
-// scalar (columns Wall time, Step, Value). Fails naming the entry.
-Table parse_json_array(std::string_view text, const std::string& source);
+// A scalar as TensorBoard exports it, a JSON array of [wall time, step, value]: columns Wall time,
+// Step, Value. Fails naming the entry.
+Table scalar_export(const Json& array, const std::string& source);
 
 }  // namespace rung

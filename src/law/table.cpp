@@ -76,6 +76,25 @@ std::string cell_text(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+// One object as a row: keys are columns, and columns that it lacks stay empty.
+void push_object(Table& table, const Json& object, const std::string& where) {
+  for (const auto& [name, value] : object.items()) {
+    auto column = std::find_if(table.columns.begin(), table.columns.end(),
+                               [&key = name](const Column& c) { return c.name == key; });
+    if (column == table.columns.end()) {
+      if (table.columns.size() >= 4096)
+        fail("[table] More than 4096 different keys. Received {}, {}.", table.source, where);
+      table.columns.push_back({.name = name});
+      column = std::prev(table.columns.end());
+      while (column->values.size() < table.rows) push_cell(*column, "");
+    }
+    push_cell(*column, cell_text(value));
+  }
+  ++table.rows;
+  for (Column& column : table.columns)
+    if (column.values.size() < table.rows) push_cell(column, "");
+}
+
 Table parse_json_lines(std::string_view text, const std::string& source) {
   Table table{.source = source};
   int64_t line = 0;
@@ -87,23 +106,23 @@ Table parse_json_lines(std::string_view text, const std::string& source) {
     const Json object = Json::parse(row, nullptr, false);
     if (!object.is_object())
       fail("[table] A line is no JSON object. Received {}, line {}.", source, line);
-    for (const auto& [name, value] : object.items()) {
-      auto column = std::find_if(table.columns.begin(), table.columns.end(),
-                                 [&key = name](const Column& c) { return c.name == key; });
-      if (column == table.columns.end()) {
-        if (table.columns.size() >= 4096)
-          fail("[table] More than 4096 different keys. Received {}, line {}.", source, line);
-        table.columns.push_back({.name = name});
-        column = std::prev(table.columns.end());
-        while (column->values.size() < table.rows) push_cell(*column, "");
-      }
-      push_cell(*column, cell_text(value));
-    }
-    ++table.rows;
-    for (Column& column : table.columns)
-      if (column.values.size() < table.rows) push_cell(column, "");
+    push_object(table, object, fmt::format("line {}", line));
   }
   if (table.rows == 0) fail("[table] The file is empty. Received {}.", source);
+  return table;
+}
+
+Table parse_json_array(std::string_view text, const std::string& source) {
+  const Json array = Json::parse(text, nullptr, false);
+  if (!array.is_array()) fail("[table] This is no JSON array. Received {}.", source);
+  if (array.empty()) fail("[table] The file is empty. Received {}.", source);
+  if (!array.front().is_object()) return scalar_export(array, source);
+  Table table{.source = source};
+  for (size_t i = 0; i < array.size(); ++i) {
+    if (!array[i].is_object())
+      fail("[table] An entry is no JSON object. Received {}, entry {}.", source, i + 1);
+    push_object(table, array[i], fmt::format("entry {}", i + 1));
+  }
   return table;
 }
 

@@ -1,10 +1,9 @@
 #include "optim/adamw.h"
 
-#include <ATen/ops/sqrt.h>
-
 #include "ops/cpu/kernels.h"
 #include "ops/cuda/kernels.h"
 #include "ops/dispatch.h"
+#include "optim/elementwise.h"
 #ifdef RUNG_CUDA
 #include "ops/cuda/tensor.h"
 #endif
@@ -18,19 +17,11 @@ std::vector<StateSpec> adamw_state(const Layout& layout) {
 }
 
 void adamw_tensor(const StepInput& in, size_t index) {
-  const Factors& f = in.layout.factors[index];
-  const auto column = [&](Hyper h) { return hyper_column(in, h); };
-  const auto part = [&](const Tensor& t) { return flat_part(in.layout, t, index); };
-  const Tensor beta1 = column(hyper_beta1), beta2 = column(hyper_beta2);
-  const Tensor g = part(in.gradient) * column(hyper_scale);
-  Tensor m = part(in.state.at("exp_avg")), v = part(in.state.at("exp_avg_sq"));
-  Tensor w = part(in.weights);
-  m.mul_(beta1).add_(g * (1.0 - beta1));
-  v.mul_(beta2).add_(g * g * (1.0 - beta2));
-  const Tensor denominator =
-      at::sqrt(v / column(hyper_correction2)).add_(column(hyper_epsilon) * f.epsilon);
-  const Tensor update = m / column(hyper_correction1) / denominator * (column(hyper_lr) * f.C);
-  w.sub_(update + w * (column(hyper_decay) * f.decay));
+  flat_part(in.layout, in.weights, index)
+      .sub_(update_of(in, index, [&](const auto& part, const Tensor& g, const Factors& f) {
+        const Moments moments = advance_moments(in, part, g);
+        return moments.first / adam_denominator(in, moments.second, f);
+      }));
 }
 
 void adamw_step_plain(const StepInput& in) {

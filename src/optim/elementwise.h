@@ -1,24 +1,46 @@
 // What optimizers of a few tensor expressions share: a walk over the arena's tensors in the
 // masters' own type, on the CPU.
 #pragma once
+#include <ATen/ops/sqrt.h>
+
 #include "optim/optimizer.h"
 
 namespace rung {
 
-// w -= lr C direction + decay w for every tensor. direction(part, gradient, factors) gets a
-// function that cuts a buffer of the arena's layout to the tensor, [P, size], and the clipped
-// gradient.
+// lr C direction + decay w of one tensor, [P, size]. direction(part, gradient, factors) gets a
+// function that cuts a buffer of the arena's layout to the tensor, and the clipped gradient.
+template <class Direction>
+at::Tensor update_of(const StepInput& in, size_t index, Direction&& direction) {
+  const Factors& f = in.layout.factors[index];
+  const auto part = [&](const at::Tensor& t) { return flat_part(in.layout, t, index); };
+  const at::Tensor u = direction(part, part(in.gradient) * hyper_column(in, hyper_scale), f);
+  return u * (hyper_column(in, hyper_lr) * f.C) +
+         part(in.weights) * (hyper_column(in, hyper_decay) * f.decay);
+}
+
+// w -= update_of for every tensor.
 template <class Direction>
 void step_tensors(const StepInput& in, Direction&& direction) {
-  const at::Tensor lr = hyper_column(in, hyper_lr), decay = hyper_column(in, hyper_decay),
-                   scale = hyper_column(in, hyper_scale);
-  for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
-    const Factors& f = in.layout.factors[i];
-    const auto part = [&](const at::Tensor& t) { return flat_part(in.layout, t, i); };
-    at::Tensor w = part(in.weights);
-    const at::Tensor u = direction(part, part(in.gradient) * scale, f);
-    w.sub_(u * (lr * f.C) + w * (decay * f.decay));
-  }
+  for (size_t i = 0; i < in.layout.tensors.size(); ++i)
+    flat_part(in.layout, in.weights, i).sub_(update_of(in, i, direction));
+}
+
+// Adam's moments after this gradient, corrected for their start at 0.
+struct Moments {
+  at::Tensor first, second;
+};
+template <class Part>
+Moments advance_moments(const StepInput& in, const Part& part, const at::Tensor& g) {
+  const at::Tensor beta1 = hyper_column(in, hyper_beta1), beta2 = hyper_column(in, hyper_beta2);
+  at::Tensor m = part(in.state.at("exp_avg")), v = part(in.state.at("exp_avg_sq"));
+  m.mul_(beta1).add_(g * (1.0 - beta1));
+  v.mul_(beta2).add_(g * g * (1.0 - beta2));
+  return {m / hyper_column(in, hyper_correction1), v / hyper_column(in, hyper_correction2)};
+}
+
+// sqrt(v) + epsilon, v corrected.
+inline at::Tensor adam_denominator(const StepInput& in, const at::Tensor& v, const Factors& f) {
+  return at::sqrt(v).add_(hyper_column(in, hyper_epsilon) * f.epsilon);
 }
 
 }  // namespace rung

@@ -1,8 +1,9 @@
 #include "optim/schedule_free.h"
 
 #include <ATen/ops/maximum.h>
-#include <ATen/ops/sqrt.h>
 #include <ATen/ops/where.h>
+
+#include "optim/elementwise.h"
 
 namespace rung {
 namespace {
@@ -22,11 +23,10 @@ Tensor new_share(const StepInput& in) {
   return at::where(sum > 0.0, weight / sum, weight);
 }
 
-// z starts where y does.
+// z starts where y does: the members of one call begin together.
 void start_z(const StepInput& in) {
-  const Tensor begun = in.state.at("average").narrow(1, weight_sum, 1) > 0.0;
-  Tensor z = in.state.at("z");
-  z.copy_(at::where(begun, z, in.weights));
+  if (in.state.at("average").select(1, weight_sum).max().item<double>() > 0.0) return;
+  in.state.at("z").copy_(in.weights);
 }
 
 // y <- lerp(y, z, c) + (beta1 (1 - c) - 1) update; z <- z - update.
@@ -38,11 +38,13 @@ void move(const StepInput& in, size_t index, const Tensor& update, const Tensor&
   z.sub_(update);
 }
 
-// Decay is evaluated at y.
-Tensor decayed(const StepInput& in, size_t index, const Tensor& step) {
-  const Factors& f = in.layout.factors[index];
-  return step * (hyper_column(in, hyper_lr) * f.C) +
-         flat_part(in.layout, in.weights, index) * (hyper_column(in, hyper_decay) * f.decay);
+// The steps of all tensors; the weights being y, decay is evaluated there.
+template <class Direction>
+void step_at_average(const StepInput& in, Direction&& direction) {
+  start_z(in);
+  const Tensor share = new_share(in);
+  for (size_t i = 0; i < in.layout.tensors.size(); ++i)
+    move(in, i, update_of(in, i, direction), share);
 }
 
 }  // namespace
@@ -56,26 +58,16 @@ std::vector<StateSpec> schedule_free_sgd_state(const Layout& layout) {
 }
 
 void schedule_free_adamw_step(const StepInput& in) {
-  start_z(in);
-  const Tensor share = new_share(in), beta2 = hyper_column(in, hyper_beta2);
-  for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
-    const Tensor g = flat_part(in.layout, in.gradient, i) * hyper_column(in, hyper_scale);
-    Tensor v = flat_part(in.layout, in.state.at("exp_avg_sq"), i);
+  const Tensor beta2 = hyper_column(in, hyper_beta2);
+  step_at_average(in, [&](const auto& part, const Tensor& g, const Factors& f) {
+    Tensor v = part(in.state.at("exp_avg_sq"));
     v.mul_(beta2).add_(g * g * (1.0 - beta2));
-    const Tensor denominator =
-        at::sqrt(v / hyper_column(in, hyper_correction2))
-            .add_(hyper_column(in, hyper_epsilon) * in.layout.factors[i].epsilon);
-    move(in, i, decayed(in, i, g / denominator), share);
-  }
+    return g / adam_denominator(in, v / hyper_column(in, hyper_correction2), f);
+  });
 }
 
 void schedule_free_sgd_step(const StepInput& in) {
-  start_z(in);
-  const Tensor share = new_share(in);
-  for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
-    const Tensor g = flat_part(in.layout, in.gradient, i) * hyper_column(in, hyper_scale);
-    move(in, i, decayed(in, i, g), share);
-  }
+  step_at_average(in, [](const auto&, const Tensor& g, const Factors&) { return g; });
 }
 
 Tensor schedule_free_average(const EvalInput& in) {

@@ -7,6 +7,7 @@
 // = 5.3 are a local minimum of an almost flat objective: 95 and 1.7 are lower.
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -43,36 +44,14 @@ struct DataConstrained {
 
 constexpr std::string_view constrained_inputs[] = {"N", "D", "D_unique"};
 constexpr InputRule constrained_rules[] = {{}, {}, {.may_be_constant = true, .may_follow = true}};
+// Coarse, for the further axes.
+constexpr ExponentGrid coarse{0.1, 0.9, 6};
 constexpr Coefficient constrained_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.86914},
-    {.name = "A",
-     .meaning = "size term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 520.83},
-    {.name = "B",
-     .meaning = "data term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 1487.72},
-    {.name = "alpha",
-     .meaning = "exponent of size",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.1,
-     .grid_hi = 0.9,
-     .grid_points = 6,
-     .typical = 0.35266},
-    {.name = "beta",
-     .meaning = "exponent of data",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.1,
-     .grid_hi = 0.9,
-     .grid_points = 6,
-     .typical = 0.35266},
+    irreducible_loss(1.86914),
+    factor_coefficient("A", "size term", 520.83),
+    factor_coefficient("B", "data term", 1487.72),
+    loss_exponent("alpha", "exponent of size", 0.35266, coarse),
+    loss_exponent("beta", "exponent of data", 0.35266, coarse),
     {.name = "R_D",
      .meaning = "repetitions until a token has lost 1 - 1/e of its worth",
      .scale = Scale::log,

@@ -4,6 +4,7 @@
 // beta).
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -36,36 +37,14 @@ constexpr Coefficient sensitivity(std::string_view name, std::string_view meanin
           .typical = typical};
 }
 
+// Coarse, for the further axes.
+constexpr ExponentGrid coarse{0.1, 0.9, 6};
 constexpr Coefficient precision_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 2.7648},
-    {.name = "A",
-     .meaning = "size term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 4299.0},
-    {.name = "B",
-     .meaning = "data term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 18060.0},
-    {.name = "alpha",
-     .meaning = "exponent of size",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.1,
-     .grid_hi = 0.9,
-     .grid_points = 6,
-     .typical = 0.4965},
-    {.name = "beta",
-     .meaning = "exponent of data",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.1,
-     .grid_hi = 0.9,
-     .grid_points = 6,
-     .typical = 0.4965},
+    irreducible_loss(2.7648),
+    factor_coefficient("A", "size term", 4299.0),
+    factor_coefficient("B", "data term", 18060.0),
+    loss_exponent("alpha", "exponent of size", 0.4965, coarse),
+    loss_exponent("beta", "exponent of data", 0.4965, coarse),
     sensitivity("gamma_w", "sensitivity to the weights' bits", 2.6745),
     sensitivity("gamma_a", "sensitivity to the activations' bits", 2.2102),
     sensitivity("gamma_kv", "sensitivity to the key-value cache's bits", 0.9578),

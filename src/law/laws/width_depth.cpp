@@ -9,6 +9,7 @@
 //     (a = 5.039, b = 0.0555); a network of 12 depth width^2 parameters follows.
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -35,38 +36,17 @@ struct DepthThreshold {
   }
 };
 
-constexpr Coefficient irreducible(double typical) {
-  return {
-      .name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = typical};
-}
-
-constexpr Coefficient amplitude(std::string_view name, std::string_view meaning, double typical) {
-  return {.name = name,
-          .meaning = meaning,
-          .scale = Scale::log,
-          .lo = 0.0,
-          .linear = true,
-          .typical = typical};
-}
-
 constexpr Coefficient exponent(std::string_view name, std::string_view meaning, int points,
                                double typical) {
-  return {.name = name,
-          .meaning = meaning,
-          .lo = 0.005,
-          .hi = 3.0,
-          .grid_lo = 0.05,
-          .grid_hi = 0.95,
-          .grid_points = points,
-          .typical = typical};
+  return loss_exponent(name, meaning, typical, {.points = points});
 }
 
 constexpr std::string_view shape_inputs[] = {"width", "depth", "D"};
 constexpr Coefficient shape_coefficients[] = {
-    irreducible(1.0),
-    amplitude("A_w", "width term", 8.29),
-    amplitude("A_d", "depth term", 2.08),
-    amplitude("A_D", "data term", 79550.0),
+    irreducible_loss(1.0),
+    factor_coefficient("A_w", "width term", 8.29),
+    factor_coefficient("A_d", "depth term", 2.08),
+    factor_coefficient("A_D", "data term", 79550.0),
     exponent("alpha_w", "exponent of width", 12, 0.26065),
     exponent("alpha_d", "exponent of depth", 12, 0.14165),
     exponent("alpha_D", "exponent of data", 12, 0.53096),
@@ -75,11 +55,11 @@ constexpr InputRange shape_design[] = {{256, 3072}, {3, 80}, {1e10, 3.5e11}};
 
 constexpr std::string_view sized_inputs[] = {"width", "depth", "N", "D"};
 constexpr Coefficient sized_coefficients[] = {
-    irreducible(1.48686),
-    amplitude("A_w", "width term", 2.92671),
-    amplitude("A_d", "depth term", 0.81078),
-    amplitude("A_N", "size term", 501.424),
-    amplitude("A_D", "data term", 54395.0),
+    irreducible_loss(1.48686),
+    factor_coefficient("A_w", "width term", 2.92671),
+    factor_coefficient("A_d", "depth term", 0.81078),
+    factor_coefficient("A_N", "size term", 501.424),
+    factor_coefficient("A_D", "data term", 54395.0),
     exponent("alpha_w", "exponent of width", 7, 0.20528),
     exponent("alpha_d", "exponent of depth", 7, 0.47414),
     exponent("alpha_N", "exponent of size", 7, 0.37210),

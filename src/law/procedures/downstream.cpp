@@ -3,10 +3,12 @@
 // with the uncertainty of both steps.
 // Source: Bhagia et al. 2024, "Establishing Task Scaling Laws via Compute-Efficient Model Ladders",
 // section 3; Llama team 2024, "The Llama 3 Herd of Models", section 3.2.1.
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
-#include "law/power_term.h"
+#include "law/laws/sigmoid.h"
+#include "law/laws/size_and_data.h"
 #include "law/procedures/monomial.h"
 #include "law/procedures/procedures.h"
 
@@ -15,87 +17,23 @@ namespace {
 
 constexpr std::string_view source = "Bhagia et al. 2024, section 3; Llama team 2024, section 3.2.1";
 
-template <class T, size_t k>
-T loss_of(const std::array<T, k>& c, const Inputs& x) {
-  return c[0] + power_term(c[1], c[3], x.log(0)) + power_term(c[2], c[4], x.log(1));
-}
-
-template <class T, class L>
-T accuracy_of(const T& a, const T& b, const T& k, const T& middle, const L& loss) {
-  using std::exp;
-  return b + a / (1.0 + exp(k * (loss - middle)));
-}
-
-struct LossStep {
-  static constexpr int coefficients = 5, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 5>& c, const Inputs& x) {
-    return loss_of(c, x);
-  }
-};
-
-struct AccuracyStep {
-  static constexpr int coefficients = 4, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 4>& c, const Inputs& x) {
-    return accuracy_of(c[0], c[1], c[2], c[3], x[0]);
-  }
-};
-
 struct Chain {
   static constexpr int coefficients = 9, inputs = 2;
   template <class T>
   static T loss(const std::array<T, 9>& c, const Inputs& x) {
-    return accuracy_of(c[5], c[6], c[7], c[8], loss_of(c, x));
+    return sigmoid_accuracy(c[5], c[6], c[7], c[8], SizeAndData::loss(c, x));
   }
 };
 
-constexpr Coefficient loss_exponent(std::string_view name, std::string_view meaning,
-                                    double typical) {
-  return {.name = name,
-          .meaning = meaning,
-          .lo = 0.005,
-          .hi = 3.0,
-          .grid_lo = 0.05,
-          .grid_hi = 0.95,
-          .grid_points = 32,
-          .typical = typical};
-}
-
 // The loss's coefficients, then the accuracy's: the composed law has all of them in this order.
-constexpr Coefficient chain_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.8},
-    factor_coefficient("A", "size term", 480.0),
-    factor_coefficient("B", "data term", 2100.0),
-    loss_exponent("alpha", "exponent of size", 0.35),
-    loss_exponent("beta", "exponent of data", 0.37),
-    {.name = "a",
-     .meaning = "range of the accuracy",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 0.7},
-    {.name = "b", .meaning = "accuracy of guessing", .lo = 0.0, .linear = true, .typical = 0.25},
-    {.name = "k",
-     .meaning = "steepness",
-     .scale = Scale::log,
-     .lo = 0.02,
-     .hi = 1e3,
-     .grid_lo = 0.5,
-     .grid_hi = 50.0,
-     .grid_points = 12,
-     .typical = 5.0},
-    {.name = "L0",
-     .meaning = "loss at the middle",
-     .scale = Scale::log,
-     .lo = 0.01,
-     .hi = 100.0,
-     .grid_lo = 0.2,
-     .grid_hi = 8.0,
-     .grid_points = 24,
-     .typical = 2.4},
-};
-constexpr std::span<const Coefficient> all = chain_coefficients;
+constexpr auto loss_coefficients = size_and_data_coefficients({1.8, 480.0, 2100.0, 0.35, 0.37});
+constexpr auto accuracy_coefficients = sigmoid_coefficients(5.0, 2.4);
+constexpr auto chain_coefficients = [] {
+  std::array<Coefficient, 9> all;
+  std::copy(loss_coefficients.begin(), loss_coefficients.end(), all.begin());
+  std::copy(accuracy_coefficients.begin(), accuracy_coefficients.end(), all.begin() + 5);
+  return all;
+}();
 constexpr std::string_view run_inputs[] = {"N", "D"};
 constexpr std::string_view loss_inputs[] = {"L"};
 constexpr InputRange run_design[] = {{5e7, 1.6e10}, {1e9, 4e11}};
@@ -107,8 +45,8 @@ constinit const Law loss_law = {
     .source = source,
     .identifiable = "N and D vary independently, each over about a decade or more",
     .inputs = run_inputs,
-    .coefficients = all.subspan(0, 5),
-    .evaluate = evaluate_formula<LossStep>,
+    .coefficients = loss_coefficients,
+    .evaluate = evaluate_formula<SizeAndData>,
     .design = run_design,
     .noise = 0.003,
 };
@@ -120,8 +58,8 @@ constinit const Law accuracy_law = {
         "the losses reach past the middle of the rise; a and b need both plateaus, "
         "else fix them",
     .inputs = loss_inputs,
-    .coefficients = all.subspan(5, 4),
-    .evaluate = evaluate_formula<AccuracyStep>,
+    .coefficients = accuracy_coefficients,
+    .evaluate = evaluate_formula<Sigmoid>,
     .target = "accuracy",
     .objective = "huber",
     .design = loss_design,

@@ -2,6 +2,7 @@
 // the saturating power law.
 #pragma once
 #include "law/formula.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 
@@ -27,16 +28,6 @@ struct Saturating {
     return c[0] + c[1] * exp(-c[2] * x.log(0));
   }
 };
-
-constexpr Coefficient factor_coefficient(std::string_view name, std::string_view meaning,
-                                         double typical) {
-  return {.name = name,
-          .meaning = meaning,
-          .scale = Scale::log,
-          .lo = 0.0,
-          .linear = true,
-          .typical = typical};
-}
 
 constexpr Coefficient exponent_coefficient(std::string_view name, std::string_view meaning,
                                            double typical, int points = 33) {

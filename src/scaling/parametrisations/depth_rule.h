@@ -16,9 +16,4 @@ inline void scale_with_depth(Factors& f, const TensorSpec& tensor, const Dims& d
   f.epsilon *= std::pow(m, -alpha);
 }
 
-inline void want_full(std::string_view rule, std::string_view alignment) {
-  if (alignment_of(alignment, Alignment::full) != Alignment::full)
-    fail_usage("[{}] alignment is full alone. Received {}.", rule, alignment);
-}
-
 }  // namespace rung

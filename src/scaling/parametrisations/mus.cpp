@@ -10,8 +10,7 @@ namespace rung {
 namespace {
 
 Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
-  if (alignment_of(alignment, Alignment::full) != Alignment::full)
-    fail_usage("[mus] alignment is full alone. Received {}.", alignment);
+  want_full("mus", alignment);
   if (dims.conventions.update == Update::sgd)
     fail_usage("[mus] Its rates are for updates of fixed size. Set train.optimizer=adamw.");
   const double m = ratio(dims.width, dims.base_width), in = static_cast<double>(tensor.fan_in);

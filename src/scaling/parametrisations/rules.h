@@ -26,6 +26,12 @@ inline Alignment alignment_of(std::string_view text, Alignment fallback) {
   fail_usage("[parametrisation] alignment is full, none or global. Received {}.", text);
 }
 
+// Fails (usage) for anything but full alignment.
+inline void want_full(std::string_view rule, std::string_view alignment) {
+  if (alignment_of(alignment, Alignment::full) != Alignment::full)
+    fail_usage("[{}] alignment is full alone. Received {}.", rule, alignment);
+}
+
 // A, its gradients and B where the forward multiplier alone is prescribed: plain differentiation.
 inline Factors plain(const TensorSpec& tensor, double A, double B) {
   Factors factors;

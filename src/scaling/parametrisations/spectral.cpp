@@ -10,8 +10,7 @@ namespace rung {
 namespace {
 
 Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
-  if (alignment_of(alignment, Alignment::full) != Alignment::full)
-    fail_usage("[spectral] alignment is full alone. Received {}.", alignment);
+  want_full("spectral", alignment);
   Factors f = mup_table3_factors(tensor, dims, alignment);
   const bool map = tensor.role == Role::hidden || tensor.role == Role::readout ||
                    tensor.role == Role::router || tensor.role == Role::lora_a;

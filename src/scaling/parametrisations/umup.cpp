@@ -17,8 +17,7 @@ namespace rung {
 namespace {
 
 Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
-  if (alignment_of(alignment, Alignment::full) != Alignment::full)
-    fail_usage("[umup] alignment is full alone. Received {}.", alignment);
+  want_full("umup", alignment);
   const double rows = 1.0 / root(dims.batch_tokens);
   Factors f = plain(tensor, 1.0, 1.0);
   switch (tensor.role) {
