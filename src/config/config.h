@@ -31,6 +31,7 @@ struct ModelConfig {
   int64_t cope_positions = 64;        // of CoPE, which counts no further
   bool cope_scaled = true;            // CoPE's bias is scaled as q.k is
   bool qk_norm = false;
+  bool key_offset = false;
   bool tied = false;
   double density = 1.0;  // share of hidden matrices that is not fixed at zero
   std::string
@@ -119,6 +120,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.cope_positions", c.model.cope_positions, "positions", "how far CoPE counts");
   visit("model.cope_scaled", c.model.cope_scaled, "", "scale CoPE's bias as q.k is");
   visit("model.qk_norm", c.model.qk_norm, "", "RMS-normalise queries and keys");
+  visit("model.key_offset", c.model.key_offset, "",
+        "half of each key from the position before: copying in one layer");
   visit("model.tied", c.model.tied, "", "share embedding and readout");
   visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
   visit("model.pattern", c.model.pattern, "", "mixers by layer; empty: model.mixer everywhere");

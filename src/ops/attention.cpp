@@ -67,8 +67,20 @@ Tensor qk_norm(const Tensor& qkv, const AttentionOptions& o) {
   return at::cat({normed(h.q), normed(h.k), h.v.flatten(-2)}, -1);
 }
 
+Tensor offset_keys(const Tensor& qkv, const AttentionOptions& o) {
+  const int64_t time = qkv.size(2), half = o.head_dim / 2, fast = fast_pairs(o.head_dim);
+  const Heads h = split_heads(qkv, o);
+  const Tensor before = at::cat({h.k.narrow(2, 0, 1), h.k.narrow(2, 0, time - 1)}, 2);
+  const Tensor k = at::cat({h.k.narrow(-1, 0, fast), before.narrow(-1, fast, half - fast),
+                            h.k.narrow(-1, half, fast), before.narrow(-1, half + fast, half - fast),
+                            h.k.narrow(-1, 2 * half, o.head_dim - 2 * half)},
+                           -1);
+  return at::cat({h.q.flatten(-2), k.flatten(-2), h.v.flatten(-2)}, -1);
+}
+
 Tensor attention_plain(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
-  const Heads h = split_heads(scale_gradient(qkv, o.backward / o.forward), o);
+  const Tensor scaled = scale_gradient(qkv, o.backward / o.forward);
+  const Heads h = split_heads(o.key_offset ? offset_keys(scaled, o) : scaled, o);
   const int64_t time = qkv.size(2), repeat = o.heads / o.kv_heads;
   const auto grouped = [&](const Tensor& x) {  // -> [P, B, heads, T, d]
     return (repeat == 1 ? x : x.repeat_interleave(repeat, 3)).transpose(2, 3);
@@ -93,7 +105,8 @@ Tensor attention_cpu(const Tensor& qkv, const Rope& rope, const AttentionOptions
                                   o.head_dim,
                                   static_cast<float>(o.logit),
                                   static_cast<float>(o.forward),
-                                  static_cast<float>(o.backward)};
+                                  static_cast<float>(o.backward),
+                                  o.key_offset ? fast_pairs(o.head_dim) : o.head_dim / 2};
   const Tensor input = qkv.detach().contiguous();
   Tensor out = at::empty({qkv.size(0), qkv.size(1), time, o.heads * o.head_dim}, input.options());
   const Tensor lse = at::empty({sequences, o.heads, time}, input.options());

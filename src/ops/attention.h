@@ -6,9 +6,10 @@ namespace rung {
 
 struct AttentionOptions {
   int64_t heads = 1, kv_heads = 1, head_dim = 1;
-  double logit = 1.0;     // multiplies q.k
-  double forward = 1.0;   // multiplies the output
-  double backward = 1.0;  // multiplies the gradients of q, k and v
+  double logit = 1.0;       // multiplies q.k
+  double forward = 1.0;     // multiplies the output
+  double backward = 1.0;    // multiplies the gradients of q, k and v
+  bool key_offset = false;  // as offset_keys
 };
 
 // cos and sin of position * theta^(-2 d / head_dim), each [T, head_dim / 2], from `start` on.
@@ -31,5 +32,15 @@ Heads split_heads(const at::Tensor& qkv, const AttentionOptions& options);
 
 // RMS-normalises every query and key head of packed qkv (no gain).
 at::Tensor qk_norm(const at::Tensor& qkv, const AttentionOptions& options);
+
+// Of a head's head_dim / 2 rotated pairs, those that turn fast: the first ones.
+constexpr int64_t fast_pairs(int64_t head_dim) {
+  return head_dim / 2 - head_dim / 4;
+}
+
+// Keys that know what stood before them (the partial key offset of modded-nanogpt, 2025; Olsson et
+// al. 2022 smear keys to the same end): the slowly turning pairs of every key head are the position
+// before's, so that one layer can find what followed a token. The first position keeps its own.
+at::Tensor offset_keys(const at::Tensor& qkv, const AttentionOptions& options);
 
 }  // namespace rung

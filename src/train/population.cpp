@@ -25,7 +25,7 @@ void check_same_program(const std::vector<RunConfig>& members) {
     const ModelConfig& m = c.model;
     return std::tie(m.width, m.depth, m.head_dim, m.kv_heads, m.context, m.mixer, m.ffn,
                     m.ffn_ratio, m.norm, m.norm_place, m.norm_gain, m.position, m.cope_positions,
-                    m.cope_scaled, m.qk_norm, m.tied, m.pattern, c.train.tokens,
+                    m.cope_scaled, m.qk_norm, m.key_offset, m.tied, m.pattern, c.train.tokens,
                     c.train.batch_tokens, c.train.optimizer, c.train.schedule, c.train.warmup,
                     c.train.cooldown, c.precision, c.device, c.parametrisation, c.alignment,
                     c.base_width, c.base_depth, c.base_batch_tokens, c.base_tokens, m.density,

@@ -11,18 +11,23 @@ struct Case {
   int64_t members, batch, time, heads, kv_heads, head_dim;
   bool rope;
   double logit, forward, backward;
+  bool key_offset = false;
 };
 
 const std::vector<Case> cases{
-    {1, 1, 16, 1, 1, 16, true, 0.25, 1.0, 1.0},  // everything even
-    {1, 2, 1, 2, 2, 8, true, 0.35, 1.0, 1.0},    // one token
-    {2, 1, 3, 2, 1, 4, true, 0.5, 1.0, 1.0},     // shorter than a block of rows; MQA
-    {1, 2, 19, 4, 2, 6, true, 0.4, 1.0, 1.0},    // ragged time and head, GQA
-    {2, 2, 37, 6, 2, 20, true, 0.2, 1.7, 0.6},   // split factors
-    {1, 1, 65, 3, 3, 24, false, 0.2, 1.0, 1.0},  // no rotation
-    {1, 1, 33, 4, 1, 17, false, 0.1, 2.0, 2.0},  // odd head without rotation, MQA
-    {1, 1, 130, 2, 2, 40, true, 1.0, 0.3, 3.0},  // sharp
-    {3, 1, 7, 5, 5, 2, true, 0.7, 1.0, 1.0},     // the smallest rotated head
+    {1, 1, 16, 1, 1, 16, true, 0.25, 1.0, 1.0},        // everything even
+    {1, 2, 1, 2, 2, 8, true, 0.35, 1.0, 1.0},          // one token
+    {2, 1, 3, 2, 1, 4, true, 0.5, 1.0, 1.0},           // shorter than a block of rows; MQA
+    {1, 2, 19, 4, 2, 6, true, 0.4, 1.0, 1.0},          // ragged time and head, GQA
+    {2, 2, 37, 6, 2, 20, true, 0.2, 1.7, 0.6},         // split factors
+    {1, 1, 65, 3, 3, 24, false, 0.2, 1.0, 1.0},        // no rotation
+    {1, 1, 33, 4, 1, 17, false, 0.1, 2.0, 2.0},        // odd head without rotation, MQA
+    {1, 1, 130, 2, 2, 40, true, 1.0, 0.3, 3.0},        // sharp
+    {3, 1, 7, 5, 5, 2, true, 0.7, 1.0, 1.0},           // the smallest rotated head
+    {2, 2, 37, 6, 2, 20, true, 0.2, 1.7, 0.6, true},   // keys offset, GQA
+    {1, 2, 1, 2, 2, 8, true, 0.35, 1.0, 1.0, true},    // one token: nothing before it
+    {1, 1, 2, 2, 1, 24, true, 0.35, 1.0, 1.0, true},   // two: the first serves both
+    {1, 1, 33, 4, 1, 17, false, 0.1, 2.0, 2.0, true},  // odd head without rotation
 };
 
 Twin twin_of(const Case& c) {
@@ -31,7 +36,8 @@ Twin twin_of(const Case& c) {
                                  .head_dim = c.head_dim,
                                  .logit = c.logit,
                                  .forward = c.forward,
-                                 .backward = c.backward};
+                                 .backward = c.backward,
+                                 .key_offset = c.key_offset};
   const auto op = [=](auto function) {
     return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) -> std::vector<Tensor> {
       const Rope rope =
@@ -80,6 +86,25 @@ TEST_CASE("rotary scores depend on distance alone, from any start") {
   CHECK(distance(later.sine, rope.sine.narrow(0, 7, 5)) < 1e-14);
   CHECK(rope.cosine[3][1].item<double>() ==
         doctest::Approx(std::cos(3.0 * std::pow(10000.0, -0.25))));
+}
+
+TEST_CASE("offset keys hold the slow pairs of the position before") {
+  const AttentionOptions options{.heads = 1, .kv_heads = 2, .head_dim = 8};
+  const Tensor qkv = normal({1, 1, 4, 40}, 12);
+  const Tensor y = offset_keys(qkv, options);
+  CHECK(same_bits(y.narrow(-1, 0, 8), qkv.narrow(-1, 0, 8)));      // queries
+  CHECK(same_bits(y.narrow(-1, 24, 16), qkv.narrow(-1, 24, 16)));  // values
+  for (const int64_t key : {8, 16})
+    for (const int64_t pair : {0, 1, 2, 3})
+      for (const int64_t half : {0, 4}) {
+        const int64_t at = key + pair + half;
+        const Tensor now = y.select(-1, at), was = qkv.select(-1, at);
+        if (pair < 2) CHECK(same_bits(now, was));
+        if (pair >= 2) {
+          CHECK(same_bits(now.narrow(2, 1, 3), was.narrow(2, 0, 3)));
+          CHECK(same_bits(now.narrow(2, 0, 1), was.narrow(2, 0, 1)));
+        }
+      }
 }
 
 TEST_CASE("qk_norm gives every query and key head unit mean square and leaves values") {

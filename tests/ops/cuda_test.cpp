@@ -178,19 +178,25 @@ TEST_CASE("attention on the GPU equals its twin") {
     int64_t time, heads, kv_heads, head_dim;
     bool rope;
     double forward, backward;
+    bool key_offset = false;
   };
   for (const Case& c : std::vector<Case>{{64, 4, 4, 16, true, 1.0, 1.0},
                                          {37, 4, 4, 8, true, 1.7, 0.6},
                                          {130, 4, 2, 32, true, 1.0, 1.0},
                                          {256, 2, 2, 64, true, 1.4, 0.9},
                                          {70, 2, 1, 128, false, 1.0, 1.0},
-                                         {33, 3, 3, 6, true, 1.0, 1.0}}) {
+                                         {33, 3, 3, 6, true, 1.0, 1.0},
+                                         {64, 2, 2, 32, true, 1.3, 0.8, true},
+                                         {37, 4, 2, 24, true, 1.0, 1.0, true},
+                                         {1, 2, 2, 16, true, 1.0, 1.0, true},
+                                         {70, 2, 1, 128, false, 1.0, 1.0, true}}) {
     const AttentionOptions o{.heads = c.heads,
                              .kv_heads = c.kv_heads,
                              .head_dim = c.head_dim,
                              .logit = 1.0 / std::sqrt(static_cast<double>(c.head_dim)),
                              .forward = c.forward,
-                             .backward = c.backward};
+                             .backward = c.backward,
+                             .key_offset = c.key_offset};
     const auto op = [=](auto function) {
       return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
         const auto options =

@@ -14,14 +14,15 @@
 namespace rung {
 namespace {
 
-// What a climb starts from where neither file nor --set says otherwise: a short context keeps the
+// What a climb starts from where neither file nor --set says otherwise. A short context keeps the
 // onset of in-context copying, which bends curves of loss against size, small at the sizes of a
-// ladder.
+// ladder, and offset keys bring it to its first rungs.
 RunConfig climb_defaults(const std::string& device) {
   RunConfig config;
   if (!device.empty()) config.device = device;
   if (device == "cuda") config.precision = "bf16";
   config.model.context = 64;
+  config.model.key_offset = true;
   config.train.lr = 0.7;              // the middle of the sweep
   config.train.eval_tokens = 262144;  // so that what is held out adds little to the noise of seeds
   return config;

@@ -37,11 +37,14 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
                                  .head_dim = head_dim_of(pass.model),
                                  .logit = pass.block.attention_logit,
                                  .forward = pass.block.attention_output.forward,
-                                 .backward = pass.block.attention_output.backward};
+                                 .backward = pass.block.attention_output.backward,
+                                 .key_offset = pass.model.key_offset};
   at::Tensor qkv = linear(x, weights[0]);
   if (pass.model.qk_norm) qkv = qk_norm(qkv, options);
-  if (pass.model.position == "cope")
+  if (pass.model.position == "cope") {
+    if (options.key_offset) qkv = offset_keys(qkv, options);
     return linear(cope_attention(qkv, weights[2], options, pass.model.cope_scaled), weights[1]);
+  }
   return linear(attention(qkv, pass.rope, options), weights[1]);
 }
 

@@ -204,6 +204,32 @@ struct Layout {
         values((s.heads + s.kv_heads) * s.head_dim) {}
 };
 
+// A key's own fast pairs and the slow ones of the position before.
+RUNG_INLINE void offset_key(const AttentionShape& s, const float* own, const float* before,
+                            float* out) {
+  const int64_t dim = s.head_dim, half = dim / 2;
+  for (int64_t d = 0; d < dim; ++d) out[d] = own[d];
+  for (int64_t d = s.fast; d < half; ++d) {
+    out[d] = before[d];
+    out[half + d] = before[half + d];
+  }
+}
+
+// Gives the gradient of the key at `t` to where its pairs came from, for t = 0, 1, ... in turn: the
+// slow pairs of row t - 1 are complete then, and those of row t so far without a taker.
+RUNG_INLINE void return_key(const AttentionShape& s, int64_t t, const float* gradient, float* row,
+                            int64_t stride) {
+  const int64_t dim = s.head_dim, half = dim / 2;
+  for (int64_t d = 0; d < dim; ++d) row[d] = gradient[d];
+  if (t == 0) return;
+  float* before = row - stride;
+  for (const int64_t start : {int64_t{0}, half})
+    for (int64_t d = start + s.fast; d < start + half; ++d) {
+      before[d] = t == 1 ? before[d] + gradient[d] : gradient[d];
+      row[d] = 0.0f;
+    }
+}
+
 // Rotated keys and values of one key-value head, by rows (padded to sixteen) and transposed.
 RUNG_INLINE void load_keys(const AttentionShape& s, const Buffers& b, const float* qkv,
                            int64_t head, const float* cosine, const float* sine) {
@@ -216,7 +242,9 @@ RUNG_INLINE void load_keys(const AttentionShape& s, const Buffers& b, const floa
     }
     const float* row = qkv + t * layout.stride;
     float *key = b.keys + t * wide, *value = b.values + t * wide;
-    rotate(row + layout.keys + head * dim, key, cosine ? cosine + t * (dim / 2) : nullptr,
+    offset_key(s, row + layout.keys + head * dim,
+               row + layout.keys + head * dim - (t > 0 ? layout.stride : 0), key);
+    rotate(key, key, cosine ? cosine + t * (dim / 2) : nullptr,
            sine ? sine + t * (dim / 2) : nullptr, dim, 1.0f);
     for (int64_t d = 0; d < dim; ++d) {
       value[d] = row[layout.values + head * dim + d];
@@ -298,8 +326,9 @@ void attention_backward(const AttentionShape& s, const float* qkv, const float* 
         key[d] = b.dkeys_t[d * time + t];
         row[layout.values + head / group * dim + d] = b.dvalues_t[d * time + t];
       }
-      rotate(key, row + layout.keys + head / group * dim, cosine ? cosine + t * half : nullptr,
-             sine ? sine + t * half : nullptr, dim, -1.0f);
+      rotate(key, key, cosine ? cosine + t * half : nullptr, sine ? sine + t * half : nullptr, dim,
+             -1.0f);
+      return_key(s, t, key, row + layout.keys + head / group * dim, layout.stride);
     }
   }
 }

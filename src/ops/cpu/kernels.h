@@ -38,6 +38,7 @@ struct AttentionShape {
   float logit_scale;     // multiplies q.k
   float output_scale;    // multiplies the output
   float gradient_scale;  // multiplies the gradients of q, k and v
+  int64_t fast;          // pairs of a key that are its own; the others are the position before's
 };
 // One sequence of packed rows [q heads | k kv_heads | v kv_heads]; rope tables [time, head_dim / 2]
 // or null. `lse` is [heads, time]; scratch as attention_scratch says.

@@ -83,7 +83,9 @@ bool fits_attention(const Tensor& qkv, const AttentionOptions& o) {
 
 Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
   const int64_t sequences = qkv.size(0) * qkv.size(1), time = qkv.size(2);
-  const RopeShape shape{sequences, time, o.heads, o.kv_heads, o.head_dim};
+  const RopeShape shape{sequences,  time,
+                        o.heads,    o.kv_heads,
+                        o.head_dim, o.key_offset ? fast_pairs(o.head_dim) : o.head_dim / 2};
   // Tables are fp32 whatever the compute type: an angle of 1,000 turns does not fit 8 bits.
   Rope table = rope;
   if (rope.cosine.defined()) table = {rope.cosine.to(at::kFloat), rope.sine.to(at::kFloat)};

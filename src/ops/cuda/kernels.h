@@ -55,6 +55,7 @@ void activation_backward(Type type, Curve curve, int64_t rows, int64_t width, co
 
 struct RopeShape {
   int64_t sequences, time, heads, kv_heads, head_dim;  // head_dim a multiple of 8
+  int64_t fast;  // pairs of a key that are its own; the others are the position before's
 };
 // Packed rows [q heads | k kv_heads | v kv_heads]: rotates q and k (tables [time, head_dim / 2],
 // null: no rotation) and multiplies v by `value`.
