@@ -81,7 +81,12 @@ void fill(const Layout& layout, const Piece& piece, uint64_t seed, T* row) {
   const TensorSpec& spec = layout.tensors[piece.tensor];
   T* values = row + layout.offsets[piece.tensor];
   const int64_t end = std::min(piece.end, spec.size());
-  if (spec.role == Role::gain || spec.role == Role::bias) {
+  if (spec.start) {
+    for (int64_t k = piece.begin; k < end; ++k) {
+      Random random(seed, "init:" + spec.name, static_cast<uint64_t>(k));
+      values[k] = static_cast<T>(spec.start(spec, k, random));
+    }
+  } else if (spec.role == Role::gain || spec.role == Role::bias) {
     std::fill(values + piece.begin, values + end, spec.role == Role::gain ? T{1} : T{0});
   } else {
     const double deviation = layout.factors[piece.tensor].B;

@@ -34,8 +34,8 @@ std::vector<Weight> bind(const Layout& layout, const at::Tensor& values,
 using Parallel = std::function<void(int64_t count, const std::function<void(int64_t)>& task)>;
 
 // Fills one member's row [n] from its seed: N(0, B^2) keyed by (seed, tensor name), gains 1, biases
-// 0, and 0 where a sparse tensor's mask is. The numbers do not depend on `parallel`; without it the
-// caller's thread makes all of them.
+// 0, a tensor's own start where it has one, and 0 where a sparse tensor's mask is. The numbers do
+// not depend on `parallel`; without it the caller's thread makes all of them.
 void initialise(const Layout& layout, at::Tensor row, uint64_t seed, const Parallel& parallel = {});
 
 // Whether any tensor is sparse, and the mask [n] of one member, 1 where training may move the

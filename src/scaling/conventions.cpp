@@ -39,6 +39,7 @@ double tuned_constant(Role role, const Conventions& c) {
     case Role::tied:
     case Role::gain:
     case Role::bias:
+    case Role::channel:
       return c.lr_embedding;
     case Role::readout:
       return c.lr_readout;
@@ -89,6 +90,7 @@ Factors complete_factors(const Parametrisation& rule, const TensorSpec& tensor, 
   if (c.decay == DecayRule::coupled) f.decay *= f.C;
   if (c.decay == DecayRule::width && tensor.role == Role::hidden)
     f.decay *= static_cast<double>(dims.base_width) / static_cast<double>(dims.width);
+  if (!tensor.decays) f.decay = 0.0;
   if (c.constant_epsilon) f.epsilon = 1.0;
   return f;
 }

@@ -32,8 +32,9 @@ double attention_flops_per_token(int64_t context, int64_t heads, int64_t head_di
 double forward_flops_per_token(std::span<const TensorSpec> tensors, double extra) {
   double flops = extra;
   for (const TensorSpec& tensor : tensors) {
-    const bool matrix =
-        tensor.role != Role::embedding && tensor.role != Role::gain && tensor.role != Role::bias;
+    const bool matrix = tensor.role != Role::embedding && tensor.role != Role::gain &&
+                        tensor.role != Role::bias &&
+                        !(tensor.role == Role::channel && tensor.shape.size() < 2);
     if (matrix) flops += 2.0 * static_cast<double>(active_size(tensor));
   }
   return flops;

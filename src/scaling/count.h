@@ -22,8 +22,8 @@ Counts count(std::span<const TensorSpec> tensors);
 // heads: 2 (T + 1) heads d.
 double attention_flops_per_token(int64_t context, int64_t heads, int64_t head_dim);
 
-// 2 for each matrix element that a token multiplies by (hidden, readout, tied), plus `extra` FLOPs
-// per token of products without weights (attention of all layers).
+// 2 for each matrix element that a token multiplies by (hidden, readout, tied, filters), plus
+// `extra` FLOPs per token of products without weights (attention of all layers).
 double forward_flops_per_token(std::span<const TensorSpec> tensors, double extra);
 
 // C of a run over `tokens` target tokens.

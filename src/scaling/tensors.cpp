@@ -5,8 +5,9 @@
 namespace rung {
 
 std::string_view role_name(Role role) {
-  static constexpr std::array<std::string_view, 9> names{
-      "embedding", "hidden", "readout", "tied", "gain", "bias", "router", "lora-a", "lora-b"};
+  static constexpr std::array<std::string_view, 10> names{
+      "embedding", "hidden", "readout", "tied",   "gain",
+      "bias",      "router", "lora-a",  "lora-b", "channel"};
   return names[static_cast<size_t>(role)];
 }
 

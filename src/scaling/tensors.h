@@ -5,12 +5,19 @@
 #include <string_view>
 #include <vector>
 
+#include "core/random.h"
+
 namespace rung {
 
-// router: scores of a mixture's experts, width in and a fixed number out. lora_a, lora_b: the
-// factors of an adapter, width to rank and rank to width.
-enum class Role { embedding, hidden, readout, tied, gain, bias, router, lora_a, lora_b };
+// router: width in and a fixed number out, such as scores of a mixture's experts. lora_a, lora_b:
+// the factors of an adapter, width to rank and rank to width. channel: a fixed number of weights
+// for each channel or head, such as depthwise filters and the constants of a recurrence.
+enum class Role { embedding, hidden, readout, tied, gain, bias, router, lora_a, lora_b, channel };
 std::string_view role_name(Role role);
+
+struct TensorSpec;
+// The value at initialisation of element `index`; `random` is a stream of that element alone.
+using Start = double (*)(const TensorSpec&, int64_t index, Random& random);
 
 // One trained tensor of one member; shapes leave out the member axis. Matrices are [out, in].
 struct TensorSpec {
@@ -27,6 +34,8 @@ struct TensorSpec {
   // Share of the elements that training may move; the others, drawn once, stay zero. Counted in
   // `active` by whoever sets it.
   double density = 1.0;
+  Start start = nullptr;  // an architecture's own initialisation, instead of the role's
+  bool decays = true;     // false: no weight decay, whatever the rule says
   int64_t size() const;
 };
 

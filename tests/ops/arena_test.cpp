@@ -97,6 +97,28 @@ TEST_CASE("a tensor's numbers depend on seed and name alone") {
   CHECK(distance(c, b) > 0.1);
 }
 
+TEST_CASE("a tensor's own start replaces the role's, by element and in any pieces") {
+  constexpr int64_t size = 70000;  // more than a piece
+  TensorSpec own = spec("own", Role::channel, {size});
+  own.start = [](const TensorSpec& tensor, int64_t index, Random& random) {
+    return static_cast<double>(index) / static_cast<double>(tensor.size()) + random.uniform();
+  };
+  const Layout layout = make_layout({own}, find_parametrisation("umup"), dims_of({}, 300), "");
+  Tensor row = at::zeros({layout.stride}, at::kDouble);
+  initialise(layout, row, 4);
+  const Tensor rest = view(layout, row.unsqueeze(0), 0)[0].clone();
+  double* values = rest.mutable_data_ptr<double>();
+  for (int64_t k = 0; k < size; ++k)
+    values[k] -= static_cast<double>(k) / static_cast<double>(size);
+  CHECK(rest.min().item<double>() >= -1e-12);
+  CHECK(rest.max().item<double>() < 1.0);
+  CHECK(rest.mean().item<double>() == doctest::Approx(0.5).epsilon(0.01));
+  CHECK(rest.std().item<double>() == doctest::Approx(1.0 / std::sqrt(12.0)).epsilon(0.01));
+  Tensor other = at::zeros({layout.stride}, at::kDouble);
+  initialise(layout, other, 5);
+  CHECK(distance(row, other) > 0.1);
+}
+
 TEST_CASE("initialisation in parallel pieces is the sequence of each tensor, padding zero") {
   // A matrix of several pieces, whose last one is not full.
   constexpr int64_t rows = 1301, columns = 131;

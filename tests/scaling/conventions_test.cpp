@@ -40,6 +40,27 @@ TEST_CASE(
   CHECK(peak_decay(train) == doctest::Approx(0.01));
 }
 
+TEST_CASE("a tensor that does not decay has no decay under any rule of decay") {
+  for (const Parametrisation& rule : parametrisations())
+    for (const char* decay : {"independent", "coupled", "width", "timescale"}) {
+      if (rule.name == "completedp" && decay[0] != 'i' && decay[0] != 'w') continue;
+      RunConfig config;
+      config.train.decay_rule = decay;
+      TensorSpec tensor = spec(Role::channel, 1, 256, 0);
+      CHECK(factors(rule.name, tensor, dims_of(config, 256)).decay > 0.0);
+      tensor.decays = false;
+      CHECK(factors(rule.name, tensor, dims_of(config, 256)).decay == 0.0);
+    }
+}
+
+TEST_CASE("weights of a channel follow gains: nothing about them grows with the width") {
+  for (const Parametrisation& rule : parametrisations()) {
+    if (rule.name == "umup") continue;  // an embedding's LR: parametrisation_test.cpp
+    const Factors channel = factors(rule.name, spec(Role::channel, 4, 512, 0), dims(256));
+    check_same(channel, factors(rule.name, spec(Role::gain, 1, 512, 0), dims(256)));
+  }
+}
+
 TEST_CASE("constants by role multiply the LR and nothing else") {
   const auto tuned = [](RunConfig& c) {
     c.train.lr_embedding = 3.0;
@@ -47,9 +68,9 @@ TEST_CASE("constants by role multiply the LR and nothing else") {
     c.train.lr_readout = 7.0;
   };
   const auto plain = [](RunConfig&) {};
-  const std::pair<Role, double> wants[] = {{Role::embedding, 3.0}, {Role::gain, 3.0},
-                                           {Role::tied, 3.0},      {Role::hidden, 5.0},
-                                           {Role::router, 5.0},    {Role::readout, 7.0}};
+  const std::pair<Role, double> wants[] = {
+      {Role::embedding, 3.0}, {Role::gain, 3.0},   {Role::tied, 3.0},   {Role::channel, 3.0},
+      {Role::hidden, 5.0},    {Role::router, 5.0}, {Role::readout, 7.0}};
   for (const Parametrisation& rule : parametrisations())
     for (const auto& [role, want] : wants) {
       Factors got = with(rule.name.data(), role, tuned);

@@ -109,6 +109,9 @@ TEST_CASE("umup splits forward and backward factors") {
   const Factors gain = factors("umup", spec(Role::gain, 1, 64, 3), d);
   check(gain, 1, 0, 0.5);
   CHECK(gain.A_weight == doctest::Approx(rows));
+  const Factors channel = factors("umup", spec(Role::channel, 4, 128, 3), d);
+  check(channel, 1, 0, 0.125 / 2);
+  CHECK(channel.A_weight == doctest::Approx(rows));
   const Factors tied = factors("umup", spec(Role::tied, 64, 256), d);
   CHECK(tied.A_input == tied.A);
   CHECK(tied.A_weight == tied.A);

@@ -31,6 +31,7 @@ Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view ali
       break;
     case Role::gain:
     case Role::bias:
+    case Role::channel:
       f = plain(tensor, 1.0, 0.0);
       break;
     case Role::lora_a:

@@ -4,6 +4,7 @@
 //   hidden    A fan_in^-1/2 both ways, weight gradient batch_tokens^-1/2, C fan_in^-1/2
 //   readout   A 1/fan_in forward, fan_out^-1/2 backward, weight gradient batch_tokens^-1/2, C 1
 //   gain, bias  1 both ways, weight gradient batch_tokens^-1/2, C 1
+//   channel   as a gain, with an embedding's C 1/sqrt(width) (derived: both have a fixed fan_in)
 // C * depth^-1/2 inside the residual stack; depth is the number of blocks, as in the unit-scaling
 // package (2 * blocks elsewhere). Weight decay is independent: factor 1. Split factors change
 // gradients by constants alone, which Adam cancels while epsilon is small. A tied matrix adds the
@@ -43,6 +44,11 @@ Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view ali
     case Role::bias:
       f.A_weight = rows;
       f.B = 0.0;
+      break;
+    case Role::channel:
+      f.A_weight = rows;
+      f.B = 0.0;
+      f.C = 1.0 / root(dims.width);
       break;
     case Role::lora_a:
     case Role::lora_b:

@@ -45,6 +45,7 @@ Form form_of(const WidthRule& rule, const TensorSpec& tensor, double m, double a
       return {1.0 / root(tensor.fan_in), 0.0, 1.0, fixed, 0.0};
     case Role::gain:
     case Role::bias:
+    case Role::channel:  // fixed fan_in, elementwise: as a gain
       return {1.0, 0.0, 1.0, fixed, 0.0};
   }
   return {};
