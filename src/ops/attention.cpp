@@ -67,10 +67,12 @@ Tensor qk_norm(const Tensor& qkv, const AttentionOptions& o) {
   return at::cat({normed(h.q), normed(h.k), h.v.flatten(-2)}, -1);
 }
 
-Tensor offset_keys(const Tensor& qkv, const AttentionOptions& o) {
+Tensor offset_keys(const Tensor& qkv, const AttentionOptions& o, KeyValues* past) {
   const int64_t time = qkv.size(2), half = o.head_dim / 2, fast = fast_pairs(o.head_dim);
   const Heads h = split_heads(qkv, o);
-  const Tensor before = at::cat({h.k.narrow(2, 0, 1), h.k.narrow(2, 0, time - 1)}, 2);
+  const Tensor first = past && past->own.defined() ? past->own : h.k.narrow(2, 0, 1);
+  const Tensor before = at::cat({first, h.k.narrow(2, 0, time - 1)}, 2);
+  if (past) past->own = h.k.narrow(2, time - 1, 1);
   const Tensor k = at::cat({h.k.narrow(-1, 0, fast), before.narrow(-1, fast, half - fast),
                             h.k.narrow(-1, half, fast), before.narrow(-1, half + fast, half - fast),
                             h.k.narrow(-1, 2 * half, o.head_dim - 2 * half)},
@@ -78,20 +80,32 @@ Tensor offset_keys(const Tensor& qkv, const AttentionOptions& o) {
   return at::cat({h.q.flatten(-2), k.flatten(-2), h.v.flatten(-2)}, -1);
 }
 
-Tensor attention_plain(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
+void append(KeyValues& past, const Tensor& k, const Tensor& v) {
+  past.k = past.k.defined() ? at::cat({past.k, k}, 2) : k;
+  past.v = past.v.defined() ? at::cat({past.v, v}, 2) : v;
+}
+
+Tensor attention_after(const Tensor& qkv, const Rope& rope, const AttentionOptions& o,
+                       KeyValues& past) {
   const Tensor scaled = scale_gradient(qkv, o.backward / o.forward);
-  const Heads h = split_heads(o.key_offset ? offset_keys(scaled, o) : scaled, o);
-  const int64_t time = qkv.size(2), repeat = o.heads / o.kv_heads;
+  const Heads h = split_heads(o.key_offset ? offset_keys(scaled, o, &past) : scaled, o);
+  append(past, rotated(h.k, rope), h.v);
+  const int64_t time = qkv.size(2), keys = past.k.size(2), repeat = o.heads / o.kv_heads;
   const auto grouped = [&](const Tensor& x) {  // -> [P, B, heads, T, d]
     return (repeat == 1 ? x : x.repeat_interleave(repeat, 3)).transpose(2, 3);
   };
-  const Tensor q = rotated(h.q, rope).transpose(2, 3), k = grouped(rotated(h.k, rope)),
-               v = grouped(h.v);
-  const Tensor future = at::ones({time, time}, qkv.options().dtype(at::kBool)).triu(1);
+  const Tensor q = rotated(h.q, rope).transpose(2, 3), k = grouped(past.k), v = grouped(past.v);
+  const Tensor future =
+      at::ones({time, keys}, qkv.options().dtype(at::kBool)).triu(1 + keys - time);
   const Tensor logits = at::matmul(q, k.transpose(-1, -2)) * o.logit;
   const Tensor weights =
       at::softmax(logits.masked_fill(future, -std::numeric_limits<double>::infinity()), -1);
   return (at::matmul(weights, v) * o.forward).transpose(2, 3).flatten(-2);
+}
+
+Tensor attention_plain(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
+  KeyValues none;
+  return attention_after(qkv, rope, o, none);
 }
 
 namespace {

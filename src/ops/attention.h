@@ -12,6 +12,11 @@ struct AttentionOptions {
   bool key_offset = false;  // as offset_keys
 };
 
+// Keys (rotated) and values of the tokens before, [P, B, T, kv_heads, head_dim], and the last
+// token's key as it came, for offset keys; undefined: none.
+struct KeyValues {
+  at::Tensor k, v, own;
+};
 // cos and sin of position * theta^(-2 d / head_dim), each [T, head_dim / 2], from `start` on.
 struct Rope {
   at::Tensor cosine, sine;  // undefined: no rotation
@@ -23,6 +28,13 @@ Rope make_rope(int64_t time, int64_t head_dim, const at::TensorOptions& options,
 at::Tensor attention(const at::Tensor& qkv, const Rope& rope, const AttentionOptions& options);
 at::Tensor attention_plain(const at::Tensor& qkv, const Rope& rope,
                            const AttentionOptions& options);
+
+// attention of tokens that follow `past`, to which their own keys and values are added; `rope` is
+// of their positions.
+at::Tensor attention_after(const at::Tensor& qkv, const Rope& rope, const AttentionOptions& options,
+                           KeyValues& past);
+// Appends k and v along the time axis.
+void append(KeyValues& past, const at::Tensor& k, const at::Tensor& v);
 
 // The heads of packed qkv, each [P, B, T, heads, head_dim].
 struct Heads {
@@ -40,7 +52,9 @@ constexpr int64_t fast_pairs(int64_t head_dim) {
 
 // Keys that know what stood before them (the partial key offset of modded-nanogpt, 2025; Olsson et
 // al. 2022 smear keys to the same end): the slowly turning pairs of every key head are the position
-// before's, so that one layer can find what followed a token. The first position keeps its own.
-at::Tensor offset_keys(const at::Tensor& qkv, const AttentionOptions& options);
+// before's, so that one layer can find what followed a token. The first position keeps its own, or
+// follows `past`.
+at::Tensor offset_keys(const at::Tensor& qkv, const AttentionOptions& options,
+                       KeyValues* past = nullptr);
 
 }  // namespace rung

@@ -17,4 +17,18 @@ at::Tensor leaf(const Weight& weight) {
   return value;
 }
 
+at::Tensor multiplied(const Weight& weight) {
+  at::Tensor value = weight.value.detach();
+  if (weight.A != 1.0) value = value * weight.A;
+  if (weight.gradient.defined())
+    record(
+        {value}, {},
+        [gradient = weight.gradient, factor = weight.A_weight](const std::vector<at::Tensor>& g) {
+          if (g[0].defined()) gradient.add_(g[0], factor);
+          return std::vector<at::Tensor>{};
+        },
+        true);
+  return value;
+}
+
 }  // namespace rung

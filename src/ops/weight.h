@@ -15,5 +15,7 @@ struct Weight {
 
 // The weight as a leaf of the recorded graph: gradients that reach it are added to weight.gradient.
 at::Tensor leaf(const Weight& weight);
+// A times the weight, for ops made of plain operations; gradients are multiplied by A_weight.
+at::Tensor multiplied(const Weight& weight);
 
 }  // namespace rung

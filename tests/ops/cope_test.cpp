@@ -2,35 +2,19 @@
 
 #include <ATen/ops/cat.h>
 
-#include "core/json.h"
-#include "support/source_dir.h"
-#include "support/twins.h"
+#include "support/goldens.h"
 
 using namespace rung;
 using namespace rung::test;
 
 namespace {
 
-Tensor sines(const std::vector<int64_t>& shape, double step, double size) {
-  Tensor t = at::empty(shape, at::kDouble);
-  for (int64_t i = 0; i < t.numel(); ++i)
-    t.mutable_data_ptr<double>()[i] = std::sin(static_cast<double>(i) * step) * size;
-  return t;
-}
-
-Tensor read(const Json& values, const Tensor& like) {
-  Tensor t = at::empty(like.sizes(), at::kDouble);
-  for (size_t i = 0; i < values.size(); ++i)
-    t.mutable_data_ptr<double>()[i] = values[i].get<double>();
-  return t;
-}
-
 constexpr AttentionOptions shape{.heads = 3, .kv_heads = 3, .head_dim = 4, .logit = 0.5};
 
 }  // namespace
 
 TEST_CASE("CoPE equals an independent implementation, value and gradients, scaled and not") {
-  const Json golden = read_json(std::filesystem::path(source_dir()) / "tests/golden/cope.json");
+  const Json golden = read_golden("cope.json");
   for (const bool scaled : {true, false}) {
     CAPTURE(scaled);
     const Json& want = golden.at(scaled ? "scaled" : "unscaled");
@@ -38,10 +22,11 @@ TEST_CASE("CoPE equals an independent implementation, value and gradients, scale
     Weight positions{.value = sines({1, 5, 4}, 1.3, 1.5)};
     positions.gradient = at::zeros_like(positions.value);
     const Tensor out = cope_attention(qkv, positions, shape, scaled);
-    CHECK(distance(out, read(want.at("out"), out)) < 1e-12);
+    CHECK(distance(out, golden_tensor(want.at("out"), out)) < 1e-12);
     out.backward(sines({1, 2, 9, 12}, 0.3, 1.0));
-    CHECK(distance(qkv.grad(), read(want.at("dqkv"), qkv)) < 1e-12);
-    CHECK(distance(positions.gradient, read(want.at("dpositions"), positions.value)) < 1e-12);
+    CHECK(distance(qkv.grad(), golden_tensor(want.at("dqkv"), qkv)) < 1e-12);
+    CHECK(distance(positions.gradient, golden_tensor(want.at("dpositions"), positions.value)) <
+          1e-12);
   }
 }
 

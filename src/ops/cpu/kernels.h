@@ -49,6 +49,26 @@ void attention_backward(const AttentionShape& shape, const float* qkv, const flo
                         const float* sine, const float* out, const float* lse, const float* dout,
                         float* dqkv, float* scratch);
 
+struct SsdShape {
+  int64_t time, heads, size, groups, state;  // size: of a head
+};
+// One sequence: x, y [time, heads, size], dt [time, heads], a [heads], b, c [time, groups, state],
+// first, last [heads, size, state] (first may be null: zero). `kept` receives what the backward
+// pass needs (ssd_kept floats) or is null; scratch holds ssd_scratch floats.
+int64_t ssd_kept(const SsdShape& shape);
+int64_t ssd_scratch(const SsdShape& shape);
+struct SsdArrays {
+  const float *x, *dt, *a, *b, *c, *first;
+};
+void ssd_forward(const SsdShape& shape, const SsdArrays& in, float* y, float* last, float* kept,
+                 float* scratch);
+struct SsdGradients {
+  float *x, *dt, *a, *b, *c, *first;  // a is added to; first may be null
+};
+// dlast may be null: zero.
+void ssd_backward(const SsdShape& shape, const SsdArrays& in, const float* kept, const float* dy,
+                  const float* dlast, const SsdGradients& out, float* scratch);
+
 struct AdamStep {
   float lr, decay, beta1, beta2, epsilon;  // complete for this tensor: lr holds s(t) and C
   float correction1, correction2;          // 1 - beta^t

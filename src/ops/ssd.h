@@ -1,0 +1,29 @@
+// State space duality (Dao & Gu 2024, arXiv 2405.21060): a linear recurrence with one decay a head,
+// computed step by step or in chunks of matrix products.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <utility>
+
+namespace rung {
+
+// H heads of size p, states of size N, G groups of H / G heads that share b and c.
+struct SsdInput {
+  at::Tensor x;      // [P, B, T, H, p]
+  at::Tensor dt;     // [P, B, T, H], positive
+  at::Tensor a;      // [P, H], negative
+  at::Tensor b, c;   // [P, B, T, G, N]
+  at::Tensor state;  // [P, B, H, p, N] before the first step; undefined: zero
+};
+
+// h_t = exp(dt_t a) h_{t-1} + dt_t x_t b_t^T, y_t = h_t c_t for every head.
+// Returns {y [P, B, T, H, p], the state after the last step}. In float32 on the CPU a fused kernel
+// runs the recurrence; other types take `chunk` steps at once.
+std::pair<at::Tensor, at::Tensor> ssd(const SsdInput& input, int64_t chunk);
+
+// Plain twins: by the recurrence, and by chunks of `chunk` steps (section 6 of the paper), which
+// need not divide T.
+std::pair<at::Tensor, at::Tensor> ssd_recurrent(const SsdInput& input);
+std::pair<at::Tensor, at::Tensor> ssd_chunked(const SsdInput& input, int64_t chunk);
+
+}  // namespace rung
