@@ -32,10 +32,17 @@ struct ModelConfig {
   bool cope_scaled = true;            // CoPE's bias is scaled as q.k is
   bool qk_norm = false;
   bool key_offset = false;
+  int64_t ssm_state = 64;     // size of a state vector of mamba2
+  int64_t ssm_head_dim = 16;  // units of a head, each with a state vector
+  int64_t ssm_groups = 1;     // of heads that share B and C
+  int64_t ssm_expand = 2;     // inner units over width
+  int64_t ssm_conv = 4;       // steps that the depthwise filters see
+  int64_t ssm_chunk = 32;     // steps that plain operations take at once
   bool tied = false;
   double density = 1.0;  // share of hidden matrices that is not fixed at zero
-  std::string
-      pattern;  // mixers by layer, such as "attention x3, attention"; empty: mixer everywhere
+  // Mixers by layer, such as "mamba2 x7, attention", repeated to the depth; empty: mixer
+  // everywhere.
+  std::string pattern;
 };
 
 struct TrainConfig {
@@ -122,9 +129,16 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.qk_norm", c.model.qk_norm, "", "RMS-normalise queries and keys");
   visit("model.key_offset", c.model.key_offset, "",
         "half of each key from the position before: copying in one layer");
+  visit("model.ssm_state", c.model.ssm_state, "units", "state vector of mamba2");
+  visit("model.ssm_head_dim", c.model.ssm_head_dim, "units", "head of mamba2");
+  visit("model.ssm_groups", c.model.ssm_groups, "groups", "of heads that share B and C (mamba2)");
+  visit("model.ssm_expand", c.model.ssm_expand, "", "inner units of mamba2 over width");
+  visit("model.ssm_conv", c.model.ssm_conv, "steps", "length of mamba2's depthwise filters");
+  visit("model.ssm_chunk", c.model.ssm_chunk, "steps",
+        "that mamba2's plain operations take at once");
   visit("model.tied", c.model.tied, "", "share embedding and readout");
   visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
-  visit("model.pattern", c.model.pattern, "", "mixers by layer; empty: model.mixer everywhere");
+  visit("model.pattern", c.model.pattern, "", "mixers by layer, such as 'mamba2 x7, attention'");
   visit("train.tokens", c.train.tokens, "tokens", "tokens to train on");
   visit("train.batch_tokens", c.train.batch_tokens, "tokens", "tokens per optimizer step");
   visit("train.optimizer", c.train.optimizer, "", "rung optimizers");

@@ -4,9 +4,11 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/matmul.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
+#include "model/pattern.h"
 #include "ops/cross_entropy.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
@@ -53,11 +55,12 @@ void append(std::vector<TensorSpec>& tensors, std::vector<TensorSpec> part,
   }
 }
 
-Tensor position_ids(const Decoder& d, const Tensor& tokens) {
-  if (tokens.size(2) > d.model.context)
+Tensor position_ids(const Decoder& d, const Tensor& tokens, int64_t start) {
+  const int64_t end = start + tokens.size(2);
+  if (end > d.model.context)
     fail("[model] Learned positions reach {} tokens. Received a sequence of {}.", d.model.context,
-         tokens.size(2));
-  return at::arange(tokens.size(2), tokens.options()).expand_as(tokens).contiguous();
+         end);
+  return at::arange(start, end, tokens.options()).expand_as(tokens).contiguous();
 }
 
 void check_positions(const RunConfig& config) {
@@ -67,6 +70,15 @@ void check_positions(const RunConfig& config) {
   if (config.device == "cuda" && (model.position == "cope" || model.position == "learned"))
     fail_usage("[model] Positions of the kind {} run on the CPU only so far. Received device cuda.",
                model.position);
+}
+
+const Part& checked_part(std::span<const Part> table, std::string_view kind,
+                         const std::string& name, const RunConfig& config) {
+  const Part& part = find_part(table, kind, name);
+  if (part.check) part.check(config.model);
+  if (config.device == "cuda" && !part.on_cuda)
+    fail_usage("[model] The {} {} runs on the CPU only so far. Received device cuda.", kind, name);
+  return part;
 }
 
 }  // namespace
@@ -113,10 +125,12 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
                        .fan_out = model.width,
                        .counts_in_N = false});
   }
+  const std::vector<std::string> mixer_names = mixers_by_layer(model);
   for (int layer = 0; layer < model.depth; ++layer) {
     const std::string prefix = fmt::format("blocks.{}.", layer);
-    d.mixers.push_back(&find_part(mixers(), "mixer", model.mixer));
-    d.ffns.push_back(&find_part(ffns(), "ffn", model.ffn));
+    const std::string& mixer = mixer_names[static_cast<size_t>(layer)];
+    d.mixers.push_back(&checked_part(mixers(), "mixer", mixer, config));
+    d.ffns.push_back(&checked_part(ffns(), "ffn", model.ffn, config));
     gain(prefix + "mixer_norm", layer);
     d.mixer_start.push_back(tensors.size());
     append(tensors, d.mixers.back()->describe(model), prefix + "mixer.", layer, model.density);
@@ -151,28 +165,38 @@ double forward_flops(const Decoder& d, int64_t time) {
 
 namespace {
 
+// What the branches of one pass share.
+struct Run {
+  const Decoder& d;
+  std::span<const Weight> weights;
+  const Rope& rope;
+  Cache* cache;
+};
+
 // Branch b, the mixer (even) or the ffn (odd) of block b / 2, on its input.
-Tensor run_branch(const Decoder& d, std::span<const Weight> weights, size_t b, const Tensor& x,
-                  const Rope& rope) {
+Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
+  const auto& [d, weights, rope, cache] = run;
   const size_t layer = b / 2;
-  const Pass pass{d.model, d.block, rope, static_cast<int>(layer)};
+  const Pass pass{d.model, d.block, rope, static_cast<int>(layer),
+                  cache ? &cache->layers[layer] : nullptr};
   return b % 2 == 0 ? d.mixers[layer]->forward(weights.subspan(d.mixer_start[layer]), x, pass)
                     : d.ffns[layer]->forward(weights.subspan(d.ffn_start[layer]), x, pass);
 }
 
-Weight gain_of(const Decoder& d, std::span<const Weight> weights, size_t b) {
-  return d.norm_index.empty() ? Weight{} : weights[d.norm_index[b]];
+Weight gain_of(const Run& run, size_t b) {
+  return run.d.norm_index.empty() ? Weight{} : run.weights[run.d.norm_index[b]];
 }
 
 // h = skip h + branch f(norm(h)), and a final norm.
-Tensor norm_before(const Decoder& d, std::span<const Weight> weights, Tensor h, const Rope& rope) {
+Tensor norm_before(const Run& run, Tensor h) {
+  const Decoder& d = run.d;
   Tensor y, branch;
   const size_t branches = 2 * d.mixers.size();
   for (size_t b = 0; b <= branches; ++b) {
     NormOptions options{.center = d.model.norm == "layernorm"};
     if (b < branches && d.block.residual[b].delayed)
       options.input_gradient = d.block.residual[b].branch;
-    const Weight gain = gain_of(d, weights, b);
+    const Weight gain = gain_of(run, b);
     if (b == 0) {
       y = norm(h, gain, options);
     } else {
@@ -182,36 +206,46 @@ Tensor norm_before(const Decoder& d, std::span<const Weight> weights, Tensor h, 
       options.branch_gradient = r.delayed ? 1.0 : r.branch;
       std::tie(h, y) = add_norm(h, branch, gain, options);
     }
-    if (b < branches) branch = run_branch(d, weights, b, y, rope);
+    if (b < branches) branch = run_branch(run, b, y);
   }
   return y;
 }
 
 // Res-post-LN (Liu et al. 2022, arXiv 2111.09883): h = skip h + branch norm(f(h)), and a final
 // norm.
-Tensor norm_after(const Decoder& d, std::span<const Weight> weights, Tensor h, const Rope& rope) {
+Tensor norm_after(const Run& run, Tensor h) {
+  const Decoder& d = run.d;
   const NormOptions options{.center = d.model.norm == "layernorm"};
   const size_t branches = 2 * d.mixers.size();
   for (size_t b = 0; b < branches; ++b) {
     const ResidualFactor& r = d.block.residual[b];
-    const Tensor f = norm(run_branch(d, weights, b, h, rope), gain_of(d, weights, b), options);
+    const Tensor f = norm(run_branch(run, b, h), gain_of(run, b), options);
     h = h * r.skip + f * r.branch;
   }
-  return norm(h, gain_of(d, weights, branches), options);
+  return norm(h, gain_of(run, branches), options);
 }
 
 }  // namespace
 
+bool is_recurrent(const Decoder& d) {
+  return !d.positions && std::all_of(d.mixers.begin(), d.mixers.end(),
+                                     [](const Part* part) { return part->recurrent; });
+}
+
 Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                     const Rope& rope) {
+                     const Rope& rope, Cache* cache) {
+  if (cache) cache->layers.resize(d.mixers.size());
   Weight table = weights[0];
   if (d.model.tied) table.A = table.A_weight = 1.0;  // the factors of the tensor are the readout's
   table.A *= d.block.embedding;
   table.A_weight *= d.block.embedding;
   Tensor h = embedding(tokens, table);
-  if (d.positions) h = h + embedding(position_ids(d, tokens), weights[d.positions]);
-  return d.model.norm_place == "after" ? norm_after(d, weights, h, rope)
-                                       : norm_before(d, weights, h, rope);
+  if (d.positions)
+    h = h + embedding(position_ids(d, tokens, cache ? cache->time : 0), weights[d.positions]);
+  const Run run{d, weights, rope, cache};
+  const Tensor y = d.model.norm_place == "after" ? norm_after(run, h) : norm_before(run, h);
+  if (cache) cache->time += tokens.size(2);
+  return y;
 }
 
 Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
@@ -223,9 +257,9 @@ Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Ten
 }
 
 Tensor token_logits(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                    const Rope& rope) {
+                    const Rope& rope, Cache* cache) {
   at::NoGradGuard off;
-  const Tensor y = hidden_states(d, weights, tokens, rope);
+  const Tensor y = hidden_states(d, weights, tokens, rope, cache);
   const Weight& readout = weights[d.readout];
   const Tensor flat = y.view({y.size(0), y.size(1) * y.size(2), y.size(3)});
   return (at::matmul(flat, readout.value.transpose(1, 2)) * (readout.A * d.block.loss_logit))

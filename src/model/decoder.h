@@ -22,6 +22,13 @@ struct Decoder {
   size_t positions = 0;  // learned positions [context, width]; 0: none
 };
 
+// What generation carries from one call to the next: a state a layer, and how many tokens it has
+// seen.
+struct Cache {
+  std::vector<MixerState> layers;
+  int64_t time = 0;
+};
+
 // Tensors, factors and parts of one shape. Fails (usage) on impossible shapes.
 Decoder make_decoder(const RunConfig& config, int64_t vocabulary);
 
@@ -32,9 +39,14 @@ BlockFactors block_factors(const RunConfig& config, int64_t vocabulary);
 // mixers' own work.
 double forward_flops(const Decoder& decoder, int64_t time);
 
-// Hidden states after the final norm. tokens [P, B, T] int64 -> [P, B, T, D].
+// Whether every layer's state has one size, and no position ends, so that generation may go on
+// beyond the context.
+bool is_recurrent(const Decoder& decoder);
+
+// Hidden states after the final norm. tokens [P, B, T] int64 -> [P, B, T, D]. With a cache the
+// tokens follow those that it has seen, `rope` is of their positions, and it is advanced.
 at::Tensor hidden_states(const Decoder& decoder, std::span<const Weight> weights,
-                         const at::Tensor& tokens, const Rope& rope);
+                         const at::Tensor& tokens, const Rope& rope, Cache* cache = nullptr);
 
 // Losses in nats [P, B, T]. Backward accumulates gradients of sum(losses) * gradient_scale, times
 // the parametrisation's own gradient factor.
@@ -44,6 +56,6 @@ at::Tensor token_losses(const Decoder& decoder, std::span<const Weight> weights,
 
 // Logits [P, B, T, V] as the loss sees them, without recording.
 at::Tensor token_logits(const Decoder& decoder, std::span<const Weight> weights,
-                        const at::Tensor& tokens, const Rope& rope);
+                        const at::Tensor& tokens, const Rope& rope, Cache* cache = nullptr);
 
 }  // namespace rung

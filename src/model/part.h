@@ -15,12 +15,17 @@
 
 namespace rung {
 
+// What a mixer keeps of the tokens so far (keys and values, or a state): its own tensors, none
+// before the first token.
+using MixerState = std::vector<at::Tensor>;
+
 // What a part may need besides its weights and input.
 struct Pass {
   const ModelConfig& model;
   const BlockFactors& block;
-  const Rope& rope;
+  const Rope& rope;  // of the positions of x
   int layer = 0;
+  MixerState* state = nullptr;  // x goes on where it ends, and it is advanced; null: x is all
 };
 
 struct Part {
@@ -32,6 +37,9 @@ struct Part {
   double (*extra_flops)(const ModelConfig&, int64_t time);
   // x [P, B, T, D] (normalised) -> [P, B, T, D].
   at::Tensor (*forward)(std::span<const Weight>, const at::Tensor& x, const Pass&);
+  void (*check)(const ModelConfig&) = nullptr;  // fails (usage) on impossible shapes
+  bool on_cuda = true;
+  bool recurrent = false;  // its state has one size however many tokens it has seen
 };
 
 std::span<const Part> mixers();

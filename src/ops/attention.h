@@ -17,6 +17,7 @@ struct AttentionOptions {
 struct KeyValues {
   at::Tensor k, v, own;
 };
+
 // cos and sin of position * theta^(-2 d / head_dim), each [T, head_dim / 2], from `start` on.
 struct Rope {
   at::Tensor cosine, sine;  // undefined: no rotation

@@ -30,7 +30,8 @@ void check_same_program(const std::vector<RunConfig>& members) {
                     c.train.cooldown, c.precision, c.device, c.parametrisation, c.alignment,
                     c.base_width, c.base_depth, c.base_batch_tokens, c.base_tokens, m.density,
                     c.train.decay_rule, c.train.epsilon_rule, c.train.lr_embedding,
-                    c.train.lr_hidden, c.train.lr_readout);
+                    c.train.lr_hidden, c.train.lr_readout, m.ssm_state, m.ssm_head_dim,
+                    m.ssm_groups, m.ssm_expand, m.ssm_conv, m.ssm_chunk);
   };
   for (const RunConfig& c : members)
     if (shape(c) != shape(first))
@@ -138,16 +139,17 @@ std::vector<Evaluation> Population::evaluate(const HeldOut& held_out) {
   return result;
 }
 
-at::Tensor Population::logits(int64_t member, const at::Tensor& tokens) {
+at::Tensor Population::logits(int64_t member, const at::Tensor& tokens, Cache* cache) {
   sync();
   Decoder own = decoder;
   own.block = states[static_cast<size_t>(member)].block;
   const at::Tensor row = eval_weights().narrow(0, member, 1);
   const std::vector<Weight> bound = bind(own.layout, row, at::Tensor());
   const Rope rope = own.model.position == "rope"
-                        ? make_rope(tokens.size(-1), head_dim_of(own.model), row.options())
+                        ? make_rope(tokens.size(-1), head_dim_of(own.model), row.options(), 10000.0,
+                                    cache ? cache->time : 0)
                         : Rope{};
-  return token_logits(own, bound, tokens, rope);
+  return token_logits(own, bound, tokens, rope, cache);
 }
 
 std::array<double, hyper_count> Population::hyper(int64_t member) const {

@@ -66,7 +66,8 @@ class Population {
   // keeps one, else `weights` themselves.
   at::Tensor eval_weights() const;
   // Next-token logits [1, 1, T, V] of one member.
-  at::Tensor logits(int64_t member, const at::Tensor& tokens);
+  // With a cache the tokens follow those that it has seen.
+  at::Tensor logits(int64_t member, const at::Tensor& tokens, Cache* cache = nullptr);
 
   Decoder decoder;
   Schedule schedule;

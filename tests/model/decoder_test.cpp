@@ -32,6 +32,14 @@ const std::vector<Variant> variants{
        c.parametrisation = "mup", c.model.head_dim = 6, c.model.kv_heads = 2;
        c.model.position = "cope", c.model.cope_scaled = false;
      }},
+    {"mamba2", [](RunConfig& c) { c.model.mixer = "mamba2", c.model.ssm_chunk = 3; }},
+    {"mamba2, groups, gains, mup",
+     [](RunConfig& c) {
+       c.parametrisation = "mup", c.model.mixer = "mamba2", c.model.norm_gain = true;
+       c.model.ssm_groups = 2, c.model.ssm_head_dim = 6, c.model.ssm_state = 5;
+     }},
+    {"hybrid",
+     [](RunConfig& c) { c.model.pattern = "mamba2, attention", c.model.ssm_head_dim = 12; }},
     {"layernorm with gains",
      [](RunConfig& c) { c.model.norm = "layernorm", c.model.norm_gain = true; }},
     {"rmsnorm with gains and qk-norm",
@@ -129,6 +137,43 @@ TEST_CASE("the fused decoder in fp32 is the plain decoder in fp64") {
     }
 }
 
+TEST_CASE("generation with a cache is the whole sequence read at once, for every part") {
+  for (const Variant& variant : variants) {
+    CAPTURE(variant.name);
+    const RunConfig config = config_of(variant);
+    const Model model = make_model(config, vocabulary, at::kDouble, 2);
+    const Tensor tokens = ids({2, 3, 14}, vocabulary, 33);
+    const auto rope = [&](int64_t start, int64_t count) {
+      return model.rope.cosine.defined() ? Rope{model.rope.cosine.narrow(0, start, count),
+                                                model.rope.sine.narrow(0, start, count)}
+                                         : Rope{};
+    };
+    const auto bound = bind(model.decoder.layout, model.weights, Tensor());
+    const Tensor whole = token_logits(model.decoder, bound, tokens, rope(0, 14));
+    Cache cache;
+    for (const int64_t count : {5, 1, 1, 4, 1, 2}) {  // a prompt, then tokens alone or several
+      const int64_t at = cache.time;
+      const Tensor piece = token_logits(
+          model.decoder, bound, tokens.narrow(2, at, count).contiguous(), rope(at, count), &cache);
+      CHECK(distance(piece, whole.narrow(2, at, count)) < 1e-12);
+    }
+    CHECK(cache.time == 14);
+  }
+}
+
+TEST_CASE("a decoder is recurrent when all of its layers are") {
+  const auto recurrent = [](const char* pattern, const char* position) {
+    RunConfig config = tiny_config();
+    config.model.pattern = pattern;
+    config.model.position = position;
+    return is_recurrent(make_decoder(config, vocabulary));
+  };
+  CHECK(recurrent("mamba2", "rope"));
+  CHECK(!recurrent("mamba2, attention", "none"));
+  CHECK(!recurrent("attention", "rope"));
+  CHECK(!recurrent("mamba2", "learned"));
+}
+
 TEST_CASE("logits give the losses, and the padding of the arena gets no gradient") {
   for (const char* rule : {"standard", "mup", "umup"}) {
     RunConfig config = tiny_config();
@@ -207,6 +252,9 @@ TEST_CASE("impossible shapes are refused in one line that names what to change")
   CHECK(holds(message([](RunConfig& c) { c.model.head_dim = 3; }), "even head_dim"));
   CHECK(holds(message([](RunConfig& c) { c.model.kv_heads = 3; }), "kv_heads"));
   CHECK(holds(message([](RunConfig& c) { c.model.mixer = "attentoin"; }), "'attention'"));
+  CHECK(holds(message([](RunConfig& c) { c.model.pattern = "mamba, attention"; }), "'mamba2'"));
+  CHECK(holds(message([](RunConfig& c) { c.model.pattern = "mamba2 x2, attention"; }),
+              "multiple of the layers"));
   CHECK(holds(message([](RunConfig& c) { c.model.ffn = "swigul"; }), "'swiglu'"));
   CHECK(holds(message([](RunConfig& c) { c.model.depth = 0; }), "Depth"));
   CHECK(holds(message([](RunConfig& c) { c.model.position = "cope", c.model.cope_positions = 1; }),

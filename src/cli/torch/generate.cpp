@@ -26,13 +26,17 @@ size_t whole_characters(const std::string& text) {
   return text.size();
 }
 
-// Logits of the token after `tokens`, of which the last `context` are read.
-std::vector<float> next_logits(OpenRun& run, const std::vector<int32_t>& tokens) {
-  const size_t length = std::min(tokens.size(), static_cast<size_t>(run.config.model.context));
+// Logits of the token after `tokens`, of which those that the cache has not seen are read. Beyond
+// the context only a recurrent model goes on; others read its last tokens anew.
+std::vector<float> next_logits(OpenRun& run, const std::vector<int32_t>& tokens, Cache& cache) {
+  const auto context = static_cast<size_t>(run.config.model.context);
+  const bool cached = tokens.size() <= context || is_recurrent(run.population->decoder);
+  const size_t length = cached ? tokens.size() - static_cast<size_t>(cache.time) : context;
   at::Tensor window = at::empty({1, 1, static_cast<int64_t>(length)}, at::kLong);
   std::copy(tokens.end() - static_cast<std::ptrdiff_t>(length), tokens.end(),
             window.mutable_data_ptr<int64_t>());
-  const at::Tensor logits = run.population->logits(0, window.to(run.machine.device));
+  const at::Tensor logits =
+      run.population->logits(0, window.to(run.machine.device), cached ? &cache : nullptr);
   const at::Tensor last = logits.select(2, static_cast<int64_t>(length) - 1)
                               .reshape({-1})
                               .to(at::kCPU, at::kFloat)
@@ -66,9 +70,10 @@ int run(const Arguments& arguments) {
   arguments.out->text(prompt);
   std::string text;
   size_t shown = 0;
+  Cache cache;
   const auto start = std::chrono::steady_clock::now();
   while (static_cast<int64_t>(tokens.size() - prompt_tokens) < wanted && !arguments.interrupted()) {
-    tokens.push_back(sample_token(next_logits(opened, tokens), sampling, random));
+    tokens.push_back(sample_token(next_logits(opened, tokens, cache), sampling, random));
     text = opened.source->decode(std::span(tokens).subspan(prompt_tokens));
     const size_t ready = std::max(shown, whole_characters(text));
     arguments.out->text(text.substr(shown, ready - shown));

@@ -41,11 +41,19 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
                                  .key_offset = pass.model.key_offset};
   at::Tensor qkv = linear(x, weights[0]);
   if (pass.model.qk_norm) qkv = qk_norm(qkv, options);
+  KeyValues past;
+  if (pass.state && !pass.state->empty())
+    past = {(*pass.state)[0], (*pass.state)[1], (*pass.state)[2]};
+  at::Tensor mixed;
   if (pass.model.position == "cope") {
-    if (options.key_offset) qkv = offset_keys(qkv, options);
-    return linear(cope_attention(qkv, weights[2], options, pass.model.cope_scaled), weights[1]);
+    if (options.key_offset) qkv = offset_keys(qkv, options, &past);
+    mixed = cope_attention(qkv, weights[2], options, pass.model.cope_scaled, &past);
+  } else {
+    mixed = pass.state ? attention_after(qkv, pass.rope, options, past)
+                       : attention(qkv, pass.rope, options);
   }
-  return linear(attention(qkv, pass.rope, options), weights[1]);
+  if (pass.state) *pass.state = {past.k, past.v, past.own};
+  return linear(mixed, weights[1]);
 }
 
 }  // namespace rung

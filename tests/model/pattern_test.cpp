@@ -1,0 +1,41 @@
+#include "model/pattern.h"
+
+#include <doctest/doctest.h>
+
+#include "temporary.h"
+
+using namespace rung;
+
+namespace {
+
+std::vector<std::string> layers(const char* pattern, int64_t depth) {
+  ModelConfig model;
+  model.pattern = pattern;
+  model.depth = depth;
+  return mixers_by_layer(model);
+}
+
+}  // namespace
+
+TEST_CASE("a pattern of mixers repeats to the depth") {
+  using Names = std::vector<std::string>;
+  CHECK(layers("", 2) == Names{"attention", "attention"});
+  CHECK(layers("mamba2", 3) == Names{"mamba2", "mamba2", "mamba2"});
+  CHECK(layers("mamba2 x2, attention", 6) ==
+        Names{"mamba2", "mamba2", "attention", "mamba2", "mamba2", "attention"});
+  CHECK(layers(" a,b  x1 ,c ", 3) == Names{"a", "b", "c"});
+}
+
+TEST_CASE("a pattern that does not fit or cannot be read is refused in words") {
+  const auto message = [](const char* pattern, int64_t depth) {
+    return error_of([&] { layers(pattern, depth); });
+  };
+  CHECK(message("mamba2 x7, attention", 4).find("multiple of the layers") != std::string::npos);
+  CHECK(message("mamba2 x2, attention", 4).find("depth 4") != std::string::npos);
+  CHECK(message("a x99999999999", 4).find("multiple of the layers") != std::string::npos);
+  for (const char* bad :
+       {"mamba2 7", "mamba2 x", "mamba2 x0", "mamba2 x-1", "mamba2 x2y", ",a", "a,", "a x2 b"}) {
+    CAPTURE(bad);
+    CHECK(message(bad, 4).find("cannot be read") != std::string::npos);
+  }
+}
