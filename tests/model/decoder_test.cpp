@@ -23,6 +23,8 @@ const std::vector<Variant> variants{
     {"gqa", [](RunConfig& c) { c.model.head_dim = 6, c.model.kv_heads = 2; }},
     {"mqa without positions",
      [](RunConfig& c) { c.model.head_dim = 3, c.model.kv_heads = 1, c.model.position = "none"; }},
+    {"cope with offset keys",
+     [](RunConfig& c) { c.model.position = "cope", c.model.key_offset = true; }},
     {"offset keys, gqa",
      [](RunConfig& c) { c.model.key_offset = true, c.model.head_dim = 6, c.model.kv_heads = 2; }},
     {"learned positions", [](RunConfig& c) { c.model.position = "learned"; }},

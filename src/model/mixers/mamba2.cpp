@@ -10,6 +10,7 @@
 #include <ATen/ops/exp.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softplus.h>
+#include <ATen/ops/split_with_sizes.h>
 
 #include <cmath>
 
@@ -117,28 +118,29 @@ Tensor mamba2_forward(std::span<const Weight> weights, const Tensor& x, const Pa
   const auto [inner, heads, shared, mixed] = sizes_of(m);
   const int64_t members = x.size(0), batch = x.size(1), time = x.size(2);
   const bool going_on = pass.state && !pass.state->empty();
-  const Tensor zx = linear(x, weights[in_zx]);
-  const Tensor raw = at::cat({zx.narrow(-1, inner, inner), linear(x, weights[in_bc])}, -1);
-  const auto [filtered, past] =
-      causal_conv(raw, weights[conv], weights[conv_bias], going_on ? (*pass.state)[0] : Tensor());
-  const Tensor xbc = at::silu(filtered);
-  const auto parts = [&](int64_t start, int64_t count, int64_t size) {
-    return xbc.narrow(-1, start, count * size).reshape({members, batch, time, count, size});
+  // Splits, not narrow: one pass for the gradients of all parts.
+  const auto zx = at::split_with_sizes(linear(x, weights[in_zx]), {inner, inner}, -1);
+  const Tensor raw = at::cat({zx[1], linear(x, weights[in_bc])}, -1);
+  const Conv filtered = causal_conv_silu(raw, weights[conv], weights[conv_bias],
+                                         going_on ? (*pass.state)[0] : Tensor());
+  const auto xbc = at::split_with_sizes(filtered.y, {inner, shared, shared}, -1);
+  const auto part = [&](size_t index, int64_t count, int64_t size) {
+    return xbc[index].reshape({members, batch, time, count, size});
   };
   const auto per_head = [&](Index index) {
     return multiplied(weights[index]).view({members, 1, 1, heads});
   };
   SsdInput input;
-  input.x = parts(0, heads, m.ssm_head_dim);
+  input.x = part(0, heads, m.ssm_head_dim);
   input.dt = at::softplus(linear(x, weights[in_dt]) + per_head(dt_bias));
   input.a = -at::exp(multiplied(weights[a_log]));
-  input.b = parts(inner, m.ssm_groups, m.ssm_state);
-  input.c = parts(inner + shared, m.ssm_groups, m.ssm_state);
+  input.b = part(1, m.ssm_groups, m.ssm_state);
+  input.c = part(2, m.ssm_groups, m.ssm_state);
   if (going_on) input.state = (*pass.state)[1];
   const auto [mixture, state] = ssd(input, m.ssm_chunk);
-  if (pass.state) *pass.state = {past, state};
+  if (pass.state) *pass.state = {filtered.past, state};
   const Tensor y = (mixture + input.x * per_head(skip).unsqueeze(-1)).flatten(-2);
-  const Tensor gated = y * at::silu(zx.narrow(-1, 0, inner));
+  const Tensor gated = y * at::silu(zx[0]);
   return linear(group_norm(gated, m.ssm_groups, weights.subspan(gain, m.norm_gain ? 1 : 0)),
                 weights[out]);
 }

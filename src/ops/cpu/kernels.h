@@ -49,6 +49,19 @@ void attention_backward(const AttentionShape& shape, const float* qkv, const flo
                         const float* sine, const float* out, const float* lse, const float* dout,
                         float* dqkv, float* scratch);
 
+struct ConvShape {
+  int64_t time, channels, size;
+};
+// One sequence: x [time, channels], past [size - 1, channels], filter [size, channels], bias
+// [channels]. y = silu(bias + filter * x), causal.
+struct ConvArrays {
+  const float *x, *past, *filter, *bias;
+};
+void conv_silu_forward(const ConvShape& shape, const ConvArrays& in, float* y);
+// dfilter and dbias are added to; nothing goes to the past.
+void conv_silu_backward(const ConvShape& shape, const ConvArrays& in, const float* dy, float* dx,
+                        float* dfilter, float* dbias);
+
 struct SsdShape {
   int64_t time, heads, size, groups, state;  // size: of a head
 };
