@@ -201,6 +201,15 @@ ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOption
         "[climb] No ladder of {} rungs lies below the target. Received width {}; widths here are "
         "multiples of {} from {}. Choose a wider target, or a smaller --ahead.",
         fewest_rungs, options.target_width, options.width_step, options.smallest_width);
+  if (search.found && options.largest_head > 0 &&
+      search.best.target.point.width > options.largest_head * options.heads &&
+      options.target_width % (2 * options.width_step) == 0) {
+    PlanOptions more_heads = options;
+    more_heads.heads *= 2;
+    more_heads.width_step *= 2;
+    more_heads.smallest_width *= 2;
+    return plan_climb(base, vocabulary, more_heads);
+  }
   if (search.found) {
     search.best.limited_by_text = search.wanted_tokens > search.best.target.point.tokens;
     search.best.wanted_tokens = std::max(search.wanted_tokens, search.best.target.point.tokens);

@@ -36,6 +36,7 @@ struct PlanOptions {
   double ahead = 4.0;               // target's C over the largest rung's, at least
   double batch_coefficient = 0.68;  // batch tokens = coefficient sqrt(tokens), refined by the sweep
   int64_t heads = 2;                // the same on every rung: heads grow, their number does not
+  int64_t largest_head = 0;         // heads double where the target's would be larger; 0: no limit
   int64_t width_step = 4;           // keeps head_dim even
   int64_t smallest_width = 8;
   size_t most_rungs = 6;

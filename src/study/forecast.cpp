@@ -64,10 +64,17 @@ Table ladder_table(std::span<const RunRecord> ladder, const std::map<int64_t, do
   return table;
 }
 
+double lowest_loss(std::span<const RunRecord> ladder) {
+  double lowest = ladder.front().L;
+  for (const RunRecord& r : ladder) lowest = std::min(lowest, r.L);
+  return lowest;
+}
+
 // Laws along the path in N. The exponent of E + A N^-a is drawn towards what long ladders of small
 // models show there (docs/climb.md: 0.24 to 0.33 on four kinds of text, 0.35 for the size term of
-// the Chinchilla re-analyses), which keeps E from running to 0 where few rungs leave it open.
-std::vector<FitOptions> laws_to_try(const ForecastOptions& wanted) {
+// the Chinchilla re-analyses), and E towards 0.6 of the lowest loss (0.55 to 0.9 there): few rungs
+// leave both open, and E would run to 0 where the curve has a bend.
+std::vector<FitOptions> laws_to_try(const ForecastOptions& wanted, double lowest) {
   const std::string& law = wanted.law;
   FitOptions options{.law = law.empty() ? "power" : law};
   if (find_law(options.law).inputs.size() != 1)
@@ -83,7 +90,10 @@ std::vector<FitOptions> laws_to_try(const ForecastOptions& wanted) {
   options.refuse = false;
   if (options.law != "power") return {options};
   if (wanted.measures.prior) options.priors = {{"a", {.mean = 0.30, .sd = 0.10}}};
-  if (!wanted.measures.offset) options.fixed = {{"E", 0.0}};
+  if (!wanted.measures.offset)
+    options.fixed = {{"E", 0.0}};
+  else if (wanted.measures.prior)
+    options.priors["E"] = {.mean = 0.6 * lowest, .sd = 0.2 * lowest};
   return {options};
 }
 
@@ -171,7 +181,7 @@ Forecast forecast(std::span<const RunRecord> runs, const PathPoint& target,
   const int most_dropped =
       wanted.measures.regime ? std::min<int>(4, static_cast<int>(deviations.size()) - 4) : 0;
   const std::vector<Candidate> candidates =
-      make_candidates(laws_to_try(wanted), std::max(0, most_dropped));
+      make_candidates(laws_to_try(wanted, lowest_loss(ladder)), std::max(0, most_dropped));
   RolloutOptions options{
       .order = "C", .max_hold_out = 2, .min_points = 4, .noise_floor = f.seed_sd};
   const std::vector<Rollout> rollouts = score_candidates(table, candidates, options);

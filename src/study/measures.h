@@ -13,7 +13,7 @@ struct Measures {
   bool batch_rule = true;  // batch grows as sqrt(D); else one batch for all rungs
   bool regime = true;      // the smallest rungs may be left out where they lie before a bend
   bool offset = true;      // the law has an irreducible loss E; else a pure power
-  bool prior = true;       // belief on the exponent
+  bool prior = true;       // beliefs on the exponent and on E
   bool rollout = true;     // candidates weighted by how they predict the largest rungs
   bool goodness = true;    // and by how well they fit
   bool noise = true;       // rungs weighted by the scatter of their seeds
@@ -31,7 +31,7 @@ inline constexpr std::array measure_names = {
     MeasureName{"batch-rule", "4,096 tokens a step everywhere", &Measures::batch_rule, false},
     MeasureName{"regime", "all rungs enter the fit", &Measures::regime, true},
     MeasureName{"offset", "pure power law, E = 0", &Measures::offset, true},
-    MeasureName{"prior", "no belief on the exponent", &Measures::prior, true},
+    MeasureName{"prior", "no belief on exponent and E", &Measures::prior, true},
     MeasureName{"rollout", "candidates not weighted by rollout", &Measures::rollout, true},
     MeasureName{"goodness", "candidates not weighted by fit", &Measures::goodness, true},
     MeasureName{"noise", "all rungs weigh the same", &Measures::noise, true},

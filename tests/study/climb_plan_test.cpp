@@ -86,6 +86,20 @@ void check_path(const ClimbPlan& plan) {
 
 }  // namespace
 
+TEST_CASE("heads double until the target's fit, and all rungs have as many") {
+  PlanOptions options = with_budget(3e13);
+  const ClimbPlan free = plan_climb(climb_base(), bytes, options);
+  const int64_t head = free.target.point.width / free.options.heads;
+  options.largest_head = head - 1;
+  const ClimbPlan limited = plan_climb(climb_base(), bytes, options);
+  CHECK(limited.options.heads == 2 * free.options.heads);
+  CHECK(limited.target.point.width / limited.options.heads <= options.largest_head);
+  check_ladder(limited);
+  check_path(limited);
+  options.largest_head = head;
+  CHECK(plan_climb(climb_base(), bytes, options).options.heads == free.options.heads);
+}
+
 TEST_CASE("every plan keeps its promises: distance, spacing, reach, budget") {
   for (const double flops : {2e12, 5e12, 3e13, 1e14, 1e15, 3e16})
     for (const int64_t vocabulary : {int64_t{256}, int64_t{1024}}) {

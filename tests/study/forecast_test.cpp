@@ -104,6 +104,29 @@ TEST_CASE("a planted law's target is predicted, the smaller test") {
   CHECK(result.median() < 0.012);
 }
 
+// A ladder before its bend looks like a pure power law; E = 0 would send the prediction far down.
+TEST_CASE("a ladder without curvature keeps an irreducible loss, unless no belief is held") {
+  PlantedLadder planted = plant(7000);
+  double lowest = INFINITY;
+  for (RunRecord& r : planted.ladder) {
+    r.L = 30.0 * std::pow(static_cast<double>(r.N), -0.22) *
+          (1.0 + 0.004 * static_cast<double>(r.seed % 2));
+    lowest = std::min(lowest, r.L);
+  }
+  const auto fitted_offset = [&](bool prior) {
+    ForecastOptions options{.level = 0.9, .seed = 1};
+    options.measures.prior = prior;
+    const Forecast f = forecast(planted.ladder, planted.target, options);
+    return f.fits[f.best].coefficients[0].value / lowest;
+  };
+  const double held = fitted_offset(true), open = fitted_offset(false);
+  CAPTURE(held);
+  CAPTURE(open);
+  CHECK(held > 0.05);
+  CHECK(held < 0.6);
+  CHECK(open < 0.5 * held);
+}
+
 TEST_CASE("smallest rungs off the law lose their weight, and dropping them lowers the error") {
   double mixed = 0.0, undropped = 0.0, weight = 0.0;
   constexpr int draws = 20;

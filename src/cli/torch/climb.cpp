@@ -50,6 +50,7 @@ void give_target(ClimbRequest& request, const std::vector<Setting>& settings) {
     plan.width_step = heads * (plan.width_step / plan.heads);
     plan.smallest_width = heads * (plan.smallest_width / plan.heads);
     plan.heads = heads;
+    plan.largest_head = 0;  // as given
   }
   if (base.model.width % plan.width_step != 0)
     fail_usage(
@@ -79,8 +80,9 @@ ClimbRequest request_from(const Arguments& arguments) {
   validate(request.base);
   request.plan.seed = request.base.seed;
   if (request.base.device == "cuda") {
-    // Heads of a multiple of 8, as the attention kernels want them; more rungs and wider ones, as
-    // they cost seconds.
+    // Heads of a multiple of 8 up to 256, as the attention kernels want them; more rungs and wider
+    // ones, as they cost seconds.
+    request.plan.largest_head = 256;
     request.plan.width_step = 16;
     request.plan.smallest_width = 32;
     request.plan.most_rungs = 10;
