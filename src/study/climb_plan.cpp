@@ -60,16 +60,17 @@ PlannedRun sweep_run(const std::string& name, const PathPoint& point, double bat
 
 // Learning rates are swept on the smallest rung and on a middle one, so that the rule sees two
 // horizons far apart; batches on the smallest.
-std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending, bool batches) {
+std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending,
+                                  const PlanOptions& options) {
   const PathPoint &smallest = ascending[0], &middle = ascending[ascending.size() / 2];
   std::vector<PlannedRun> sweeps = {
-      sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, 1),
-      sweep_run("sweep-b", middle, 1.0, {0.5, 1.0, 2.0}, 1)};
-  if (!batches) return sweeps;
-  sweeps.push_back(
-      sweep_run("sweep-a-half-batch", smallest, 0.5, {0.35355339, 0.70710678, 1.41421356}, 1));
-  sweeps.push_back(
-      sweep_run("sweep-a-double-batch", smallest, 2.0, {0.70710678, 1.41421356, 2.82842712}, 1));
+      sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, options.sweep_seeds),
+      sweep_run("sweep-b", middle, 1.0, {0.5, 1.0, 2.0}, options.sweep_seeds)};
+  if (!options.measures.batch_rule) return sweeps;
+  sweeps.push_back(sweep_run("sweep-a-half-batch", smallest, 0.5,
+                             {0.35355339, 0.70710678, 1.41421356}, options.sweep_seeds));
+  sweeps.push_back(sweep_run("sweep-a-double-batch", smallest, 2.0,
+                             {0.70710678, 1.41421356, 2.82842712}, options.sweep_seeds));
   return sweeps;
 }
 
@@ -83,7 +84,7 @@ ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,
                    const PlanOptions& options) {
   ClimbPlan plan{.options = options};
   std::reverse(rungs.begin(), rungs.end());
-  if (options.measures.lr_rule) plan.sweeps = sweeps_on(rungs, options.measures.batch_rule);
+  if (options.measures.lr_rule) plan.sweeps = sweeps_on(rungs, options);
   for (const PathPoint& rung : rungs)
     plan.ladder.push_back({.name = fmt::format("rung-w{}", rung.width),
                            .kind = "ladder",

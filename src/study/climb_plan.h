@@ -40,10 +40,11 @@ struct PlanOptions {
   int64_t width_step = 4;           // keeps head_dim even
   int64_t smallest_width = 8;
   size_t most_rungs = 6;
-  double spacing = 1.25;   // least ratio of N between neighbouring rungs
-  int64_t most_seeds = 6;  // of a rung
-  double reach = 6.0;      // largest rung's N over the smallest's, at most: further down the curve
-                           // bends (docs/climb.md)
+  double spacing = 1.25;    // least ratio of N between neighbouring rungs
+  int64_t most_seeds = 6;   // of a rung
+  int64_t sweep_seeds = 1;  // of a learning rate
+  double reach = 6.0;       // largest rung's N over the smallest's, at most: further down the curve
+                            // bends (docs/climb.md)
   int64_t most_tokens = INT64_MAX;  // distinct training tokens that there are
   int64_t target_width = 0;         // 0: the widest that the budget affords
   int64_t target_tokens = 0;        // of the target of that width; 0: tokens_per_parameter

@@ -7,17 +7,29 @@
 namespace rung {
 namespace {
 
-// Mean loss by learning rate, diverged seeds left out.
-std::vector<BowlPoint> bowl_points(const std::vector<RunRecord>& records) {
+// The means of a sweep's learning rates (NaN where a seed diverged) and their relative noise.
+struct SweptMeans {
+  std::vector<BowlPoint> points;
+  double noise = 0.008;  // of one small run; only weights the rule
+};
+
+SweptMeans swept_means(const std::vector<RunRecord>& records) {
   std::map<double, std::vector<double>> losses;
   for (const RunRecord& r : records) losses[r.lr].push_back(r.L);
-  std::vector<BowlPoint> points;
+  SweptMeans means;
+  double squares = 0.0, freedom = 0.0;
   for (const auto& [lr, values] : losses) {
-    double sum = 0.0;
-    for (const double v : values) sum += v / static_cast<double>(values.size());
-    points.push_back({lr, sum});
+    const double count = static_cast<double>(values.size());
+    double mean = 0.0;
+    for (const double v : values) mean += v / count;
+    means.points.push_back({lr, mean});
+    if (!std::isfinite(mean)) continue;
+    for (const double v : values) squares += (v / mean - 1.0) * (v / mean - 1.0);
+    freedom += count - 1.0;
   }
-  return points;
+  const double seeds = static_cast<double>(records.size()) / static_cast<double>(losses.size());
+  if (freedom > 0.0) means.noise = std::max(1e-3, std::sqrt(squares / freedom / seeds));
+  return means;
 }
 
 // Position in the table of the first member of sweep `index`.
@@ -33,26 +45,30 @@ size_t members_before(const Climb& c, size_t index) {
 // double batch.
 LrRule sweep_stage(Climb& c) {
   enter_stage(c, "sweeps");
-  constexpr double seed_noise = 0.008;  // relative, of one small run; only weights the rule
   const double coefficient = c.plan.options.batch_coefficient, lr = c.request.base.train.lr;
   if (c.plan.sweeps.empty())
     return {.log2_lr0 = std::log2(lr), .batch_coefficient = coefficient};  // a measure left out
   std::vector<BowlFit> bowls, standard;
-  std::vector<double> horizons;
+  std::vector<double> horizons, noise;
   for (const PlannedRun& run : c.plan.sweeps) {
-    bowls.push_back(fit_bowl(bowl_points(train_planned(c, run, lr, coefficient)), seed_noise));
+    const SweptMeans means = swept_means(train_planned(c, run, lr, coefficient));
+    bowls.push_back(fit_bowl(means.points, means.noise));
+    noise.push_back(means.noise);
     if (run.batch_factor != 1.0) continue;
     standard.push_back(bowls.back());
     horizons.push_back(static_cast<double>(run.point.tokens));
   }
   LrRule rule = fit_lr_rule(standard, horizons);
-  // Another batch must win clearly, by twice the noise of two bowls: what is best at the smallest
-  // rung need not be best at the target, and the middle one is what published rules agree on.
+  // Another batch must win clearly, by twice the noise of the noisier bowl: what is best at the
+  // smallest rung need not be best at the target, and the middle one is what published rules agree
+  // on.
   double factor = 1.0;
   size_t chosen = 0;
   for (size_t i = 1; i < bowls.size(); ++i)
     if (c.plan.sweeps[i].batch_factor != 1.0 &&
-        bowls[i].loss < bowls[chosen].loss - (chosen == 0 ? 2.0 * seed_noise * bowls[0].loss : 0.0))
+        bowls[i].loss <
+            bowls[chosen].loss -
+                (chosen == 0 ? 2.0 * std::max(noise[0], noise[i]) * bowls[0].loss : 0.0))
       chosen = i;
   if (chosen != 0) {
     factor = c.plan.sweeps[chosen].batch_factor;

@@ -86,6 +86,20 @@ void check_path(const ClimbPlan& plan) {
 
 }  // namespace
 
+TEST_CASE("every learning rate of a sweep has as many seeds as asked for") {
+  PlanOptions options = with_budget(3e13);
+  options.sweep_seeds = 4;
+  const ClimbPlan plan = plan_climb(climb_base(), bytes, options);
+  REQUIRE(plan.sweeps.size() == 4);
+  for (const PlannedRun& run : plan.sweeps) {
+    CHECK(run.members() == 4 * static_cast<int64_t>(run.lr_factors.size()));
+    std::set<std::pair<double, uint64_t>> distinct;
+    for (const RunConfig& config : members_of(run, climb_base(), 0.7, 0.68, plan.options))
+      distinct.insert({config.train.lr, config.seed});
+    CHECK(distinct.size() == static_cast<size_t>(run.members()));
+  }
+}
+
 TEST_CASE("heads double until the target's fit, and all rungs have as many") {
   PlanOptions options = with_budget(3e13);
   const ClimbPlan free = plan_climb(climb_base(), bytes, options);

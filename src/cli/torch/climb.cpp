@@ -89,6 +89,7 @@ ClimbRequest request_from(const Arguments& arguments) {
     request.plan.reach = 12.0;
     request.plan.spacing = 1.15;
     request.plan.most_seeds = 8;
+    request.plan.sweep_seeds = 4;
   }
   request.plan.ahead = arguments.number("--ahead");
   request.plan.tokens_per_parameter = arguments.number("--tokens-per-parameter");
