@@ -17,8 +17,8 @@ Measures measures_without(const std::vector<std::string>& names) {
       found = true;
     }
     if (!found)
-      fail_usage("[climb] Unknown measure. Received --without {}. The nearest is {}.", name,
-                 nearest_name(name, known));
+      fail_usage("[climb] Unknown measure. Received --without {}. The nearest is {}; there are {}.",
+                 name, nearest_name(name, known), fmt::join(known, ", "));
   }
   return measures;
 }

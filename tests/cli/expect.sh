@@ -16,3 +16,19 @@ expect() {
     sed 's/^/  stderr: /' "$work/err" | head -40
   fi
 }
+
+# json EXPRESSION: a Python expression of d, what the last command printed as JSON, that must be true.
+json() {
+  checks=$((checks + 1))
+  python3 - "$1" "$work/out" <<'PYTHON' || { failures=$((failures + 1)); echo "FAILED: $1"; head -c 2000 "$work/out"; }
+import csv, hashlib, json, math, os, re, sys
+load = lambda path: json.load(open(path))
+rows = lambda path: list(csv.DictReader(open(path)))
+text = lambda path: open(path).read()
+log = lambda folder: [json.loads(line) for line in open(folder + '/log.jsonl')]
+sha = lambda path: hashlib.sha256(open(path, 'rb').read()).hexdigest()
+when = lambda path: os.stat(path).st_mtime_ns
+d = load(sys.argv[2])
+sys.exit(0 if eval(sys.argv[1], globals()) else 1)
+PYTHON
+}

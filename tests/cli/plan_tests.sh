@@ -5,14 +5,6 @@ work=$(mktemp -d)
 source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 trap 'rm -rf "$work"' EXIT
 data=$(dirname "${BASH_SOURCE[0]}")/../law/data/chinchilla-epoch/points.csv
-json() {
-  checks=$((checks + 1))
-  if ! python3 -c "import json,sys; d=json.load(open(sys.argv[1])); sys.exit(0 if ($1) else 1)" "$work/out"; then
-    failures=$((failures + 1))
-    echo "FAILED: $1"
-    sed 's/^/  stdout: /' "$work/out"
-  fi
-}
 
 expect 0 . '' "$law" fit "$data" --where 'loss < 3.44' --bootstrap 100 --out "$work/fit.json"
 

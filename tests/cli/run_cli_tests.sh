@@ -5,15 +5,6 @@ probe=$1 law=$2
 work=$(mktemp -d)
 source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 trap 'rm -rf "$work"' EXIT
-# json EXPRESSION: a Python expression over `d`, the one JSON object on the last command's stdout.
-json() {
-  checks=$((checks + 1))
-  if ! python3 -c "import json,sys; d=json.load(open(sys.argv[1])); sys.exit(0 if ($1) else 1)" "$work/out"; then
-    failures=$((failures + 1))
-    echo "FAILED: $1"
-    sed 's/^/  stdout: /' "$work/out"
-  fi
-}
 lines() {
   checks=$((checks + 1))
   [ "$(wc -l <"$work/err")" = "$1" ] || { failures=$((failures + 1)); echo "FAILED: $1 lines on stderr wanted"; cat "$work/err"; }

@@ -14,20 +14,6 @@ later() { { "${@:2}" >"$work/$1.out" 2>"$work/$1.err" </dev/null; echo $? >"$wor
 now() { eval "wait \$later_$1"; cp "$work/$1.out" "$work/out"; cat "$work/$1.err" >&2; return "$(cat "$work/$1.rc")"; }
 fail() { failures=$((failures + 1)) && echo "FAILED: $*"; }
 check() { checks=$((checks + 1)) && { "${@:2}" || fail "$1"; }; }
-# json EXPRESSION: over `d`, the last command's JSON; `load(PATH)` reads another, `log(DIR)` the events of a climb.
-json() {
-  checks=$((checks + 1))
-  python3 - "$1" "$work/out" <<'PYTHON' || { fail "$1"; head -c 2000 "$work/out"; }
-import hashlib, json, math, os, re, sys
-load = lambda path: json.load(open(path))
-text = lambda path: open(path).read()
-log = lambda folder: [json.loads(line) for line in open(folder + '/log.jsonl')]
-sha = lambda path: hashlib.sha256(open(path, 'rb').read()).hexdigest()
-when = lambda path: os.stat(path).st_mtime_ns
-d = load(sys.argv[2])
-sys.exit(0 if eval(sys.argv[1], globals()) else 1)
-PYTHON
-}
 
 # A language of 32 tokens and one layer: the smallest climb takes seconds.
 shape=(--data synthetic:vocabulary=32 --tokens-per-parameter 8 --threads 1 --quiet --json

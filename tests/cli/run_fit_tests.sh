@@ -7,14 +7,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 source "$(dirname "$0")/expect.sh"
 cd "$work" || exit 1
-json() {
-  checks=$((checks + 1))
-  python3 - "$1" <<'PY' || { failures=$((failures + 1)); echo "FAILED: $1"; head -c 600 "$work/out"; }
-import json, sys
-d = json.load(open("out"))
-sys.exit(0 if eval(sys.argv[1]) else 1)
-PY
-}
 epoch=$data/chinchilla-epoch/points.csv kyo=$data/chinchilla-kyo/df.csv
 
 # Options of the fitter.

@@ -8,17 +8,6 @@ trap 'rm -rf "$work"' EXIT
 export XDG_CACHE_HOME=$work/cache
 unset RUNG_CACHE
 cd "$work" || exit 1
-# json EXPRESSION: over `d`, the last command's JSON; `load(PATH)` reads another one, `rows(PATH)` a CSV file.
-json() {
-  checks=$((checks + 1))
-  python3 - "$1" "$work/out" <<'PYTHON' || { failures=$((failures + 1)); echo "FAILED: $1"; head -c 2000 "$work/out"; }
-import csv, json, math, os, sys
-load = lambda path: json.load(open(path))
-rows = lambda path: list(csv.DictReader(open(path)))
-d = load(sys.argv[2])
-sys.exit(0 if eval(sys.argv[1]) else 1)
-PYTHON
-}
 
 # A text with some structure: 80 documents of pseudo-random sentences.
 python3 - <<'PYTHON'
