@@ -34,8 +34,8 @@ std::vector<RunRecord> group_records(const Group& group, const RunResult& result
   return records;
 }
 
-// The best point with its neighbours, and all others within 1.5 %: bowls are parabolas only near
-// their bottom.
+}  // namespace
+
 std::vector<BowlPoint> near_best(const std::vector<BowlPoint>& points) {
   size_t best = 0;
   for (size_t i = 0; i < points.size(); ++i)
@@ -46,8 +46,6 @@ std::vector<BowlPoint> near_best(const std::vector<BowlPoint>& points) {
       near.push_back(points[i]);
   return near;
 }
-
-}  // namespace
 
 void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
   const fs::path path = folder / "study.json";

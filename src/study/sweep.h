@@ -48,6 +48,10 @@ std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
                                        std::span<const RunRecord> records,
                                        std::span<const std::string> keys);
 
+// The best point of a line with its neighbours, and all others within 1.5 %: bowls are parabolas
+// only near their bottom.
+std::vector<BowlPoint> near_best(const std::vector<BowlPoint>& points);
+
 // The text of one field.
 std::string field_text(const RunConfig& config, const std::string& key);
 

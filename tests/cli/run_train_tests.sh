@@ -147,6 +147,7 @@ expect 0 '^readout +readout' '' "$rung" audit
 expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep --json
 json "len(d['runs'])==6 and len(d['optima'])==2 and d['best']['L']==min(r['L'] for r in d['runs']) and len(rows('sweep/runs.csv'))==6"
 json "rows('sweep/runs.csv')[0]['kind']=='sweep' and float(rows('sweep/runs.csv')[0]['C'])==d['runs'][0]['C'] and list(rows('sweep/runs.csv')[0])[:5]==['run','member','kind','status','used']"
+json "[t['key'] for t in d['transfers']]==['model.width'] and [p['value'] for p in d['transfers'][0]['points']]==[16,24] and d['transfers'][0]['lo']<=d['transfers'][0]['drift']<=d['transfers'][0]['hi']"
 cp out sweep.json
 expect 0 'diverged' '' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.5,1e6]' --over 'model.norm_gain=[false,true]' --set train.warmup=0 --out rough
 expect 1 '' 'holds a study already' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --out sweep

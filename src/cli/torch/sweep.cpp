@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/table.h"
+#include "study/transfer.h"
 
 namespace rung {
 namespace {
@@ -68,7 +69,7 @@ int report(const std::vector<RunConfig>& members, const StudyResult& study,
            const std::vector<std::string>& keys, const Arguments& arguments) {
   const fs::path out = out_folder(arguments);
   const size_t best = best_of(study.records);
-  Json runs = Json::array(), optima = Json::array();
+  Json runs = Json::array(), optima = Json::array(), moves = Json::array();
   for (const RunRecord& record : study.records) runs.push_back(record_json(record));
   std::string text = table_text(members, study, keys, best);
   if (std::find(keys.begin(), keys.end(), "train.lr") != keys.end())
@@ -81,10 +82,15 @@ int report(const std::vector<RunConfig>& members, const StudyResult& study,
                           o.bowl.log2_lr, o.bowl.se, o.bowl.loss,
                           o.bowl.at_edge ? "; the best lies at the edge: widen the range" : "");
     }
+  for (const Transfer& transfer : transfers(members, study.records, keys)) {
+    moves.push_back(to_json(transfer));
+    text += transfer_text(transfer);
+  }
   text += fmt::format("{} in {}\n", short_seconds(study.seconds), (out / "runs.csv").string());
   arguments.out->result({{"best", record_json(study.records[best])},
                          {"best_member", best},
                          {"optima", optima},
+                         {"transfers", moves},
                          {"runs", runs},
                          {"seconds", study.seconds},
                          {"out", out.string()}},
