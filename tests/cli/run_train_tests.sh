@@ -151,6 +151,18 @@ json "[t['key'] for t in d['transfers']]==['model.width'] and [p['value'] for p 
 cp out sweep.json
 expect 0 'diverged' '' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.5,1e6]' --over 'model.norm_gain=[false,true]' --set train.warmup=0 --out rough
 expect 1 '' 'holds a study already' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --out sweep
+lines=(--over train.lr=2^-3..2^1:3 --over 'multipliers.alpha_attn=[0.5,2]')
+expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search independent --out independent --json
+json "d['points']==6 and len(d['runs'])==6 and d['winner']['train.lr'] in (0.125,0.5,2) and d['winner_loss']==min(r['L'] for r in d['runs']) and len(rows('independent/lines/runs.csv'))==2"
+cp out independent.json
+expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search independent --out independent --json --resume
+json "[r['L'] for r in d['runs']]==[r['L'] for r in load('independent.json')['runs']]"
+expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search random --points 3 --out drawn --json
+json "len(d['runs'])==3 and all(0.125<=r['lr']<=2 for r in d['runs']) and len({r['lr'] for r in d['runs']})==3"
+expect 0 'winner of 3 points' '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search halving --points 2 --out halved
+expect 2 '' 'depends on what it finds' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search halving --dry-run
+expect 2 '' 'begins with learning rates' "$rung" sweep "${tiny[@]}" --over 'multipliers.alpha_attn=[0.5,2]' --search independent --out none
+expect 2 '' 'takes its seeds from train.members' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'seed=[1,2]' --search random --out none
 expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep --json --resume
 json "d['runs']==load('sweep.json')['runs']"
 expect 0 . '' "$rung" ladder "${tiny[@]}" --shapes 16x2,24x2 --tokens-per-parameter 2,4 --set train.batch_tokens=2048 data.repeat=true --out ladder --json

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/table.h"
+#include "study/search.h"
 #include "study/transfer.h"
 
 namespace rung {
@@ -66,7 +67,8 @@ Json record_json(const RunRecord& record) {
 }
 
 int report(const std::vector<RunConfig>& members, const StudyResult& study,
-           const std::vector<std::string>& keys, const Arguments& arguments) {
+           const std::vector<std::string>& keys, const Arguments& arguments,
+           const SearchOutcome* search) {
   const fs::path out = out_folder(arguments);
   const size_t best = best_of(study.records);
   Json runs = Json::array(), optima = Json::array(), moves = Json::array();
@@ -86,49 +88,126 @@ int report(const std::vector<RunConfig>& members, const StudyResult& study,
     moves.push_back(to_json(transfer));
     text += transfer_text(transfer);
   }
-  text += fmt::format("{} in {}\n", short_seconds(study.seconds), (out / "runs.csv").string());
-  arguments.out->result({{"best", record_json(study.records[best])},
-                         {"best_member", best},
-                         {"optima", optima},
-                         {"transfers", moves},
-                         {"runs", runs},
-                         {"seconds", study.seconds},
-                         {"out", out.string()}},
-                        text);
+  Json result{{"best", record_json(study.records[best])},
+              {"best_member", best},
+              {"optima", optima},
+              {"transfers", moves},
+              {"runs", runs},
+              {"seconds", study.seconds},
+              {"out", out.string()}};
+  if (search) {
+    Json winner = Json::object();
+    std::string settings;
+    for (const std::string& key : keys) {
+      if (key == "seed") continue;
+      winner[key] = to_json(search->winner).at(key);
+      settings += " " + key + "=" + field_text(search->winner, key);
+    }
+    result["winner"] = winner;
+    result["winner_loss"] = json_number(search->loss);
+    result["points"] = search->points;
+    text += fmt::format("winner of {} points:{}, mean loss {:.4f}\n", search->points, settings,
+                        search->loss);
+  }
+  text += fmt::format("{} in {}\n", short_seconds(study.seconds),
+                      (search ? out : out / "runs.csv").string());
+  arguments.out->result(result, text);
   return 0;
 }
 
-int run(const Arguments& arguments) {
-  const std::vector<Setting> over = read_over(arguments);
-  const std::vector<RunConfig> members = read_members(arguments, over);
-  Sources sources;
-  const std::vector<Group> groups = group_members(members);
-  std::vector<DryRow> dry;
-  for (const Group& group : groups) {
+// Prices the groups of `members`, and says them unless this is a dry run.
+std::vector<DryRow> announce(std::span<const RunConfig> members, Sources& sources,
+                             const Arguments& arguments) {
+  std::vector<DryRow> rows;
+  for (const Group& group : group_members(members)) {
     const auto source = sources.open(group.members.front().data);
     check_group(group, *source);
-    dry.push_back({group.name, estimate(group, source->vocabulary(), arguments.threads)});
+    rows.push_back({group.name, estimate(group, source->vocabulary(), arguments.threads)});
   }
-  if (arguments.dry_run) {
-    report_dry_run(arguments, dry, members.front());
-    return 0;
-  }
-  for (const DryRow& row : dry)
+  if (arguments.dry_run) return rows;
+  for (const DryRow& row : rows)
     arguments.out->note(fmt::format("{}: {} members, N {}, {} tokens each", row.name,
                                     row.estimate.members,
                                     short_number(static_cast<double>(row.estimate.N)),
                                     short_number(static_cast<double>(row.estimate.tokens))));
-  const StudyContext context = make_context(arguments, sources, members.front());
-  const StudyResult study = run_sweep(members, context);
-  arguments.out->end_progress();
-  if (study.interrupted) return report_interrupted(arguments, context.folder);
+  return rows;
+}
+
+// What is swept, and the seed where members differ in it.
+std::vector<std::string> swept_keys(const std::vector<Setting>& over,
+                                    const std::vector<RunConfig>& members) {
   std::vector<std::string> keys;
   for (const Setting& setting : over) keys.push_back(setting.key);
   const auto differs = [&](const RunConfig& c) { return c.seed != members.front().seed; };
   if (std::any_of(members.begin(), members.end(), differs) &&
       std::find(keys.begin(), keys.end(), "seed") == keys.end())
     keys.emplace_back("seed");
-  return report(members, study, keys, arguments);
+  return keys;
+}
+
+// The members that differ in seed alone, from which a search starts.
+std::vector<RunConfig> seeds_for(const Arguments& arguments, const std::vector<Setting>& over) {
+  const std::vector<RunConfig> seeds = read_members(arguments, {});
+  for (RunConfig config : seeds) {
+    config.seed = seeds.front().seed;
+    if (to_json(config) != to_json(seeds.front()))
+      fail_usage("[sweep] A search varies what --over names. Give no lists in --set or CONFIG.");
+  }
+  for (const Setting& setting : over)
+    if (setting.key == "seed")
+      fail_usage("[sweep] A search takes its seeds from train.members, not from --over seed.");
+  return seeds;
+}
+
+int search_in_stages(const Arguments& arguments, const std::vector<Setting>& over) {
+  if (arguments.dry_run)
+    fail_usage(
+        "[sweep] --dry-run prices a product or random points; what {} search trains depends on "
+        "what "
+        "it finds.",
+        arguments.text("--search") == "independent" ? "an independent" : "a halving");
+  const std::vector<RunConfig> seeds = seeds_for(arguments, over);
+  Sources sources;
+  const StudyContext context = make_context(arguments, sources, seeds.front());
+  const TrainStage train = [&](const std::string& stage, std::span<const RunConfig> members) {
+    arguments.out->note(stage);
+    announce(members, sources, arguments);
+    StudyContext own = context;
+    own.folder /= stage;
+    return run_sweep(members, own);
+  };
+  const SearchOutcome found =
+      arguments.text("--search") == "independent"
+          ? independent_search(seeds, over, train)
+          : halving_search(seeds, over, arguments.integer("--points"), seeds.front().seed, train);
+  arguments.out->end_progress();
+  if (found.interrupted) return report_interrupted(arguments, context.folder);
+  return report(found.members, {found.records, found.seconds}, swept_keys(over, found.members),
+                arguments, &found);
+}
+
+int run(const Arguments& arguments) {
+  const std::vector<Setting> over = read_over(arguments);
+  const std::string search = arguments.text("--search");
+  if (search == "independent" || search == "halving") return search_in_stages(arguments, over);
+  std::vector<RunConfig> members;
+  if (search == "random") {
+    const std::vector<RunConfig> seeds = seeds_for(arguments, over);
+    members = random_points(seeds, over, arguments.integer("--points"), seeds.front().seed);
+  } else {
+    members = read_members(arguments, over);
+  }
+  Sources sources;
+  const std::vector<DryRow> dry = announce(members, sources, arguments);
+  if (arguments.dry_run) {
+    report_dry_run(arguments, dry, members.front());
+    return 0;
+  }
+  const StudyContext context = make_context(arguments, sources, members.front());
+  const StudyResult study = run_sweep(members, context);
+  arguments.out->end_progress();
+  if (study.interrupted) return report_interrupted(arguments, context.folder);
+  return report(members, study, swept_keys(over, members), arguments, nullptr);
 }
 
 }  // namespace
@@ -144,6 +223,14 @@ const Verb sweep_verb{
           .takes = Takes::list,
           .help = "key=range, as train.lr=2^-8..2^0:9 or model.width=[32,64]",
           .required = true},
+         {.name = "--search",
+          .help =
+              "product; random: --points of them; independent: learning rates, then a line of "
+              "each other key, then the best together; halving: --points short runs, the better "
+              "half twice as long, and so on",
+          .default_text = "product",
+          .choices = {"product", "random", "independent", "halving"}},
+         {.name = "--points", .help = "of a random or halving search", .default_text = "32"},
          {.name = "--out", .help = "folder of the sweep"},
          {.name = "--resume", .takes = Takes::flag, .help = "continue what the folder holds"}}),
     .run = run,
