@@ -43,4 +43,10 @@ SearchOutcome independent_search(std::span<const RunConfig> seeds, std::span<con
 SearchOutcome halving_search(std::span<const RunConfig> seeds, std::span<const Setting> over,
                              int64_t points, uint64_t seed, const TrainStage& train);
 
+// Bayesian search (Snoek et al. 2012): a Gaussian process over log2 of the continuous keys and
+// places in the lists of the others; the first quarter of the points is drawn at random, the rest
+// in batches of a quarter by expected improvement, each batch's points taken at the process's mean.
+SearchOutcome bayesian_search(std::span<const RunConfig> seeds, std::span<const Setting> over,
+                              int64_t points, uint64_t seed, const TrainStage& train);
+
 }  // namespace rung

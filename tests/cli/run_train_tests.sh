@@ -160,6 +160,7 @@ json "[r['L'] for r in d['runs']]==[r['L'] for r in load('independent.json')['ru
 expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search random --points 3 --out drawn --json
 json "len(d['runs'])==3 and all(0.125<=r['lr']<=2 for r in d['runs']) and len({r['lr'] for r in d['runs']})==3"
 expect 0 'winner of 3 points' '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search halving --points 2 --out halved
+expect 0 'winner of 8 points' '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search bayesian --points 8 --out bayes
 expect 2 '' 'depends on what it finds' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search halving --dry-run
 expect 2 '' 'begins with learning rates' "$rung" sweep "${tiny[@]}" --over 'multipliers.alpha_attn=[0.5,2]' --search independent --out none
 expect 2 '' 'takes its seeds from train.members' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'seed=[1,2]' --search random --out none

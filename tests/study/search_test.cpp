@@ -117,6 +117,27 @@ TEST_CASE("halving trains half as many twice as long, and its winner is the best
   CHECK(found.winner.train.tokens == 1 << 20);
 }
 
+TEST_CASE("a Bayesian search comes nearer than random points of the same number") {
+  double searched = 0.0, drawn = 0.0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Trained trained;
+    const SearchOutcome found = bayesian_search(seeds_of(1), over, 32, seed, trained.train());
+    CHECK(found.points == 32);
+    CHECK(trained.sizes == std::vector<size_t>{8, 8, 8, 8});
+    searched += found.loss / 10.0;
+    double best = INFINITY;
+    for (const RunConfig& config : random_points(seeds_of(1), over, 32, seed))
+      best = std::min(best, planted_loss(config));
+    drawn += best / 10.0;
+  }
+  const double least = 2.0 + 1e-3 + 1e3 / (1 << 20);
+  CAPTURE(searched - least);
+  CAPTURE(drawn - least);
+  CHECK(searched - least < 0.5 * (drawn - least));
+  Trained trained;
+  CHECK_THROWS_AS(bayesian_search(seeds_of(1), over, 7, 1, trained.train()), Error);
+}
+
 TEST_CASE("an interrupted stage ends a search with what is known") {
   const TrainStage stops = [](const std::string&, std::span<const RunConfig>) {
     StudyResult result;
@@ -125,4 +146,5 @@ TEST_CASE("an interrupted stage ends a search with what is known") {
   };
   CHECK(independent_search(seeds_of(1), over, stops).interrupted);
   CHECK(halving_search(seeds_of(1), over, 4, 1, stops).interrupted);
+  CHECK(bayesian_search(seeds_of(1), over, 8, 1, stops).interrupted);
 }

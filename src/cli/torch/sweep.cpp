@@ -159,14 +159,20 @@ std::vector<RunConfig> seeds_for(const Arguments& arguments, const std::vector<S
   return seeds;
 }
 
+bool in_stages(const std::string& search) {
+  return search == "independent" || search == "halving" || search == "bayesian";
+}
+
 int search_in_stages(const Arguments& arguments, const std::vector<Setting>& over) {
+  const std::string search = arguments.text("--search");
   if (arguments.dry_run)
     fail_usage(
-        "[sweep] --dry-run prices a product or random points; what {} search trains depends on "
-        "what "
-        "it finds.",
-        arguments.text("--search") == "independent" ? "an independent" : "a halving");
+        "[sweep] --dry-run prices a product or random points; what --search {} trains depends on "
+        "what it finds.",
+        search);
   const std::vector<RunConfig> seeds = seeds_for(arguments, over);
+  const int64_t points = arguments.integer("--points");
+  const uint64_t seed = seeds.front().seed;
   Sources sources;
   const StudyContext context = make_context(arguments, sources, seeds.front());
   const TrainStage train = [&](const std::string& stage, std::span<const RunConfig> members) {
@@ -176,10 +182,10 @@ int search_in_stages(const Arguments& arguments, const std::vector<Setting>& ove
     own.folder /= stage;
     return run_sweep(members, own);
   };
-  const SearchOutcome found =
-      arguments.text("--search") == "independent"
-          ? independent_search(seeds, over, train)
-          : halving_search(seeds, over, arguments.integer("--points"), seeds.front().seed, train);
+  const SearchOutcome found = search == "independent" ? independent_search(seeds, over, train)
+                              : search == "halving"
+                                  ? halving_search(seeds, over, points, seed, train)
+                                  : bayesian_search(seeds, over, points, seed, train);
   arguments.out->end_progress();
   if (found.interrupted) return report_interrupted(arguments, context.folder);
   return report(found.members, {found.records, found.seconds}, swept_keys(over, found.members),
@@ -189,7 +195,7 @@ int search_in_stages(const Arguments& arguments, const std::vector<Setting>& ove
 int run(const Arguments& arguments) {
   const std::vector<Setting> over = read_over(arguments);
   const std::string search = arguments.text("--search");
-  if (search == "independent" || search == "halving") return search_in_stages(arguments, over);
+  if (in_stages(search)) return search_in_stages(arguments, over);
   std::vector<RunConfig> members;
   if (search == "random") {
     const std::vector<RunConfig> seeds = seeds_for(arguments, over);
@@ -229,8 +235,10 @@ const Verb sweep_verb{
               "each other key, then the best together; halving: --points short runs, the better "
               "half twice as long, and so on",
           .default_text = "product",
-          .choices = {"product", "random", "independent", "halving"}},
-         {.name = "--points", .help = "of a random or halving search", .default_text = "32"},
+          .choices = {"product", "random", "independent", "halving", "bayesian"}},
+         {.name = "--points",
+          .help = "of a random, halving or Bayesian search",
+          .default_text = "32"},
          {.name = "--out", .help = "folder of the sweep"},
          {.name = "--resume", .takes = Takes::flag, .help = "continue what the folder holds"}}),
     .run = run,

@@ -1,0 +1,46 @@
+// What the searches share: points as settings, stages with their means, draws.
+#pragma once
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "study/search.h"
+
+namespace rung {
+
+using Point = std::vector<std::pair<std::string, std::string>>;  // key, value
+
+// Every point with every seed's configuration, points slowest. Fails (usage) on impossible
+// settings.
+std::vector<RunConfig> members_at(std::span<const RunConfig> seeds, std::span<const Point> points);
+
+// `points` random points, as random_points says.
+std::vector<Point> draw_points(std::span<const RunConfig> seeds, std::span<const Setting> over,
+                               int64_t points, uint64_t seed);
+
+// Whether a key is drawn between the ends of its list: positive numbers that are not whole.
+bool continuous(const RunConfig& config, const Setting& setting);
+// The ends of such a list.
+std::pair<double, double> ends_of(const Setting& setting);
+
+size_t lowest(const std::vector<double>& losses);
+
+// A search under way: stages add to its outcome.
+class Search {
+ public:
+  Search(std::span<const RunConfig> seeds, const TrainStage& train);
+  // Mean losses of the points over seeds, infinite where one diverged; empty when interrupted. The
+  // best replaces the winner so far when it is lower.
+  std::vector<double> stage(const std::string& name, std::span<const Point> points);
+  // The same with other configurations for the seeds, such as shorter runs.
+  std::vector<double> stage(const std::string& name, std::span<const Point> points,
+                            std::span<const RunConfig> seeds, bool may_win);
+  SearchOutcome outcome;
+
+ private:
+  std::span<const RunConfig> seeds_;
+  const TrainStage& train_;
+};
+
+}  // namespace rung
