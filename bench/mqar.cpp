@@ -1,0 +1,157 @@
+// Multi-query associative recall (Arora et al. 2023, arXiv 2312.04927): pairs of a key and a value,
+// then every key again, in other orders, each to be followed by its value. How much of it a
+// recurrence solves goes with the size of its state (Dao & Gu 2024).
+//
+//   mqar [PAIRS [STEPS [SEEDS [STATE,STATE,... [KEY=VALUE ...]]]]]
+//
+// KEY=VALUE are settings of the runs, such as train.lr=0.25. A state of 0 stands for attention.
+//
+// Prints a Markdown table: mixer, state size, parameters, share of values recalled (mean, lowest
+// and highest of the seeds) on sequences that were never trained on.
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <numeric>
+
+#include "config/resolve.h"
+#include "core/random.h"
+#include "scaling/count.h"
+#include "train/population.h"
+
+using namespace rung;
+
+namespace {
+
+constexpr int64_t keys = 16, values = 16, asked = 2;
+
+// Keys are 0 .. keys - 1, values follow. A sequence is PAIRS (key, value) with distinct keys, and
+// then all of them `asked` times, each time in an order of its own.
+class Recall : public TokenSource {
+ public:
+  explicit Recall(int64_t pairs) : pairs_(pairs) {}
+  int64_t vocabulary() const override { return keys + values; }
+  int64_t sequences(int64_t) const override { return int64_t{1} << 40; }
+  void read(int64_t index, std::span<int32_t> out) const override {
+    Random random(17, "recall", static_cast<uint64_t>(index));
+    std::vector<int32_t> key(static_cast<size_t>(keys)), value(static_cast<size_t>(keys)), tokens;
+    std::iota(key.begin(), key.end(), 0);
+    shuffle(key, keys, random);
+    for (int32_t& v : value) v = static_cast<int32_t>(keys + below(values, random));
+    for (int64_t round = 0; round <= asked; ++round) {
+      for (int64_t i = 0; i < pairs_; ++i) {
+        const int32_t k = key[static_cast<size_t>(i)];
+        tokens.push_back(k);
+        tokens.push_back(value[static_cast<size_t>(k)]);
+      }
+      shuffle(key, pairs_, random);
+    }
+    tokens.push_back(0);  // the target after the last value, which nothing tells
+    std::copy_n(tokens.begin(), out.size(), out.begin());
+  }
+  HeldOut held_out(int64_t, int64_t) const override { return {}; }
+  std::vector<int32_t> encode(const std::string&) const override { return {}; }
+  std::string decode(std::span<const int32_t>) const override { return {}; }
+  double entropy(int64_t) const override { return 0.0; }
+  Json describe() const override { return {}; }
+
+ private:
+  static int64_t below(int64_t n, Random& random) {
+    return static_cast<int64_t>(random.below(static_cast<uint64_t>(n)));
+  }
+  static void shuffle(std::vector<int32_t>& list, int64_t count, Random& random) {
+    for (int64_t i = count - 1; i > 0; --i)
+      std::swap(list[static_cast<size_t>(i)], list[static_cast<size_t>(below(i + 1, random))]);
+  }
+  int64_t pairs_;
+};
+
+struct Study {
+  int64_t pairs = 4, steps = 600, seeds = 4;
+  std::vector<int64_t> states{1, 2, 4, 8, 16, 32, 0};
+  std::vector<std::string> settings;
+  int64_t time() const { return 2 * pairs * (1 + asked); }
+};
+
+RunConfig config_of(const Study& study, int64_t state) {
+  RunConfig config;
+  config.parametrisation = "standard";
+  config.train.lr = 0.01;
+  config.model.width = 32;
+  config.model.depth = 2;
+  config.model.ffn_ratio = 2.0;
+  config.model.context = study.time();
+  config.model.mixer = state ? "mamba2" : "attention";
+  if (state) config.model.ssm_state = state;
+  config.train.batch_tokens = 64 * config.model.context;
+  config.train.tokens = study.steps * config.train.batch_tokens;
+  for (const std::string& text : study.settings) {
+    const Setting setting = parse_setting(text);
+    apply_setting(config, setting.key, setting.values.front());
+  }
+  return config;
+}
+
+// The share of second values that are the likeliest token after their keys, on `count` sequences.
+double recalled(Population& population, int64_t member, const Study& study, const Recall& source) {
+  constexpr int64_t count = 256, unseen = int64_t{1} << 41;
+  const int64_t time = study.time();
+  at::Tensor tokens = at::empty({1, count, time}, at::kLong);
+  std::vector<int32_t> window(static_cast<size_t>(time + 1));
+  for (int64_t i = 0; i < count; ++i) {
+    source.read(unseen + i, window);
+    std::copy_n(window.begin(), time, tokens.mutable_data_ptr<int64_t>() + i * time);
+  }
+  const at::Tensor best = population.logits(member, tokens).argmax(-1);
+  int64_t right = 0;
+  for (int64_t t = 2 * study.pairs; t < time; t += 2)
+    right += best.select(2, t).eq(tokens.select(2, t + 1)).sum().item<int64_t>();
+  return static_cast<double>(right) / static_cast<double>(count * study.pairs * asked);
+}
+
+void run(const Study& study, int64_t state, const Machine& machine) {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<RunConfig> members;
+  for (int64_t seed = 1; seed <= study.seeds; ++seed) {
+    members.push_back(config_of(study, state));
+    members.back().seed = static_cast<uint64_t>(seed);
+  }
+  const auto source = std::make_shared<Recall>(study.pairs);
+  Population population(members, source, machine);
+  for (int64_t step = 0; step < study.steps; ++step) population.advance();
+  std::vector<double> share;
+  for (int64_t m = 0; m < study.seeds; ++m)
+    share.push_back(recalled(population, m, study, *source));
+  const auto [low, high] = std::minmax_element(share.begin(), share.end());
+  const double mean =
+      std::accumulate(share.begin(), share.end(), 0.0) / static_cast<double>(study.seeds);
+  std::printf("| %s | %s | %lld | %.3f | %.3f to %.3f | %.0f |\n", state ? "mamba2" : "attention",
+              state ? std::to_string(state).c_str() : "",
+              static_cast<long long>(count(population.decoder.layout.tensors).N), mean, *low, *high,
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Study study;
+  if (argc > 1) study.pairs = std::atoll(argv[1]);
+  if (argc > 2) study.steps = std::atoll(argv[2]);
+  if (argc > 3) study.seeds = std::atoll(argv[3]);
+  if (argc > 4) {
+    study.states.clear();
+    for (const char* at = argv[4]; at; at = std::strchr(at, ',')) {
+      if (*at == ',') ++at;
+      study.states.push_back(std::atoll(at));
+    }
+  }
+  for (int i = 5; i < argc; ++i) study.settings.emplace_back(argv[i]);
+  const Machine machine = make_machine("cpu", 2);
+  std::printf("| mixer | state | N | recalled | seeds | seconds |\n|---|---|---|---|---|---|\n");
+  for (const int64_t state : study.states) run(study, state, machine);
+}
