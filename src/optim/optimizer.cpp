@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "optim/adafactor.h"
 #include "optim/adam_atan2.h"
 #include "optim/adam_scaled.h"
 #include "optim/adamw.h"
@@ -49,6 +50,10 @@ constexpr std::array optimizer_table{
               .summary = "Adam times RMS(w) of the tensor (Shazeer & Stern 2018)",
               .state = adam_scaled_state,
               .step = adam_scaled_step},
+    Optimizer{.name = "adafactor",
+              .summary = "factored second moments, times RMS(w) (Shazeer & Stern 2018)",
+              .state = adafactor_state,
+              .step = adafactor_step},
     Optimizer{.name = "sgd",
               .summary = "gradient descent with momentum beta1 (Polyak 1964)",
               .state = sgd_state,

@@ -2,7 +2,7 @@
 
 Usage: python3 make_optimizer_golden.py OUT.json, with the packages torch and schedulefree (1.4.1).
 
-Schedule-Free comes from its authors' package; SOAP (Vyas et al. 2024, algorithm 3) and Muon (Jordan et al. 2024) are
+Schedule-Free comes from its authors' package, Adafactor from PyTorch's; SOAP (Vyas et al. 2024, algorithm 3) and Muon (Jordan et al. 2024) are
 written here from their formulas in NumPy, independently of the program. The gradient is a formula of the weights and
 the step that the test computes too: g_i = (1 + i mod 7) (w_i - cos i) + 0.3 sin(5 w_i + step)."""
 
@@ -36,6 +36,16 @@ def schedule_free(make, steps=200, size=24):
     train = w.detach().numpy().copy()
     optimizer.eval()
     return {"train": train.tolist(), "eval": w.detach().numpy().tolist()}
+
+
+def adafactor(shape, lr, steps=60):
+    """PyTorch's own; its rate min(lr, t^-1/2) is lr while lr is below t^-1/2."""
+    w = torch.nn.Parameter(torch.tensor(start(int(np.prod(shape)))).reshape(shape))
+    optimizer = torch.optim.Adafactor([w], lr=lr, weight_decay=0.0, foreach=False)
+    for step in range(steps):
+        w.grad = torch.tensor(gradient(w.detach().numpy().ravel(), step)).reshape(shape)
+        optimizer.step()
+    return {"weights": w.detach().numpy().ravel().tolist()}
 
 
 def soap(m, n, steps, lr, b1, b2, eps, decay, every=10):
@@ -100,6 +110,8 @@ if __name__ == "__main__":
         "soap 7x5": soap(7, 5, 41, **rule),
         "muon 6x4": muon(6, 4, 20, 0.02, 1e-3),
         "muon 4x6": muon(4, 6, 20, 0.02, 1e-3),
+        "adafactor 4x6": adafactor((4, 6), 0.05),
+        "adafactor 24": adafactor((24,), 0.05),
     }
     with open(sys.argv[1], "w") as file:
         json.dump(golden, file, indent=0)

@@ -147,6 +147,21 @@ TEST_CASE("Muon equals an independent implementation over 20 steps, tall and wid
   }
 }
 
+TEST_CASE("Adafactor equals PyTorch's over 60 steps, a matrix and a vector") {
+  const Setting setting{0.05, 0.0, 0.9, 0.999, 0, 60};
+  for (const auto& [name, shape] : {std::pair{"adafactor 4x6", std::vector<int64_t>{4, 6}},
+                                    std::pair{"adafactor 24", std::vector<int64_t>{24}}}) {
+    CAPTURE(name);
+    Problem problem("adafactor", shape);
+    for (int k = 0; k < setting.steps; ++k) problem.step(setting, k);
+    CHECK(problem.distance_to(problem.weights, golden(name).at("weights")) < 1e-10);
+  }
+  int64_t kept = 0;
+  Problem matrix("adafactor", {4, 6});
+  for (const StateSpec& spec : matrix.optimizer.state(matrix.layout)) kept += spec.size;
+  CHECK(kept == 1 + 4 + 6);  // the step, rows and columns
+}
+
 TEST_CASE("Muon moves the effective weight A w alike whatever the multiplier is") {
   const Setting setting{0.02, 0.0, 0.95, 0.95, 0, 1};
   Problem plain("muon", {6, 4}), scaled("muon", {6, 4}, 0.25);
