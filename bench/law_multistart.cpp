@@ -1,22 +1,28 @@
 // Does the fitter find the optimum? Every stored set is perturbed, and every law's planted ladder
 // drawn anew, fitted, and compared with the best of many random starts of the same polish.
 //
-//   law_multistart [--perturbations 1000] [--starts 5000] [--threads 0] [--seed 0] [--data FOLDER]
-//                  [--only TEXT] [--planted 1]
+//   law_multistart [--perturbations 1000] [--starts 5000] [--threads 0] [--seed 0] [--seconds 0]
+//                  [--laws a,b] [--only TEXT] [--planted 1] [--data FOLDER]
 //
-// Prints a Markdown table: the worst relative excess of the fitter's objective over the reference
-// (the bar is 1e-6; negative where the fitter is below it), and how many random starts came within
-// 1e-6 of the best. FOLDER holds the sets that the project does not ship (default: $RUNG_LAW_DATA,
-// else
-// ../shared/data/laws); absent ones are left out. --only keeps the sets whose label holds TEXT;
-// planted ladders are labelled `planted NAME`. Where a random start ended lower, the line below
-// says how often and by how much at worst.
+// Prints a Markdown table, a row as soon as a set is done: the worst relative excess of the
+// fitter's objective over the reference (bar: 1e-6; negative below it), how many draws missed the
+// bar, how many starts came within 1e-6 of the best. Cheap sets come first; after --seconds (0: no
+// limit) the draws completed by then are reported. FOLDER holds the sets that the project does not
+// ship (default: $RUNG_LAW_DATA, else ../shared/data/laws); absent ones are left out. --laws keeps
+// the sets of these laws, --only those whose label holds TEXT. Exit status 1 where a draw missed.
+//
+// A random start is polished until it has converged within 1e-8, or has settled (law/polish.h)
+// where ten times the decrease still promised would leave it above the fitter's optimum. The lowest
+// one is then polished to the end.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -106,24 +112,79 @@ Vector random_start(const Problem& problem, double typical_loss, Random& random)
   return theta;
 }
 
+using Clock = std::chrono::steady_clock;
 struct Outcome {
   double excess = 0.0, share = 0.0;
+  bool complete = false;
 };
 
-Outcome compare(const Selection& changed, const FitOptions& options, int starts, Random& random) {
-  const Problem problem = make_problem(changed, options);
-  const double ours = solve(problem).solution.objective;
-  std::vector<double> sorted = changed.data.loss;
-  std::nth_element(sorted.begin(), sorted.begin() + sorted.size() / 2, sorted.end());
+struct Effort {
+  int starts = 0;
+  Clock::time_point end;  // work that is not complete by then does not count
+};
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+Outcome compare(const Selection& drawn, const FitOptions& options, const Effort& effort,
+                Random& random) {
+  constexpr double near = 1e-6, converged = 1e-8;
+  const Problem problem = make_problem(drawn, options);
+  const Solution fitted = solve(problem).solution;
+  const double ours = fitted.objective;
+  const double typical = median(drawn.data.loss);
+  Solution lowest{.theta = fitted.theta};
   std::vector<double> reached;
-  for (int i = 0; i < starts; ++i)
-    reached.push_back(
-        polish(problem, random_start(problem, sorted[sorted.size() / 2], random)).objective);
-  const double best = *std::min_element(reached.begin(), reached.end());
-  const auto near = std::count_if(reached.begin(), reached.end(), [&](double value) {
-    return value <= std::min(best, ours) * (1.0 + 1e-6);
+  for (int i = 0; i < effort.starts; ++i) {
+    if (Clock::now() > effort.end) return {};
+    const PolishOptions until{.settled_tolerance = converged,
+                              .abandon_above = std::min(ours, lowest.objective) * (1.0 + near)};
+    const Solution found = polish(problem, random_start(problem, typical, random), until);
+    reached.push_back(found.objective);
+    if (found.objective < lowest.objective) lowest = found;
+  }
+  const double best = polish(problem, lowest.theta).objective;
+  const auto arrived = std::count_if(reached.begin(), reached.end(), [&](double value) {
+    return value <= std::min(best, ours) * (1.0 + near);
   });
-  return {ours / best - 1.0, static_cast<double>(near) / starts};
+  return {ours / best - 1.0, static_cast<double>(arrived) / effort.starts, true};
+}
+
+// A set: how its i-th draw comes about, and how it is fitted.
+struct Set {
+  std::string label;
+  const Law* law = nullptr;
+  FitOptions options;
+  std::function<Selection(size_t, Random&)> draw;
+  double cost = 0.0;  // seconds a start, measured
+
+  Outcome run(uint64_t seed, size_t i, const Effort& effort) const {
+    Random random(seed, "multistart", i);
+    return compare(draw(i, random), options, effort, random);
+  }
+};
+
+Set stored_set(const Case& c) {
+  const auto selection =
+      std::make_shared<const Selection>(select_rows(read_table(c.file), c.options));
+  const Problem problem = make_problem(*selection, c.options);
+  const auto draw = [selection, problem, optimum = solve(problem).solution.theta](size_t,
+                                                                                  Random& random) {
+    return perturbed(*selection, problem, optimum, random);
+  };
+  return {c.label, selection->law, c.options, draw};
+}
+
+Set planted_set(const Law& law, uint64_t seed) {
+  const Planted planted = plant(law);
+  const FitOptions options{.law = std::string(law.name), .fixed = planted.fixed};
+  const auto draw = [planted, options, seed](size_t i, Random&) {
+    return select_rows(simulate(planted, seed, i), options);
+  };
+  return {"planted " + std::string(law.name), &law, options, draw};
 }
 
 std::map<std::string, std::string> read_arguments(int count, char** values) {
@@ -133,6 +194,8 @@ std::map<std::string, std::string> read_arguments(int count, char** values) {
       {"--starts", "5000"},
       {"--threads", "0"},
       {"--seed", "0"},
+      {"--seconds", "0"},
+      {"--laws", ""},
       {"--only", ""},
       {"--planted", "1"},
       {"--data", folder ? folder : "../shared/data/laws"}};
@@ -144,65 +207,85 @@ std::map<std::string, std::string> read_arguments(int count, char** values) {
   return arguments;
 }
 
-// One line; true when the fitter never ended above the reference by more than the bar.
-bool print_row(const std::string& label, const Problem& problem,
-               const std::vector<Outcome>& outcomes) {
+bool wanted(const std::map<std::string, std::string>& arguments, const std::string& label,
+            std::string_view law) {
+  const std::string& only = arguments.at("--only");
+  const std::string& names = arguments.at("--laws");
+  return label.find(only) != std::string::npos &&
+         (names.empty() || ("," + names + ",").find(fmt::format(",{},", law)) != std::string::npos);
+}
+
+std::vector<Set> read_sets(const std::map<std::string, std::string>& arguments, uint64_t seed) {
+  std::vector<Set> sets;
+  for (const Case& c : cases(arguments.at("--data")))
+    if (wanted(arguments, c.label, c.options.law)) sets.push_back(stored_set(c));
+  for (const Law* law : laws()) {
+    if (arguments.at("--planted") == "0" || !can_plant(*law)) continue;
+    if (wanted(arguments, "planted " + std::string(law->name), law->name))
+      sets.push_back(planted_set(*law, seed));
+  }
+  return sets;
+}
+
+// The cheap ones first, so that a limit leaves out as few sets as possible.
+void order_by_cost(std::vector<Set>& sets, uint64_t seed, int threads) {
+  constexpr int trial = 40;
+  parallel_for(sets.size(), threads, [&](size_t i) {
+    const auto begin = Clock::now();
+    sets[i].run(seed, 0, {trial, Clock::time_point::max()});
+    sets[i].cost = std::chrono::duration<double>(Clock::now() - begin).count() / trial;
+  });
+  std::stable_sort(sets.begin(), sets.end(),
+                   [](const Set& a, const Set& b) { return a.cost < b.cost; });
+}
+
+// One row; true when no completed draw ended above the reference by more than the bar.
+bool print_row(const Set& set, const std::vector<Outcome>& outcomes, int starts) {
   constexpr double bar = 1e-6;
   double worst = -INFINITY, share = 0.0;
-  size_t missed = 0;
+  size_t missed = 0, complete = 0;
   for (const Outcome& o : outcomes) {
+    if (!o.complete) continue;
     worst = std::max(worst, o.excess);
     missed += o.excess > bar;
-    share += o.share / static_cast<double>(outcomes.size());
+    share += o.share;
+    ++complete;
   }
-  std::printf("| %s | %s | %s | %zu | %.1e | %zu | %.1f %% |\n", label.c_str(),
-              std::string(problem.law->name).c_str(), std::string(problem.objective.name).c_str(),
-              outcomes.size(), worst, missed, 100 * share);
+  std::printf("| %s | %s | %zu x %d |", set.label.c_str(), std::string(set.law->name).c_str(),
+              complete, starts);
+  if (complete == 0)
+    std::printf(" no draw done in time | | |\n");
+  else
+    std::printf(" %.1e | %zu | %.1f %% |\n", worst, missed,
+                100 * share / static_cast<double>(complete));
   std::fflush(stdout);
   return missed == 0;
 }
 
 int run(int count, char** values) {
-  auto arguments = read_arguments(count, values);
-  const int perturbations = std::stoi(arguments["--perturbations"]);
-  const int starts = std::stoi(arguments["--starts"]), threads = std::stoi(arguments["--threads"]);
-  const uint64_t seed = std::stoull(arguments["--seed"]);
-  std::printf("%d perturbations, %d random starts each\n\n", perturbations, starts);
+  const auto begin = Clock::now();
+  const auto arguments = read_arguments(count, values);
+  const int perturbations = std::stoi(arguments.at("--perturbations"));
+  const int threads = std::stoi(arguments.at("--threads"));
+  const double seconds = std::stod(arguments.at("--seconds"));
+  const uint64_t seed = std::stoull(arguments.at("--seed"));
+  Effort effort{std::stoi(arguments.at("--starts")), Clock::time_point::max()};
+  if (seconds > 0.0)
+    effort.end =
+        begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  std::vector<Set> sets = read_sets(arguments, seed);
+  order_by_cost(sets, seed, threads);
   std::printf(
-      "| set | law | objective | draws | worst excess | missed | starts that reach the best |\n");
-  std::printf("|---|---|---|---|---|---|---|\n");
+      "| set | law | draws x starts | worst excess | missed | starts that reach the best |\n");
+  std::printf("|---|---|---|---|---|---|\n");
   bool good = true;
-  const auto wanted = [&](const std::string& label) {
-    return label.find(arguments["--only"]) != std::string::npos;
-  };
-  for (const Case& c : cases(arguments["--data"])) {
-    if (!wanted(c.label)) continue;
-    const Table table = read_table(c.file);
-    const Selection selection = select_rows(table, c.options);
-    const Problem problem = make_problem(selection, c.options);
-    const Vector optimum = solve(problem).solution.theta;
+  for (const Set& set : sets) {
     std::vector<Outcome> outcomes(perturbations);
-    parallel_for(outcomes.size(), threads, [&](size_t i) {
-      Random random(seed, "multistart", i);
-      outcomes[i] =
-          compare(perturbed(selection, problem, optimum, random), c.options, starts, random);
-    });
-    good &= print_row(c.label, problem, outcomes);
+    parallel_for(outcomes.size(), threads,
+                 [&](size_t i) { outcomes[i] = set.run(seed, i, effort); });
+    good &= print_row(set, outcomes, effort.starts);
   }
-  for (const Law* law : laws()) {
-    const std::string label = "planted " + std::string(law->name);
-    if (arguments["--planted"] == "0" || !can_plant(*law) || !wanted(label)) continue;
-    const Planted planted = plant(*law);
-    const FitOptions options{.law = std::string(law->name), .fixed = planted.fixed};
-    std::vector<Outcome> outcomes(perturbations);
-    parallel_for(outcomes.size(), threads, [&](size_t i) {
-      Random random(seed, "multistart", i);
-      outcomes[i] =
-          compare(select_rows(simulate(planted, seed, i), options), options, starts, random);
-    });
-    const Selection first = select_rows(simulate(planted, seed, 0), options);
-    good &= print_row(label, make_problem(first, options), outcomes);
-  }
+  std::printf("\n%.0f s\n", std::chrono::duration<double>(Clock::now() - begin).count());
   return good ? 0 : 1;
 }
 

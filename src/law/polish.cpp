@@ -27,7 +27,7 @@ std::vector<int> movable(const Problem& problem, const Vector& theta, const Vect
 
 // The symmetric matrix with its negative eigenvalues turned positive.
 Matrix upright(const Matrix& matrix) {
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(matrix);
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(matrix);
   return eigen.eigenvectors() * eigen.eigenvalues().cwiseAbs().asDiagonal() *
          eigen.eigenvectors().transpose();
 }
@@ -105,11 +105,25 @@ void keep_to_valley(const Problem& problem, const std::vector<int>& linear, Vect
   if (lower < value) theta = slid, value = lower;
 }
 
+// Whether the last steps followed their parabolas: see PolishOptions.
+struct Settling {
+  double last_promise = 0.0;  // of a full Newton step that kept it; else 0
+
+  bool settled(double mu, double promised) const {
+    return mu == 0.0 && promised > 0.0 && promised < 0.25 * last_promise;
+  }
+  void record(double mu, double promised, double gained) {
+    const bool kept = mu == 0.0 && gained > 0.7 * promised && gained < 1.5 * promised;
+    last_promise = kept ? promised : 0.0;
+  }
+};
+
 Solution newton(const Problem& problem, const Vector& start, const PolishOptions& options) {
   Solution best{.theta = clamp(problem, start)};
   best.objective = objective_at(problem, best.theta);
   if (!std::isfinite(best.objective)) return best;
   double mu = 0.0;
+  Settling settling;
   const std::vector<int> linear = sliding_coefficients(problem);
   while (best.steps < options.max_steps) {
     const Derivatives at = derivatives_at(problem, best.theta);
@@ -132,14 +146,21 @@ Solution newton(const Problem& problem, const Vector& start, const PolishOptions
         best.converged = true;
         return best;
       }
+      const bool settled = settling.settled(mu, promised);
+      if (settled && best.objective - 10.0 * promised > options.abandon_above) return best;
       double value = objective_at(problem, theta);
       if (mu > 0.0 || best.objective - value < 0.7 * promised)
         keep_to_valley(problem, linear, theta, value);
       const double gained = best.objective - value;
       if (gained > 0.0) {
         accepted = true;
+        settling.record(mu, promised, gained);
         best.theta = theta;
         best.objective = value;
+        if (settled && promised <= options.settled_tolerance * std::fabs(value)) {
+          best.converged = true;
+          return best;
+        }
         if (gained > 0.7 * promised)
           mu = mu < least_damping ? 0.0 : 0.1 * mu;
         else if (gained < 0.2 * promised)

@@ -11,6 +11,11 @@ struct PolishOptions {
   int max_steps = 400;
   double tolerance =
       1e-13;  // stop when a step's promised decrease is below this fraction of the objective
+  // The next two end only a polish that has settled: full Newton steps whose promises the last one
+  // kept and of which the next promises less than a quarter, so that hardly more than the promise
+  // is left to gain.
+  double settled_tolerance = 0.0;    // stop after a step that promises less than this fraction
+  double abandon_above = unbounded;  // stop when ten promises more would not lead below this
 };
 
 struct Solution {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 
 namespace rung {
 namespace {
@@ -14,12 +13,12 @@ constexpr size_t chunk_rows =
 template <class Use>
 void for_chunks(const Law& law, const Observations& data, const double* c, int order, Use&& use) {
   const size_t width = jet_size(order, law.coefficients.size());
-  const auto jets =
-      std::make_unique_for_overwrite<double[]>(std::min(chunk_rows, data.rows()) * width);
+  thread_local std::vector<double> jets;  // kept from call to call: fits make very many
+  jets.resize(std::max(jets.size(), std::min(chunk_rows, data.rows()) * width));
   for (size_t first = 0; first < data.rows(); first += chunk_rows) {
     const size_t rows = std::min(chunk_rows, data.rows() - first);
-    law.evaluate(law, c, data.x.data() + first * 2 * data.inputs, rows, order, jets.get());
-    use(first, rows, jets.get());
+    law.evaluate(law, c, data.x.data() + first * 2 * data.inputs, rows, order, jets.data());
+    use(first, rows, jets.data());
   }
 }
 
