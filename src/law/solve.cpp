@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "law/start.h"
+#include "law/sweep.h"
 
 namespace rung {
 namespace {
@@ -24,7 +25,10 @@ Optimum solve(const Problem& problem, size_t starts, bool coarse) {
     return optimum;
   }
   Optimum best;
+  const int place = coarse ? -1 : place_coefficient(problem);
   for (const Start& start : grid_starts(problem, starts, coarse)) {
+    // The sweep finds the minima that the grid's lesser ones would lead to.
+    if (place >= 0 && best.starts == starts) break;
     const Solution found = polish(problem, start.theta);
     ++best.starts;
     if (best.starts > 1 && !(found.objective < best.solution.objective)) continue;
@@ -32,6 +36,9 @@ Optimum solve(const Problem& problem, size_t starts, bool coarse) {
     best.start = start.theta;
     best.start_objective = start.objective;
   }
+  if (place < 0) return best;
+  const Solution swept = sweep_place(problem, place, best.solution);
+  if (swept.objective < best.solution.objective) best.solution = swept;
   return best;
 }
 

@@ -1,8 +1,11 @@
 #include <doctest/doctest.h>
 
+#include "core/random.h"
 #include "law/fit.h"
 #include "law/law_data.h"
 #include "law/laws/laws.h"
+#include "law/select.h"
+#include "law/solve.h"
 
 using namespace rung;
 
@@ -29,4 +32,32 @@ TEST_CASE("broken-power: recovers a planted break, and power warns of it") {
   bool warned = false;
   for (const Diagnostic& d : plain.diagnostics) warned |= d.code == "bend";
   CHECK(warned);
+}
+
+// Data without a break have a minimum wherever a narrow bend fits a gap between points; a start
+// grid steps over some.
+TEST_CASE("broken-power: the lowest of many shallow minima" * doctest::test_suite("slow")) {
+  const FitOptions options{.law = "broken-power"};
+  Selection rows = select_rows(read_table(law_data("chinchilla-kyo/df.csv")), options);
+  const Problem problem = make_problem(rows, options);
+  const std::vector<double> left =
+      residuals(problem, coefficients_of(problem, solve(problem).solution.theta));
+  // The rows' residuals added once more, and a break that random starts found lowest for them.
+  struct Drawn {
+    uint64_t draw;
+    double c[6];
+  };
+  for (const Drawn& known : {Drawn{4, {1.875, 5270.0, 0.1941, 0.2962, 1.476e21, 0.05}},
+                             Drawn{5, {1.792, 2350.0, 0.1740, 0.3183, 4.441e21, 0.05}}}) {
+    Random random(0, "multistart", known.draw);
+    Selection drawn = rows;
+    for (size_t i = 0; i < drawn.data.rows(); ++i) {
+      drawn.data.loss[i] *= std::exp(left[random.below(left.size())]);
+      drawn.data.log_loss[i] = std::log(drawn.data.loss[i]);
+    }
+    const Problem changed = make_problem(drawn, options);
+    Vector start(6);
+    for (int i = 0; i < 6; ++i) start[i] = to_theta(broken_power_law.coefficients[i], known.c[i]);
+    CHECK(solve(changed).solution.objective <= polish(changed, start).objective * (1.0 + 1e-6));
+  }
 }

@@ -1,0 +1,18 @@
+// Minima that a start grid steps over: where something lies along an input (the place of a break).
+// Data without a clear break have a shallow minimum at many places, and their order shows only once
+// the other coefficients have followed.
+#pragma once
+#include "law/polish.h"
+#include "law/problem.h"
+
+namespace rung {
+
+// The free coefficient that lies along an input, or -1.
+int place_coefficient(const Problem& problem);
+
+// The best of `from` and of what is found when the place is held at many values in turn, the others
+// polished a few steps from `from` (nuisances, such as the width of a break, from the low values of
+// their grid), and the minima along the place polished to the end.
+Solution sweep_place(const Problem& problem, int place, const Solution& from);
+
+}  // namespace rung
