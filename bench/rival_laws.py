@@ -24,7 +24,11 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import minimize
+
+try:  # the tables alone (--tables) need none
+    from scipy.optimize import minimize
+except ImportError:
+    minimize = None
 
 
 # ---- objective: sum of Huber's penalty over residuals of a model that gives (prediction, Jacobian) ------------------
@@ -307,6 +311,8 @@ def main():
     if arguments.tables:
         write_tables(fits, arguments.tables)
         return
+    if minimize is None:
+        raise SystemExit("[rival_laws] The rival is scipy. Received no such module. Install it, or give --tables.")
     np.seterr(all="ignore")  # some published starts overflow
     if arguments.way == "published":
         result = published(fits, arguments.bootstrap, arguments.sample, HOFFMANN if arguments.case == "epoch" else None)
