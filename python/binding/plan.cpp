@@ -5,6 +5,7 @@
 #include "core/files.h"
 #include "law/forms.h"
 #include "plan/devices.h"
+#include "plan/next_runs.h"
 #include "plan/plan_json.h"
 #include "report/plan_page.h"
 
@@ -17,7 +18,9 @@ void bind_options(py::module_& module) {
       .def_readwrite("context", &ShapeOptions::context)
       .def_readwrite("head_size", &ShapeOptions::head_size)
       .def_readwrite("kv_heads", &ShapeOptions::kv_heads)
-      .def_readwrite("ffn_ratio", &ShapeOptions::ffn_ratio);
+      .def_readwrite("ffn_ratio", &ShapeOptions::ffn_ratio)
+      .def_readwrite("gated", &ShapeOptions::gated)
+      .def_readwrite("tied", &ShapeOptions::tied);
   py::class_<PlanOptions>(module, "PlanOptions")
       .def(py::init<>())
       .def_readwrite("flops", &PlanOptions::flops)
@@ -44,6 +47,14 @@ void bind_options(py::module_& module) {
       .def_property_readonly(
           "shape", [](PlanOptions& options) { return &options.shape; },
           py::return_value_policy::reference_internal);
+  py::class_<NextRuns>(module, "NextRuns")
+      .def(py::init<>())
+      .def_readwrite("runs", &NextRuns::runs)
+      .def_readwrite("target", &NextRuns::target)
+      .def_readwrite("flops", &NextRuns::flops)
+      .def_readwrite("max_run_flops", &NextRuns::max_run_flops)
+      .def("set_determinant", [](NextRuns& next) { next.criterion = Criterion::determinant; })
+      .def("set_candidates", [](NextRuns& next, const Table& table) { next.candidates = table; });
   py::class_<Hardware>(module, "Hardware")
       .def_readonly("count", &Hardware::count)
       .def_readonly("bf16", &Hardware::bf16)
@@ -61,14 +72,18 @@ void bind_plan(py::module_& module) {
   module.def(
       "plan",
       [](const std::vector<std::shared_ptr<Forms>>& fits, const std::vector<std::string>& names,
-         const PlanOptions& options) {
+         const PlanOptions& options, const NextRuns* next) {
         return json_text(run_unlocked([&](const auto&) {
           std::vector<PlanSource> sources;
           for (size_t i = 0; i < fits.size(); ++i) sources.push_back({names.at(i), *fits[i]});
-          return plan_to_json(make_plan(sources, options, true), options);
+          const Plan plan = make_plan(sources, options, true);
+          Json json = plan_to_json(plan, options);
+          if (next)
+            json["design"] = next_to_json(design_next(sources, plan, options, *next), options.rate);
+          return json;
         }));
       },
-      py::arg("fits"), py::arg("names"), py::arg("options"));
+      py::arg("fits"), py::arg("names"), py::arg("options"), py::arg("next"));
   module.def(
       "report_plan",
       [](const std::string& plan, const std::string& path, const std::string& title) {

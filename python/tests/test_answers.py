@@ -141,6 +141,27 @@ def test_plan_equal_to_the_command_line(command_line: str, epoch_fit: rung.Fit, 
     assert (tmp_path / "plan.html").read_text().startswith("<!doctype html>")
 
 
+def test_plan_names_the_next_runs(command_line: str, epoch_fit: rung.Fit, tmp_path: pathlib.Path) -> None:
+    epoch_fit.save(tmp_path / "fit.json")
+    table = pd.DataFrame({"N": [1e8, 1e9, 1e10, 3e10], "D": [1e10, 2e10, 1e10, 3e10]})
+    table.to_csv(tmp_path / "candidates.csv", index=False)
+    options = ["--flops", "1e23", "--next", "2", "--candidates", tmp_path / "candidates.csv", "--out", tmp_path / "plan.json"]
+    subprocess.run([command_line, "plan", tmp_path / "fit.json", *options], check=True, capture_output=True)
+    theirs = json.loads((tmp_path / "plan.json").read_text())["design"]
+    plan = epoch_fit.plan(flops=1e23, next=2, candidates=table)
+    assert plan.details["design"] == theirs and plan.next == theirs["runs"] and len(plan.next) == 2
+    assert {run["N"] for run in plan.next} <= set(table["N"])
+    assert 0 < plan.details["design"]["deviation_left"] < 1 and "next 2: N" in repr(plan)
+    # Other aims choose by themselves, within what all runs may cost.
+    wide = epoch_fit.plan(flops=1e23, next=3, criterion="d", target={"N": 1e10}, next_flops=1e21, max_run_flops=5e20)
+    assert wide.details["design"]["target"]["N"] == 1e10 and wide.details["design"]["criterion"] == "d"
+    assert wide.details["design"]["flops"] <= 1e21 and all(run["flops"] <= 5e20 for run in wide.next)
+    assert epoch_fit.plan(flops=1e23).next == []
+    for wrong in ({"next": 0}, {"next": 1, "criterion": "e"}, {"target": {"N": 1e9}}, {"next": 1, "next_flops": -1.0}):
+        with pytest.raises(rung.UsageError):
+            epoch_fit.plan(flops=1e23, **wrong)  # type: ignore[arg-type]
+
+
 def test_save_and_load(epoch_fit: rung.Fit, tmp_path: pathlib.Path) -> None:
     epoch_fit.save(tmp_path / "fit.json")
     loaded = rung.load(tmp_path / "fit.json")

@@ -8,9 +8,8 @@
 #include "config/number.h"
 #include "core/error.h"
 #include "core/table.h"
-#include "plan/design.h"
-#include "plan/design_json.h"
 #include "plan/devices.h"
+#include "plan/next_runs.h"
 #include "plan/plan_json.h"
 
 namespace rung {
@@ -101,7 +100,9 @@ PlanOptions read_options(const Arguments& arguments, double level) {
                    .context = count(arguments, "--context", 0),
                    .head_size = count(arguments, "--head-size", 0),
                    .kv_heads = count(arguments, "--kv-heads", 0),
-                   .ffn_ratio = arguments.number("--ffn-ratio")};
+                   .ffn_ratio = arguments.number("--ffn-ratio"),
+                   .gated = !arguments.flag("--plain-ffn"),
+                   .tied = arguments.flag("--tied")};
   options.other = read_point(arguments, "--with");
   return options;
 }
@@ -113,68 +114,15 @@ std::vector<PlanSource> read_sources(const Arguments& arguments) {
   return sources;
 }
 
-// N, D and what else the loss law reads, as planned.
-Point target_of(const Fit& fit, const Plan& plan, const PlanOptions& options) {
-  Point at = options.other;
-  at["N"] = plan.N;
-  at["D"] = plan.D;
-  const auto add = [&](const char* name, double value) {
-    if (reads(fit, name) && !at.contains(name)) at[name] = value;
-  };
-  for (const char* bits : {"P_w", "P_a", "P_kv"}) add(bits, plan.choice.bits);
-  add("E", plan.choice.experts);
-  add("G", plan.choice.granularity);
-  add("D_unique", options.unique_tokens);
-  return at;
-}
-
-void complete(const Fit& fit, Point& at) {
-  if (!at.contains("N") || !at.contains("D")) return;
-  at["C"] = 6.0 * at["N"] * at["D"];
-  if (reads(fit, "M")) at["M"] = at["D"] / at["N"];
-}
-
-// Candidates from a table with the law's inputs as columns; what it lacks is as at the target.
-std::vector<Point> read_candidates(const std::string& path, const Fit& fit, const Point& target) {
-  const Table table = read_table(path);
-  std::vector<std::string> names{"N", "D"};
-  names.insert(names.end(), fit.inputs.begin(), fit.inputs.end());
-  std::vector<Point> points(table.rows, target);
-  for (const std::string& name : names) {
-    const Column* column = match_column(table, name, {});
-    if (!column && (name == "N" || name == "D"))
-      fail_usage("[plan] {} has no column {}. Candidates need N and D.", path, name);
-    for (size_t row = 0; column && row < table.rows; ++row) {
-      if (!(column->values[row] > 0.0))
-        fail("[plan] {} must be positive. Received {} in {} of {}.", name, column->values[row],
-             table.where(row), path);
-      points[row][name] = column->values[row];
-    }
-  }
-  for (Point& point : points) complete(fit, point);
-  return points;
-}
-
-DesignOptions read_design(const Arguments& arguments, const Fit& fit, const Plan& plan,
-                          const PlanOptions& options) {
-  constexpr double default_share = 0.1;  // of the target's FLOPs, for all runs together
-  DesignOptions design{.runs = static_cast<size_t>(count(arguments, "--next", 1)),
-                       .criterion = arguments.text("--criterion") == "d" ? Criterion::determinant
-                                                                         : Criterion::target,
-                       .target = target_of(fit, plan, options),
-                       .candidates = {},
-                       .level = options.level};
-  for (const auto& [name, value] : read_point(arguments, "--target")) design.target[name] = value;
-  complete(fit, design.target);
-  design.flops = given(arguments, "--next-flops",
-                       default_share * 6.0 * design.target["N"] * design.target["D"]);
-  design.max_run_flops = given(arguments, "--max-run-flops", design.flops);
-  for (const double flops : {design.flops, design.max_run_flops})
-    if (!(flops > 0.0))
-      fail_usage("[plan] The FLOPs of runs must be positive. Received {}.", flops);
-  if (arguments.has("--candidates"))
-    design.candidates = read_candidates(arguments.text("--candidates"), fit, design.target);
-  return design;
+NextRuns read_next(const Arguments& arguments) {
+  NextRuns next{.runs = count(arguments, "--next", 1),
+                .criterion = arguments.text("--criterion") == "d" ? Criterion::determinant
+                                                                  : Criterion::target,
+                .target = read_point(arguments, "--target")};
+  if (arguments.has("--next-flops")) next.flops = arguments.number("--next-flops");
+  if (arguments.has("--max-run-flops")) next.max_run_flops = arguments.number("--max-run-flops");
+  if (arguments.has("--candidates")) next.candidates = read_table(arguments.text("--candidates"));
+  return next;
 }
 
 int run(const Arguments& arguments) {
@@ -184,14 +132,9 @@ int run(const Arguments& arguments) {
   Json json = plan_to_json(plan, options);
   std::string text = plan_text(plan, options);
   if (arguments.has("--next")) {
-    const Knowledge knowledge = sort_knowledge(sources);
-    if (!knowledge.loss) fail_usage("[plan] --next needs a law of N and D. Received laws of C.");
-    const DesignOptions wanted = read_design(arguments, *knowledge.loss.fit, plan, options);
-    const Design design = design_runs(*knowledge.loss.fit, wanted);
-    json["design"] = design_to_json(design, wanted);
-    json["design"]["seconds"] =
-        json_number(options.rate > 0.0 ? design.flops / options.rate : std::nan(""));
-    text += design_text(design, wanted, options.rate);
+    const NextDesign next = design_next(sources, plan, options, read_next(arguments));
+    json["design"] = next_to_json(next, options.rate);
+    text += design_text(next.design, next.options, options.rate);
   }
   if (arguments.has("--out")) write_json(arguments.text("--out"), json);
   json.erase("basin");
@@ -245,6 +188,10 @@ const std::vector<Option> options_of_plan = {
     {.name = "--head-size", .help = "of attention (default: 64 below width 1024, else 128)"},
     {.name = "--kv-heads", .help = "key and value heads (default: as many as query heads)"},
     {.name = "--ffn-ratio", .help = "hidden units over width", .default_text = "3"},
+    {.name = "--plain-ffn",
+     .takes = Takes::flag,
+     .help = "feed-forward layers of two matrices (default: gated, three)"},
+    {.name = "--tied", .takes = Takes::flag, .help = "embedding and readout share a matrix"},
     {.name = "--with", .takes = Takes::list, .help = "further inputs of the law, as NAME=NUMBER"},
     {.name = "--flat",
      .help = "near-optimal: within this fraction of the loss",

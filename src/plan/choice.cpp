@@ -129,7 +129,7 @@ std::function<double(double)> routing_costs(const ShapeRule& rule, const ShapeOp
                                             double outputs) {
   constexpr double first = 4.0, last = 34.0;  // ln N
   constexpr int points = 61;
-  const double k = 4.0 + 3.0 * shape.ffn_ratio;
+  const double k = block_factor(shape);
   std::vector<double> widths;
   for (int i = 0; i < points; ++i) {
     const double n = std::exp(first + (last - first) * i / (points - 1));

@@ -51,7 +51,7 @@ void fill_vocabulary(const Knowledge& knowledge, PlanOptions& options, const Sha
     return;
   }
   // The width of a model of this size, as the rule prefers it.
-  const double k = 4.0 + 3.0 * options.shape.ffn_ratio;
+  const double k = block_factor(options.shape);
   double width = std::cbrt(rule.aspect(plan.N, options.shape) * plan.N / k);
   const auto step = static_cast<double>(width_step(static_cast<int64_t>(width), options.shape));
   width = std::max(step, std::round(width / step) * step);
@@ -67,9 +67,13 @@ void fill_shapes(const Surface& surface, const Path& path, const PlanOptions& op
   if (options.width > 0) {
     ShapeOptions shape = options.shape;
     shape.experts = std::max<int64_t>(1, std::llround(plan.choice.experts));
-    plan.shapes = {judge_shape(surface, path, options,
+    plan.shapes = {judge_shape(surface, path, options, rule,
                                make_shape(options.width, options.depth, shape),
                                plan.given->best_loss, bits)};
+    if (rule.prices())
+      plan.remarks.push_back(
+          fmt::format("Its width over depth costs {:+.3f} % of the loss beside the size, from {}.",
+                      100.0 * (plan.shapes.front().price - 1.0), rule.source));
     return;
   }
   const double aspect = rule.aspect(plan.N, options.shape);

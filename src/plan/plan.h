@@ -58,9 +58,10 @@ struct Alternative {
 };
 
 struct ShapeCandidate {
-  Shape shape{};
+  ModelShape shape{};
   double D = 0.0, loss = 0.0;
   double excess = 0.0;  // loss over the best possible, less one
+  double price = 1.0;   // the part of it that width over depth costs, as a factor on the loss
   double flops = 0.0, seconds = 0.0, memory = 0.0, latency = 0.0;  // NaN: unknown
 };
 

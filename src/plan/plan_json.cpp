@@ -42,13 +42,21 @@ Json alternative_json(const Alternative& a) {
 }
 
 Json shape_json(const ShapeCandidate& c) {
-  return {{"width", c.shape.width},          {"depth", c.shape.depth},
-          {"heads", c.shape.heads},          {"head_size", c.shape.head_size},
-          {"experts", c.shape.experts},      {"N", c.shape.N},
-          {"N_total", c.shape.N_total},      {"D", c.D},
-          {"loss", json_number(c.loss)},     {"excess", json_number(c.excess)},
-          {"flops", json_number(c.flops)},   {"seconds", json_number(c.seconds)},
-          {"memory", json_number(c.memory)}, {"latency", json_number(c.latency)}};
+  return {{"width", c.shape.width},
+          {"depth", c.shape.depth},
+          {"heads", c.shape.heads},
+          {"head_size", c.shape.head_size},
+          {"experts", c.shape.experts},
+          {"N", c.shape.N},
+          {"N_total", c.shape.N_total},
+          {"D", c.D},
+          {"loss", json_number(c.loss)},
+          {"excess", json_number(c.excess)},
+          {"aspect_excess", json_number(c.price - 1.0)},
+          {"flops", json_number(c.flops)},
+          {"seconds", json_number(c.seconds)},
+          {"memory", json_number(c.memory)},
+          {"latency", json_number(c.latency)}};
 }
 
 Json basin_json(const Plan& plan) {

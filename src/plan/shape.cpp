@@ -25,9 +25,12 @@ int64_t width_step(int64_t width, const ShapeOptions& options) {
   return std::min(large_head, head_size_of(width, options));
 }
 
+double block_factor(const ShapeOptions& options) {
+  return 4.0 + (options.gated ? 3.0 : 2.0) * options.ffn_ratio;
+}
+
 double ffn_share(const ShapeOptions& options) {
-  // Query and output matrices are width x width, keys and values as wide with as many heads.
-  return 3.0 * options.ffn_ratio / (4.0 + 3.0 * options.ffn_ratio);
+  return 1.0 - 4.0 / block_factor(options);
 }
 
 std::vector<TensorSpec> decoder_tensors(int64_t width, int64_t depth, const ShapeOptions& options) {
@@ -37,7 +40,9 @@ std::vector<TensorSpec> decoder_tensors(int64_t width, int64_t depth, const Shap
   const int64_t experts = options.experts;
   const double active = 1.0 / static_cast<double>(experts);
   std::vector<TensorSpec> tensors;
-  if (options.vocabulary > 0) {
+  if (options.vocabulary > 0 && options.tied) {
+    tensors.push_back(matrix(Role::tied, "embedding", {options.vocabulary, width}));
+  } else if (options.vocabulary > 0) {
     tensors.push_back(matrix(Role::embedding, "embedding", {options.vocabulary, width}));
     tensors.back().counts_in_N = false;
     tensors.push_back(matrix(Role::readout, "readout", {options.vocabulary, width}));
@@ -45,25 +50,26 @@ std::vector<TensorSpec> decoder_tensors(int64_t width, int64_t depth, const Shap
   for (int64_t layer = 0; layer < depth; ++layer) {
     tensors.push_back(matrix(Role::hidden, "qkv", {width + 2 * kv, width}));
     tensors.push_back(matrix(Role::hidden, "out", {width, width}));
-    tensors.push_back(matrix(Role::hidden, "gate_up", {experts, 2 * inner, width}, active));
+    tensors.push_back(
+        matrix(Role::hidden, "up", {experts, options.gated ? 2 * inner : inner, width}, active));
     tensors.push_back(matrix(Role::hidden, "down", {experts, width, inner}, active));
     if (experts > 1) tensors.push_back(matrix(Role::hidden, "router", {experts, width}));
   }
   return tensors;
 }
 
-Shape make_shape(int64_t width, int64_t depth, const ShapeOptions& options) {
+ModelShape make_shape(int64_t width, int64_t depth, const ShapeOptions& options) {
   const int64_t head = head_size_of(width, options);
   if (width < 1 || depth < 1)
     fail_usage("[plan] Width and depth are positive. Received {} and {}.", width, depth);
   if (width % head != 0)
     fail_usage("[plan] Width {} is no multiple of the head size {}. Set --head-size to a divisor.",
                width, head);
-  Shape shape{.width = width,
-              .depth = depth,
-              .heads = width / head,
-              .head_size = head,
-              .experts = options.experts};
+  ModelShape shape{.width = width,
+                   .depth = depth,
+                   .heads = width / head,
+                   .head_size = head,
+                   .experts = options.experts};
   if (options.kv_heads > 0 && shape.heads % options.kv_heads != 0)
     fail_usage("[plan] {} heads cannot share {} key and value heads.", shape.heads,
                options.kv_heads);

@@ -1,5 +1,6 @@
 #include "plan/shape_rule.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -10,11 +11,6 @@ namespace {
 
 constexpr double levine_a = 5.039, levine_b = 0.0555;
 constexpr double deepest = 2000.0;
-
-// Parameters of a block over width^2, without the readout.
-double block_factor(const ShapeOptions& options) {
-  return 4.0 + 3.0 * options.ffn_ratio;
-}
 
 // N as the rule sees it, ln of k depth width^2 and the readout, at a depth and a width.
 double log_size(double depth, double width, const ShapeOptions& options) {
@@ -57,6 +53,29 @@ double aspect_at(const Fit& fit, const std::vector<double>& c, double n,
   return fitted_aspect(n, options, at("A_w"), at("A_d"), at("alpha_w"), at("alpha_d"));
 }
 
+// The loss of a width-depth fit; depth need not be whole.
+double loss_of(const Fit& fit, double width, double depth, double n, double tokens) {
+  std::vector<double> at;
+  for (const std::string_view input : fit.law->inputs)
+    at.push_back(input == "width" ? width : input == "depth" ? depth : input == "N" ? n : tokens);
+  return evaluate_law(*fit.law, fit.values(), at);
+}
+
+// The least value of a function with one minimum between lo and hi: golden sections.
+template <class Function>
+double least_value(double lo, double hi, Function&& function) {
+  constexpr double golden = 0.6180339887498949;
+  double a = hi - golden * (hi - lo), b = lo + golden * (hi - lo);
+  double at_a = function(a), at_b = function(b);
+  for (int i = 0; i < 60; ++i) {
+    if (at_a < at_b)
+      hi = b, b = a, at_b = at_a, a = hi - golden * (hi - lo), at_a = function(a);
+    else
+      lo = a, a = b, at_a = at_b, b = lo + golden * (hi - lo), at_b = function(b);
+  }
+  return std::min(at_a, at_b);
+}
+
 }  // namespace
 
 bool is_shape_law(const Law& law) {
@@ -75,6 +94,27 @@ Range ShapeRule::aspect_interval(double n, const ShapeOptions& options) const {
     for (const auto& c : fit->samples) draws.push_back(aspect_at(*fit, c, n, options));
   return {std::min(value, quantile(draws, 0.5 * (1.0 - level))),
           std::max(value, quantile(draws, 0.5 * (1.0 + level)))};
+}
+
+bool ShapeRule::prices() const {
+  return fit && fit->law->target == "L";
+}
+
+double ShapeRule::price(const ModelShape& shape, double tokens, const ShapeOptions& options) const {
+  if (!prices()) return 1.0;
+  const double width = static_cast<double>(shape.width), depth = static_cast<double>(shape.depth);
+  const double entries = static_cast<double>(options.vocabulary);
+  const double blocks = shape.N - entries * width;  // k depth width^2
+  const double own = loss_of(*fit, width, depth, shape.N, tokens);
+  // Along N = k depth width^2 + entries width; the widest leaves a twentieth of N to the blocks.
+  const double k = blocks / (depth * width * width);
+  const double most = entries > 0.0 ? 0.95 * shape.N / entries : 20.0 * width;
+  const double least = least_value(
+      std::log(width / 20.0), std::log(std::min(20.0 * width, most)), [&](double log_width) {
+        const double w = std::exp(log_width);
+        return loss_of(*fit, w, (shape.N - entries * w) / (k * w * w), shape.N, tokens);
+      });
+  return std::max(1.0, own / least);
 }
 
 ShapeRule make_shape_rule(const Fit* fit, std::string source, double level) {

@@ -18,12 +18,12 @@ double distance(double n, double aspect, double wanted_n, double wanted_aspect) 
 }
 
 // The shape nearest to a size and the aspect that the rule prefers there, N at most `most`.
-std::optional<Shape> nearest_shape(double n, double most, const ShapeRule& rule,
-                                   const ShapeOptions& options) {
+std::optional<ModelShape> nearest_shape(double n, double most, const ShapeRule& rule,
+                                        const ShapeOptions& options) {
   const double aspect = rule.aspect(n, options);
   int64_t best_width = 0, best_depth = 0;
   double least = unbounded, best_n = 0.0;
-  const double ideal = std::cbrt(aspect * n / (4.0 + 3.0 * options.ffn_ratio));
+  const double ideal = std::cbrt(aspect * n / block_factor(options));
   const auto from = static_cast<int64_t>(0.4 * ideal), to = static_cast<int64_t>(2.5 * ideal);
   for (int64_t width = 0; width <= std::min(to + 128, widest);) {
     const int64_t step = width_step(std::max<int64_t>(width, 64), options);
@@ -49,7 +49,7 @@ std::optional<Shape> nearest_shape(double n, double most, const ShapeRule& rule,
   return make_shape(best_width, best_depth, options);
 }
 
-bool same(const Shape& a, const Shape& b) {
+bool same(const ModelShape& a, const ModelShape& b) {
   return a.width == b.width && a.depth == b.depth;
 }
 
@@ -61,7 +61,7 @@ bool fits(const ShapeCandidate& candidate, const PlanOptions& options, double se
 
 }  // namespace
 
-double tokens_of(const Path& path, const Shape& shape) {
+double tokens_of(const Path& path, const ModelShape& shape) {
   const double each = shape.flops_per_token * path.cost / 6.0;
   const double by_life = std::isfinite(path.life)
                              ? (path.life - 2.0 * shape.N * path.inference_tokens) / each
@@ -70,9 +70,11 @@ double tokens_of(const Path& path, const Shape& shape) {
 }
 
 ShapeCandidate judge_shape(const Surface& surface, const Path& path, const PlanOptions& options,
-                           const Shape& shape, double best_loss, double serve_bits) {
+                           const ShapeRule& rule, const ModelShape& shape, double best_loss,
+                           double serve_bits) {
   ShapeCandidate candidate{.shape = shape, .D = tokens_of(path, shape)};
-  candidate.loss = surface(Surface::best, shape.N, candidate.D);
+  candidate.price = rule.price(shape, candidate.D, options.shape);
+  candidate.loss = candidate.price * surface(Surface::best, shape.N, candidate.D);
   candidate.excess = candidate.loss / best_loss - 1.0;
   candidate.flops = shape.flops_per_token * candidate.D;
   candidate.seconds =
@@ -107,7 +109,7 @@ std::vector<ShapeCandidate> find_shapes(const Surface& surface, const Path& path
                     [&](const ShapeCandidate& c) { return same(c.shape, *shape); }))
       continue;
     const ShapeCandidate candidate =
-        judge_shape(surface, path, options, *shape, best_loss, serve_bits);
+        judge_shape(surface, path, options, rule, *shape, best_loss, serve_bits);
     const bool first = list.empty();
     const bool near = first || candidate.excess <= 1.02 * options.flat;
     if (candidate.D >= 1.0 && near && fits(candidate, options, serve_bits))

@@ -13,11 +13,13 @@ std::vector<ShapeCandidate> find_shapes(const Surface& surface, const Path& path
                                         const PlanOptions& options, const ShapeRule& rule,
                                         const Plan& plan);
 
-// What one shape gives.
+// What one shape gives: the law's loss at its N and D, times what the rule says that its width over
+// depth costs.
 ShapeCandidate judge_shape(const Surface& surface, const Path& path, const PlanOptions& options,
-                           const Shape& shape, double best_loss, double serve_bits);
+                           const ShapeRule& rule, const ModelShape& shape, double best_loss,
+                           double serve_bits);
 
 // Tokens that the budget leaves a shape whose FLOPs a token are counted exactly.
-double tokens_of(const Path& path, const Shape& shape);
+double tokens_of(const Path& path, const ModelShape& shape);
 
 }  // namespace rung

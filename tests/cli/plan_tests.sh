@@ -46,6 +46,8 @@ expect 0 'Attention.s FLOPs are not counted' '' "$law" plan "$work/fit.json" --f
 expect 0 'vocabulary is unknown' '' "$law" plan "$work/fit.json" --flops 1e21 --context 2048
 expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --vocabulary 32000 --head-size 64 --kv-heads 4 --ffn-ratio 4 --json
 json "all(s['head_size']==64 and s['heads']%4==0 for s in d['shapes'])"
+expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --vocabulary 32000 --tied --plain-ffn --json
+json "all(s['N']==s['depth']*10*s['width']**2+32000*s['width']==s['N_total'] and s['aspect_excess']==0 for s in d['shapes'])"
 # A given model: its tokens, and what it loses.
 expect 0 'the given size loses' '' "$law" plan "$work/fit.json" --flops 1e21 --params 7e8
 expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --width 1024 --depth 24 --vocabulary 32000 --json

@@ -56,7 +56,7 @@ TEST_CASE("vocabulary: a plan takes it for its shapes and names its fit") {
   REQUIRE(plan.vocabulary);
   CHECK(plan.vocabulary->source == "v.json (vocabulary-2.Nv)");
   REQUIRE_FALSE(plan.shapes.empty());
-  const Shape& shape = plan.shapes.front().shape;
+  const ModelShape& shape = plan.shapes.front().shape;
   const int64_t entries = padded_vocabulary(plan.vocabulary->value);
   CHECK(shape.N == make_shape(shape.width, shape.depth, {.vocabulary = entries}).N);
   for (const std::string& unknown : plan.unknown) CHECK(unknown != "vocabulary");

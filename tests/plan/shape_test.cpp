@@ -9,21 +9,25 @@ using planted::source;
 
 TEST_CASE("shape: counted as the decoder counts") {
   // Width 64, 4 blocks of 4 width^2 attention and 9 width^2 gated layers, 1024 entries.
-  const Shape shape = make_shape(64, 4, {.vocabulary = 1024});
+  const ModelShape shape = make_shape(64, 4, {.vocabulary = 1024});
   CHECK(shape.N == 4 * 13 * 64 * 64 + 1024 * 64);
   CHECK(shape.N_total == shape.N + 1024 * 64);
   CHECK(shape.flops_per_token == 6 * shape.N);
   CHECK(shape.heads == 1);
   // Attention over a context: 2 (T + 1) width a block forward, three passes.
-  const Shape long_one = make_shape(64, 4, {.vocabulary = 1024, .context = 127});
+  const ModelShape long_one = make_shape(64, 4, {.vocabulary = 1024, .context = 127});
   CHECK(long_one.flops_per_token == 6 * shape.N + 3.0 * 4 * 2 * 128 * 64);
   // Two key and value heads of 128 beside 16 query heads.
-  const Shape grouped = make_shape(2048, 1, {.kv_heads = 2});
+  const ModelShape grouped = make_shape(2048, 1, {.kv_heads = 2});
   CHECK(grouped.N == 2048.0 * (2 * 2048 + 2 * 256) + 9.0 * 2048 * 2048);
   // Eight experts store eight feed-forward layers and a router; a token visits one.
-  const Shape experts = make_shape(512, 2, {.experts = 8});
+  const ModelShape experts = make_shape(512, 2, {.experts = 8});
   CHECK(experts.N == 2 * (13.0 * 512 * 512 + 8 * 512));
   CHECK(experts.N_total == 2 * (4.0 * 512 * 512 + 8 * 9.0 * 512 * 512 + 8 * 512));
+  // Two matrices without a gate; a tied matrix is stored once and multiplied by once.
+  const ModelShape plain = make_shape(64, 4, {.vocabulary = 1024, .gated = false, .tied = true});
+  CHECK(plain.N == 4 * 10 * 64 * 64 + 1024 * 64);
+  CHECK(plain.N_total == plain.N);
   CHECK(planted::failure_of([] { make_shape(100, 2, {}); }).first == Failure::usage);
 }
 
@@ -53,6 +57,45 @@ TEST_CASE("shape: rules prefer what their sources say") {
   const Range range = fitted.aspect_interval(n, options);
   CHECK(range.min < aspect);
   CHECK(range.max > aspect);
+}
+
+TEST_CASE("shape: a law of width and depth prices a shape against the best of its size") {
+  const std::vector<double> c = {1.0, 8.29, 2.08, 79550.0, 0.26065, 0.14165, 0.53096};
+  const Fit fit = planted::fit_of(width_depth_law, c);
+  const ShapeRule rule = make_shape_rule(&fit, "shape.json", 0.9);
+  const double tokens = 1e11;
+  const auto loss = [&](double width, double depth) {
+    return c[0] + c[1] * std::pow(width, -c[4]) + c[2] * std::pow(depth, -c[5]) +
+           c[3] * std::pow(tokens, -c[6]);
+  };
+  for (const int64_t vocabulary : {0, 50304})
+    for (const auto& [width, depth] : {std::pair<int64_t, int64_t>{512, 200}, {2048, 4}}) {
+      const ShapeOptions options{.vocabulary = vocabulary};
+      const ModelShape shape = make_shape(width, depth, options);
+      // Every other shape of this size, by brute force.
+      double least = 1e9;
+      for (double w = 64.0; w < 20.0 * static_cast<double>(width); w *= 1.002) {
+        const double blocks = shape.N - static_cast<double>(vocabulary) * w;
+        if (blocks > 0.0) least = std::min(least, loss(w, blocks / (13.0 * w * w)));
+      }
+      const double own = loss(static_cast<double>(width), static_cast<double>(depth));
+      CHECK(rule.price(shape, tokens, options) == doctest::Approx(own / least).epsilon(1e-5));
+      CHECK(rule.price(shape, tokens, options) > 1.01);
+    }
+  CHECK(make_shape_rule(nullptr, "", 0.9).price(make_shape(512, 200, {}), tokens, {}) == 1.0);
+  // A plan's shapes carry the price.
+  const PlanSource surface = planted::source(planted::chinchilla(0.005));
+  const PlanSource shapes = planted::source(fit, "shape.json");
+  const PlanOptions given{.flops = 1e20, .width = 2048, .depth = 4};
+  const Plan priced = plan_of({surface, shapes}, given), plain = plan_of({surface}, given);
+  REQUIRE(priced.shapes.size() == 1);
+  CHECK(priced.shapes[0].price > 1.01);
+  CHECK(priced.shapes[0].loss ==
+        doctest::Approx(plain.shapes[0].loss * priced.shapes[0].price).epsilon(1e-12));
+  CHECK(priced.remarks.back().find("shape.json") != std::string::npos);
+  // Those that the rule chooses cost nearly nothing.
+  for (const ShapeCandidate& candidate : plan_of({surface, shapes}, {.flops = 1e21}).shapes)
+    CHECK(candidate.price < 1.002);
 }
 
 TEST_CASE("shapes: real, near the best, and judged by the law") {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, overload
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from . import _check as check
 from . import _rung
 from ._errors import UsageError
-from ._plan import Plan, plan_of, plan_options
+from ._plan import Plan, next_runs, plan_of, plan_options
 from ._results import (
     Array,
     Diagnostic,
@@ -294,8 +294,16 @@ class Fit:
         head_size: int | None = None,
         kv_heads: int | None = None,
         ffn_ratio: float | None = None,
+        plain_ffn: bool = False,
+        tied: bool = False,
         flat: float | None = None,
         level: float | None = None,
+        next: int | None = None,
+        criterion: Literal["target", "d"] = "target",
+        target: Mapping[str, float] | None = None,
+        candidates: Data = None,
+        next_flops: float | None = None,
+        max_run_flops: float | None = None,
         fits: Sequence[Fit] = (),
         **other: float,
     ) -> Plan:
@@ -307,13 +315,15 @@ class Fit:
         The budget is ``flops`` (6 N D, and 2 N for each inference token) or ``time`` on ``hardware`` at ``mfu`` of its
         peak. ``memory`` is in bytes, of which each parameter takes ``bytes_per_parameter`` while training. ``params``, or
         ``width`` and ``depth``, are those of a given model. ``flat``: the near-optimal set holds what lies within this
-        fraction of the best loss. Further keywords are further inputs of the law; the rest as in ``rung plan --help``.
+        fraction of the best loss. ``next`` runs are chosen that shrink the loss's interval most at the plan or ``target``
+        (``criterion="d"``: all coefficients'), from a table of ``candidates`` with N and D, or a grid. Further keywords are further inputs of the law; the rest as in ``rung plan --help``.
         Raises :class:`rung.Refused` where the fit has no optimum or leaves its place open.
         """
-        options = plan_options(locals(), self.level)
+        given = locals()
+        options, runs = plan_options(given, self.level), next_runs(given)
         sources = [self._forms, *(fit._forms for fit in fits)]
         names = ["fit", *(f"fits[{i}]" for i in range(len(fits)))]
-        return plan_of(json.loads(_rung.plan(sources, names, options)))
+        return plan_of(json.loads(_rung.plan(sources, names, options, runs)))
 
     def save(self, path: Path) -> None:
         """Writes fit.json, which :func:`rung.load` and the command line's ``predict``, ``plan`` and ``report`` read."""

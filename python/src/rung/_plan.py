@@ -12,14 +12,15 @@ from . import _check as check
 from . import _rung
 from ._errors import UsageError
 from ._results import Interval, interval, number
-from ._table import Path
+from ._table import Path, to_table
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """The best use of a budget that fits know. ``intervals``: of the optimum over the fit's resamples. ``flat``: between
     which ends the loss stays within ``flat_within`` of the best. ``shapes``: real shapes near the optimum. ``batch``,
-    ``lr``: what further fits advise. ``unknown``: what no fit covers. ``seconds``, ``memory``, ``latency``: nan where
+    ``lr``: what further fits advise. ``next``: the runs to train next, where asked for (what they bring together is in
+    ``details["design"]``). ``unknown``: what no fit covers. ``seconds``, ``memory``, ``latency``: nan where
     unknown. ``details``: the file of ``rung plan --out`` as a dictionary, the loss along the budget (``basin``) included."""
 
     N: float
@@ -42,6 +43,7 @@ class Plan:
     shapes: list[dict[str, Any]]
     batch: list[dict[str, Any]]
     lr: list[dict[str, Any]]
+    next: list[dict[str, Any]]
     unknown: list[str]
     details: dict[str, Any]
 
@@ -63,6 +65,9 @@ class Plan:
             text += f"\n{name}: {100 * self.level:g} % {ends.lo:.4g} to {ends.hi:.4g};"
             text += f" within {100 * self.flat_within:g} % of the loss {near.lo:.4g} to {near.hi:.4g}"
         text += "".join(f"\nlimited by {limit}" for limit in self.limits)
+        for i, run in enumerate(self.next, 1):
+            text += f"\nnext {i}: N {run['N']:.4g}, D {run['D']:.4g}, {run['flops']:.4g} FLOPs;"
+            text += f" removes {100 * run['variance_removed']:.1f} % of the variance"
         return text + "".join(f"\n{remark}" for remark in self.remarks)
 
 
@@ -75,6 +80,7 @@ def plan_of(details: dict[str, Any]) -> Plan:
         shapes=details["shapes"],
         batch=details["batch"],
         lr=details["lr"],
+        next=details["design"]["runs"] if "design" in details else [],
         unknown=details["unknown"],
         intervals={name: interval(ends) for name, ends in details["intervals"].items()},
         flat={name: interval(details["flat"][name]) for name in details["intervals"]},
@@ -124,8 +130,32 @@ def plan_options(given: Mapping[str, Any], level: float) -> _rung.PlanOptions:
             setattr(options.shape, name, check.count(name, given[name]))
     if given["ffn_ratio"] is not None:
         options.shape.ffn_ratio = check.number("ffn_ratio", given["ffn_ratio"])
+    options.shape.gated, options.shape.tied = not given["plain_ffn"], bool(given["tied"])
     options.other = {name: check.number(name, value) for name, value in given["other"].items()}
     return options
+
+
+def next_runs(given: Mapping[str, Any]) -> _rung.NextRuns | None:
+    """What is asked of the runs to train next; None where nothing is."""
+    if given["next"] is None:
+        wanted = ("target", "candidates", "next_flops", "max_run_flops")
+        extra = [name for name in wanted if given[name] is not None]
+        if extra:
+            raise UsageError(f"[plan] {extra[0]} is about the runs to train next. Received no next.")
+        return None
+    runs = _rung.NextRuns()
+    runs.runs = check.count("next", given["next"])
+    if given["criterion"] not in ("target", "d"):
+        raise UsageError(f"[plan] criterion is target or d. Received {given['criterion']!r}.")
+    if given["criterion"] == "d":
+        runs.set_determinant()
+    runs.target = check.named_numbers("target", given["target"])
+    if given["candidates"] is not None:
+        runs.set_candidates(to_table(given["candidates"]))
+    for name, field in {"next_flops": "flops", "max_run_flops": "max_run_flops"}.items():
+        if given[name] is not None:
+            setattr(runs, field, check.number(name, given[name]))
+    return runs
 
 
 def _seconds(name: str, value: Any) -> float:

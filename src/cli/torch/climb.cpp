@@ -37,7 +37,7 @@ bool sets(const std::vector<Setting>& settings, std::string_view key) {
 // of heads and its tokens per parameter.
 void give_target(ClimbRequest& request, const std::vector<Setting>& settings) {
   const RunConfig& base = request.base;
-  PlanOptions& plan = request.plan;
+  ClimbOptions& plan = request.plan;
   if (sets(settings, "model.head_dim") && !sets(settings, "model.width"))
     fail_usage("[climb] model.head_dim is the target's and needs model.width beside it.");
   if (sets(settings, "train.tokens") && !sets(settings, "model.width"))
