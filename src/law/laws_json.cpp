@@ -27,7 +27,7 @@ Json procedure_json(const Procedure& procedure) {
   Json parts = Json::array(), settings = Json::object(), columns = Json::array();
   for (const Law* law : procedure.laws)
     parts.push_back({{"name", law->name}, {"target", law->target}, {"formula", law->formula}});
-  for (const Setting& setting : procedure.settings)
+  for (const ProcedureSetting& setting : procedure.settings)
     settings[std::string(setting.name)] = {{"value", setting.value}, {"meaning", setting.meaning}};
   for (const RawColumn& column : procedure.columns)
     columns.push_back({{"name", column.name}, {"optional", column.optional}});

@@ -152,7 +152,7 @@ const Law* find_procedure_law(std::string_view name) {
 Settings read_settings(const Procedure& procedure, const FitOptions& options) {
   Settings settings;
   std::vector<std::string_view> names;
-  for (const Setting& setting : procedure.settings) {
+  for (const ProcedureSetting& setting : procedure.settings) {
     settings[std::string(setting.name)] = setting.value;
     names.push_back(setting.name);
   }

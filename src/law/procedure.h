@@ -17,7 +17,7 @@
 namespace rung {
 
 // A number that a procedure's definition leaves open: `--setting overhead=0.2`.
-struct Setting {
+struct ProcedureSetting {
   std::string_view name, meaning;
   double value = 0.0;
 };
@@ -86,7 +86,7 @@ struct Procedure {
   // A law of the quantities' laws chained: its coefficients are theirs, one law's after the
   // other's. Where there is one, it is what is predicted.
   const Law* composed = nullptr;
-  std::span<const Setting> settings{};
+  std::span<const ProcedureSetting> settings{};
   Derivation (*derive)(const RawRows& rows, const Settings& settings) = nullptr;
   // What can be said once the laws are fitted, such as a known bias: adds diagnostics and records.
   void (*review)(const RawRows& rows, const Settings& settings, Fit& fit) = nullptr;

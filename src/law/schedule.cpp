@@ -35,8 +35,8 @@ double between(const Knot& from, const Knot& to, double u) {
   return from.lr + u * (to.lr - from.lr);
 }
 
-Schedule fill(const std::string& run, const std::vector<Knot>& knots) {
-  Schedule schedule{.run = run};
+RateSchedule fill(const std::string& run, const std::vector<Knot>& knots) {
+  RateSchedule schedule{.run = run};
   schedule.lr.resize(knots.back().step + 1);
   for (const Knot& knot : knots) schedule.knots.push_back(knot.step);
   for (size_t i = 0; i + 1 < knots.size(); ++i) {
@@ -116,9 +116,9 @@ std::vector<std::string> run_names(const Table& table,
   return names;
 }
 
-std::vector<Schedule> read_schedules(const Table& knots) {
+std::vector<RateSchedule> read_schedules(const Table& knots) {
   const Runs runs = collect(knots, {}, knots.find("shape"));
-  std::vector<Schedule> schedules;
+  std::vector<RateSchedule> schedules;
   for (size_t i = 0; i < runs.names.size(); ++i) {
     if (runs.knots[i].front().step != 0)
       fail(
@@ -131,10 +131,10 @@ std::vector<Schedule> read_schedules(const Table& knots) {
   return schedules;
 }
 
-std::vector<Schedule> schedules_of_rows(const Table& table,
-                                        const std::map<std::string, std::string>& columns) {
+std::vector<RateSchedule> schedules_of_rows(const Table& table,
+                                            const std::map<std::string, std::string>& columns) {
   Runs runs = collect(table, columns, nullptr);
-  std::vector<Schedule> schedules;
+  std::vector<RateSchedule> schedules;
   for (size_t i = 0; i < runs.names.size(); ++i) {
     std::vector<Knot>& knots = runs.knots[i];
     if (knots.front().step > 0) knots.insert(knots.begin(), Knot{});

@@ -16,7 +16,7 @@
 
 namespace rung {
 
-struct Schedule {
+struct RateSchedule {
   std::string run;
   std::vector<double> lr;     // [last step + 1], from step 0
   std::vector<size_t> knots;  // steps where its shape may change, rising
@@ -24,12 +24,12 @@ struct Schedule {
 
 // Fails (usage) on missing columns; fails on rates that are negative or not finite, steps that are
 // no whole numbers or do not rise within a run, and runs that do not begin at step 0.
-std::vector<Schedule> read_schedules(const Table& knots);
+std::vector<RateSchedule> read_schedules(const Table& knots);
 
 // The same from the rows of the runs themselves: linear between the rows that have a rate, and a
 // linear warm-up from 0 at step 0 to the first row. `columns` maps step, lr and run.
-std::vector<Schedule> schedules_of_rows(const Table& table,
-                                        const std::map<std::string, std::string>& columns);
+std::vector<RateSchedule> schedules_of_rows(const Table& table,
+                                            const std::map<std::string, std::string>& columns);
 
 // The run of each row: the run column's cells as text, or one nameless run.
 std::vector<std::string> run_names(const Table& table,

@@ -9,12 +9,12 @@
 namespace rung {
 namespace {
 
-size_t find_run(const std::vector<Schedule>& schedules, const std::string& name, bool only,
+size_t find_run(const std::vector<RateSchedule>& schedules, const std::string& name, bool only,
                 std::string_view law) {
   // A single schedule without a name serves a single run of any name.
   if (only && schedules.size() == 1) return 0;
   std::vector<std::string_view> names;
-  for (const Schedule& schedule : schedules) {
+  for (const RateSchedule& schedule : schedules) {
     if (schedule.run == name) return names.size();
     names.push_back(schedule.run);
   }

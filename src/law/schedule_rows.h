@@ -14,7 +14,7 @@ struct SchedulePoint {
 };
 
 struct ScheduledRows {
-  std::vector<Schedule> schedules;
+  std::vector<RateSchedule> schedules;
   std::vector<SchedulePoint> points;  // one for each of the binding's rows
 };
 

@@ -65,7 +65,7 @@ class Basis {
 
 }  // namespace
 
-ScheduleSum::ScheduleSum(const Schedule& schedule) : lr_(schedule.lr) {
+ScheduleSum::ScheduleSum(const RateSchedule& schedule) : lr_(schedule.lr) {
   const double peak = *std::max_element(lr_.begin(), lr_.end());
   double sum = 0.0;
   for (const double rate : lr_) {

@@ -30,7 +30,7 @@ struct SumLists {
 
 class ScheduleSum {
  public:
-  explicit ScheduleSum(const Schedule& schedule);
+  explicit ScheduleSum(const RateSchedule& schedule);
 
   size_t last_step() const { return lr_.size() - 1; }
   double sum(size_t step) const { return total_[step]; }  // S1: lr of steps 0 .. step

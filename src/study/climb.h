@@ -14,7 +14,7 @@ namespace rung {
 
 struct ClimbRequest {
   RunConfig base;          // parts, data, device; width, depth and tokens are the climb's to choose
-  PlanOptions plan;        // plan.flops 0: from `seconds`
+  ClimbOptions plan;       // plan.flops 0: from `seconds`
   double seconds = 240.0;  // wall time of everything, when no FLOP budget is given
   std::filesystem::path folder;
   std::string cache;  // for tokenized text

@@ -26,7 +26,7 @@ int64_t batch_tokens_for(double coefficient, int64_t tokens, int64_t context,
 
 // Widths below the target, largest first, spaced in N.
 std::vector<PathPoint> rungs_below(const RunConfig& base, int64_t vocabulary,
-                                   const PathPoint& target, const PlanOptions& options) {
+                                   const PathPoint& target, const ClimbOptions& options) {
   std::vector<PathPoint> rungs;
   for (int64_t width = target.width - options.width_step; width >= options.smallest_width;
        width -= options.width_step) {
@@ -81,7 +81,7 @@ int64_t seeds_for(const PathPoint& rung, const PathPoint& largest, int64_t most)
 }
 
 ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,
-                   const PlanOptions& options) {
+                   const ClimbOptions& options) {
   ClimbPlan plan{.options = options};
   std::reverse(rungs.begin(), rungs.end());
   if (options.measures.lr_rule) plan.sweeps = sweeps_on(rungs, options);
@@ -110,7 +110,7 @@ double ClimbPlan::ahead() const {
 }
 
 PathPoint path_point(const RunConfig& base, int64_t vocabulary, int64_t width,
-                     const PlanOptions& options) {
+                     const ClimbOptions& options) {
   RunConfig config = base;
   config.model.width = width;
   config.model.head_dim = width / options.heads;
@@ -135,7 +135,7 @@ struct Search {
 };
 
 // A climb to a target of given width: the ladder keeps as near below it as the budget affords.
-Search search_given(const RunConfig& base, int64_t vocabulary, PlanOptions options) {
+Search search_given(const RunConfig& base, int64_t vocabulary, ClimbOptions options) {
   Search search;
   PathPoint target = path_point(base, vocabulary, options.target_width, options);
   if (options.target_tokens > 0) {
@@ -168,7 +168,7 @@ double rounded_up(double value) {
 }
 
 // The largest affordable target among shapes of one kind.
-Search search_plans(const RunConfig& base, int64_t vocabulary, const PlanOptions& options) {
+Search search_plans(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options) {
   Search search;
   constexpr int64_t widest = 16384;
   for (int64_t width = options.smallest_width + options.width_step; width <= widest;
@@ -194,7 +194,7 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const PlanOptions
 
 }  // namespace
 
-ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOptions& options) {
+ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options) {
   Search search = options.target_width > 0 ? search_given(base, vocabulary, options)
                                            : search_plans(base, vocabulary, options);
   if (options.target_width > 0 && search.fewest_tokens == INT64_MAX)
@@ -230,7 +230,7 @@ ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOption
 }
 
 std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, double lr,
-                                  double batch_coefficient, const PlanOptions& options) {
+                                  double batch_coefficient, const ClimbOptions& options) {
   std::vector<RunConfig> members;
   for (const double factor : run.lr_factors)
     for (int64_t s = 0; s < run.seeds; ++s) {

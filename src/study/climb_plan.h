@@ -30,7 +30,7 @@ struct PlannedRun {
   double flops() const { return point.C * static_cast<double>(members()); }
 };
 
-struct PlanOptions {
+struct ClimbOptions {
   double flops = 0.0;  // of everything: sweeps, ladder and target
   double tokens_per_parameter = 20.0;
   double ahead = 4.0;               // target's C over the largest rung's, at least
@@ -54,7 +54,7 @@ struct PlanOptions {
 };
 
 struct ClimbPlan {
-  PlanOptions options;
+  ClimbOptions options;
   std::vector<PlannedRun> sweeps, ladder;  // ascending in C
   PlannedRun target;
   bool limited_by_text = false;  // the budget would have afforded a larger target
@@ -65,16 +65,16 @@ struct ClimbPlan {
 
 // The point of the path at one width. Shapes other than width come from `base`.
 PathPoint path_point(const RunConfig& base, int64_t vocabulary, int64_t width,
-                     const PlanOptions& options);
+                     const ClimbOptions& options);
 
 // The largest target whose climb fits the budget; for a target of given width the longest reach of
 // the ladder that fits: its largest rung stays as near below the target as the budget allows. Fails
 // when the budget or the text is too small to climb, saying what would be enough.
-ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const PlanOptions& options);
+ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options);
 
 // The configurations of a planned run's members: learning rate slowest, then seeds.
 std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, double lr,
-                                  double batch_coefficient, const PlanOptions& options);
+                                  double batch_coefficient, const ClimbOptions& options);
 
 Json to_json(const ClimbPlan& plan);
 

@@ -59,7 +59,7 @@ bool record_plan(Climb& c) {
 // that was recorded before takes the place of the clock's.
 ClimbPlan decide_plan(const ClimbRequest& request, const std::shared_ptr<const TokenSource>& source,
                       const Machine& machine, double seconds, double recorded_flops) {
-  PlanOptions options = request.plan;
+  ClimbOptions options = request.plan;
   const RunConfig& base = request.base;
   options.train_target = !request.predict_only;
   if (!base.data.repeat) {

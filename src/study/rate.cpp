@@ -28,7 +28,7 @@ double rate_at(const std::vector<Rate>& rates, int64_t width) {
 }
 
 Rate measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
-             const Machine& machine, const PlanOptions& options, int64_t width) {
+             const Machine& machine, const ClimbOptions& options, int64_t width) {
   const PathPoint point = path_point(base, source->vocabulary(), width, options);
   const PlannedRun run{
       .name = "probe", .kind = "sweep", .point = point, .lr_factors = {1.0}, .seeds = 2};
@@ -50,7 +50,7 @@ Rate measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
 }  // namespace
 
 std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const TokenSource> source,
-                                const Machine& machine, const PlanOptions& options) {
+                                const Machine& machine, const ClimbOptions& options) {
   const std::vector<int64_t> multiples = machine.device == "cuda"
                                              ? std::vector<int64_t>{1, 2, 4, 8, 14}
                                              : std::vector<int64_t>{2, 4, 8};
@@ -69,7 +69,7 @@ double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates) {
   return seconds;
 }
 
-double flops_for_seconds(const RunConfig& base, int64_t vocabulary, PlanOptions options,
+double flops_for_seconds(const RunConfig& base, int64_t vocabulary, ClimbOptions options,
                          const std::vector<Rate>& rates, double seconds) {
   double low = 0.0, high = 0.0;
   options.flops = 1e11;

@@ -12,7 +12,7 @@ using namespace rung;
 
 namespace {
 
-std::vector<Schedule> schedules(const std::string& csv) {
+std::vector<RateSchedule> schedules(const std::string& csv) {
   return read_schedules(parse_table(csv, TableFormat::csv, "knots.csv"));
 }
 
@@ -100,7 +100,7 @@ TEST_CASE("schedule: compressed sums equal the sums over every step") {
       "cosine,24000,3e-5,\ndrop,0,0,linear\ndrop,2159,3e-4,hold\ndrop,8000,9e-5,hold\n"
       "drop,16000,9e-5,\nwsd,0,0,linear\nwsd,2159,3e-4,hold\nwsd,10000,3e-4,linear\n"
       "wsd,12000,0,\n");
-  for (const Schedule& run : runs) {
+  for (const RateSchedule& run : runs) {
     const ScheduleSum sums(run);
     double s1 = 0.0;
     for (size_t k = 0; k <= 5000; ++k) s1 += run.lr[k];

@@ -24,13 +24,13 @@ RunConfig climb_base() {
   return config;
 }
 
-PlanOptions with_budget(double flops) {
-  PlanOptions options;
+ClimbOptions with_budget(double flops) {
+  ClimbOptions options;
   options.flops = flops;
   return options;
 }
 
-std::string failure_of(const PlanOptions& options, int64_t vocabulary = bytes) {
+std::string failure_of(const ClimbOptions& options, int64_t vocabulary = bytes) {
   try {
     plan_climb(climb_base(), vocabulary, options);
   } catch (const Error& error) {
@@ -128,7 +128,7 @@ TEST_CASE("every plan keeps its promises: distance, spacing, reach, budget") {
 }
 
 TEST_CASE("a farther target, a longer ladder and other tokens per parameter are heeded") {
-  PlanOptions options = with_budget(1e15);
+  ClimbOptions options = with_budget(1e15);
   options.ahead = 15.0;
   check_ladder(plan_climb(climb_base(), bytes, options));
   options = with_budget(1e16);
@@ -168,7 +168,7 @@ TEST_CASE("2e12 FLOPs climb on bytes; a budget that is too small names one that 
 TEST_CASE("text limits the target, says by how much, and too little text is refused") {
   const ClimbPlan free = plan_climb(climb_base(), bytes, with_budget(1e14));
   CHECK(free.wanted_tokens == free.target.point.tokens);
-  PlanOptions options = with_budget(1e14);
+  ClimbOptions options = with_budget(1e14);
   options.most_tokens = free.target.point.tokens;
   CHECK_FALSE(plan_climb(climb_base(), bytes, options).limited_by_text);
   options.most_tokens = free.target.point.tokens - 1;
@@ -187,7 +187,7 @@ TEST_CASE("text limits the target, says by how much, and too little text is refu
 }
 
 TEST_CASE("members carry the plan's learning rates, seeds, shapes and batches") {
-  PlanOptions options = with_budget(1e13);
+  ClimbOptions options = with_budget(1e13);
   options.seed = 7;
   const ClimbPlan plan = plan_climb(climb_base(), bytes, options);
   std::vector<PlannedRun> runs = plan.sweeps;
@@ -247,7 +247,7 @@ TEST_CASE("cheap rungs get more seeds, and the plan's JSON holds every run") {
 }
 
 TEST_CASE("a target of given width and tokens gets the nearest ladder that the budget affords") {
-  PlanOptions options = with_budget(1e16);
+  ClimbOptions options = with_budget(1e16);
   options.target_width = 128;
   const ClimbPlan rich = plan_climb(climb_base(), bytes, options);
   CHECK(rich.target.point.width == 128);
@@ -279,7 +279,7 @@ TEST_CASE("a target of given width and tokens gets the nearest ladder that the b
 }
 
 TEST_CASE("measures are left out by name") {
-  PlanOptions options = with_budget(1e13);
+  ClimbOptions options = with_budget(1e13);
   options.measures = measures_without({"lr-rule", "batch-rule"});
   const ClimbPlan plan = plan_climb(climb_base(), bytes, options);
   CHECK(plan.sweeps.empty());

@@ -29,7 +29,7 @@ double law_at(double n, double a = exponent) {
 PlantedLadder plant(uint64_t seed, double bend = 0.0, double a = exponent) {
   RunConfig base;
   base.model.context = 64;
-  PlanOptions options;
+  ClimbOptions options;
   options.flops = 1.2e14;
   const ClimbPlan plan = plan_climb(base, 256, options);
   Random random(seed, "forecast test");

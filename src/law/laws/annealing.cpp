@@ -54,7 +54,7 @@ BoundLaw bind(const Law& law, const Binding& binding) {
     return bound;
   const ScheduledRows rows = schedule_rows(binding, law.name);
   std::vector<std::vector<AnnealingAreas>> areas;
-  for (const Schedule& schedule : rows.schedules) areas.push_back(annealing_areas(schedule.lr));
+  for (const RateSchedule& schedule : rows.schedules) areas.push_back(annealing_areas(schedule.lr));
   std::vector<double> s1(binding.table.rows, 1.0), s2(binding.table.rows, 0.0);
   for (size_t i = 0; i < binding.rows.size(); ++i) {
     const AnnealingAreas& at = areas[rows.points[i].run][rows.points[i].step];

@@ -140,7 +140,7 @@ void evaluate(const Law& law, const double* c, const double* x, size_t rows, int
 BoundLaw bind(const Law& law, const Binding& binding) {
   const auto curves = std::make_shared<Curves>();
   const ScheduledRows rows = schedule_rows(binding, law.name);
-  for (const Schedule& schedule : rows.schedules) {
+  for (const RateSchedule& schedule : rows.schedules) {
     curves->runs.emplace_back(schedule);
     curves->at.emplace_back(schedule.lr.size(), -1);
   }

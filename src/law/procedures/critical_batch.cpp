@@ -48,7 +48,7 @@ constexpr RawColumn critical_batch_columns[] = {
     {.name = "B", .aliases = batch_aliases},
     {.name = "steps", .aliases = steps_aliases},
 };
-constexpr Setting critical_batch_settings[] = {
+constexpr ProcedureSetting critical_batch_settings[] = {
     {"overhead", "data beyond the reference batch's that is accepted", 0.2},
     {"reference", "batch that the overhead is measured against; 0: the smallest possible", 256},
 };

@@ -24,7 +24,7 @@ constexpr const Law* envelope_laws[] = {&size_law, &data_law, &loss_law};
 constexpr std::string_view run_aliases[] = {"run", "run_id", "experiment"};
 constexpr RawColumn envelope_columns[] = {
     {"N"}, {"D"}, {"C"}, {"L"}, {"run", ColumnKind::label, true, run_aliases}};
-constexpr Setting envelope_settings[] = {
+constexpr ProcedureSetting envelope_settings[] = {
     {"grid", "FLOPs at which the lowest run is sought", 256},
     {"window", "points of a curve that its smoothing parabola sees", 7},
 };

@@ -20,7 +20,7 @@ constinit const Law data_law = optimal_data_law("isoflop.D_opt", source);
 constinit const Law loss_law = optimal_loss_law("isoflop.L_opt", source);
 constexpr const Law* isoflop_laws[] = {&size_law, &data_law, &loss_law};
 
-constexpr Setting isoflop_settings[] = {
+constexpr ProcedureSetting isoflop_settings[] = {
     {"tolerance", "relative width of a budget", 0.1},
     {"points", "distinct sizes that a budget needs", 4},
     {"largest_se", "of a minimum's ln N; beyond it the curve is too flat", 1.0},

@@ -23,7 +23,7 @@ constinit const Law data_law = optimal_data_law("isoflop-interpolated.D_opt", so
 constinit const Law loss_law = optimal_loss_law("isoflop-interpolated.L_opt", source);
 constexpr const Law* interpolated_laws[] = {&size_law, &data_law, &loss_law};
 
-constexpr Setting interpolated_settings[] = {
+constexpr ProcedureSetting interpolated_settings[] = {
     {"tolerance", "relative width of a budget", 0.1},
     {"noise", "relative deviation of the loss between seeds", 0.002},
     {"resamples", "with seed noise, per budget", 100},

@@ -71,7 +71,7 @@ constexpr const Law* horizon_laws[] = {&horizon_law, &size_law};
 constexpr std::string_view lr_aliases[] = {"learning_rate", "peak_lr", "max_lr"};
 constexpr RawColumn horizon_columns[] = {
     {.name = "N", .optional = true}, {"D"}, {.name = "lr", .aliases = lr_aliases}, {"L"}};
-constexpr Setting horizon_settings[] = {
+constexpr ProcedureSetting horizon_settings[] = {
     {"points", "distinct learning rates that a horizon needs", 4},
     {"within", "of a horizon's lowest loss, relative: runs beyond are off the parabola", 0.05},
     {"largest_se", "of a minimum's ln lr; beyond it the curve is too flat", 1.0},

@@ -94,7 +94,7 @@ constexpr const Law* skill_laws[] = {&logit_law};
 
 constexpr RawColumn skill_columns[] = {
     {"N"}, {"D"}, {.name = "accuracy"}, {.name = "family", .kind = ColumnKind::label}};
-constexpr Setting skill_settings[] = {{"interaction", "1: w_ND is fitted; 0: it is 0", 0}};
+constexpr ProcedureSetting skill_settings[] = {{"interaction", "1: w_ND is fitted; 0: it is 0", 0}};
 
 // Weights from deviations from each family's means; false when those do not determine them.
 bool weights_within(const std::vector<std::vector<double>>& terms, const std::vector<double>& logit,

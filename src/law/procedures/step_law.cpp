@@ -74,11 +74,11 @@ constexpr RawColumn sweep_columns[] = {{"N"},
                                        {.name = "lr", .aliases = lr_aliases},
                                        {.name = "bs", .aliases = bs_aliases},
                                        {"L"}};
-constexpr Setting step_settings[] = {
+constexpr ProcedureSetting step_settings[] = {
     {"within", "of a cell's lowest loss, relative", 0.0025},
     {"sequence", "tokens in one unit of the column bs", 1},
 };
-constexpr Setting bowl_settings[] = {
+constexpr ProcedureSetting bowl_settings[] = {
     {"within", "of a cell's lowest loss, relative; more where that leaves too few runs", 0.01},
     {"points", "runs that a bowl needs", 9},
     {"sequence", "tokens in one unit of the column bs", 1},

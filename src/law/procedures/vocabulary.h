@@ -13,7 +13,7 @@ struct Compression {
 };
 Compression compression_of(const Settings& settings);
 
-constexpr Setting compression_settings[] = {
+constexpr ProcedureSetting compression_settings[] = {
     {"f_a", "of ln^2 V in the tokens per character", 0.00639222},
     {"f_b", "of ln V in it", -0.15811069},
     {"f_c", "constant in it", 1.20470122},

@@ -60,7 +60,7 @@ constexpr RawColumn body_columns[] = {
     {.name = "Nnv", .aliases = body_names},
     {.name = "d", .optional = true, .aliases = width_names},
 };
-constexpr Setting derivative_settings[] = {
+constexpr ProcedureSetting derivative_settings[] = {
     compression_settings[0],
     compression_settings[1],
     compression_settings[2],

@@ -72,7 +72,7 @@ constinit const Law loss_law = {
 };
 constexpr const Law* unigram_laws[] = {&loss_law};
 
-constexpr Setting unigram_settings[] = {
+constexpr ProcedureSetting unigram_settings[] = {
     compression_settings[0],
     compression_settings[1],
     compression_settings[2],
