@@ -197,6 +197,20 @@ PlantedProcedure plant_multi_power() {
       table.columns[2].values[i] = exact[i] * std::exp(0.0005 * random.normal());
     return table;
   };
+  // A cosine ten times as long as the longest curve.
+  const auto longer = std::make_shared<const Table>(
+      parse_table("run,step,lr,shape\n1,0,0,linear\n1,2159,3e-4,cosine\n1,240000,3e-5,\n",
+                  TableFormat::csv, "longer"));
+  PlantedRows last({"run", "step", "L"});
+  last.push({1.0, 240000.0, 3.0});
+  const Table end = std::move(last).table();
+  FitOptions there = planted.options;
+  there.schedules = longer;
+  const double truth = curve_values(end, there, c).front();
+  planted.predicted = [end, longer](const Fit& fit) {
+    return predict_table(fit, end, {}, longer.get()).rows.front();
+  };
+  planted.measured = [truth](Random& random) { return truth * std::exp(0.0005 * random.normal()); };
   return planted;
 }
 

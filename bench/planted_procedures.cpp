@@ -70,6 +70,21 @@ PlantedProcedure envelope() {
       }
     return std::move(rows).table();
   };
+  // The record nearest to the target on curves of sizes further along.
+  planted.at = fixed_point({{"C", 3e21}});
+  planted.measured = [draw = planted.draw](Random& random) {
+    const Procedure& procedure = *find_procedure("envelope");
+    const FitOptions options{.law = "envelope"};
+    const RawRows rows = read_rows(draw(std::sqrt(10.0), random), procedure, options);
+    const Derivation found = procedure.derive(rows, read_settings(procedure, options));
+    if (found.parts.empty()) return std::nan("");
+    const Table& points = found.parts.front().points;
+    const std::vector<double>& c = points.find("C")->values;
+    size_t nearest = 0;
+    for (size_t i = 1; i < c.size(); ++i)
+      if (std::fabs(std::log(c[i] / 3e21)) < std::fabs(std::log(c[nearest] / 3e21))) nearest = i;
+    return points.find("N_opt")->values[nearest];
+  };
   planted.note = "the sizes' spacing and the envelope's ends bias it";
   return planted;
 }

@@ -9,6 +9,7 @@
 #include "core/random.h"
 #include "law/fit.h"
 #include "law/predict.h"
+#include "law/predict_table.h"
 
 namespace rung {
 
@@ -22,6 +23,8 @@ struct PlantedProcedure {
   // The point ten times beyond the data and what is measured there; absent: only coefficients.
   std::function<Point(const Fit&)> at{};
   std::function<double(Random&)> measured{};
+  // Instead of `at`: what a fit says about a row of another table (learning curves).
+  std::function<RowPrediction(const Fit&)> predicted{};
   std::string note{};  // a known bias
 };
 

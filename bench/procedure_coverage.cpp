@@ -56,8 +56,14 @@ Trial run_trial(const PlantedProcedure& planted, int bootstrap, uint64_t seed, s
     if (d.severity == Severity::refusal) trial.refusal = d.code;
   if (!trial.refusal.empty()) return trial;
   collect(fit, trial);
-  if (!planted.at) return trial;
-  const Prediction at = predict(fit, planted.at(fit), options.level);
+  if (!planted.at && !planted.predicted) return trial;
+  RowPrediction at;
+  if (planted.predicted) {
+    at = planted.predicted(fit);
+  } else {
+    const Prediction there = predict(fit, planted.at(fit), options.level);
+    at = {there.loss, there.lo, there.hi};
+  }
   const double measured = planted.measured(random);
   if (!std::isfinite(measured)) return trial;
   trial.predicted = true;

@@ -81,6 +81,13 @@ std::string_view severity_name(Severity severity) {
   return names[static_cast<int>(severity)];
 }
 
+double NoiseGrowth::at(const std::vector<double>& inputs) const {
+  constexpr double most = 10.0;
+  double log_growth = offset;
+  for (size_t i = 0; i < slopes.size(); ++i) log_growth += slopes[i] * std::log(inputs[i]);
+  return slopes.empty() ? 1.0 : std::clamp(std::exp(log_growth), 1.0, most);
+}
+
 void summarise_samples(Fit& fit) {
   const double tail = 0.5 * (1.0 - fit.level);
   for (size_t i = 0; i < fit.coefficients.size(); ++i) {

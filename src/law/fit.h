@@ -87,6 +87,15 @@ struct FittedRow {
 
 struct Procedure;
 
+// How the noise of a new measurement grows over the inputs, from what resampling says about each
+// point: its deviation is that of `noise` times exp(offset + sum of slope ln input), at least 1.
+// Empty: the same everywhere.
+struct NoiseGrowth {
+  double offset = 0.0;
+  std::vector<double> slopes{};  // one an input
+  double at(const std::vector<double>& inputs) const;
+};
+
 struct Range {
   double min = 0.0, max = 0.0;
 };
@@ -109,8 +118,9 @@ struct Fit {
   std::vector<double>
       sample_noise;  // factor on `noise` for each resample (uncertainty of the noise itself)
   std::vector<double> noise;  // sorted quantiles of the residuals, corrected for degrees of freedom
-  double residual_rms = 0.0;  // in the objective's unit: of ln(measured / law), or raw
-  double condition = 0.0;     // of the Hessian in theta
+  NoiseGrowth noise_growth{};
+  double residual_rms = 0.0;            // in the objective's unit: of ln(measured / law), or raw
+  double condition = 0.0;               // of the Hessian in theta
   std::map<std::string, Range> ranges;  // of the data: N, D, C where known, and every input
   std::vector<Diagnostic> diagnostics;
   Json checklist;

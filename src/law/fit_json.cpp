@@ -112,6 +112,9 @@ void read_fit(const Json& json, Fit& fit) {
   }
   fit.sample_noise = read_numbers(predictive.value("sample_noise", Json::array()));
   fit.noise = read_numbers(predictive.value("noise", Json::array()));
+  const Json growth = predictive.value("noise_growth", Json::object());
+  fit.noise_growth = {growth.value("offset", 0.0),
+                      read_numbers(growth.value("slopes", Json::array()))};
 }
 
 }  // namespace
@@ -182,6 +185,9 @@ Json fit_to_json(const Fit& fit, bool samples) {
     json["predictive"] = {{"noise", numbers(fit.noise)},
                           {"sample_noise", numbers(fit.sample_noise)},
                           {"samples", std::move(list)}};
+    if (!fit.noise_growth.slopes.empty())
+      json["predictive"]["noise_growth"] = {{"offset", json_number(fit.noise_growth.offset)},
+                                            {"slopes", numbers(fit.noise_growth.slopes)}};
   }
   return json;
 }

@@ -127,10 +127,12 @@ double half_width(const std::vector<double>& draws, double level) {
 }
 
 // Half-width of the noise alone around the prediction.
-double noise_width(const Fit& fit, double value, double level) {
+double noise_width(const Fit& fit, const Point& at, double value, double level) {
   if (fit.noise.empty()) return 0.0;
+  const double growth = fit.noise_growth.at(inputs_at(fit, at));
   std::vector<double> draws;
-  for (const double shift : fit.noise) draws.push_back(with_residual(fit.objective, value, shift));
+  for (const double shift : fit.noise)
+    draws.push_back(with_residual(fit.objective, value, growth * shift));
   return half_width(draws, level);
 }
 
@@ -153,6 +155,7 @@ double predict_loss(const Fit& fit, const Point& at) {
 
 std::vector<double> predict_draws(const Fit& fit, const Point& at, bool noise, uint64_t seed) {
   const std::vector<double> inputs = inputs_at(fit, complete(fit, at));
+  const double growth = fit.noise_growth.at(inputs);
   // Few samples still carry the whole noise distribution: each is used several times.
   const size_t repeats =
       fit.samples.empty() ? 1000 : std::max<size_t>(1, 4000 / fit.samples.size());
@@ -161,7 +164,7 @@ std::vector<double> predict_draws(const Fit& fit, const Point& at, bool noise, u
   for (size_t s = 0; s < std::max<size_t>(1, fit.samples.size()); ++s) {
     const double value =
         evaluate_law(*fit.law, fit.samples.empty() ? fit.values() : fit.samples[s], inputs);
-    const double factor = s < fit.sample_noise.size() ? fit.sample_noise[s] : 1.0;
+    const double factor = growth * (s < fit.sample_noise.size() ? fit.sample_noise[s] : 1.0);
     for (size_t r = 0; r < repeats; ++r) {
       const double shift =
           noise && !fit.noise.empty() ? factor * fit.noise[random.below(fit.noise.size())] : 0.0;
@@ -181,7 +184,7 @@ Prediction predict(const Fit& fit, const Point& at, double level) {
   result.lo = std::min(result.loss, quantile(draws, 0.5 * (1.0 - level)));
   result.hi = std::max(result.loss, quantile(draws, 0.5 * (1.0 + level)));
   result.sources = {{"coefficients", half_width(predict_draws(fit, full, false), level)},
-                    {"noise", noise_width(fit, result.loss, level)}};
+                    {"noise", noise_width(fit, full, result.loss, level)}};
   describe_place(fit, full, result);
   return result;
 }
@@ -213,7 +216,7 @@ Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> we
     centre += share * (logs ? std::log(value) : value);
     sources["coefficients"] +=
         share * half_width(predict_draws(fits[i], full, false, seed + i), level);
-    sources["noise"] += share * noise_width(fits[i], value, level);
+    sources["noise"] += share * noise_width(fits[i], complete(fits[i], at), value, level);
     const std::vector<double> own = predict_draws(fits[i], full, true, seed + i);
     const size_t count = std::max<size_t>(1, static_cast<size_t>(std::lround(share * pool)));
     centres.insert(centres.end(), count, value);

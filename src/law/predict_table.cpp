@@ -98,6 +98,10 @@ TablePrediction predict_table(const Fit& fit, const Table& table,
     return values;
   };
   const std::vector<double> best = evaluate(fit.values());
+  const size_t k = law.inputs.size();
+  std::vector<double> growth;
+  for (size_t row = 0; row < table.rows; ++row)
+    growth.push_back(fit.noise_growth.at({x.begin() + 2 * k * row, x.begin() + 2 * k * row + k}));
   std::vector<std::vector<double>> draws(table.rows);
   Random random(0, "predict-table");
   // A spread of the samples is enough; each carries several draws of the noise.
@@ -111,7 +115,7 @@ TablePrediction predict_table(const Fit& fit, const Table& table,
       for (size_t r = 0; r < repeats; ++r) {
         const double shift =
             fit.noise.empty() ? 0.0 : factor * fit.noise[random.below(fit.noise.size())];
-        draws[row].push_back(values[row] * std::exp(shift));
+        draws[row].push_back(values[row] * std::exp(growth[row] * shift));
       }
   }
   TablePrediction result;

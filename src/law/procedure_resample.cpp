@@ -20,6 +20,8 @@ constexpr double most_failed = 0.1;  // of the resamples, before their intervals
 struct Redrawn {
   std::vector<double> coefficients;  // empty where it could not be derived or fitted
   double scatter = 0.0;
+  std::vector<std::vector<double>> inputs{};  // of its points, as logarithms
+  std::vector<double> target{};               // in the unit of the law's residuals
 };
 
 // What the curves of the derivation say, with noise about them; without `random` they alone.
@@ -61,6 +63,17 @@ RawRows with_rows(const RawRows& raw, const Derivation& derivation, bool whole, 
   return drawn;
 }
 
+void keep_points(const Problem& problem, Redrawn& result) {
+  const Observations& data = *problem.data;
+  const size_t k = data.inputs;
+  for (size_t row = 0; row < data.rows(); ++row) {
+    const double* logs = data.x.data() + 2 * k * row + k;
+    if (!std::all_of(logs, logs + k, [](double at) { return std::isfinite(at); })) continue;
+    result.inputs.emplace_back(logs, logs + k);
+    result.target.push_back(problem.objective.log_residual ? data.log_loss[row] : data.loss[row]);
+  }
+}
+
 // Derives again from redrawn rows and polishes every law from its own optimum.
 std::vector<Redrawn> redraw(const RawRows& drawn, const Procedure& procedure,
                             const Settings& settings, const FitOptions& options,
@@ -90,6 +103,7 @@ std::vector<Redrawn> redraw(const RawRows& drawn, const Procedure& procedure,
     const Vector c = coefficients_of(problem, found.theta);
     result[p].coefficients.assign(c.data(), c.data() + c.size());
     result[p].scatter = scatter_of(problem, found.theta);
+    keep_points(problem, result[p]);
   }
   return result;
 }
@@ -114,6 +128,51 @@ double misfit_factor(const DerivedPart& part, const Fit& fit, const FitOptions& 
   return expected > 0.0 ? std::max(1.0, scatter_of(problem, theta) / expected) : 1.0;
 }
 
+// Deviations of the points that most draws share, against their inputs.
+NoiseGrowth growth_of(const std::vector<std::vector<Redrawn>>& draws, size_t p) {
+  struct Sums {
+    double count = 0.0, sum = 0.0, squares = 0.0;
+  };
+  std::map<std::vector<double>, Sums> points;
+  double derived = 0.0;
+  for (const auto& draw : draws) {
+    derived += !draw[p].target.empty();
+    for (size_t i = 0; i < draw[p].target.size(); ++i) {
+      Sums& at = points[draw[p].inputs[i]];
+      at.count += 1.0;
+      at.sum += draw[p].target[i];
+      at.squares += draw[p].target[i] * draw[p].target[i];
+    }
+  }
+  std::vector<const std::vector<double>*> inputs;
+  std::vector<double> variance;
+  for (const auto& [at, sums] : points) {
+    if (sums.count < std::max(20.0, 0.5 * derived)) continue;
+    const double mean = sums.sum / sums.count;
+    const double own = (sums.squares - sums.count * mean * mean) / (sums.count - 1.0);
+    if (!(own > 1e-20)) continue;
+    inputs.push_back(&at);
+    variance.push_back(own);
+  }
+  if (inputs.empty() || inputs.size() < inputs.front()->size() + 2) return {};
+  const size_t k = inputs.front()->size();
+  Eigen::MatrixXd design(inputs.size(), k + 1);
+  std::vector<double> log_deviation;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    design(i, 0) = 1.0;
+    for (size_t j = 0; j < k; ++j) design(i, j + 1) = (*inputs[i])[j];
+    log_deviation.push_back(0.5 * std::log(variance[i]));
+  }
+  const LinearFit line = least_squares(design, log_deviation);
+  if (!line.determined) return {};
+  // The residuals' deviation is the points' root mean square.
+  double mean_square = 0.0;
+  for (const double v : variance) mean_square += v / static_cast<double>(variance.size());
+  NoiseGrowth growth{.offset = line.coefficients[0] - 0.5 * std::log(mean_square)};
+  for (size_t j = 0; j < k; ++j) growth.slopes.push_back(line.coefficients[j + 1]);
+  return growth;
+}
+
 void set_samples(const DerivedPart& part, const FitOptions& options,
                  const std::vector<std::vector<Redrawn>>& draws,
                  const std::vector<Redrawn>& noiseless, size_t p, Fit& fit) {
@@ -136,6 +195,7 @@ void set_samples(const DerivedPart& part, const FitOptions& options,
     }
     fit.samples.push_back(std::move(sample));
   }
+  fit.noise_growth = growth_of(draws, p);
   // A few derived points leave the scatter of the next one uncertain too.
   const double freedom =
       std::max(1.0, static_cast<double>(fit.points) - static_cast<double>(centre.size()));

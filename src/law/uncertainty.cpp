@@ -59,6 +59,27 @@ Observations draw_blocks(const Observations& data, int run_input, Random& random
   return result;
 }
 
+// What drawing blocks within runs leaves out of the variance: a run of b blocks loses one to its
+// own mean, and the fit's free coefficients take rows. Source: Davison & Hinkley 1997, "Bootstrap
+// Methods and their Application", section 2.3 for strata and section 8.2 for blocks.
+double block_widening(const Problem& problem) {
+  const Observations& data = *problem.data;
+  double blocks = 0.0, lost = 0.0;
+  for (size_t first = 0; first < data.rows();) {
+    const auto run = [&](size_t row) {
+      return data.x[row * 2 * data.inputs + problem.law->run_input];
+    };
+    size_t last = first;
+    while (last < data.rows() && run(last) == run(first)) ++last;
+    const double rows = static_cast<double>(last - first);
+    blocks += rows / std::ceil(std::sqrt(rows));
+    lost += 1.0;
+    first = last;
+  }
+  const double n = static_cast<double>(data.rows());
+  return std::sqrt(blocks / std::max(1.0, blocks - lost) * n / degrees_of_freedom(problem));
+}
+
 // Measurements that the fitted law would have given, with noise of an uncertain scale (scaled
 // inverse chi-square).
 Observations draw_noise(const Problem& problem, const std::vector<double>& prediction,
@@ -178,6 +199,11 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
                : draw_noise(problem, prediction, noise, samples.noise_factor[i], random);
     samples.theta[i] = refit(problem, drawn, optimum, at_bound);
   });
+  if (blocks) {
+    const double widen = block_widening(problem);
+    for (Vector& drawn : samples.theta)
+      drawn = (theta + widen * (drawn - theta)).cwiseMax(problem.lo).cwiseMin(problem.hi);
+  }
   return samples;
 }
 

@@ -32,6 +32,35 @@ TEST_CASE("isoflop: exact on a symmetric surface with centred grids") {
   }
 }
 
+TEST_CASE("isoflop: a minimum is known the worse, the nearer its loss is to E") {
+  // Equal relative noise and equal grids: the deviation of a minimum goes with L/(L - E).
+  const Fit fit = fit_law(isoflop_table(even, 8, 9, 1.6, 1.0, 1e-4, 3), with("isoflop", 300));
+  REQUIRE_FALSE(fit.refused());
+  const Range range = fit.ranges.at("C");
+  const auto known = [&](double flops) {
+    const double size = even.best_size(flops), loss = even.loss(size, flops / (6.0 * size));
+    return loss / (loss - 1.8);
+  };
+  REQUIRE(fit.noise_growth.slopes.size() == 1);
+  CHECK(fit.noise_growth.slopes[0] ==
+        doctest::Approx(std::log(known(range.max) / known(range.min)) /
+                        std::log(range.max / range.min))
+            .epsilon(0.2));
+  // Ten times beyond, an interval takes it up, also from a file; within the data it is never less.
+  const Point beyond = {{"C", 10.0 * range.max}};
+  CHECK(fit.noise_growth.at({10.0 * range.max}) > 1.3);
+  CHECK(fit.noise_growth.at({range.min}) == 1.0);
+  Fit level = fit;
+  level.noise_growth = {};
+  const Prediction grown = predict(fit, beyond), flat = predict(level, beyond);
+  CHECK(grown.sources.at("noise") ==
+        doctest::Approx(flat.sources.at("noise") * fit.noise_growth.at({10.0 * range.max}))
+            .epsilon(0.02));
+  CHECK(grown.hi - grown.lo > flat.hi - flat.lo);
+  const Fit read = fit_from_json(Json::parse(fit_to_json(fit).dump()));
+  CHECK(predict(read, beyond).hi == doctest::Approx(grown.hi).epsilon(1e-12));
+}
+
 TEST_CASE("isoflop: its intervals cover the planted exponent" * doctest::test_suite("slow")) {
   for (const char* name : {"isoflop", "isoflop-interpolated"}) {
     int inside = 0;
