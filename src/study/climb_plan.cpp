@@ -61,7 +61,7 @@ PlannedRun sweep_run(const std::string& name, const PathPoint& point, double bat
 // Learning rates are swept on the smallest rung and on a middle one, so that the rule sees two
 // horizons far apart; batches on the smallest.
 std::vector<PlannedRun> sweeps_on(const std::vector<PathPoint>& ascending,
-                                  const PlanOptions& options) {
+                                  const ClimbOptions& options) {
   const PathPoint &smallest = ascending[0], &middle = ascending[ascending.size() / 2];
   std::vector<PlannedRun> sweeps = {
       sweep_run("sweep-a", smallest, 1.0, {0.25, 0.5, 1.0, 2.0, 4.0}, options.sweep_seeds),
@@ -205,7 +205,7 @@ ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const ClimbOptio
   if (search.found && options.largest_head > 0 &&
       search.best.target.point.width > options.largest_head * options.heads &&
       options.target_width % (2 * options.width_step) == 0) {
-    PlanOptions more_heads = options;
+    ClimbOptions more_heads = options;
     more_heads.heads *= 2;
     more_heads.width_step *= 2;
     more_heads.smallest_width *= 2;

@@ -87,7 +87,7 @@ void check_path(const ClimbPlan& plan) {
 }  // namespace
 
 TEST_CASE("every learning rate of a sweep has as many seeds as asked for") {
-  PlanOptions options = with_budget(3e13);
+  ClimbOptions options = with_budget(3e13);
   options.sweep_seeds = 4;
   const ClimbPlan plan = plan_climb(climb_base(), bytes, options);
   REQUIRE(plan.sweeps.size() == 4);
@@ -101,7 +101,7 @@ TEST_CASE("every learning rate of a sweep has as many seeds as asked for") {
 }
 
 TEST_CASE("heads double until the target's fit, and all rungs have as many") {
-  PlanOptions options = with_budget(3e13);
+  ClimbOptions options = with_budget(3e13);
   const ClimbPlan free = plan_climb(climb_base(), bytes, options);
   const int64_t head = free.target.point.width / free.options.heads;
   options.largest_head = head - 1;
