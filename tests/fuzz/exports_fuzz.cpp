@@ -4,6 +4,9 @@
 //   ninja -C build-fuzz exports_fuzz && build-fuzz/tests/fuzz/exports_fuzz -max_total_time=600
 #include <cstdint>
 #include <cstdlib>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "core/error.h"
 #include "law/table.h"
