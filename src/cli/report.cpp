@@ -1,4 +1,5 @@
-// rung report: draws (again) the page of a climb folder, a fit or a plan, from its files alone.
+// rung report: draws (again) the page of a climb folder, a fit, a plan or a coordinate check, from
+// its files alone.
 #include "report/report.h"
 
 #include "cli/verb.h"
@@ -6,28 +7,32 @@
 #include "core/files.h"
 #include "law/fit_curves.h"
 #include "law/fit_json.h"
+#include "report/coord_page.h"
 #include "report/fit_page.h"
 #include "report/plan_page.h"
 
 namespace rung {
 namespace {
 
-// The page of a fit or a plan stands beside its file: fit.json -> fit.html.
+// The page of a fit, a plan or a check stands beside its file: fit.json -> fit.html.
 std::filesystem::path write_page(const fs::path& file) {
   const Json json = read_json(file);
   fs::path page = file;
   page.replace_extension(".html");
   const std::string title = file.filename().string();
-  write_file(page, is_plan(json)
-                       ? plan_page(json, title)
+  write_file(page, is_plan(json) ? plan_page(json, title)
+                   : is_coord(json)
+                       ? coord_page(json, title)
                        : fit_page(json, fit_curves(fit_from_json(json, file.string())), title));
   return page;
 }
 
-// A folder with a fit and nothing of a climb.
-bool holds_fit_alone(const fs::path& folder) {
-  return fs::exists(folder / "fit.json") && !fs::exists(folder / "plan.json") &&
-         !fs::exists(folder / "log.jsonl");
+// The file to draw of a folder with a fit or a check and nothing of a climb; empty otherwise.
+fs::path only_file(const fs::path& folder) {
+  if (fs::exists(folder / "plan.json") || fs::exists(folder / "log.jsonl")) return {};
+  for (const char* name : {"fit.json", "coord.json"})
+    if (fs::exists(folder / name)) return folder / name;
+  return {};
 }
 
 int run(const Arguments& arguments) {
@@ -35,8 +40,8 @@ int run(const Arguments& arguments) {
   fs::path page;
   if (fs::is_regular_file(path)) {
     page = write_page(path);
-  } else if (holds_fit_alone(path)) {
-    page = write_page(path / "fit.json");
+  } else if (const fs::path file = only_file(path); !file.empty()) {
+    page = write_page(file);
   } else {
     write_report(path);
     page = path / "report.html";
@@ -48,13 +53,14 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 extern const Verb report_verb;
-const Verb report_verb{.name = "report",
-                       .group = "climb",
-                       .summary = "draw the page of a climb, a fit or a plan from its files",
-                       .example = "rung report climb",
-                       .options = {{.name = "PATH",
-                                    .help = "folder of a climb, or the file of a fit or a plan",
-                                    .required = true}},
-                       .run = run};
+const Verb report_verb{
+    .name = "report",
+    .group = "climb",
+    .summary = "draw the page of a climb, a fit, a plan or a check from its files",
+    .example = "rung report climb",
+    .options = {{.name = "PATH",
+                 .help = "folder of a climb or a check, or the file of a fit, plan or check",
+                 .required = true}},
+    .run = run};
 
 }  // namespace rung

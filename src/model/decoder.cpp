@@ -171,6 +171,7 @@ struct Run {
   std::span<const Weight> weights;
   const Rope& rope;
   Cache* cache;
+  Tensor* stream;
 };
 
 // Branch b, the mixer (even) or the ffn (odd) of block b / 2, on its input.
@@ -208,6 +209,7 @@ Tensor norm_before(const Run& run, Tensor h) {
     }
     if (b < branches) branch = run_branch(run, b, y);
   }
+  if (run.stream) *run.stream = h;
   return y;
 }
 
@@ -222,6 +224,7 @@ Tensor norm_after(const Run& run, Tensor h) {
     const Tensor f = norm(run_branch(run, b, h), gain_of(run, b), options);
     h = h * r.skip + f * r.branch;
   }
+  if (run.stream) *run.stream = h;
   return norm(h, gain_of(run, branches), options);
 }
 
@@ -233,7 +236,7 @@ bool is_recurrent(const Decoder& d) {
 }
 
 Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                     const Rope& rope, Cache* cache) {
+                     const Rope& rope, Cache* cache, Tensor* stream) {
   if (cache) cache->layers.resize(d.mixers.size());
   Weight table = weights[0];
   if (d.model.tied) table.A = table.A_weight = 1.0;  // the factors of the tensor are the readout's
@@ -242,7 +245,7 @@ Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Te
   Tensor h = embedding(tokens, table);
   if (d.positions)
     h = h + embedding(position_ids(d, tokens, cache ? cache->time : 0), weights[d.positions]);
-  const Run run{d, weights, rope, cache};
+  const Run run{d, weights, rope, cache, stream};
   const Tensor y = d.model.norm_place == "after" ? norm_after(run, h) : norm_before(run, h);
   if (cache) cache->time += tokens.size(2);
   return y;

@@ -44,9 +44,11 @@ double forward_flops(const Decoder& decoder, int64_t time);
 bool is_recurrent(const Decoder& decoder);
 
 // Hidden states after the final norm. tokens [P, B, T] int64 -> [P, B, T, D]. With a cache the
-// tokens follow those that it has seen, `rope` is of their positions, and it is advanced.
+// tokens follow those that it has seen, `rope` is of their positions, and it is advanced. `stream`,
+// where given, receives the residual stream before that norm.
 at::Tensor hidden_states(const Decoder& decoder, std::span<const Weight> weights,
-                         const at::Tensor& tokens, const Rope& rope, Cache* cache = nullptr);
+                         const at::Tensor& tokens, const Rope& rope, Cache* cache = nullptr,
+                         at::Tensor* stream = nullptr);
 
 // Losses in nats [P, B, T]. Backward accumulates gradients of sum(losses) * gradient_scale, times
 // the parametrisation's own gradient factor.

@@ -80,6 +80,22 @@ Tensor offset_keys(const Tensor& qkv, const AttentionOptions& o, KeyValues* past
   return at::cat({h.q.flatten(-2), k.flatten(-2), h.v.flatten(-2)}, -1);
 }
 
+namespace {
+
+// A key or value head for each query head: [P, B, T, kv_heads, d] -> [P, B, heads, T, d].
+Tensor grouped(const Tensor& x, const AttentionOptions& o) {
+  const int64_t repeat = o.heads / o.kv_heads;
+  return (repeat == 1 ? x : x.repeat_interleave(repeat, 3)).transpose(2, 3);
+}
+
+}  // namespace
+
+Tensor attention_scores(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
+  const Heads h = split_heads(o.key_offset ? offset_keys(qkv, o, nullptr) : qkv, o);
+  const Tensor q = rotated(h.q, rope).transpose(2, 3), k = grouped(rotated(h.k, rope), o);
+  return at::matmul(q, k.transpose(-1, -2)) * o.logit;
+}
+
 void append(KeyValues& past, const Tensor& k, const Tensor& v) {
   past.k = past.k.defined() ? at::cat({past.k, k}, 2) : k;
   past.v = past.v.defined() ? at::cat({past.v, v}, 2) : v;
@@ -90,11 +106,9 @@ Tensor attention_after(const Tensor& qkv, const Rope& rope, const AttentionOptio
   const Tensor scaled = scale_gradient(qkv, o.backward / o.forward);
   const Heads h = split_heads(o.key_offset ? offset_keys(scaled, o, &past) : scaled, o);
   append(past, rotated(h.k, rope), h.v);
-  const int64_t time = qkv.size(2), keys = past.k.size(2), repeat = o.heads / o.kv_heads;
-  const auto grouped = [&](const Tensor& x) {  // -> [P, B, heads, T, d]
-    return (repeat == 1 ? x : x.repeat_interleave(repeat, 3)).transpose(2, 3);
-  };
-  const Tensor q = rotated(h.q, rope).transpose(2, 3), k = grouped(past.k), v = grouped(past.v);
+  const int64_t time = qkv.size(2), keys = past.k.size(2);
+  const Tensor q = rotated(h.q, rope).transpose(2, 3), k = grouped(past.k, o),
+               v = grouped(past.v, o);
   const Tensor future =
       at::ones({time, keys}, qkv.options().dtype(at::kBool)).triu(1 + keys - time);
   const Tensor logits = at::matmul(q, k.transpose(-1, -2)) * o.logit;

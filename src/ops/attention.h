@@ -36,6 +36,10 @@ at::Tensor attention_after(const at::Tensor& qkv, const Rope& rope, const Attent
                            KeyValues& past);
 // Appends k and v along the time axis.
 void append(KeyValues& past, const at::Tensor& k, const at::Tensor& v);
+// The scores before the softmax, logit q.k with rotated heads, for all pairs of positions: [P, B,
+// heads, T, T].
+at::Tensor attention_scores(const at::Tensor& qkv, const Rope& rope,
+                            const AttentionOptions& options);
 
 // The heads of packed qkv, each [P, B, T, heads, head_dim].
 struct Heads {

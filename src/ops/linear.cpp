@@ -50,6 +50,7 @@ Tensor linear(const Tensor& x, const Weight& weight) {
     y = at::empty({members, x.size(1), x.size(2), out}, x.options().requires_grad(false));
     matmul_into(y.view({members, rows, out}), input, value.transpose(1, 2), weight.A, false);
   }
+  if (weight.tap) *weight.tap = {x.detach(), y.detach()};
   record({y}, {x}, [=, w = weight, needs_input = x.requires_grad()](const std::vector<Tensor>& g) {
     const Tensor dy = g[0].contiguous().view({members, rows, out});
     if (w.gradient.defined()) matmul_into(w.gradient, dy.transpose(1, 2), input, w.A_weight, true);
@@ -63,7 +64,7 @@ Tensor linear(const Tensor& x, const Weight& weight) {
 
 Tensor embedding(const Tensor& tokens, const Weight& table) {
   if constexpr (with_cuda)
-    if (fused_on_cuda(table.value) && cuda::fits_embedding(table))
+    if (!table.tap && fused_on_cuda(table.value) && cuda::fits_embedding(table))
       return cuda::embedding(tokens, table);
   const int64_t members = tokens.size(0), rows = tokens.size(1) * tokens.size(2);
   const int64_t vocabulary = table.value.size(1), width = table.value.size(2);
@@ -76,6 +77,7 @@ Tensor embedding(const Tensor& tokens, const Weight& table) {
     if (table.A != 1.0) y.mul_(table.A);
     y = y.view({members, tokens.size(1), tokens.size(2), width});
   }
+  if (table.tap) *table.tap = {at::Tensor(), y.detach()};
   record(
       {y}, {},
       [=, w = table](const std::vector<Tensor>& g) {

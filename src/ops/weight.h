@@ -5,12 +5,18 @@
 
 namespace rung {
 
+// What an op read and wrote at a weight's use, kept for measurements; tables have no input.
+struct Tap {
+  at::Tensor input, output;
+};
+
 struct Weight {
   at::Tensor value;     // [P, ...] in the compute type
   at::Tensor gradient;  // [P, ...] view of the gradient arena; ops add to it; undefined when frozen
   double A = 1.0;       // forward multiplier
   double A_input = 1.0;   // multiplier of the gradient with respect to the op's input
   double A_weight = 1.0;  // multiplier of the weight's gradient
+  Tap* tap = nullptr;     // filled by linear and embedding where it is set
 };
 
 // The weight as a leaf of the recorded graph: gradients that reach it are added to weight.gradient.

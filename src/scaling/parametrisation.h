@@ -85,6 +85,21 @@ struct BlockFactors {
   std::vector<ResidualFactor> residual;  // 2 per block: mixer, ffn
 };
 
+// What a rule promises of a growing model while it trains, as exponents of RMS values: outputs and
+// their changes keep their size (exponent 0) but for what stands here. A rule that promises nothing
+// of an axis has `false` there. Width exponents hold where the alignment is full.
+struct ExponentRange {
+  double lo = 0.0, hi = 0.0;
+};
+struct Promise {
+  bool width = false, depth = false;
+  ExponentRange logits;         // the readout's output before training, over width
+  double scores = 0.0;          // attention's logit q.k before training, over head_dim
+  double embedding_step = 0.0;  // what an embedding's own change adds to its output, over width
+  double block_step = 0.0;      // what a block tensor's own change adds to its output, over depth
+  bool full_by_default = true;  // the alignment that an empty `alignment` means
+};
+
 // A rule and its two halves: alignment is full, none, global, or empty for the rule's default.
 // `factors` gives what the rule prescribes for the optimizer of dims.conventions and independent
 // decay.
@@ -95,6 +110,7 @@ struct Parametrisation {
   // What the rule asks for and the decoder cannot do, such that it has factors but must not train;
   // empty: nothing. May be null.
   std::string (*unmet)(const RunConfig&) = nullptr;
+  Promise promise = {};
 };
 
 std::span<const Parametrisation> parametrisations();
@@ -104,6 +120,8 @@ const Parametrisation& find_parametrisation(
 // The rule's factors with the run's conventions applied: what the arena is laid out from.
 Factors complete_factors(const Parametrisation& rule, const TensorSpec& tensor, const Dims& dims,
                          std::string_view alignment);
+// The rule's promise under the run's alignment, optimizer and shape.
+Promise promise_of(const RunConfig& config);
 // Refuses (status 3) to train what the decoder cannot do: what the rule asks for, sparse matrices
 // under a rule without factors for them, products in fp8.
 void refuse_unmet(const RunConfig& config);

@@ -66,7 +66,7 @@ Machine make_machine(const std::string& device, int threads) {
 }
 
 Population::Population(std::vector<RunConfig> members, std::shared_ptr<const TokenSource> source,
-                       Machine machine)
+                       Machine machine, const std::function<void(Decoder&)>& alter)
     : source_(std::move(source)), machine_(std::move(machine)) {
   if (members.empty()) fail_usage("[population] At least one member is needed.");
   check_same_program(members);
@@ -81,7 +81,9 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
   if (steps < 1)
     fail_usage("[train] train.tokens {} is less than one batch of {} tokens.", first.train.tokens,
                first.train.batch_tokens);
-  decoder = make_decoder(first, source_->vocabulary());
+  const Decoder ruled = make_decoder(first, source_->vocabulary());
+  decoder = ruled;
+  if (alter) alter(decoder);
   schedule = make_schedule(first.train, steps);
   optimizer = &find_optimizer(first.train.optimizer);
   check_optimizer(*optimizer, schedule, machine_);
@@ -98,8 +100,10 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
     const auto row = static_cast<int64_t>(states.size());
     initialise(decoder.layout, weights.select(0, row), config.seed, parallel);
     if (mask.defined()) fill_mask(decoder.layout, mask.select(0, row), config.seed);
-    const BlockFactors block = block_factors(config, source_->vocabulary());
-    states.push_back({.config = std::move(config), .block = block});
+    Decoder own = ruled;
+    own.block = block_factors(config, source_->vocabulary());
+    if (alter) alter(own);
+    states.push_back({.config = std::move(config), .block = own.block});
   }
   engine_ = machine_.device == "cuda" ? Engine::make_cuda(*this) : Engine::make_cpu(*this);
 }

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -45,9 +46,10 @@ Machine make_machine(const std::string& device, int threads);
 
 class Population {
  public:
-  // All members must agree on shape, context, batch and tokens. Fails (usage) otherwise.
+  // All members must agree on shape, context, batch and tokens. Fails (usage) otherwise. `alter`
+  // may change the factors that the rule gave, before weights are drawn: how tests plant faults.
   Population(std::vector<RunConfig> members, std::shared_ptr<const TokenSource> source,
-             Machine machine);
+             Machine machine, const std::function<void(Decoder&)>& alter = {});
   ~Population();
 
   int64_t members() const { return static_cast<int64_t>(states.size()); }

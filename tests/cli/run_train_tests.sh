@@ -143,6 +143,25 @@ expect 0 . '' "$rung" audit --set parametrisation=standard model.width=128 --jso
 json "[t['name'] for t in d['tensors']]==[t['name'] for t in load('mup.json')['tensors']] and d['tensors']!=load('mup.json')['tensors']"
 expect 0 '^readout +readout' '' "$rung" audit
 
+# The coordinate check: a right rule, one that promises nothing, files, a page, and bad plans.
+coord=(--data text.txt --set model.depth=2 model.context=16 train.batch_tokens=256 data.held_out=0.2 base_width=16 base_depth=2
+  train.lr=0.25 --horizons 1,4 --probe 256 --threads 1 --quiet)
+expect 0 'Passed: 0 of' '' "$rung" coord "${coord[@]}" --widths 16,32,64
+expect 0 . '' "$rung" coord "${coord[@]}" --widths 16,32,64 --depths 2,4 --out coord --json
+json "d['status']=='passed' and d['failed']==0 and d['judged']>60 and d['promises']=={'width': True, 'depth': True} and {s['axis'] for s in d['slopes']}=={'width','depth'}"
+json "all(s['lo']<=s['slope']<=s['hi'] for s in d['slopes']) and len(d['samples'])==6*4*3*8 and all(0.3<a['exponent']<1.1 for a in d['alignment'])"
+json "load('coord/coord.json')['slopes']==d['slopes'] and os.path.getsize('coord/coord.html')>20000"
+rm coord/coord.html
+expect 0 'coord.html' '' "$rung" report coord
+expect 0 'promises nothing' '' "$rung" coord "${coord[@]}" --widths 16,32 --parametrisation standard
+expect 3 'FAILED' '' "$rung" coord "${coord[@]}" --widths 16,32,64 --parametrisation mup --set train.lr=0.02 train.weight_decay=1 train.decay_rule=coupled
+expect 3 . '' "$rung" coord "${coord[@]}" --widths 16,32,64 --parametrisation mup --set train.lr=0.02 train.weight_decay=1 train.decay_rule=coupled --json
+json "d['status']=='refused' and all(r.startswith('decay of') for r in d['reasons']) and d['failed']==len(d['reasons'])>=4"
+expect 0 'FLOPs' '' "$rung" coord "${coord[@]}" --widths 16,32 --dry-run
+expect 2 '' 'two widths or two depths' "$rung" coord "${coord[@]}" --widths 16
+expect 2 '' 'whole numbers from 1' "$rung" coord "${coord[@]}" --widths 16,x
+expect 2 '' '2 seeds' "$rung" coord "${coord[@]}" --widths 16,32 --seeds 1
+
 # Sweep and ladder.
 expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep --json
 json "len(d['runs'])==6 and len(d['optima'])==2 and d['best']['L']==min(r['L'] for r in d['runs']) and len(rows('sweep/runs.csv'))==6"

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "ops/norm.h"
 #include "scaling/count.h"
 #include "support/models.h"
 #include "temporary.h"
@@ -227,6 +228,21 @@ TEST_CASE("position tables are counted where a token multiplies by them, and not
   const Decoder cope = make_decoder(config, vocabulary);
   CHECK(count(cope.layout.tensors).N == plain.N + 2 * 5 * 6);
   CHECK(forward_flops(cope, 18) == doctest::Approx(flops + 2.0 * 2.0 * 18.0 * 5.0 * 24.0));
+}
+
+TEST_CASE("the residual stream is what the final norm reads") {
+  for (const char* place : {"before", "after"}) {
+    RunConfig config = tiny_config();
+    config.model.norm_place = place;
+    Model model = make_model(config, vocabulary, at::kDouble, 2);
+    const Batch batch = make_batch(config, vocabulary, 2, 2);
+    const at::NoGradGuard off;
+    Tensor stream;
+    const Tensor y =
+        hidden_states(model.decoder, model.bound(), batch.tokens, model.rope, nullptr, &stream);
+    CHECK(distance(norm_plain(stream, Weight{}, {}), y) < 1e-12);
+    CHECK(distance(stream, y) > 0.01);
+  }
 }
 
 TEST_CASE("learned positions end with the context") {

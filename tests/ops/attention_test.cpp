@@ -115,3 +115,17 @@ TEST_CASE("qk_norm gives every query and key head unit mean square and leaves va
   CHECK(distance((heads * heads).mean({-1}), at::ones({2, 1, 3, 6}, at::kDouble)) < 1e-4);
   CHECK(same_bits(y.narrow(-1, 36, 12), qkv.narrow(-1, 36, 12)));
 }
+
+TEST_CASE("attention_scores: logit q.k of each query head with its group's key") {
+  const AttentionOptions options{.heads = 4, .kv_heads = 2, .head_dim = 3, .logit = 0.7};
+  const Tensor qkv = normal({1, 2, 5, 8 * 3}, 1);
+  const Tensor scores = attention_scores(qkv, Rope{}, options);
+  CHECK(scores.sizes().vec() == std::vector<int64_t>{1, 2, 4, 5, 5});
+  const Heads h = split_heads(qkv, options);
+  for (int64_t head = 0; head < 4; ++head) {
+    const Tensor q = h.q.select(3, head).select(1, 1).select(1, 4);
+    const Tensor k = h.k.select(3, head / 2).select(1, 1).select(1, 2);
+    CHECK(distance(scores.select(2, head).select(1, 1).select(1, 4).select(1, 2),
+                   (q * k).sum(1) * 0.7) < 1e-12);
+  }
+}

@@ -85,3 +85,15 @@ TEST_CASE("matmul_into adds or replaces, and writes through strided views") {
   CHECK(arena.narrow(1, 0, 7).abs().sum().item<double>() == 0.0);
   CHECK(arena.narrow(1, 22, 18).abs().sum().item<double>() == 0.0);
 }
+
+TEST_CASE("taps keep what linear and embedding read and wrote") {
+  Tap matrix, table;
+  const Tensor x = normal({2, 3, 4, 5}, 1);
+  const Tensor y = linear(x, {.value = normal({2, 7, 5}, 2), .A = 0.5, .tap = &matrix});
+  CHECK(distance(matrix.input, x) == 0.0);
+  CHECK(distance(matrix.output, y) == 0.0);
+  const Tensor rows =
+      embedding(ids({2, 3, 4}, 6, 3), {.value = normal({2, 6, 5}, 4), .A = 2.0, .tap = &table});
+  CHECK_FALSE(table.input.defined());
+  CHECK(distance(table.output, rows) == 0.0);
+}

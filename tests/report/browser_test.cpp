@@ -3,8 +3,10 @@
 
 #include <cstdlib>
 
+#include "coord_fixture.h"
 #include "fit_fixture.h"
 #include "fixture.h"
+#include "report/coord_page.h"
 #include "report/fit_page.h"
 #include "report/report.h"
 #include "temporary.h"
@@ -104,4 +106,22 @@ TEST_CASE("a fit's plots draw in a browser, wide, narrow and dark") {
     CHECK(attribute(dom, "data-inked") == "6");
     CHECK(attribute(dom, "data-errors") == "");
   }
+}
+
+TEST_CASE("a coordinate check's plots draw in a browser") {
+  const auto browser = find_browser();
+  if (browser.empty() || !report_has_plots()) {
+    MESSAGE("skipped: ",
+            browser.empty() ? "no Chromium on this machine" : "built without the plotting library");
+    return;
+  }
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "coord";
+  fs::create_directories(folder);
+  const auto page = coord_page(fixture::coord_json(), "check");
+  const auto dom = load(browser, folder, page, "--window-size=1280,900");
+  CHECK(attribute(dom, "data-expected") == "9");  // four quantities twice, alignment
+  CHECK(attribute(dom, "data-plots") == "9");
+  CHECK(attribute(dom, "data-inked") == "9");
+  CHECK(attribute(dom, "data-errors") == "");
 }

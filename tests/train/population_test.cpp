@@ -278,3 +278,22 @@ TEST_CASE("muS is refused with norms before branches and learns with norms after
   advance(p, 80);
   CHECK(p.evaluate(held)[0].loss < before - 0.3);
 }
+
+TEST_CASE("factors may be altered before weights are drawn") {
+  const RunConfig config = tiny_config();
+  Population plain = make({config});
+  Population altered({config}, std::make_shared<ChainSource>(), make_machine("cpu", 1),
+                     [](Decoder& d) {
+                       d.layout.factors[0].B *= 2.0;
+                       d.block.attention_logit *= 3.0;
+                     });
+  CHECK(distance(view(altered.decoder.layout, altered.weights, 0),
+                 view(plain.decoder.layout, plain.weights, 0) * 2.0) == 0.0);
+  CHECK(altered.states[0].block.attention_logit ==
+        doctest::Approx(3.0 * plain.states[0].block.attention_logit));
+  CHECK(altered.decoder.block.attention_logit == altered.states[0].block.attention_logit);
+  altered.weights.copy_(plain.weights);  // what is left is the forward pass
+  advance(plain, 1);
+  advance(altered, 1);
+  CHECK(altered.states[0].loss != plain.states[0].loss);
+}

@@ -12,17 +12,6 @@
 namespace rung {
 namespace {
 
-std::vector<std::string> split_commas(const std::vector<std::string>& texts) {
-  std::vector<std::string> parts;
-  for (const std::string& text : texts)
-    for (size_t begin = 0; begin <= text.size();) {
-      const size_t end = std::min(text.find(',', begin), text.size());
-      if (end > begin) parts.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  return parts;
-}
-
 std::vector<double> read_ratios(const Arguments& arguments) {
   std::vector<double> ratios;
   for (const std::string& text : split_commas(arguments.list("--tokens-per-parameter"))) {

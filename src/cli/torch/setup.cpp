@@ -29,6 +29,17 @@ std::string absolute_data_path(const std::string& path) {
   return fs::absolute(path).lexically_normal().string();
 }
 
+std::vector<std::string> split_commas(const std::vector<std::string>& texts) {
+  std::vector<std::string> parts;
+  for (const std::string& text : texts)
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find(',', begin), text.size());
+      if (end > begin) parts.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  return parts;
+}
+
 std::vector<RunConfig> read_members(const Arguments& arguments, const std::vector<Setting>& extra) {
   std::vector<Setting> settings;
   if (arguments.has("CONFIG")) settings = read_settings(arguments.text("CONFIG"));

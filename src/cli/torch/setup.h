@@ -23,6 +23,8 @@ std::vector<Option> with_config_options(std::vector<Option> own);
 // so that a run can be resumed and evaluated from anywhere.
 std::vector<RunConfig> read_members(const Arguments& arguments,
                                     const std::vector<Setting>& extra = {});
+// The parts of texts such as 64,128.
+std::vector<std::string> split_commas(const std::vector<std::string>& texts);
 std::string absolute_data_path(const std::string& path);
 
 // Opens each data set once.

@@ -47,6 +47,7 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 extern const Parametrisation completedp_parametrisation;
 constinit const Parametrisation completedp_parametrisation{
     "completedp", "CompleteP, with LR, decay, betas and epsilon that follow batch and tokens",
-    factors, block};
+    factors,      block,
+    nullptr,      depth_promise(0.0)};
 
 }  // namespace rung

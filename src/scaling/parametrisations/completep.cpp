@@ -22,6 +22,7 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 extern const Parametrisation completep_parametrisation;
 constinit const Parametrisation completep_parametrisation{
     "completep", "muP over width, residual branches / depth: one LR for all widths and depths",
-    factors, block};
+    factors,     block,
+    nullptr,     depth_promise(0.0)};
 
 }  // namespace rung

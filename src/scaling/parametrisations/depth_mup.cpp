@@ -20,6 +20,8 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 
 extern const Parametrisation depth_mup_parametrisation;
 constinit const Parametrisation depth_mup_parametrisation{
-    "depth-mup", "muP over width; residual branches and their LR / sqrt(depth)", factors, block};
+    "depth-mup", "muP over width; residual branches and their LR / sqrt(depth)",
+    factors,     block,
+    nullptr,     depth_promise(0.5)};
 
 }  // namespace rung

@@ -24,6 +24,8 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 
 extern const Parametrisation mfp_parametrisation;
 constinit const Parametrisation mfp_parametrisation{
-    "mfp", "mean field: weights start at 1, logits / fan_in; muP in another form", factors, block};
+    "mfp",   "mean field: weights start at 1, logits / fan_in; muP in another form",
+    factors, block,
+    nullptr, mup_promise};
 
 }  // namespace rung

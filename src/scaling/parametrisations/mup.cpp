@@ -47,11 +47,19 @@ BlockFactors mup_block(const RunConfig& config, const Dims& dims, double branch)
 extern const Parametrisation mup_parametrisation, mup_table3_parametrisation,
     mup_table9_parametrisation;
 constinit const Parametrisation mup_parametrisation{
-    "mup", "hidden LR / m, logits / m, attention 1/d: one LR for all widths", mup_factors, block};
+    "mup",       "hidden LR / m, logits / m, attention 1/d: one LR for all widths",
+    mup_factors, block,
+    nullptr,     mup_promise};
 constinit const Parametrisation mup_table3_parametrisation{
-    "mup-table3", "muP without multipliers: readout init and LR / m", mup_table3_factors, block};
+    "mup-table3",
+    "muP without multipliers: readout init and LR / m",
+    mup_table3_factors,
+    block,
+    nullptr,
+    mup_promise};
 constinit const Parametrisation mup_table9_parametrisation{
-    "mup-table9", "muP with embedding times sqrt(m), readout / sqrt(m): SGD's LR is one",
-    table9_factors, block};
+    "mup-table9",   "muP with embedding times sqrt(m), readout / sqrt(m): SGD's LR is one",
+    table9_factors, block,
+    nullptr,        mup_promise};
 
 }  // namespace rung

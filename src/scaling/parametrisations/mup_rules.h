@@ -7,6 +7,15 @@ namespace rung {
 Factors mup_factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment);
 // Without a multiplier on the readout.
 Factors mup_table3_factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment);
+// Logits and attention's q.k start at m^-1/2; changes of every output keep their size.
+inline constexpr Promise mup_promise{.width = true, .logits = {-0.5, -0.5}, .scores = -0.5};
+// The same over depth too, with what a block tensor's own change adds going as m_L^-step.
+constexpr Promise depth_promise(double step) {
+  Promise promise = mup_promise;
+  promise.depth = true;
+  promise.block_step = 0.0 - step;
+  return promise;
+}
 BlockFactors mup_block(const RunConfig& config, const Dims& dims, double branch);
 
 }  // namespace rung

@@ -58,7 +58,8 @@ std::string unmet(const RunConfig& config) {
 
 extern const Parametrisation mus_parametrisation;
 constinit const Parametrisation mus_parametrisation{
-    "mus", "unit weights with static scales for FP8; needs Res-post-LN blocks", factors, block,
-    unmet};
+    "mus",   "unit weights with static scales for FP8; needs Res-post-LN blocks",
+    factors, block,
+    unmet,   {.width = true, .logits = {-0.5, -0.5}}};
 
 }  // namespace rung

@@ -22,7 +22,8 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 
 extern const Parametrisation ntk_parametrisation;
 constinit const Parametrisation ntk_parametrisation{
-    "ntk", "weights start at 1, outputs / sqrt(fan_in); the standard rule in another form", factors,
-    block};
+    "ntk",   "weights start at 1, outputs / sqrt(fan_in); the standard rule in another form",
+    factors, block,
+    nullptr, {.width = true}};
 
 }  // namespace rung

@@ -20,6 +20,9 @@ Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view ali
   return f;
 }
 
+// The readout's init stops at fan_in^-1/2 while the width is below the vocabulary.
+constexpr Promise promise{.width = true, .logits = {-0.5, 0.0}, .scores = -0.5};
+
 BlockFactors block(const RunConfig& config, const Dims& dims) {
   return mup_block(config, dims, 1.0);
 }
@@ -28,6 +31,8 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 
 extern const Parametrisation spectral_parametrisation;
 constinit const Parametrisation spectral_parametrisation{
-    "spectral", "weights and updates of spectral norm sqrt(fan_out / fan_in)", factors, block};
+    "spectral", "weights and updates of spectral norm sqrt(fan_out / fan_in)",
+    factors,    block,
+    nullptr,    promise};
 
 }  // namespace rung

@@ -26,7 +26,8 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 
 extern const Parametrisation standard_parametrisation;
 constinit const Parametrisation standard_parametrisation{
-    "standard", "init fan_in^-1/2; one learning rate, or Everett's per-role exponents", factors,
-    block};
+    "standard", "init fan_in^-1/2; one learning rate, or Everett's per-role exponents",
+    factors,    block,
+    nullptr,    {.width = true, .full_by_default = false}};
 
 }  // namespace rung

@@ -26,6 +26,8 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 
 extern const Parametrisation supar_parametrisation;
 constinit const Parametrisation supar_parametrisation{
-    "supar", "muP for hidden matrices of density rho: fan_in rho in init and LR", factors, block};
+    "supar", "muP for hidden matrices of density rho: fan_in rho in init and LR",
+    factors, block,
+    nullptr, mup_promise};
 
 }  // namespace rung

@@ -58,6 +58,14 @@ Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view ali
   return f;
 }
 
+// muP's in another form, but embeddings move less in wide models (their C).
+constexpr Promise promise{.width = true,
+                          .depth = true,
+                          .logits = {-0.5, -0.5},
+                          .scores = -0.5,
+                          .embedding_step = -0.5,
+                          .block_step = -0.5};
+
 BlockFactors block(const RunConfig& config, const Dims& dims) {
   const MultiplierConfig& m = config.multipliers;
   BlockFactors b;
@@ -80,6 +88,7 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 
 extern const Parametrisation umup_parametrisation;
 constinit const Parametrisation umup_parametrisation{
-    "umup", "unit-scaled muP: everything starts at scale 1; no base shape", factors, block};
+    "umup", "unit-scaled muP: everything starts at scale 1; no base shape", factors, block, nullptr,
+    promise};
 
 }  // namespace rung
