@@ -176,7 +176,7 @@ struct Run {
 
 // Branch b, the mixer (even) or the ffn (odd) of block b / 2, on its input.
 Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
-  const auto& [d, weights, rope, cache] = run;
+  const auto& [d, weights, rope, cache, stream] = run;
   const size_t layer = b / 2;
   const Pass pass{d.model, d.block, rope, static_cast<int>(layer),
                   cache ? &cache->layers[layer] : nullptr};
