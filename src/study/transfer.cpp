@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numbers>
 #include <optional>
 
 #include "config/resolve.h"
 #include "core/table.h"
+#include "law/student.h"
 #include "study/sweep.h"
 
 namespace rung {
@@ -117,7 +117,8 @@ std::pair<double, double> drift_of(const std::vector<TransferPoint>& points,
     const double n = static_cast<double>(slopes.size());
     double mean = 0.0;
     for (const double s : slopes) mean += s / n;
-    return {mean, student_quantile(0.5 + level / 2, n - 1.0) * deviation(slopes) / std::sqrt(n)};
+    return {mean, student_quantile(0.5 + level / 2, static_cast<int>(slopes.size()) - 1) *
+                      deviation(slopes) / std::sqrt(n)};
   }
   // The slope is linear in the optima: their errors add in squares.
   double variance = 0.0;
@@ -179,30 +180,6 @@ std::optional<double> number_of(const RunConfig& config, const std::string& key)
 }
 
 }  // namespace
-
-double student_quantile(double probability, double freedom) {
-  const double scale = std::exp(std::lgamma(0.5 * (freedom + 1.0)) - std::lgamma(0.5 * freedom)) /
-                       std::sqrt(freedom * std::numbers::pi);
-  // The distribution function by Simpson's rule in u = atan(t / sqrt(freedom)), where the density
-  // is a power of a cosine.
-  const auto below = [&](double t) {
-    constexpr int steps = 400;
-    const double end = std::atan(t / std::sqrt(freedom)), h = end / steps;
-    double sum = 0.0;
-    for (int i = 0; i <= steps; ++i)
-      sum += (i == 0 || i == steps ? 1.0
-              : i % 2 == 1         ? 4.0
-                                   : 2.0) *
-             std::pow(std::cos(i * h), freedom - 1.0);
-    return 0.5 + scale * std::sqrt(freedom) * sum * h / 3.0;
-  };
-  double low = -1e4, high = 1e4;
-  for (int i = 0; i < 100; ++i) {
-    const double middle = 0.5 * (low + high);
-    (below(middle) < probability ? low : high) = middle;
-  }
-  return 0.5 * (low + high);
-}
 
 double transfer_error(const std::vector<std::vector<double>>& losses) {
   const auto finite = [](double x) { return std::isfinite(x) ? x : INFINITY; };

@@ -46,9 +46,6 @@ std::vector<Transfer> transfers(std::span<const RunConfig> members,
 // Entries that are not finite count as infinite. `losses` [rows][columns].
 double transfer_error(const std::vector<std::vector<double>>& losses);
 
-// Student's t: the quantile at `probability` with `freedom` degrees of freedom.
-double student_quantile(double probability, double freedom);
-
 Json to_json(const Transfer& transfer);
 // A line a value of the key and one of the drift.
 std::string transfer_text(const Transfer& transfer);

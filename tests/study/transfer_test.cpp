@@ -122,10 +122,3 @@ TEST_CASE("the transfer error of a matrix by hand") {
   CHECK(transfer_error({{1.0, NAN}, {2.0, 1.5}}) == INFINITY);
   CHECK(transfer_error({{1.0, 2.0}}) == 0.0);
 }
-
-TEST_CASE("Student's quantiles are the tabled ones") {
-  CHECK(student_quantile(0.95, 1) == doctest::Approx(6.3138).epsilon(1e-4));
-  CHECK(student_quantile(0.95, 3) == doctest::Approx(2.3534).epsilon(1e-4));
-  CHECK(student_quantile(0.975, 10) == doctest::Approx(2.2281).epsilon(1e-4));
-  CHECK(student_quantile(0.5, 4) == doctest::Approx(0.0));
-}
