@@ -287,6 +287,8 @@ TEST_CASE("measures are left out by name") {
   CHECK(to_json(plan).at("without") == Json{"lr-rule", "batch-rule"});
   CHECK(left_out(measures_without({})).empty());
   CHECK_THROWS_WITH_AS(measures_without({"regim"}),
-                       "[climb] Unknown measure. Received --without regim. The nearest is regime.",
+                       "[climb] Unknown measure. Received --without regim. The nearest is regime; "
+                       "there are lr-rule, batch-rule, regime, offset, prior, rollout, goodness, "
+                       "noise, seeds.",
                        Error);
 }
