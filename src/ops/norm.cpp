@@ -106,6 +106,13 @@ Tensor norm(const Tensor& x, const Weight& gain, const NormOptions& options) {
   return y;
 }
 
+Tensor group_norm(const Tensor& x, int64_t groups, const Weight& gain, const NormOptions& options) {
+  const auto sizes = x.sizes().vec();
+  const Tensor parts = x.reshape({sizes[0], sizes[1], sizes[2] * groups, sizes[3] / groups});
+  const Tensor y = norm(parts, {}, options).view(sizes);
+  return gain.value.defined() ? y * multiplied(gain).view({sizes[0], 1, 1, sizes[3]}) : y;
+}
+
 std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& f, const Weight& gain,
                                    const NormOptions& options) {
   if constexpr (with_cuda)

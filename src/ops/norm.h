@@ -19,6 +19,9 @@ struct NormOptions {
 
 // y = norm(x) * gain. x [P, B, T, D], gain [P, D] (value may be undefined).
 at::Tensor norm(const at::Tensor& x, const Weight& gain, const NormOptions& options);
+// norm over each of `groups` parts of the last axis, then times the gain over all of it.
+at::Tensor group_norm(const at::Tensor& x, int64_t groups, const Weight& gain,
+                      const NormOptions& options);
 // h = skip x + branch f, y = norm(h) * gain; returns {h, y}.
 std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& x, const at::Tensor& f,
                                            const Weight& gain, const NormOptions& options);

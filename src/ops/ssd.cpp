@@ -1,19 +1,17 @@
 #include "ops/ssd.h"
 
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <limits>
 
+#include "ops/chunks.h"
 #include "ops/cpu/kernels.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
@@ -28,27 +26,6 @@ Tensor first_state(const SsdInput& in) {
   if (in.state.defined()) return in.state;
   return at::zeros({in.x.size(0), in.x.size(1), in.x.size(3), in.x.size(4), in.b.size(4)},
                    in.x.options());
-}
-
-// exp of the sums of l [.., L] over (j, i]: [.., i, j], 0 above the diagonal. Summed by row from
-// j on: differences of long sums would lose the digits of short ones.
-Tensor decays_between(const Tensor& l) {
-  const int64_t size = l.size(-1);
-  const Tensor square = at::ones({size, size}, l.options().dtype(at::kBool));
-  const Tensor terms = l.unsqueeze(-1).masked_fill(square.triu(0), 0.0);
-  return at::exp(
-      at::cumsum(terms, -2).masked_fill(square.triu(1), -std::numeric_limits<double>::infinity()));
-}
-
-// [P, B, T, G * R, ..] -> [P, B, chunks, G, R, L, ..], padded with zeros.
-Tensor chunks_of(const Tensor& x, int64_t groups, int64_t chunk) {
-  const int64_t time = x.size(2), count = (time + chunk - 1) / chunk;
-  std::vector<int64_t> pad(static_cast<size_t>(2 * (x.dim() - 2)), 0);
-  pad.back() = count * chunk - time;
-  const Tensor padded = pad.back() ? at::constant_pad_nd(x, pad) : x;
-  std::vector<int64_t> shape{x.size(0), x.size(1), count, chunk, groups, x.size(3) / groups};
-  for (int64_t d = 4; d < x.dim(); ++d) shape.push_back(x.size(d));
-  return padded.reshape(shape).movedim(3, 5);
 }
 
 }  // namespace
@@ -77,7 +54,7 @@ std::pair<Tensor, Tensor> ssd_chunked(const SsdInput& in, int64_t chunk) {
   const Tensor l = chunks_of(log_decay, groups, chunk);                   // [P, B, chunks, G, R, L]
   const Tensor x = chunks_of(in.x * in.dt.unsqueeze(-1), groups, chunk);  // [.., L, p]
   const Tensor b = chunks_of(in.b, groups, chunk), c = chunks_of(in.c, groups, chunk);
-  const Tensor between = decays_between(l), since = at::exp(at::cumsum(l, -1)).unsqueeze(-1);
+  const Tensor between = at::exp(log_decays(l)), since = at::exp(at::cumsum(l, -1)).unsqueeze(-1);
   const Tensor until = between.select(-2, chunk - 1).unsqueeze(-1);  // from each step to the end
   const Tensor inside = at::matmul(at::matmul(c, b.mT()) * between, x);
   const Tensor added = at::matmul((x * until).mT(), b);  // [P, B, chunks, G, R, p, N]

@@ -1,6 +1,7 @@
 // Roles and tensors: what a parametrisation is keyed by, and what the arena is laid out from.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +18,7 @@ std::string_view role_name(Role role);
 
 struct TensorSpec;
 // The value at initialisation of element `index`; `random` is a stream of that element alone.
-using Start = double (*)(const TensorSpec&, int64_t index, Random& random);
+using Start = std::function<double(const TensorSpec&, int64_t index, Random& random)>;
 
 // One trained tensor of one member; shapes leave out the member axis. Matrices are [out, in].
 struct TensorSpec {
@@ -34,8 +35,8 @@ struct TensorSpec {
   // Share of the elements that training may move; the others, drawn once, stay zero. Counted in
   // `active` by whoever sets it.
   double density = 1.0;
-  Start start = nullptr;  // an architecture's own initialisation, instead of the role's
-  bool decays = true;     // false: no weight decay, whatever the rule says
+  Start start;         // an architecture's own initialisation, instead of the role's
+  bool decays = true;  // false: no weight decay, whatever the rule says
   int64_t size() const;
 };
 

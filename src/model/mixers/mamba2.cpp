@@ -15,6 +15,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "model/mixers/channels.h"
 #include "model/mixers/mixers.h"
 #include "ops/conv.h"
 #include "ops/linear.h"
@@ -47,31 +48,6 @@ double draw_dt_bias(const TensorSpec&, int64_t, Random& random) {
   const double dt = std::max(1e-4, std::exp(low + (high - low) * random.uniform()));
   return dt + std::log(-std::expm1(-dt));
 }
-double one(const TensorSpec&, int64_t, Random&) {
-  return 1.0;
-}
-double draw_filter(const TensorSpec& spec, int64_t, Random& random) {
-  return (2.0 * random.uniform() - 1.0) / std::sqrt(static_cast<double>(spec.fan_in));
-}
-
-TensorSpec per_channel(std::string name, std::vector<int64_t> shape, int64_t fan_in, Start start,
-                       bool decays) {
-  return {.name = std::move(name),
-          .role = Role::channel,
-          .shape = shape,
-          .fan_in = fan_in,
-          .fan_out = shape.front(),
-          .start = start,
-          .decays = decays};
-}
-
-// RMSNorm over each of `groups` parts of the last axis, with a gain over all of it.
-Tensor group_norm(const Tensor& x, int64_t groups, std::span<const Weight> weights) {
-  const auto sizes = x.sizes().vec();
-  const Tensor parts = x.reshape({sizes[0], sizes[1], sizes[2] * groups, sizes[3] / groups});
-  const Tensor y = norm(parts, {}, {.epsilon = 1e-5}).view(sizes);
-  return weights.empty() ? y : y * multiplied(weights[0]).view({sizes[0], 1, 1, sizes[3]});
-}
 
 }  // namespace
 
@@ -93,11 +69,11 @@ std::vector<TensorSpec> describe_mamba2(const ModelConfig& m) {
       hidden_matrix("in_zx", 2 * inner, m.width),
       hidden_matrix("in_bc", 2 * shared, m.width),
       hidden_matrix("in_dt", heads, m.width),
-      per_channel("conv", {mixed, m.ssm_conv}, m.ssm_conv, draw_filter, true),
-      per_channel("conv_bias", {mixed}, m.ssm_conv, draw_filter, true),
+      per_channel("conv", {mixed, m.ssm_conv}, m.ssm_conv, start_filter, true),
+      per_channel("conv_bias", {mixed}, m.ssm_conv, start_filter, true),
       per_channel("A_log", {heads}, 1, draw_a_log, false),
       per_channel("dt_bias", {heads}, 1, draw_dt_bias, false),
-      per_channel("D", {heads}, 1, one, false),
+      per_channel("D", {heads}, 1, start_one, false),
       hidden_matrix("out", m.width, inner)};
   tensors[in_bc].role = Role::router;
   if (m.norm_gain)
@@ -141,8 +117,9 @@ Tensor mamba2_forward(std::span<const Weight> weights, const Tensor& x, const Pa
   if (pass.state) *pass.state = {filtered.past, state};
   const Tensor y = (mixture + input.x * per_head(skip).unsqueeze(-1)).flatten(-2);
   const Tensor gated = y * at::silu(zx[0]);
-  return linear(group_norm(gated, m.ssm_groups, weights.subspan(gain, m.norm_gain ? 1 : 0)),
-                weights[out]);
+  const Tensor normed =
+      group_norm(gated, m.ssm_groups, m.norm_gain ? weights[gain] : Weight{}, {.epsilon = 1e-5});
+  return linear(normed, weights[out]);
 }
 
 }  // namespace rung
