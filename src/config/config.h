@@ -132,10 +132,11 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.ssm_state", c.model.ssm_state, "units", "state vector of mamba2");
   visit("model.ssm_head_dim", c.model.ssm_head_dim, "units", "head of mamba2");
   visit("model.ssm_groups", c.model.ssm_groups, "groups", "of heads that share B and C (mamba2)");
-  visit("model.ssm_expand", c.model.ssm_expand, "", "inner units of mamba2 over width");
-  visit("model.ssm_conv", c.model.ssm_conv, "steps", "length of mamba2's depthwise filters");
+  visit("model.ssm_expand", c.model.ssm_expand, "", "inner units of mamba2 and mlstm over width");
+  visit("model.ssm_conv", c.model.ssm_conv, "steps",
+        "length of depthwise filters (mamba2, mlstm, slstm)");
   visit("model.ssm_chunk", c.model.ssm_chunk, "steps",
-        "that mamba2's plain operations take at once");
+        "that mamba2's and mlstm's plain operations take at once");
   visit("model.tied", c.model.tied, "", "share embedding and readout");
   visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
   visit("model.pattern", c.model.pattern, "", "mixers by layer, such as 'mamba2 x7, attention'");

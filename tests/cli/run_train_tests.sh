@@ -39,7 +39,7 @@ cp out sample.json
 expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
 json "d['text']==load('sample.json')['text'] and d['tokens']==12 and d['tokens_per_second']>0"
 # Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
-for mixer in model.mixer=mamba2 "model.pattern=mamba2, attention"; do
+for mixer in model.mixer=mamba2 "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm"; do
   rm -rf mixed
   expect 0 . '' "$rung" train "${tiny[@]}" --set "$mixer" --out mixed --json
   json "d['loss'] < 4.5 and d['members'][0]['status']=='ok'"
@@ -70,6 +70,8 @@ done
 expect 2 '' 'Did you mean .mamba2.' "$rung" audit --set model.mixer=mamba3
 expect 2 '' 'multiple of the layers' "$rung" audit --set "model.pattern=mamba2 x7, attention"
 expect 2 '' 'CPU only so far' "$rung" audit --set model.mixer=mamba2 device=cuda
+expect 2 '' 'slstm runs on the CPU only so far' "$rung" audit --set "model.pattern=mlstm x3, slstm" device=cuda
+expect 2 '' 'must be even' "$rung" audit --set model.mixer=mlstm-large model.position=none model.head_dim=1
 expect 0 . '' "$rung" audit --set model.mixer=mamba2 --json
 json "[t['role'] for t in d['tensors'] if t['name']=='blocks.0.mixer.A_log']==['channel'] and [t['decay'] for t in d['tensors'] if t['name']=='blocks.0.mixer.D']==[0]"
 python3 - <<'PYTHON'

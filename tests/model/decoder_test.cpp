@@ -41,6 +41,19 @@ const std::vector<Variant> variants{
        c.parametrisation = "mup", c.model.mixer = "mamba2", c.model.norm_gain = true;
        c.model.ssm_groups = 2, c.model.ssm_head_dim = 6, c.model.ssm_state = 5;
      }},
+    {"mlstm", [](RunConfig& c) { c.model.mixer = "mlstm", c.model.ssm_chunk = 4; }},
+    {"mlstm, gains, heads of 6, mup",
+     [](RunConfig& c) {
+       c.parametrisation = "mup", c.model.mixer = "mlstm", c.model.norm_gain = true;
+       c.model.head_dim = 6, c.model.ssm_expand = 1;
+     }},
+    {"slstm", [](RunConfig& c) { c.model.mixer = "slstm", c.model.ssm_conv = 3; }},
+    {"mlstm-large", [](RunConfig& c) { c.model.mixer = "mlstm-large", c.model.ssm_chunk = 5; }},
+    {"xlstm [1:1], gains, mup",
+     [](RunConfig& c) {
+       c.parametrisation = "mup", c.model.pattern = "mlstm-large, slstm";
+       c.model.norm_gain = true, c.model.head_dim = 12;
+     }},
     {"hybrid",
      [](RunConfig& c) { c.model.pattern = "mamba2, attention", c.model.ssm_head_dim = 12; }},
     {"layernorm with gains",
@@ -172,6 +185,7 @@ TEST_CASE("a decoder is recurrent when all of its layers are") {
     return is_recurrent(make_decoder(config, vocabulary));
   };
   CHECK(recurrent("mamba2", "rope"));
+  CHECK(recurrent("mlstm, slstm", "none"));
   CHECK(!recurrent("mamba2, attention", "none"));
   CHECK(!recurrent("attention", "rope"));
   CHECK(!recurrent("mamba2", "learned"));

@@ -24,4 +24,41 @@ constexpr Part mamba2_mixer{
     mamba2_forward,  check_mamba2,
     false,           true};
 
+void check_mlstm(const ModelConfig& model);
+std::vector<TensorSpec> describe_mlstm(const ModelConfig& model);
+double mlstm_flops(const ModelConfig& model, int64_t time);
+at::Tensor mlstm_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
+
+constexpr Part mlstm_mixer{
+    "mlstm",        "matrix memory with exponential gates, xLSTM's (Beck et al. 2024)",
+    describe_mlstm, mlstm_flops,
+    mlstm_forward,  check_mlstm,
+    false,          true};
+
+std::vector<TensorSpec> describe_slstm(const ModelConfig& model);
+double slstm_flops(const ModelConfig& model, int64_t time);
+at::Tensor slstm_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
+
+constexpr Part slstm_mixer{
+    "slstm",        "scalar memory with recurrent weights, xLSTM's (Beck et al. 2024)",
+    describe_slstm, slstm_flops,
+    slstm_forward,  nullptr,
+    false,          true};
+
+void check_mlstm_large(const ModelConfig& model);
+std::vector<TensorSpec> describe_mlstm_large(const ModelConfig& model);
+double mlstm_large_flops(const ModelConfig& model, int64_t time);
+at::Tensor mlstm_large_forward(std::span<const Weight> weights, const at::Tensor& x,
+                               const Pass& pass);
+
+constexpr Part mlstm_large_mixer{
+    "mlstm-large",
+    "mLSTM as in xLSTM 7B: dense maps, capped gates (Beck et al. 2025)",
+    describe_mlstm_large,
+    mlstm_large_flops,
+    mlstm_large_forward,
+    check_mlstm_large,
+    false,
+    true};
+
 }  // namespace rung

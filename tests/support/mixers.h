@@ -1,0 +1,103 @@
+// A mixer alone, with sines for weights, against its golden and against itself in pieces.
+#pragma once
+#include <ATen/ops/cat.h>
+
+#include <cmath>
+#include <map>
+
+#include "model/decoder.h"
+#include "support/goldens.h"
+
+namespace rung::test {
+
+struct Wave {
+  const char* name;
+  double step, size, shift;
+};
+
+struct TestMixer {
+  const Part& part;
+  ModelConfig model;
+  BlockFactors block{};
+  Rope rope{};
+  std::vector<TensorSpec> specs;
+  std::vector<Weight> weights;
+
+  TestMixer(const char* name, const ModelConfig& m, const std::vector<Wave>& waves,
+            at::ScalarType type)
+      : part(find_part(mixers(), "mixer", name)), model(m), specs(part.describe(m)) {
+    block.attention_logit = 1.0 / std::sqrt(static_cast<double>(head_dim_of(m)));
+    REQUIRE(specs.size() == waves.size());
+    for (const TensorSpec& spec : specs) {
+      std::vector<int64_t> shape{1};
+      shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
+      for (const Wave& w : waves)
+        if (spec.name == w.name)
+          weights.push_back({.value = sines(shape, w.step, w.size, w.shift).to(type)});
+      weights.back().gradient = at::zeros_like(weights.back().value);
+    }
+    REQUIRE(weights.size() == specs.size());
+  }
+  Tensor forward(const Tensor& x, MixerState* state = nullptr) const {
+    return part.forward(weights, x, {model, block, rope, 0, state});
+  }
+};
+
+// Output and gradients of sum(out * sines); returns the state after the last step.
+inline MixerState check_mixer(const TestMixer& mixer, const Json& golden, double tolerance) {
+  const at::ScalarType type = mixer.weights[0].value.scalar_type();
+  const Tensor x = sines({1, 2, 11, mixer.model.width}, 0.83, 1.4).to(type).requires_grad_();
+  MixerState state;
+  const Tensor out = mixer.forward(x, &state);
+  CHECK(distance(out, golden_tensor(golden.at("out"), out)) < tolerance);
+  (out * sines(out.sizes().vec(), 0.3).to(type)).sum().backward();
+  CHECK(distance(x.grad(), golden_tensor(golden.at("dx"), x)) < tolerance);
+  for (size_t i = 0; i < mixer.specs.size(); ++i) {
+    CAPTURE(mixer.specs[i].name);
+    const Tensor& gradient = mixer.weights[i].gradient;
+    const Tensor want = golden_tensor(golden.at("d" + mixer.specs[i].name), gradient);
+    CHECK(distance(gradient, want) < tolerance);
+  }
+  return state;
+}
+
+inline void check_state(const Tensor& value, const Json& golden, double tolerance) {
+  CHECK(distance(value, golden_tensor(golden, value)) < tolerance);
+}
+
+// A sequence is the same step by step and in uneven pieces.
+inline void check_pieces(const TestMixer& mixer) {
+  const Tensor x = normal({1, 3, 10, mixer.model.width}, 5);
+  const Tensor whole = mixer.forward(x);
+  for (const std::vector<int64_t>& cuts :
+       {std::vector<int64_t>(10, 1), {7, 1, 1, 1}, {1, 2, 7}, {5, 5}}) {
+    MixerState state;
+    std::vector<Tensor> pieces;
+    int64_t at = 0;
+    for (const int64_t count : cuts) {
+      pieces.push_back(mixer.forward(x.narrow(2, at, count).contiguous(), &state));
+      at += count;
+    }
+    CHECK(distance(at::cat(pieces, 2), whole) < 1e-12);
+  }
+}
+
+// The values at initialisation and the factors of a decoder's tensors, by name.
+inline std::map<std::string, Tensor> started(const RunConfig& config) {
+  const Decoder d = make_decoder(config, 11);
+  Tensor row = at::zeros({d.layout.stride}, at::kDouble);
+  initialise(d.layout, row, 3);
+  std::map<std::string, Tensor> values;
+  for (size_t i = 0; i < d.layout.tensors.size(); ++i)
+    values[d.layout.tensors[i].name] = view(d.layout, row.unsqueeze(0), i);
+  return values;
+}
+inline std::map<std::string, Factors> factors_by_name(const RunConfig& config) {
+  const Decoder d = make_decoder(config, 11);
+  std::map<std::string, Factors> factors;
+  for (size_t i = 0; i < d.layout.tensors.size(); ++i)
+    factors[d.layout.tensors[i].name] = d.layout.factors[i];
+  return factors;
+}
+
+}  // namespace rung::test
