@@ -70,7 +70,7 @@ done
 expect 2 '' 'Did you mean .mamba2.' "$rung" audit --set model.mixer=mamba3
 expect 2 '' 'multiple of the layers' "$rung" audit --set "model.pattern=mamba2 x7, attention"
 expect 2 '' 'CPU only so far' "$rung" audit --set model.mixer=mamba2 device=cuda
-expect 2 '' 'slstm runs on the CPU only so far' "$rung" audit --set "model.pattern=mlstm x3, slstm" device=cuda
+expect 2 '' 'slstm runs on the CPU only so far' "$rung" audit --set "model.pattern=attention x3, slstm" device=cuda
 expect 2 '' 'must be even' "$rung" audit --set model.mixer=mlstm-large model.position=none model.head_dim=1
 expect 0 . '' "$rung" audit --set model.mixer=mamba2 --json
 json "[t['role'] for t in d['tensors'] if t['name']=='blocks.0.mixer.A_log']==['channel'] and [t['decay'] for t in d['tensors'] if t['name']=='blocks.0.mixer.D']==[0]"

@@ -1,0 +1,145 @@
+// Parity of a string of bits, asked once at its end: a state that must be followed exactly, which
+// recurrent weights can do and gates that do not see the state cannot (Beck et al. 2024, table of
+// formal languages).
+//
+//   parity [LENGTH [STEPS [SEEDS [KEY=VALUE ...]]]]
+//
+// Strings of 2 to LENGTH bits are trained on. KEY=VALUE are settings of the runs, such as
+// train.lr=0.01. Prints a Markdown table: mixers by layer, parameters, share of right answers at
+// LENGTH and at twice LENGTH (mean, lowest and highest of the seeds); guessing gets 0.5.
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+
+#include "config/resolve.h"
+#include "core/random.h"
+#include "scaling/count.h"
+#include "train/population.h"
+
+using namespace rung;
+
+namespace {
+
+constexpr int32_t blank = 2, question = 3;
+
+// Blanks, `shortest` to `longest` bits, the question and its answer.
+class Parity : public TokenSource {
+ public:
+  Parity(int64_t shortest, int64_t longest) : shortest_(shortest), longest_(longest) {}
+  int64_t vocabulary() const override { return 4; }
+  int64_t sequences(int64_t) const override { return int64_t{1} << 40; }
+  void read(int64_t index, std::span<int32_t> out) const override {
+    Random random(23, "parity", static_cast<uint64_t>(index));
+    const auto choices = static_cast<uint64_t>(longest_ - shortest_ + 1);
+    const auto bits = static_cast<size_t>(shortest_) + random.below(choices);
+    int32_t parity = 0;
+    for (size_t i = 0; i + 2 < out.size(); ++i) {
+      const bool is_bit = i + 2 + bits >= out.size();
+      out[i] = is_bit ? static_cast<int32_t>(random.below(2)) : blank;
+      if (is_bit) parity ^= out[i];
+    }
+    out[out.size() - 2] = question;
+    out[out.size() - 1] = parity;
+  }
+  HeldOut held_out(int64_t, int64_t) const override { return {}; }
+  std::vector<int32_t> encode(const std::string&) const override { return {}; }
+  std::string decode(std::span<const int32_t>) const override { return {}; }
+  double entropy(int64_t) const override { return 0.0; }
+  Json describe() const override { return {}; }
+
+ private:
+  int64_t shortest_, longest_;
+};
+
+struct Study {
+  int64_t length = 12, steps = 1000, seeds = 3;
+  std::vector<std::string> settings;
+};
+
+RunConfig config_of(const Study& study, const char* pattern) {
+  RunConfig config;
+  config.parametrisation = "standard";
+  config.train.lr = 0.005;
+  config.model.width = 32;
+  config.model.depth = 2;
+  config.model.ffn_ratio = 2.0;
+  config.model.position = "none";
+  config.model.context = study.length + 1;
+  config.model.pattern = pattern;
+  config.train.batch_tokens = 64 * config.model.context;
+  config.train.tokens = study.steps * config.train.batch_tokens;
+  for (const std::string& text : study.settings) {
+    const Setting setting = parse_setting(text);
+    apply_setting(config, setting.key, setting.values.front());
+  }
+  return config;
+}
+
+// The share of right answers on strings of `length` bits that were never trained on.
+double answered(Population& population, int64_t member, int64_t length) {
+  constexpr int64_t count = 512, unseen = int64_t{1} << 41;
+  const Parity source(length, length);
+  at::Tensor tokens = at::empty({1, count, length + 1}, at::kLong);
+  std::vector<int32_t> window(static_cast<size_t>(length + 2)), answers;
+  for (int64_t i = 0; i < count; ++i) {
+    source.read(unseen + i, window);
+    std::copy_n(window.begin(), length + 1, tokens.mutable_data_ptr<int64_t>() + i * (length + 1));
+    answers.push_back(window.back());
+  }
+  const at::Tensor logits = population.logits(member, tokens).select(2, length).select(0, 0);
+  int64_t right = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const bool odd = logits[i][1].item<double>() > logits[i][0].item<double>();
+    right += odd == (answers[static_cast<size_t>(i)] == 1);
+  }
+  return static_cast<double>(right) / static_cast<double>(count);
+}
+
+void print_share(const std::vector<double>& share) {
+  const auto [low, high] = std::minmax_element(share.begin(), share.end());
+  const double sum = std::accumulate(share.begin(), share.end(), 0.0);
+  std::printf(" %.3f, %.3f to %.3f |", sum / static_cast<double>(share.size()), *low, *high);
+}
+
+void run(const Study& study, const char* pattern, const Machine& machine) {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<RunConfig> members;
+  for (int64_t seed = 1; seed <= study.seeds; ++seed) {
+    members.push_back(config_of(study, pattern));
+    members.back().seed = static_cast<uint64_t>(seed);
+  }
+  Population population(members, std::make_shared<Parity>(2, study.length), machine);
+  for (int64_t step = 0; step < study.steps; ++step) population.advance();
+  std::vector<double> near, far;
+  for (int64_t m = 0; m < study.seeds; ++m) {
+    near.push_back(answered(population, m, study.length));
+    far.push_back(answered(population, m, 2 * study.length));
+  }
+  std::printf("| %s | %lld |", pattern,
+              static_cast<long long>(count(population.decoder.layout.tensors).N));
+  print_share(near);
+  print_share(far);
+  std::printf(" %.0f |\n",
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Study study;
+  if (argc > 1) study.length = std::atoll(argv[1]);
+  if (argc > 2) study.steps = std::atoll(argv[2]);
+  if (argc > 3) study.seeds = std::atoll(argv[3]);
+  for (int i = 4; i < argc; ++i) study.settings.emplace_back(argv[i]);
+  const Machine machine = make_machine("cpu", 2);
+  std::printf("| mixers | N | at %lld bits | at %lld bits | seconds |\n|---|---|---|---|---|\n",
+              static_cast<long long>(study.length), static_cast<long long>(2 * study.length));
+  for (const char* pattern : {"attention", "mlstm", "slstm", "mlstm, slstm"})
+    run(study, pattern, machine);
+}
