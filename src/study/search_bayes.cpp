@@ -75,12 +75,13 @@ double expected_improvement(const Process::Belief& belief, double best) {
 }
 
 // A point's place in the unit cube.
-VectorXd place(const RunConfig& config, std::span<const Setting> over, const Point& point) {
+VectorXd place(const std::vector<bool>& continuous, std::span<const Setting> over,
+               const Point& point) {
   VectorXd x(static_cast<Eigen::Index>(over.size()));
   for (size_t i = 0; i < over.size(); ++i) {
     const Setting& setting = over[i];
     double& u = x[static_cast<Eigen::Index>(i)];
-    if (continuous(config, setting)) {
+    if (continuous[i]) {
       const auto [low, high] = ends_of(setting);
       u = high > low ? std::log(*parse_number(point[i].second) / low) / std::log(high / low) : 0.0;
       continue;
@@ -113,7 +114,7 @@ SearchOutcome bayesian_search(std::span<const RunConfig> seeds, std::span<const 
   if (points < 8)
     fail_usage("[sweep] A Bayesian search wants 8 points or more. Received {}.", points);
   constexpr int64_t candidates = 2000;
-  const RunConfig& base = seeds.front();
+  const std::vector<bool> continuous = continuous_keys(seeds.front(), over);
   Search search(seeds, train);
   const int64_t batch = points / 4;
   std::vector<Point> next = draw_points(seeds, over, batch, seed);
@@ -123,7 +124,7 @@ SearchOutcome bayesian_search(std::span<const RunConfig> seeds, std::span<const 
     const std::vector<double> found = search.stage(fmt::format("batch-{}", round), next);
     if (found.empty()) break;
     losses.insert(losses.end(), found.begin(), found.end());
-    for (const Point& point : next) at.push_back(place(base, over, point));
+    for (const Point& point : next) at.push_back(place(continuous, over, point));
     const int64_t left = points - static_cast<int64_t>(losses.size());
     if (left <= 0) break;
     VectorXd y = standardised(losses);
@@ -131,18 +132,20 @@ SearchOutcome bayesian_search(std::span<const RunConfig> seeds, std::span<const 
     std::vector<VectorXd> believed = at;
     const std::vector<Point> pool =
         draw_points(seeds, over, candidates, seed + static_cast<uint64_t>(round));
+    std::vector<VectorXd> places;
+    for (const Point& point : pool) places.push_back(place(continuous, over, point));
     next.clear();
     for (int64_t i = 0; i < std::min(batch, left); ++i) {
       const Process process = process_with(believed, y, fitted.length, fitted.noise);
       size_t chosen = 0;
       double most = -1.0;
+      const double least = y.minCoeff();
       for (size_t c = 0; c < pool.size(); ++c) {
-        const double gain =
-            expected_improvement(process.believe(place(base, over, pool[c])), y.minCoeff());
+        const double gain = expected_improvement(process.believe(places[c]), least);
         if (gain > most) most = gain, chosen = c;
       }
       next.push_back(pool[chosen]);
-      believed.push_back(place(base, over, pool[chosen]));
+      believed.push_back(places[chosen]);
       y.conservativeResize(y.size() + 1);
       y[y.size() - 1] = process.believe(believed.back()).mean;
     }

@@ -33,11 +33,13 @@ std::vector<double> point_losses(std::span<const RunRecord> records, size_t seed
   return losses;
 }
 
-Point random_point(const RunConfig& config, std::span<const Setting> over, Random& random) {
+Point random_point(const std::vector<bool>& continuous, std::span<const Setting> over,
+                   Random& random) {
   Point point;
-  for (const Setting& setting : over) {
+  for (size_t i = 0; i < over.size(); ++i) {
+    const Setting& setting = over[i];
     const double u = random.uniform();
-    if (!continuous(config, setting)) {
+    if (!continuous[i]) {
       const auto at = static_cast<size_t>(u * static_cast<double>(setting.values.size()));
       point.emplace_back(setting.key, setting.values[at]);
       continue;
@@ -83,12 +85,16 @@ std::vector<double> Search::stage(const std::string& name, std::span<const Point
   return losses;
 }
 
-bool continuous(const RunConfig& config, const Setting& setting) {
-  if (!to_json(config).at(setting.key).is_number_float()) return false;
-  return std::all_of(setting.values.begin(), setting.values.end(), [](const std::string& text) {
-    const auto value = parse_number(text);
-    return value && *value > 0.0;
-  });
+std::vector<bool> continuous_keys(const RunConfig& config, std::span<const Setting> over) {
+  const Json fields = to_json(config);
+  const auto positive = [](const std::string& text) {
+    return parse_number(text).value_or(0.0) > 0.0;
+  };
+  std::vector<bool> continuous;
+  for (const Setting& setting : over)
+    continuous.push_back(fields.at(setting.key).is_number_float() &&
+                         std::all_of(setting.values.begin(), setting.values.end(), positive));
+  return continuous;
 }
 
 std::pair<double, double> ends_of(const Setting& setting) {
@@ -104,8 +110,9 @@ std::vector<Point> draw_points(std::span<const RunConfig> seeds, std::span<const
                                int64_t points, uint64_t seed) {
   if (points < 1) fail_usage("[sweep] --points must be at least 1. Received {}.", points);
   Random random(seed, "random search");
+  const std::vector<bool> continuous = continuous_keys(seeds.front(), over);
   std::vector<Point> drawn;
-  for (int64_t i = 0; i < points; ++i) drawn.push_back(random_point(seeds.front(), over, random));
+  for (int64_t i = 0; i < points; ++i) drawn.push_back(random_point(continuous, over, random));
   return drawn;
 }
 

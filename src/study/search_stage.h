@@ -19,8 +19,8 @@ std::vector<RunConfig> members_at(std::span<const RunConfig> seeds, std::span<co
 std::vector<Point> draw_points(std::span<const RunConfig> seeds, std::span<const Setting> over,
                                int64_t points, uint64_t seed);
 
-// Whether a key is drawn between the ends of its list: positive numbers that are not whole.
-bool continuous(const RunConfig& config, const Setting& setting);
+// Which keys are drawn between the ends of their list: positive numbers that are not whole.
+std::vector<bool> continuous_keys(const RunConfig& config, std::span<const Setting> over);
 // The ends of such a list.
 std::pair<double, double> ends_of(const Setting& setting);
 
