@@ -20,6 +20,7 @@
 
 #include "config/resolve.h"
 #include "core/random.h"
+#include "data/made_tokens.h"
 #include "scaling/count.h"
 #include "train/population.h"
 
@@ -31,7 +32,7 @@ constexpr int64_t keys = 16, values = 16, asked = 2;
 
 // Keys are 0 .. keys - 1, values follow. A sequence is PAIRS (key, value) with distinct keys, and
 // then all of them `asked` times, each time in an order of its own.
-class Recall : public TokenSource {
+class Recall : public MadeTokens {
  public:
   explicit Recall(int64_t pairs) : pairs_(pairs) {}
   int64_t vocabulary() const override { return keys + values; }
@@ -53,11 +54,6 @@ class Recall : public TokenSource {
     tokens.push_back(0);  // the target after the last value, which nothing tells
     std::copy_n(tokens.begin(), out.size(), out.begin());
   }
-  HeldOut held_out(int64_t, int64_t) const override { return {}; }
-  std::vector<int32_t> encode(const std::string&) const override { return {}; }
-  std::string decode(std::span<const int32_t>) const override { return {}; }
-  double entropy(int64_t) const override { return 0.0; }
-  Json describe() const override { return {}; }
 
  private:
   static int64_t below(int64_t n, Random& random) {

@@ -18,6 +18,7 @@
 
 #include "config/resolve.h"
 #include "core/random.h"
+#include "data/made_tokens.h"
 #include "scaling/count.h"
 #include "train/population.h"
 
@@ -28,7 +29,7 @@ namespace {
 constexpr int32_t blank = 2, question = 3;
 
 // Blanks, `shortest` to `longest` bits, the question and its answer.
-class Parity : public TokenSource {
+class Parity : public MadeTokens {
  public:
   Parity(int64_t shortest, int64_t longest) : shortest_(shortest), longest_(longest) {}
   int64_t vocabulary() const override { return 4; }
@@ -46,11 +47,6 @@ class Parity : public TokenSource {
     out[out.size() - 2] = question;
     out[out.size() - 1] = parity;
   }
-  HeldOut held_out(int64_t, int64_t) const override { return {}; }
-  std::vector<int32_t> encode(const std::string&) const override { return {}; }
-  std::string decode(std::span<const int32_t>) const override { return {}; }
-  double entropy(int64_t) const override { return 0.0; }
-  Json describe() const override { return {}; }
 
  private:
   int64_t shortest_, longest_;

@@ -34,8 +34,8 @@ std::vector<RunRecord> group_records(const Group& group, const RunResult& result
   return records;
 }
 
-}  // namespace
-
+// The best point of a line with its neighbours, and all others within 1.5 %: bowls are parabolas
+// only near their bottom.
 std::vector<BowlPoint> near_best(const std::vector<BowlPoint>& points) {
   size_t best = 0;
   for (size_t i = 0; i < points.size(); ++i)
@@ -46,6 +46,8 @@ std::vector<BowlPoint> near_best(const std::vector<BowlPoint>& points) {
       near.push_back(points[i]);
   return near;
 }
+
+}  // namespace
 
 void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
   const fs::path path = folder / "study.json";
@@ -122,20 +124,30 @@ std::string field_text(const RunConfig& config, const std::string& key) {
   return value.is_number_float() ? number_text(value.get<double>()) : value.dump();
 }
 
+BowlFit line_bowl(const std::vector<BowlPoint>& points) {
+  constexpr double noise = 2e-3, curvature = 0.012, window = 1.0;
+  return fit_bowl(near_best(points), noise, curvature, window);
+}
+
+std::string settings_text(const RunConfig& config, std::span<const std::string> keys,
+                          std::string_view without) {
+  std::string text;
+  for (const std::string& key : keys)
+    if (key != "train.lr" && key != "seed" && key != without)
+      text += (text.empty() ? "" : " ") + key + "=" + field_text(config, key);
+  return text;
+}
+
 std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
                                        std::span<const RunRecord> records,
                                        std::span<const std::string> keys) {
   std::vector<std::string> order;
   std::map<std::string, std::map<double, std::vector<double>>> losses;
   for (size_t i = 0; i < records.size(); ++i) {
-    std::string where;
-    for (const std::string& key : keys)
-      if (key != "train.lr" && key != "seed")
-        where += (where.empty() ? "" : " ") + key + "=" + field_text(members[i], key);
+    const std::string where = settings_text(members[i], keys);
     if (!losses.contains(where)) order.push_back(where);
     if (std::isfinite(records[i].L)) losses[where][members[i].train.lr].push_back(records[i].L);
   }
-  constexpr double noise = 2e-3;  // relative, between seeds of small models
   std::vector<SweepOptimum> optima;
   for (const std::string& where : order) {
     std::vector<BowlPoint> points;
@@ -144,8 +156,7 @@ std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
       for (const double loss : values) mean += loss / static_cast<double>(values.size());
       points.push_back({lr, mean});
     }
-    if (points.size() >= 3)
-      optima.push_back({where, fit_bowl(near_best(points), noise, 0.012, 1.0)});
+    if (points.size() >= 3) optima.push_back({where, line_bowl(points)});
   }
   return optima;
 }

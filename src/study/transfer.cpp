@@ -14,7 +14,6 @@ namespace rung {
 namespace {
 
 constexpr double level = 0.9;
-constexpr double seed_noise = 2e-3;  // relative, between seeds of small models; with one seed only
 
 // Losses by learning rate and seed at one value of the key.
 using Line = std::map<double, std::map<uint64_t, double>>;
@@ -97,7 +96,7 @@ std::vector<std::vector<double>> seed_optima(const Family& family) {
   for (auto& [seed, own] : optima) {
     for (const auto& [value, line] : family.lines)
       if (const auto points = of_seed(line, seed); points.size() >= 3)
-        own.push_back(fit_bowl(near_best(points), seed_noise, 0.012, 1.0).log2_lr);
+        own.push_back(line_bowl(points).log2_lr);
     if (own.size() == family.lines.size()) complete.push_back(std::move(own));
   }
   return complete;
@@ -151,7 +150,7 @@ Transfer transfer_of(const std::string& key, const Family& family) {
   t.seeds = std::max<int64_t>(1, static_cast<int64_t>(seeds.size()));
   for (const auto& [value, line] : family.lines) {
     const std::vector<BowlPoint> points = means(line);
-    TransferPoint p{.value = value, .bowl = fit_bowl(near_best(points), seed_noise, 0.012, 1.0)};
+    TransferPoint p{.value = value, .bowl = line_bowl(points)};
     p.se = p.bowl.se;
     if (seeds.size() >= 2) {
       std::vector<double> own;
@@ -211,10 +210,7 @@ std::vector<Transfer> transfers(std::span<const RunConfig> members,
     for (size_t i = 0; i < records.size(); ++i) {
       const std::optional<double> value = number_of(members[i], key);
       if (!value) continue;
-      std::string where;
-      for (const std::string& other : keys)
-        if (other != "train.lr" && other != "seed" && other != key)
-          where += (where.empty() ? "" : " ") + other + "=" + field_text(members[i], other);
+      const std::string where = settings_text(members[i], keys, key);
       auto family = std::find_if(families.begin(), families.end(),
                                  [&](const Family& f) { return f.where == where; });
       if (family == families.end()) family = families.insert(families.end(), {where, {}});

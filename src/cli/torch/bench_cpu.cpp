@@ -6,13 +6,14 @@
 #include "cli/torch/rival.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "data/made_tokens.h"
 #include "train/population.h"
 
 namespace rung {
 namespace {
 
 // Endless uniformly random tokens: speed does not depend on what they are.
-class RandomTokens : public TokenSource {
+class RandomTokens : public MadeTokens {
  public:
   int64_t vocabulary() const override { return 256; }
   int64_t sequences(int64_t) const override { return 8192; }
@@ -20,9 +21,6 @@ class RandomTokens : public TokenSource {
     const size_t start = static_cast<size_t>(index) * 128;
     for (size_t i = 0; i < out.size(); ++i) out[i] = tokens_[(start + i) % tokens_.size()];
   }
-  HeldOut held_out(int64_t, int64_t) const override { return {}; }
-  std::vector<int32_t> encode(const std::string&) const override { return {}; }
-  std::string decode(std::span<const int32_t>) const override { return {}; }
   double entropy(int64_t) const override { return std::log(256.0); }
   Json describe() const override { return {{"path", "random"}}; }
 

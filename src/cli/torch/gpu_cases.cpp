@@ -4,11 +4,12 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "data/made_tokens.h"
 
 namespace rung {
 namespace {
 
-class ZipfTokens : public TokenSource {
+class ZipfTokens : public MadeTokens {
  public:
   explicit ZipfTokens(int64_t vocabulary) : vocabulary_(vocabulary), table_(1 << 16) {
     const double top = std::log(static_cast<double>(vocabulary + 1) / 2.0);
@@ -27,11 +28,6 @@ class ZipfTokens : public TokenSource {
       value = table_[state >> 48];
     }
   }
-  HeldOut held_out(int64_t, int64_t) const override { return {}; }
-  std::vector<int32_t> encode(const std::string&) const override { return {}; }
-  std::string decode(std::span<const int32_t>) const override { return {}; }
-  double entropy(int64_t) const override { return 0.0; }
-  Json describe() const override { return {}; }
 
  private:
   int64_t vocabulary_;

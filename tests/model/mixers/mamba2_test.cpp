@@ -1,9 +1,6 @@
-#include <ATen/ops/cat.h>
-
-#include "model/mixers/mixers.h"
 #include "scaling/count.h"
-#include "support/goldens.h"
-#include "support/models.h"
+#include "support/configs.h"
+#include "support/mixers.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -26,60 +23,22 @@ ModelConfig golden_model(bool two_groups) {
   return m;
 }
 
-Tensor golden_weight(const TensorSpec& spec) {
-  struct Wave {
-    const char* name;
-    double step, size, shift;
-  };
-  static constexpr std::array waves{Wave{"in_zx", 0.71, 0.6, 0.0},    Wave{"in_bc", 1.7, 0.8, 0.0},
-                                    Wave{"in_dt", 0.57, 0.4, 0.0},    Wave{"conv", 1.9, 0.5, 0.0},
-                                    Wave{"conv_bias", 0.8, 0.3, 0.0}, Wave{"A_log", 1.1, 0.6, 0.4},
-                                    Wave{"dt_bias", 0.9, 1.0, -1.5},  Wave{"D", 0.7, 0.5, 1.0},
-                                    Wave{"out", 0.37, 0.5, 0.0},      Wave{"norm", 0.63, 0.4, 1.0}};
-  std::vector<int64_t> shape{1};
-  shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
-  for (const Wave& w : waves)
-    if (spec.name == w.name) return sines(shape, w.step, w.size, w.shift);
-  FAIL("no golden for ", spec.name);
-  return {};
+TestMixer golden_mixer(const ModelConfig& m, at::ScalarType type) {
+  std::vector<Wave> waves{
+      {"in_zx", 0.71, 0.6, 0.0},   {"in_bc", 1.7, 0.8, 0.0},     {"in_dt", 0.57, 0.4, 0.0},
+      {"conv", 1.9, 0.5, 0.0},     {"conv_bias", 0.8, 0.3, 0.0}, {"A_log", 1.1, 0.6, 0.4},
+      {"dt_bias", 0.9, 1.0, -1.5}, {"D", 0.7, 0.5, 1.0},         {"out", 0.37, 0.5, 0.0}};
+  if (m.norm_gain) waves.push_back({"norm", 0.63, 0.4, 1.0});
+  return {"mamba2", m, waves, type};
 }
-
-struct Mixer {
-  ModelConfig model;
-  BlockFactors block{};
-  Rope rope{};
-  std::vector<TensorSpec> specs;
-  std::vector<Weight> weights;
-
-  Mixer(const ModelConfig& m, at::ScalarType type) : model(m), specs(describe_mamba2(m)) {
-    for (const TensorSpec& spec : specs) {
-      weights.push_back({.value = golden_weight(spec).to(type)});
-      weights.back().gradient = at::zeros_like(weights.back().value);
-    }
-  }
-  Tensor forward(const Tensor& x, MixerState* state = nullptr) const {
-    return mamba2_forward(weights, x, {model, block, rope, 0, state});
-  }
-};
 
 void check_golden(bool two_groups, at::ScalarType type, double tolerance) {
   CAPTURE(two_groups);
   const Json golden = read_golden("mamba2.json").at(two_groups ? "two_groups" : "one_group");
-  const Mixer mixer(golden_model(two_groups), type);
-  const Tensor x = sines({1, 2, 11, 6}, 0.83, 1.4).to(type).requires_grad_();
-  MixerState state;
-  const Tensor out = mixer.forward(x, &state);
-  CHECK(distance(out, golden_tensor(golden.at("out"), out)) < tolerance);
-  CHECK(distance(state[0], golden_tensor(golden.at("past"), state[0])) < tolerance);
-  CHECK(distance(state[1], golden_tensor(golden.at("state"), state[1])) < tolerance);
-  (out * sines(out.sizes().vec(), 0.3).to(type)).sum().backward();
-  CHECK(distance(x.grad(), golden_tensor(golden.at("dx"), x)) < tolerance);
-  for (size_t i = 0; i < mixer.specs.size(); ++i) {
-    CAPTURE(mixer.specs[i].name);
-    const Tensor& gradient = mixer.weights[i].gradient;
-    const Tensor want = golden_tensor(golden.at("d" + mixer.specs[i].name), gradient);
-    CHECK(distance(gradient, want) < tolerance);
-  }
+  const MixerState state =
+      check_mixer(golden_mixer(golden_model(two_groups), type), golden, tolerance);
+  check_state(state[0], golden.at("past"), tolerance);
+  check_state(state[1], golden.at("state"), tolerance);
 }
 
 }  // namespace
@@ -92,29 +51,16 @@ TEST_CASE("mamba2's output, states and gradients equal an independent implementa
 }
 
 TEST_CASE("mamba2 over a sequence is mamba2 step by step, and in uneven pieces") {
-  const Mixer mixer(golden_model(true), at::kDouble);
-  const Tensor x = normal({1, 3, 10, 6}, 5);
-  const Tensor whole = mixer.forward(x);
-  for (const std::vector<int64_t>& cuts :
-       {std::vector<int64_t>(10, 1), {7, 1, 1, 1}, {1, 2, 7}, {5, 5}}) {
-    MixerState state;
-    std::vector<Tensor> pieces;
-    int64_t at = 0;
-    for (const int64_t count : cuts) {
-      pieces.push_back(mixer.forward(x.narrow(2, at, count).contiguous(), &state));
-      at += count;
-    }
-    CHECK(distance(at::cat(pieces, 2), whole) < 1e-12);
-  }
+  check_pieces(golden_mixer(golden_model(true), at::kDouble));
 }
 
 TEST_CASE("mamba2's chunk length does not show") {
   ModelConfig m = golden_model(false);
   const Tensor x = normal({1, 2, 23, 6}, 6);
-  const Tensor want = Mixer(m, at::kDouble).forward(x);
+  const Tensor want = golden_mixer(m, at::kDouble).forward(x);
   for (const int64_t chunk : {1, 5, 23, 100}) {
     m.ssm_chunk = chunk;
-    CHECK(distance(Mixer(m, at::kDouble).forward(x), want) < 1e-12);
+    CHECK(distance(golden_mixer(m, at::kDouble).forward(x), want) < 1e-12);
   }
 }
 
@@ -124,15 +70,8 @@ TEST_CASE("mamba2 starts as the authors' code: A in [1, 16], dt log-uniform in [
   config.model.mixer = "mamba2";
   config.model.ssm_head_dim = 1;  // 512 heads
   config.model.depth = 2;
-  const Decoder d = make_decoder(config, 11);
-  Tensor row = at::zeros({d.layout.stride}, at::kDouble);
-  initialise(d.layout, row, 3);
-  const auto find = [&](const std::string& name) {
-    for (size_t i = 0; i < d.layout.tensors.size(); ++i)
-      if (d.layout.tensors[i].name == name) return view(d.layout, row.unsqueeze(0), i);
-    FAIL("no tensor ", name);
-    return Tensor();
-  };
+  const auto values = started(config);
+  const auto find = [&](const char* name) { return values.at(name); };
   const auto check_uniform = [](const Tensor& values, double low, double high) {
     const double count = static_cast<double>(values.numel()), span = high - low;
     CHECK(values.min().item<double>() >= low - 1e-12);
@@ -177,11 +116,7 @@ TEST_CASE("mamba2's roles: what grows with the width, what does not, and what ne
     config.base_width = 32;
     config.model.width = width;
     config.model.mixer = "mamba2";
-    const Decoder d = make_decoder(config, 11);
-    std::map<std::string, Factors> factors;
-    for (size_t i = 0; i < d.layout.tensors.size(); ++i)
-      factors[d.layout.tensors[i].name] = d.layout.factors[i];
-    return factors;
+    return factors_by_name(config);
   };
   const auto base = factors_of(32, "mup"), wide = factors_of(128, "mup");
   const auto f = [](const auto& all, const char* name) {
