@@ -189,6 +189,11 @@ TEST_CASE("attention on the GPU equals its twin") {
                                          {64, 2, 2, 32, true, 1.3, 0.8, true},
                                          {37, 4, 2, 24, true, 1.0, 1.0, true},
                                          {1, 2, 2, 16, true, 1.0, 1.0, true},
+                                         {256, 4, 4, 16, true, 1.3, 0.7, true},
+                                         {250, 2, 2, 32, true, 1.0, 1.0},
+                                         {100, 3, 3, 40, true, 1.0, 1.0, true},
+                                         {128, 2, 2, 64, true, 1.2, 0.8},
+                                         {17, 2, 2, 48, false, 1.0, 1.0},
                                          {70, 2, 1, 128, false, 1.0, 1.0, true}}) {
     const AttentionOptions o{.heads = c.heads,
                              .kv_heads = c.kv_heads,

@@ -1,6 +1,6 @@
-// Rotation on packed rows around torch's attention kernels. The output's factor is folded into the
-// values, and the gradients' factors into the pass that rotates them back, so that neither costs a
-// pass of its own.
+// Short heads and sequences go through our own kernels, others through rotation on packed rows
+// around torch's. The output's factor is folded into the values, and the gradients' factors into
+// the pass that rotates them back, so that neither costs a pass of its own.
 #ifdef RUNG_CUDA
 #include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
@@ -9,8 +9,10 @@
 #include <ATen/ops/_scaled_dot_product_cudnn_attention.h>
 #include <ATen/ops/_scaled_dot_product_cudnn_attention_backward.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/fused.h"
+#include "ops/cuda/small_attention.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
 
@@ -75,23 +77,42 @@ std::tuple<Tensor, Tensor, Tensor> library_backward(const Context& c, const Tens
   return {swap(dq), swap(dk), swap(dv)};
 }
 
-}  // namespace
-
-bool fits_attention(const Tensor& qkv, const AttentionOptions& o) {
-  return qkv.scalar_type() == at::kBFloat16 && o.head_dim % 8 == 0 && o.head_dim <= 256;
+const float* pointer(const Tensor& t) {
+  return t.defined() ? t.const_data_ptr<float>() : nullptr;
 }
 
-Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
-  const int64_t sequences = qkv.size(0) * qkv.size(1), time = qkv.size(2);
-  const RopeShape shape{sequences,  time,
-                        o.heads,    o.kv_heads,
-                        o.head_dim, o.key_offset ? fast_pairs(o.head_dim) : o.head_dim / 2};
-  // Tables are fp32 whatever the compute type: an angle of 1,000 turns does not fit 8 bits.
-  Rope table = rope;
-  if (rope.cosine.defined()) table = {rope.cosine.to(at::kFloat), rope.sine.to(at::kFloat)};
-  const auto pointer = [](const Tensor& t) {
-    return t.defined() ? t.const_data_ptr<float>() : nullptr;
-  };
+Tensor empty_output(const Tensor& qkv, const AttentionOptions& o) {
+  return at::empty({qkv.size(0), qkv.size(1), qkv.size(2), o.heads * o.head_dim},
+                   qkv.options().requires_grad(false));
+}
+
+Tensor small(const Tensor& qkv, const Rope& table, const RopeShape& rope,
+             const AttentionOptions& o) {
+  const SmallAttention shape{rope, static_cast<float>(o.logit), pointer(table.cosine),
+                             pointer(table.sine)};
+  const Tensor input = qkv.detach().contiguous();
+  Tensor out = empty_output(input, o);
+  const Tensor lse =
+      at::empty({rope.sequences, o.heads, rope.time}, input.options().dtype(at::kFloat));
+  small_attention_forward(shape, data(input), static_cast<float>(o.forward), writable(out),
+                          floats(lse), stream());
+  // The tables are captured to outlive the step.
+  record({out}, {qkv}, [=, saved = out.detach()](const std::vector<Tensor>& g) {
+    static_cast<void>(table);
+    const Tensor dout = g[0].contiguous();
+    Tensor dqkv = at::empty_like(input);
+    small_attention_backward(shape, data(input), data(saved), lse.const_data_ptr<float>(),
+                             data(dout), static_cast<float>(o.forward),
+                             static_cast<float>(o.backward / o.forward),
+                             static_cast<float>(o.backward), writable(dqkv), stream());
+    return std::vector<Tensor>{dqkv};
+  });
+  return out;
+}
+
+Tensor library(const Tensor& qkv, const Rope& table, const RopeShape& shape,
+               const AttentionOptions& o) {
+  const int64_t sequences = shape.sequences, time = shape.time;
   Context c;
   c.cudnn = at::globalContext().userEnabledCuDNNSDP() && o.head_dim >= 64 && o.heads == o.kv_heads;
   Tensor out;
@@ -121,6 +142,25 @@ Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& o)
     return std::vector<Tensor>{dqkv};
   });
   return out;
+}
+
+}  // namespace
+
+bool fits_attention(const Tensor& qkv, const AttentionOptions& o) {
+  return qkv.scalar_type() == at::kBFloat16 && o.head_dim % 8 == 0 && o.head_dim <= 256;
+}
+
+Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
+  const RopeShape shape{qkv.size(0) * qkv.size(1),
+                        qkv.size(2),
+                        o.heads,
+                        o.kv_heads,
+                        o.head_dim,
+                        o.key_offset ? fast_pairs(o.head_dim) : o.head_dim / 2};
+  // Tables are fp32 whatever the compute type: an angle of 1,000 turns does not fit 8 bits.
+  Rope table = rope;
+  if (rope.cosine.defined()) table = {rope.cosine.to(at::kFloat), rope.sine.to(at::kFloat)};
+  return fits_small_attention(shape) ? small(qkv, table, shape, o) : library(qkv, table, shape, o);
 }
 
 }  // namespace rung::cuda

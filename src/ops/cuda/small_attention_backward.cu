@@ -1,0 +1,254 @@
+#include "ops/cuda/small_attention.cuh"
+
+namespace rung::cuda {
+namespace {
+
+// What lies in shared memory: a head's rotated q and k, scaled v, dout, and the two numbers a query
+// that its scores' gradients need.
+template <int D>
+struct Rows {
+  Tile<stride_of<D>> q, k, v, dout;
+  const float *lse, *delta;  // base 2; sum of dout * out
+};
+
+// p and its gradient ds of 16 x 16 pairs as one A operand each, from C matrices of scores and dp.
+// `lse` and `delta` give the numbers of element e of matrix n; `hidden` says which pairs are
+// masked.
+template <class Lse, class Delta, class Hidden>
+__device__ void softmax_gradient(float (&s)[2][4], float (&dp)[2][4], float logit, const Lse& lse,
+                                 const Delta& delta, const Hidden& hidden, Quad& p, Quad& ds) {
+#pragma unroll
+  for (int n = 0; n < 2; ++n)
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      s[n][e] = hidden(n, e) ? 0.0f : exp2_fast(fmaf(s[n][e], logit, -lse(n, e)));
+      dp[n][e] = s[n][e] * (dp[n][e] - delta(n, e));
+    }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    p[i] = pack2(s[i / 2][i % 2 * 2], s[i / 2][i % 2 * 2 + 1]);
+    ds[i] = pack2(dp[i / 2][i % 2 * 2], dp[i / 2][i % 2 * 2 + 1]);
+  }
+}
+
+// sum += a B for the columns of 16 rows.
+template <int D>
+__device__ void add_product(float (&sum)[D / 8][4], const Quad& a, const Tile<stride_of<D>>& rows,
+                            int tile) {
+#pragma unroll
+  for (int n = 0; n < D / 16; ++n) {
+    Quad b;
+    rows.as_b_of_columns(b, tile, n);
+    multiply_add(sum[2 * n], a, b[0], b[1]);
+    multiply_add(sum[2 * n + 1], a, b[2], b[3]);
+  }
+}
+
+// Two products of 16 rows each with 16 rows: s = a x^T, t = b y^T.
+template <int D>
+__device__ void two_products(float (&s)[2][4], float (&t)[2][4], const Quad (&a)[D / 16],
+                             const Quad (&b)[D / 16], const Tile<stride_of<D>>& x,
+                             const Tile<stride_of<D>>& y, int tile) {
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) {
+    Quad m;
+    x.as_b_of_rows(m, tile, k);
+    multiply_add(s[0], a[k], m[0], m[1]);
+    multiply_add(s[1], a[k], m[2], m[3]);
+    y.as_b_of_rows(m, tile, k);
+    multiply_add(t[0], b[k], m[0], m[1]);
+    multiply_add(t[1], b[k], m[2], m[3]);
+  }
+}
+
+// dq of a tile of queries: over the keys up to them.
+template <int D>
+__device__ void query_gradient(float (&dq)[D / 8][4], const Rows<D>& in, int tile, float logit) {
+  const int g = in.q.lane / 4, c = in.q.lane % 4;
+  Quad q[D / 16], dout[D / 16];
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) {
+    in.q.as_a(q[k], tile, k);
+    in.dout.as_a(dout[k], tile, k);
+  }
+  const float lse[2] = {in.lse[16 * tile + g], in.lse[16 * tile + g + 8]};
+  const float delta[2] = {in.delta[16 * tile + g], in.delta[16 * tile + g + 8]};
+  for (int key = 0; key <= tile; ++key) {
+    float s[2][4] = {}, dp[2][4] = {};
+    two_products<D>(s, dp, q, dout, in.k, in.v, key);
+    Quad p, ds;
+    softmax_gradient(
+        s, dp, logit, [&](int, int e) { return lse[e / 2]; },
+        [&](int, int e) { return delta[e / 2]; },
+        [&](int n, int e) { return key == tile && 8 * n + 2 * c + e % 2 > g + e / 2 * 8; }, p, ds);
+    add_product<D>(dq, ds, in.k, key);
+  }
+}
+
+// dk and dv of a tile of keys: over the queries from them on.
+template <int D>
+__device__ void key_gradient(float (&dk)[D / 8][4], float (&dv)[D / 8][4], const Rows<D>& in,
+                             int tile, int tiles, float logit) {
+  const int g = in.q.lane / 4, c = in.q.lane % 4;
+  Quad k[D / 16], v[D / 16];
+#pragma unroll
+  for (int i = 0; i < D / 16; ++i) {
+    in.k.as_a(k[i], tile, i);
+    in.v.as_a(v[i], tile, i);
+  }
+  for (int query = tile; query < tiles; ++query) {
+    float s[2][4] = {}, dp[2][4] = {};
+    two_products<D>(s, dp, k, v, in.q, in.dout, query);
+    float lse[2][2], delta[2][2];
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        lse[n][e] = in.lse[16 * query + 8 * n + 2 * c + e];
+        delta[n][e] = in.delta[16 * query + 8 * n + 2 * c + e];
+      }
+    Quad p, ds;
+    softmax_gradient(
+        s, dp, logit, [&](int n, int e) { return lse[n][e % 2]; },
+        [&](int n, int e) { return delta[n][e % 2]; },
+        [&](int n, int e) { return query == tile && g + e / 2 * 8 > 8 * n + 2 * c + e % 2; }, p,
+        ds);
+    add_product<D>(dv, p, in.dout, query);
+    add_product<D>(dk, ds, in.q, query);
+  }
+}
+
+// A C matrix row as bf16 pairs times `factor`, for the columns and rows that exist.
+template <int D>
+__device__ void write_tile(const float (&sum)[D / 8][4], bf16* to, int64_t stride, int tile,
+                           int lane, float factor, unsigned rows, unsigned columns) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const unsigned row = 16 * tile + lane / 4 + 8 * r;
+    if (row >= rows) continue;
+#pragma unroll
+    for (int n = 0; n < D / 8; ++n)
+      if (8 * n < static_cast<int>(columns))
+        *reinterpret_cast<uint32_t*>(to + row * stride + 8 * n + 2 * (lane % 4)) =
+            pack2(sum[n][2 * r] * factor, sum[n][2 * r + 1] * factor);
+  }
+}
+
+// dout's rows into shared memory, and delta; a thread a row.
+template <int D>
+__device__ void load_gradient(const Small& s, bf16* to, float* lse, float* delta, const bf16* dout,
+                              const bf16* out, const float* lse_from) {
+  const unsigned width = s.rope.heads * s.head_dim;
+  for (unsigned row = threadIdx.x; row < s.rows(); row += blockDim.x) {
+    const bool real = row < s.rope.time;
+    float sum = 0.0f;
+    for (unsigned at = 0; at < D; at += 8) {
+      float d[8] = {}, o[8] = {};
+      if (real && at < s.head_dim) {
+        load8(dout + static_cast<int64_t>(row) * width + at, d);
+        load8(out + static_cast<int64_t>(row) * width + at, o);
+      }
+#pragma unroll
+      for (int k = 0; k < 8; ++k) sum += d[k] * o[k];
+      store8(to + row * stride_of<D> + at, d);
+    }
+    delta[row] = sum;
+    lse[row] = real ? lse_from[row] : 0.0f;
+  }
+}
+
+// Gradients of the rotated queries and keys in shared memory, turned back and written.
+template <int D>
+__device__ void write_turned(const Small& s, const bf16* dq, const bf16* dk, float qk, bf16* to) {
+  const unsigned half = s.rope.half, slots = half / 4, width = s.rope.heads * s.head_dim;
+  constexpr int stride = stride_of<D>;
+  for (unsigned i = threadIdx.x; i < 2 * s.rope.time * slots; i += blockDim.x) {
+    const unsigned at = i % slots * 4, key = i / slots % 2, row = i / slots / 2;
+    const bf16* const line = (key ? dk : dq) + row * stride;
+    float a[4], b[4];
+    load4(line + at, a);
+    load4(line + half + at, b);
+    turn(a, b, s.angles, row, half, at);
+    if (key && at + 4 > s.rope.fast) take_after(s.rope, line + stride, s.angles, row, at, a, b);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) a[k] *= qk, b[k] *= qk;
+    bf16* const target = to + static_cast<int64_t>(row) * s.packed_row() + key * width;
+    store4(target + at, a);
+    store4(target + half + at, b);
+  }
+}
+
+struct Factors {
+  float value, qk, gradient;
+};
+
+// Each warp takes up to `each` tiles of queries, and the same tiles of keys.
+template <int D, int each>
+__global__ void __launch_bounds__(256, D <= 16   ? 3
+                                       : D <= 32 ? 2
+                                                 : 1)
+    backward(Small s, const bf16* qkv, const bf16* out, const float* lse, const bf16* dout,
+             Factors factors, bf16* dqkv) {
+  extern __shared__ __align__(16) bf16 shared[];
+  const unsigned sequence = blockIdx.x / s.rope.heads, head = blockIdx.x % s.rope.heads;
+  const unsigned width = s.rope.heads * s.head_dim, size = s.rows() * stride_of<D>;
+  const int64_t first = static_cast<int64_t>(sequence) * s.rope.time;
+  const bf16* const from = qkv + first * s.packed_row() + head * s.head_dim;
+  bf16 *const q = shared, *const k = q + size, *const v = k + size, *const d = v + size;
+  float *const row_lse = reinterpret_cast<float*>(d + size), *const delta = row_lse + s.rows();
+  Small forward = s;
+  forward.angles.direction = 1.0f;
+  load_head<D>(forward, q, from, true, false, 1.0f);
+  load_head<D>(forward, k, from + width, true, s.rope.fast < s.rope.half, 1.0f);
+  load_head<D>(forward, v, from + 2 * width, false, false, factors.value);
+  load_gradient<D>(s, d, row_lse, delta, dout + first * width + head * s.head_dim,
+                   out + first * width + head * s.head_dim,
+                   lse + static_cast<int64_t>(blockIdx.x) * s.rope.time);
+  __syncthreads();
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+  const int tiles = static_cast<int>(s.tiles);
+  const Rows<D> in{{q, lane}, {k, lane}, {v, lane}, {d, lane}, row_lse, delta};
+  bf16* const to = dqkv + first * s.packed_row() + head * s.head_dim;
+  float dq[each][D / 8][4] = {}, dk[each][D / 8][4] = {};
+#pragma unroll
+  for (int i = 0; i < each; ++i) {
+    if (warp + i * warps >= tiles) continue;
+    const int tile = tile_of(warp + i * warps, tiles);
+    float dv[D / 8][4] = {};
+    query_gradient<D>(dq[i], in, tile, s.logit);
+    key_gradient<D>(dk[i], dv, in, tile, tiles, s.logit);
+    write_tile<D>(dv, to + 2 * width, s.packed_row(), tile, lane, factors.gradient, s.rope.time,
+                  s.head_dim);
+  }
+  __syncthreads();  // q and k have been read
+#pragma unroll
+  for (int i = 0; i < each; ++i) {
+    if (warp + i * warps >= tiles) continue;
+    const int tile = tile_of(warp + i * warps, tiles);
+    write_tile<D>(dq[i], q, stride_of<D>, tile, lane, 1.0f, s.rows(), D);
+    write_tile<D>(dk[i], k, stride_of<D>, tile, lane, 1.0f, s.rows(), D);
+  }
+  __syncthreads();
+  write_turned<D>(s, q, k, factors.qk, to);
+}
+
+}  // namespace
+
+void small_attention_backward(const SmallAttention& shape, const void* qkv, const void* out,
+                              const float* lse, const void* dout, float value, float qk,
+                              float gradient, void* dqkv, Stream stream) {
+  const Small s = small_of(shape, -1.0f);
+  with_head_dim(shape.rope.head_dim, [&](auto dim) {
+    constexpr int D = decltype(dim)::value, each = D <= 32 ? 2 : 1;
+    const int rows = static_cast<int>(16 * s.tiles), bytes = rows * (4 * stride_of<D> * 2 + 8);
+    allow_shared(backward<D, each>, bytes);
+    const unsigned blocks = static_cast<unsigned>(shape.rope.sequences * shape.rope.heads);
+    backward<D, each><<<blocks, 32 * warps_of(s.tiles, each), bytes, stream>>>(
+        s, static_cast<const bf16*>(qkv), static_cast<const bf16*>(out), lse,
+        static_cast<const bf16*>(dout), {value, qk * shape.logit, gradient},
+        static_cast<bf16*>(dqkv));
+  });
+  check_launch();
+}
+
+}  // namespace rung::cuda
