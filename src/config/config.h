@@ -43,6 +43,7 @@ struct ModelConfig {
   // Mixers by layer, such as "mamba2 x7, attention", repeated to the depth; empty: mixer
   // everywhere.
   std::string pattern;
+  std::string ffn_pattern;  // likewise of ffns, such as "none x3, swiglu"
 };
 
 struct TrainConfig {
@@ -140,6 +141,7 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.tied", c.model.tied, "", "share embedding and readout");
   visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
   visit("model.pattern", c.model.pattern, "", "mixers by layer, such as 'mamba2 x7, attention'");
+  visit("model.ffn_pattern", c.model.ffn_pattern, "", "ffns by layer, such as 'none x3, swiglu'");
   visit("train.tokens", c.train.tokens, "tokens", "tokens to train on");
   visit("train.batch_tokens", c.train.batch_tokens, "tokens", "tokens per optimizer step");
   visit("train.optimizer", c.train.optimizer, "", "rung optimizers");

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/pattern.h"
 #include "core/error.h"
-#include "model/pattern.h"
 #include "ops/cross_entropy.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
@@ -125,17 +125,22 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
                        .fan_out = model.width,
                        .counts_in_N = false});
   }
-  const std::vector<std::string> mixer_names = mixers_by_layer(model);
+  const std::vector<std::string> mixer_names = mixers_by_layer(model),
+                                 ffn_names = ffns_by_layer(model);
   for (int layer = 0; layer < model.depth; ++layer) {
     const std::string prefix = fmt::format("blocks.{}.", layer);
-    const std::string& mixer = mixer_names[static_cast<size_t>(layer)];
-    d.mixers.push_back(&checked_part(mixers(), "mixer", mixer, config));
-    d.ffns.push_back(&checked_part(ffns(), "ffn", model.ffn, config));
+    const auto at = static_cast<size_t>(layer);
+    d.mixers.push_back(&checked_part(mixers(), "mixer", mixer_names[at], config));
+    d.ffns.push_back(&checked_part(ffns(), "ffn", ffn_names[at], config));
+    d.branches.push_back(2 * at);
     gain(prefix + "mixer_norm", layer);
     d.mixer_start.push_back(tensors.size());
     append(tensors, d.mixers.back()->describe(model), prefix + "mixer.", layer, model.density);
-    gain(prefix + "ffn_norm", layer);
     d.ffn_start.push_back(tensors.size());
+    if (ffn_names[at] == no_ffn) continue;
+    d.branches.push_back(2 * at + 1);
+    gain(prefix + "ffn_norm", layer);
+    d.ffn_start.back() = tensors.size();
     append(tensors, d.ffns.back()->describe(model), prefix + "ffn.", layer, model.density);
   }
   gain("final_norm", -1);
@@ -184,30 +189,31 @@ Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
                     : d.ffns[layer]->forward(weights.subspan(d.ffn_start[layer]), x, pass);
 }
 
-Weight gain_of(const Run& run, size_t b) {
-  return run.d.norm_index.empty() ? Weight{} : run.weights[run.d.norm_index[b]];
+// Of the i-th branch that is there, or of the final norm.
+Weight gain_of(const Run& run, size_t i) {
+  return run.d.norm_index.empty() ? Weight{} : run.weights[run.d.norm_index[i]];
 }
 
 // h = skip h + branch f(norm(h)), and a final norm.
 Tensor norm_before(const Run& run, Tensor h) {
   const Decoder& d = run.d;
   Tensor y, branch;
-  const size_t branches = 2 * d.mixers.size();
-  for (size_t b = 0; b <= branches; ++b) {
+  const size_t count = d.branches.size();
+  for (size_t i = 0; i <= count; ++i) {
     NormOptions options{.center = d.model.norm == "layernorm"};
-    if (b < branches && d.block.residual[b].delayed)
-      options.input_gradient = d.block.residual[b].branch;
-    const Weight gain = gain_of(run, b);
-    if (b == 0) {
+    if (i < count && d.block.residual[d.branches[i]].delayed)
+      options.input_gradient = d.block.residual[d.branches[i]].branch;
+    const Weight gain = gain_of(run, i);
+    if (i == 0) {
       y = norm(h, gain, options);
     } else {
-      const ResidualFactor& r = d.block.residual[b - 1];
+      const ResidualFactor& r = d.block.residual[d.branches[i - 1]];
       options.skip = r.skip;
       options.branch = r.branch;
       options.branch_gradient = r.delayed ? 1.0 : r.branch;
       std::tie(h, y) = add_norm(h, branch, gain, options);
     }
-    if (b < branches) branch = run_branch(run, b, y);
+    if (i < count) branch = run_branch(run, d.branches[i], y);
   }
   if (run.stream) *run.stream = h;
   return y;
@@ -218,14 +224,14 @@ Tensor norm_before(const Run& run, Tensor h) {
 Tensor norm_after(const Run& run, Tensor h) {
   const Decoder& d = run.d;
   const NormOptions options{.center = d.model.norm == "layernorm"};
-  const size_t branches = 2 * d.mixers.size();
-  for (size_t b = 0; b < branches; ++b) {
-    const ResidualFactor& r = d.block.residual[b];
-    const Tensor f = norm(run_branch(run, b, h), gain_of(run, b), options);
+  const size_t count = d.branches.size();
+  for (size_t i = 0; i < count; ++i) {
+    const ResidualFactor& r = d.block.residual[d.branches[i]];
+    const Tensor f = norm(run_branch(run, d.branches[i], h), gain_of(run, i), options);
     h = h * r.skip + f * r.branch;
   }
   if (run.stream) *run.stream = h;
-  return norm(h, gain_of(run, branches), options);
+  return norm(h, gain_of(run, count), options);
 }
 
 }  // namespace

@@ -15,11 +15,13 @@ struct Decoder {
   int64_t vocabulary = 0;
   Layout layout;
   BlockFactors block;
-  std::vector<const Part*> mixers, ffns;  // by layer
-  std::vector<size_t> mixer_start, ffn_start,
-      norm_index;        // first tensor of each; norm_index empty without gains
-  size_t readout = 0;    // tensor that the head multiplies by
-  size_t positions = 0;  // learned positions [context, width]; 0: none
+  std::vector<const Part*> mixers, ffns;       // by layer
+  std::vector<size_t> mixer_start, ffn_start;  // first tensor of each
+  // The branches that are there, in order: 2 x layer for a mixer, 2 x layer + 1 for an ffn.
+  std::vector<size_t> branches;
+  std::vector<size_t> norm_index;  // gain of each branch's norm and the final one; empty: no gains
+  size_t readout = 0;              // tensor that the head multiplies by
+  size_t positions = 0;            // learned positions [context, width]; 0: none
 };
 
 // What generation carries from one call to the next: a state a layer, and how many tokens it has

@@ -35,7 +35,7 @@ struct Part {
   std::vector<TensorSpec> (*describe)(const ModelConfig&);
   // Forward FLOPs per sequence of `time` tokens beyond the matrices of describe (multiply-add = 2).
   double (*extra_flops)(const ModelConfig&, int64_t time);
-  // x [P, B, T, D] (normalised) -> [P, B, T, D].
+  // x [P, B, T, D] (normalised) -> [P, B, T, D]; null where the branch is not there.
   at::Tensor (*forward)(std::span<const Weight>, const at::Tensor& x, const Pass&);
   void (*check)(const ModelConfig&) = nullptr;  // fails (usage) on impossible shapes
   bool on_cuda = true;

@@ -73,11 +73,16 @@ struct ResidualFactor {
   bool delayed =
       false;  // unit scaling: the branch's backward factor is applied where it was split off
 };
+// Of an ffn: on the output of its activation, and on a sum over some of many experts.
+struct FfnFactor {
+  OpFactor activation;
+  double mixture = 1.0;
+};
 struct BlockFactors {
   double attention_logit = 1.0;  // multiplies q.k
   OpFactor attention_output;     // multiplies softmax(..) v
   double ffn_slope = 1.0;        // m in x g sigmoid(m g), gelu(m x) / m, ...
-  OpFactor ffn_output;           // multiplies the activation's output
+  std::vector<FfnFactor> ffn;    // by layer; empty: 1
   double embedding = 1.0;        // multiplies the embedding's output
   double loss_logit = 1.0;       // multiplies logits before the softmax
   double loss_gradient = 1.0;    // multiplies the gradient of the loss, a mean over batch_tokens

@@ -1,8 +1,10 @@
 #include "scaling/unit_scaling.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
+#include "config/pattern.h"
 #include "core/error.h"
 
 namespace rung {
@@ -39,12 +41,13 @@ OpFactor relu_squared_factor() {
   return {1.0 / std::sqrt(1.25), 1.0 / std::numbers::sqrt2};
 }
 
-OpFactor ffn_activation_factor(std::string_view ffn, double m) {
-  if (ffn == "swiglu") return silu_glu_factor(m);
-  if (ffn == "geglu") return gelu_glu_factor(m);
-  if (ffn == "gelu") return gelu_factor(m);
-  if (ffn == "silu") return silu_factor(m);
-  if (ffn == "relu2") return relu_squared_factor();
+FfnFactor ffn_factor(std::string_view ffn, double m) {
+  if (ffn == no_ffn) return {};
+  if (ffn == "swiglu") return {silu_glu_factor(m)};
+  if (ffn == "geglu") return {gelu_glu_factor(m)};
+  if (ffn == "gelu") return {gelu_factor(m)};
+  if (ffn == "silu") return {silu_factor(m)};
+  if (ffn == "relu2") return {relu_squared_factor()};
   fail_usage("[unit scaling] No factor is known for this ffn. Received {}.", ffn);
 }
 
@@ -96,22 +99,28 @@ double mse_gradient_factor() {
   return 1.0 / std::sqrt(8.0);
 }
 
-std::vector<double> residual_taus(int64_t layers, double alpha_res, double alpha_ratio) {
+// The embedding weighs as half of the branches (u-muP's L / 2).
+std::vector<double> residual_taus(const std::vector<bool>& there, double alpha_res,
+                                  double alpha_ratio) {
   const double ffn = alpha_res * std::sqrt(2.0 / (1.0 + alpha_ratio * alpha_ratio));
   const double attention = alpha_ratio * ffn;
+  const double start = 0.5 * static_cast<double>(std::count(there.begin(), there.end(), true));
+  double attentions = 0.0, ffns = 0.0;  // so far
   std::vector<double> taus;
-  for (int64_t l = 0; l < 2 * layers; ++l) {
-    const double attentions = static_cast<double>((l + 1) / 2), ffns = static_cast<double>(l / 2);
-    const double alpha = l % 2 == 0 ? attention : ffn;
-    taus.push_back(alpha / std::sqrt(static_cast<double>(layers) +
-                                     attentions * attention * attention + ffns * ffn * ffn));
+  for (size_t b = 0; b < there.size(); ++b) {
+    const double alpha = b % 2 == 0 ? attention : ffn;
+    taus.push_back(
+        there[b] ? alpha / std::sqrt(start + attentions * attention * attention + ffns * ffn * ffn)
+                 : 0.0);
+    if (there[b]) (b % 2 == 0 ? attentions : ffns) += 1.0;
   }
   return taus;
 }
 
-std::vector<ResidualFactor> residual_factors(int64_t layers, double alpha_res, double alpha_ratio) {
+std::vector<ResidualFactor> residual_factors(const std::vector<bool>& there, double alpha_res,
+                                             double alpha_ratio) {
   std::vector<ResidualFactor> factors;
-  for (const double tau : residual_taus(layers, alpha_res, alpha_ratio)) {
+  for (const double tau : residual_taus(there, alpha_res, alpha_ratio)) {
     const double root = std::sqrt(1.0 + tau * tau);
     factors.push_back({1.0 / root, tau / root, true});
   }

@@ -18,8 +18,8 @@ OpFactor silu_factor(double m);      // of x sigmoid(m x)
 OpFactor silu_glu_factor(double m);  // of x g sigmoid(m g); forward = backward
 OpFactor gelu_glu_factor(double m);  // of x gelu(m g) / m (derived)
 OpFactor relu_squared_factor();      // of relu(x)^2 (derived)
-// By name of the ffn: swiglu, geglu, gelu, silu, relu2. Fails (usage) for any other.
-OpFactor ffn_activation_factor(std::string_view ffn, double m);
+// By name of the ffn. Fails (usage) for one that it does not know.
+FfnFactor ffn_factor(std::string_view ffn, double m);
 OpFactor softmax_factor(double m, int64_t n);
 // Output of softmax(m / d q.k) v with dropout p; the gradients of q, k, v share it.
 double attention_factor(double m, int64_t head_dim, int64_t sequence, bool causal,
@@ -41,9 +41,12 @@ double dropout_factor(double p);
 double add_factor();           // of the sum of two unit-variance tensors
 double mse_gradient_factor();  // gradient of (x - y)^2 with unit-variance x, y
 
-// The residual rule over 2 * layers branches, attention first: tau of each branch, then
+// The residual rule over branches, attention (even) and ffn (odd) in turn, of which some may not be
+// there: tau of each branch, then
 // skip / sqrt(1 + tau^2) + branch * tau / sqrt(1 + tau^2), branch delayed in the backward pass.
-std::vector<double> residual_taus(int64_t layers, double alpha_res, double alpha_ratio);
-std::vector<ResidualFactor> residual_factors(int64_t layers, double alpha_res, double alpha_ratio);
+std::vector<double> residual_taus(const std::vector<bool>& there, double alpha_res,
+                                  double alpha_ratio);
+std::vector<ResidualFactor> residual_factors(const std::vector<bool>& there, double alpha_res,
+                                             double alpha_ratio);
 
 }  // namespace rung

@@ -15,10 +15,13 @@ Json multipliers_json(const BlockFactors& block) {
   Json residual = Json::array();
   for (const ResidualFactor& r : block.residual)
     residual.push_back({{"skip", r.skip}, {"branch", r.branch}});
+  Json ffns = Json::array();
+  for (const FfnFactor& f : block.ffn)
+    ffns.push_back({{"activation", op_json(f.activation)}, {"mixture", f.mixture}});
   return {{"attention_logit", block.attention_logit},
           {"attention_output", op_json(block.attention_output)},
           {"ffn_slope", block.ffn_slope},
-          {"ffn_output", op_json(block.ffn_output)},
+          {"ffn", ffns},
           {"embedding", block.embedding},
           {"loss_logit", block.loss_logit},
           {"residual", residual}};

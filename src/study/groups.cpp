@@ -1,11 +1,9 @@
 #include "study/groups.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <map>
 
-#include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -14,21 +12,6 @@
 
 namespace rung {
 namespace {
-
-// Keys that may differ inside a population.
-constexpr std::array own_keys = {"seed",        "train.lr",     "train.weight_decay",
-                                 "train.beta1", "train.beta2",  "train.epsilon",
-                                 "train.clip",  "train.members"};
-
-std::string program_key(const RunConfig& config) {
-  Json json = to_json(config);
-  for (const char* key : own_keys) json.erase(key);
-  RunConfig names;
-  visit_config(names, [&](const char* key, auto&, const char*, const char*) {
-    if (std::string_view(key).starts_with("multipliers.")) json.erase(key);
-  });
-  return json.dump();
-}
 
 std::string short_name(const RunConfig& config) {
   std::string name = fmt::format("w{}d{}-{}", config.model.width, config.model.depth,

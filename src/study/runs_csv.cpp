@@ -75,7 +75,8 @@ RunRecord plan_record(const RunConfig& config, const Schedule& schedule,
   r.width = config.model.width, r.depth = config.model.depth, r.context = context;
   r.vocabulary = source.vocabulary();
   r.mixer = config.model.pattern.empty() ? config.model.mixer : config.model.pattern;
-  r.ffn = config.model.ffn, r.parametrisation = config.parametrisation;
+  r.ffn = config.model.ffn_pattern.empty() ? config.model.ffn : config.model.ffn_pattern;
+  r.parametrisation = config.parametrisation;
   r.optimizer = config.train.optimizer, r.precision = config.precision, r.seed = config.seed;
   r.lr = config.train.lr, r.weight_decay = config.train.weight_decay;
   r.batch_tokens = config.train.batch_tokens, r.steps = schedule.steps;

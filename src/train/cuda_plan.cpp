@@ -47,8 +47,12 @@ bool same_factors(const BlockFactors& a, const BlockFactors& b) {
   const auto residual = [](const ResidualFactor& x, const ResidualFactor& y) {
     return x.skip == y.skip && x.branch == y.branch && x.delayed == y.delayed;
   };
+  const auto ffn = [&](const FfnFactor& x, const FfnFactor& y) {
+    return same(x.activation, y.activation) && x.mixture == y.mixture;
+  };
   return a.attention_logit == b.attention_logit && same(a.attention_output, b.attention_output) &&
-         a.ffn_slope == b.ffn_slope && same(a.ffn_output, b.ffn_output) &&
+         a.ffn_slope == b.ffn_slope &&
+         std::equal(a.ffn.begin(), a.ffn.end(), b.ffn.begin(), b.ffn.end(), ffn) &&
          a.embedding == b.embedding && a.loss_logit == b.loss_logit &&
          a.loss_gradient == b.loss_gradient &&
          std::equal(a.residual.begin(), a.residual.end(), b.residual.begin(), b.residual.end(),

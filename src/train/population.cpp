@@ -15,26 +15,19 @@
 namespace rung {
 namespace {
 
+// Keys that may differ inside a population.
+constexpr std::array own_keys = {"seed",        "train.lr",     "train.weight_decay",
+                                 "train.beta1", "train.beta2",  "train.epsilon",
+                                 "train.clip",  "train.members"};
+
 at::ScalarType master_type(const std::string& precision) {
   return precision == "fp64" ? at::kDouble : at::kFloat;
 }
 
 void check_same_program(const std::vector<RunConfig>& members) {
-  const RunConfig& first = members.front();
-  const auto shape = [](const RunConfig& c) {
-    const ModelConfig& m = c.model;
-    return std::tie(m.width, m.depth, m.head_dim, m.kv_heads, m.context, m.mixer, m.ffn,
-                    m.ffn_ratio, m.norm, m.norm_place, m.norm_gain, m.position, m.cope_positions,
-                    m.cope_scaled, m.qk_norm, m.key_offset, m.tied, m.pattern, c.train.tokens,
-                    c.train.batch_tokens, c.train.optimizer, c.train.schedule, c.train.warmup,
-                    c.train.cooldown, c.precision, c.device, c.parametrisation, c.alignment,
-                    c.base_width, c.base_depth, c.base_batch_tokens, c.base_tokens, m.density,
-                    c.train.decay_rule, c.train.epsilon_rule, c.train.lr_embedding,
-                    c.train.lr_hidden, c.train.lr_readout, m.ssm_state, m.ssm_head_dim,
-                    m.ssm_groups, m.ssm_expand, m.ssm_conv, m.ssm_chunk);
-  };
+  const std::string first = program_key(members.front());
   for (const RunConfig& c : members)
-    if (shape(c) != shape(first))
+    if (program_key(c) != first)
       fail_usage(
           "[population] Members must share shape, batch, tokens, schedule and parts. Received "
           "members that differ.");
@@ -52,6 +45,16 @@ void check_optimizer(const Optimizer& optimizer, const Schedule& schedule, const
 }
 
 }  // namespace
+
+std::string program_key(const RunConfig& config) {
+  Json json = to_json(config);
+  for (const char* key : own_keys) json.erase(key);
+  RunConfig names;
+  visit_config(names, [&](const char* key, auto&, const char*, const char*) {
+    if (std::string_view(key).starts_with("multipliers.")) json.erase(key);
+  });
+  return json.dump();
+}
 
 Machine make_machine(const std::string& device, int threads) {
   if (device != "cpu" && device != "cuda")

@@ -44,6 +44,9 @@ struct Machine {
 };
 Machine make_machine(const std::string& device, int threads);
 
+// The configuration without what may differ inside a population; members have it in common.
+std::string program_key(const RunConfig& config);
+
 class Population {
  public:
   // All members must agree on shape, context, batch and tokens. Fails (usage) otherwise. `alter`

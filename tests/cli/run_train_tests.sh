@@ -39,7 +39,7 @@ cp out sample.json
 expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
 json "d['text']==load('sample.json')['text'] and d['tokens']==12 and d['tokens_per_second']>0"
 # Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
-for mixer in model.mixer=mamba2 "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm"; do
+for mixer in model.mixer=mamba2 "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu"; do
   rm -rf mixed
   expect 0 . '' "$rung" train "${tiny[@]}" --set "$mixer" --out mixed --json
   json "d['loss'] < 4.5 and d['members'][0]['status']=='ok'"
@@ -69,6 +69,10 @@ PYTHON
 done
 expect 2 '' 'Did you mean .mamba2.' "$rung" audit --set model.mixer=mamba3
 expect 2 '' 'multiple of the layers' "$rung" audit --set "model.pattern=mamba2 x7, attention"
+expect 2 '' 'layers that model.ffn_pattern lists' "$rung" audit --set "model.ffn_pattern=none x7, swiglu"
+expect 0 . '' "$rung" audit --set model.mixer=mamba2 model.ffn=none --json
+json "not [t for t in d['tensors'] if 'ffn' in t['name']] and d['N'] < 1e6"
+expect 0 '^none' '' "$rung" ffns
 expect 2 '' 'CPU only so far' "$rung" audit --set model.mixer=mamba2 device=cuda
 expect 2 '' 'slstm runs on the CPU only so far' "$rung" audit --set "model.pattern=attention x3, slstm" device=cuda
 expect 2 '' 'must be even' "$rung" audit --set model.mixer=mlstm-large model.position=none model.head_dim=1

@@ -56,6 +56,12 @@ const std::vector<Variant> variants{
      }},
     {"hybrid",
      [](RunConfig& c) { c.model.pattern = "mamba2, attention", c.model.ssm_head_dim = 12; }},
+    {"mamba2 alone", [](RunConfig& c) { c.model.mixer = "mamba2", c.model.ffn = "none"; }},
+    {"ffns by layer, gains, norms after",
+     [](RunConfig& c) {
+       c.model.pattern = "mlstm, slstm", c.model.ffn_pattern = "none, geglu";
+       c.model.norm_gain = true, c.model.norm_place = "after";
+     }},
     {"layernorm with gains",
      [](RunConfig& c) { c.model.norm = "layernorm", c.model.norm_gain = true; }},
     {"rmsnorm with gains and qk-norm",
@@ -130,6 +136,10 @@ TEST_CASE("gradients equal central differences of the loss in fp64") {
 TEST_CASE("the fused decoder in fp32 is the plain decoder in fp64") {
   std::vector<Variant> all = variants;
   all.push_back({"umup", [](RunConfig& c) { c.parametrisation = "umup"; }});
+  all.push_back({"umup, ffns by layer", [](RunConfig& c) {
+                   c.parametrisation = "umup", c.model.ffn_pattern = "none, gelu";
+                   c.model.norm_gain = true, c.multipliers.alpha_ratio = 1.5;
+                 }});
   all.push_back({"umup, gelu, tied, gains", [](RunConfig& c) {
                    c.parametrisation = "umup", c.model.ffn = "gelu", c.model.tied = true;
                    c.model.norm_gain = true, c.multipliers = {0.7, 1.3, 0.6, 1.5, 1.2, 0.8};
@@ -226,6 +236,25 @@ TEST_CASE("a model's tensors, counts and FLOPs follow from its shape") {
   CHECK(forward_flops(decoder, 18) ==
         doctest::Approx(time * forward_flops_per_token(decoder.layout.tensors,
                                                        2.0 * attention_flops_per_token(18, 4, 6))));
+}
+
+TEST_CASE("a block without an ffn holds and costs its mixer alone") {
+  RunConfig config = tiny_config();  // width 24, depth 2, ffn 60
+  config.model.norm_gain = true;
+  const Decoder both = make_decoder(config, vocabulary);
+  config.model.ffn_pattern = "none, gelu";
+  const Decoder some = make_decoder(config, vocabulary);
+  std::vector<std::string> names;
+  for (const TensorSpec& t : some.layout.tensors) names.push_back(t.name);
+  CHECK(names == std::vector<std::string>{"embedding", "blocks.0.mixer_norm", "blocks.0.mixer.qkv",
+                                          "blocks.0.mixer.out", "blocks.1.mixer_norm",
+                                          "blocks.1.mixer.qkv", "blocks.1.mixer.out",
+                                          "blocks.1.ffn_norm", "blocks.1.ffn.up",
+                                          "blocks.1.ffn.down", "final_norm", "readout"});
+  const int64_t fewer = 24 * 180 + 24 * 60, gain = 24;
+  CHECK(count(some.layout.tensors).N == count(both.layout.tensors).N - fewer - gain);
+  CHECK(forward_flops(some, 18) ==
+        doctest::Approx(forward_flops(both, 18) - 2.0 * 18.0 * static_cast<double>(fewer)));
 }
 
 TEST_CASE("position tables are counted where a token multiplies by them, and not beyond") {

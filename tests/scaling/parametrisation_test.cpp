@@ -126,7 +126,7 @@ TEST_CASE("umup's block factors") {
   const BlockFactors b = find_parametrisation("umup").block(config, d);
   CHECK(b.attention_logit == doctest::Approx(4.0 / 16));
   CHECK(b.attention_output.forward == doctest::Approx(attention_factor(4, 16, 128, true)));
-  CHECK(b.ffn_output.forward == doctest::Approx(1.68179).epsilon(1e-5));
+  CHECK(b.ffn.at(3).activation.forward == doctest::Approx(1.68179).epsilon(1e-5));
   CHECK(b.loss_logit == 0.5);
   CHECK(b.loss_gradient == doctest::Approx(2048 * 16.03134 / 0.5).epsilon(1e-5));
   CHECK(b.residual.size() == 8);

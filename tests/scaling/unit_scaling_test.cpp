@@ -55,7 +55,7 @@ TEST_CASE("unit-scaling factors give the reference's golden values") {
   CHECK(near(attention_factor(4, 64, 1024, true), 10.49371));
   CHECK(near(attention_factor(1, 64, 1024, false), 31.57137));
   CHECK(near(cross_entropy_factor(256), 16.03134));
-  const std::vector<double> taus = residual_taus(4, 1, 1);
+  const std::vector<double> taus = residual_taus(std::vector<bool>(8, true), 1, 1);
   const std::array<double, 8> golden{0.5,     .447214, .408248, .377964,
                                      .353553, .333333, .316228, .301511};
   REQUIRE(taus.size() == golden.size());
@@ -68,9 +68,27 @@ TEST_CASE("a context of one token has a finite attention factor") {
   CHECK_THROWS(attention_factor(1, 16, 0, true));
 }
 
+TEST_CASE("branches that are not there leave the stream alone, the others share it evenly") {
+  const std::vector<bool> there{true, false, true, true, true, false};
+  const std::vector<ResidualFactor> factors = residual_factors(there, 1.0, 1.0);
+  double embedding = 1.0;
+  std::vector<double> share(there.size(), 0.0);
+  for (size_t b = 0; b < there.size(); ++b) {
+    const double skip = factors[b].skip * factors[b].skip;
+    if (!there[b]) CHECK((factors[b].skip == 1.0 && factors[b].branch == 0.0));
+    embedding *= skip;
+    for (double& s : share) s *= skip;
+    share[b] = factors[b].branch * factors[b].branch;
+  }
+  CHECK(embedding == doctest::Approx(1.0 / 3.0));
+  for (size_t b = 0; b < there.size(); ++b)
+    CHECK(share[b] == doctest::Approx(there[b] ? 1.0 / 6.0 : 0.0));
+}
+
 TEST_CASE("residual taus make embedding, attention and ffn equal thirds of the stream") {
   for (const double ratio : {0.25, 1.0, 3.0}) {
-    const std::vector<ResidualFactor> factors = residual_factors(6, 1.0, ratio);
+    const std::vector<ResidualFactor> factors =
+        residual_factors(std::vector<bool>(12, true), 1.0, ratio);
     double embedding = 1.0, attention = 0.0, ffn = 0.0;
     for (size_t l = 0; l < factors.size(); ++l) {
       const double skip = factors[l].skip * factors[l].skip,
@@ -122,5 +140,5 @@ TEST_CASE("the other ops") {
   CHECK(add_factor() == doctest::Approx(std::sqrt(0.5)));
   CHECK(mse_gradient_factor() == doctest::Approx(std::sqrt(0.125)));
   CHECK(attention_logit_factor(3, 64) == doctest::Approx(3.0 / 64));
-  CHECK_THROWS(ffn_activation_factor("maxout", 1.0));
+  CHECK_THROWS(ffn_factor("maxout", 1.0));
 }

@@ -18,12 +18,21 @@ double no_extra_flops(const ModelConfig&, int64_t) {
   return 0.0;
 }
 
+std::vector<TensorSpec> describe_none(const ModelConfig&) {
+  return {};
+}
+
+ActivationOptions activation_options(const Pass& pass) {
+  const FfnFactor factor =
+      pass.block.ffn.empty() ? FfnFactor{} : pass.block.ffn[static_cast<size_t>(pass.layer)];
+  return {.slope = pass.block.ffn_slope,
+          .forward = factor.activation.forward,
+          .backward = factor.activation.backward};
+}
+
 template <Activation kind>
 at::Tensor ffn_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass) {
-  const ActivationOptions options{.slope = pass.block.ffn_slope,
-                                  .forward = pass.block.ffn_output.forward,
-                                  .backward = pass.block.ffn_output.backward};
-  return linear(activation(kind, linear(x, weights[0]), options), weights[1]);
+  return linear(activation(kind, linear(x, weights[0]), activation_options(pass)), weights[1]);
 }
 
 template at::Tensor ffn_forward<Activation::swiglu>(std::span<const Weight>, const at::Tensor&,

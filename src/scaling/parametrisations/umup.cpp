@@ -11,6 +11,7 @@
 // gradients of two uses, which must keep their true ratio: plain differentiation. A router is a
 // readout inside the stack. Weights and gradients are at scale 1, so that SGD (the package's,
 // without constraint on the readout) and parameter scaling have Adam's factors.
+#include "config/pattern.h"
 #include "scaling/parametrisations/rules.h"
 #include "scaling/unit_scaling.h"
 
@@ -73,14 +74,15 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
   const double attention = attention_factor(m.alpha_attn, dims.head_dim, dims.context, true);
   b.attention_output = {attention, attention};
   b.ffn_slope = m.alpha_ffn;
-  b.ffn_output = ffn_activation_factor(config.model.ffn, m.alpha_ffn);
+  for (const std::string& ffn : ffns_by_layer(config.model))
+    b.ffn.push_back(ffn_factor(ffn, m.alpha_ffn));
   b.embedding = m.alpha_emb;
   b.loss_logit = m.alpha_loss;
   // The rule is for the gradient of the sum with respect to the logits before alpha_loss, which the
   // reference multiplies forward alone; here the gradient of the mean passes alpha_loss as well.
   b.loss_gradient =
       cross_entropy_factor(dims.vocabulary) * static_cast<double>(dims.batch_tokens) / m.alpha_loss;
-  b.residual = residual_factors(dims.depth, m.alpha_res, m.alpha_ratio);
+  b.residual = residual_factors(branches_of(config.model), m.alpha_res, m.alpha_ratio);
   return b;
 }
 

@@ -1,4 +1,4 @@
-#include "model/pattern.h"
+#include "config/pattern.h"
 
 #include <doctest/doctest.h>
 
@@ -38,4 +38,16 @@ TEST_CASE("a pattern that does not fit or cannot be read is refused in words") {
     CAPTURE(bad);
     CHECK(message(bad, 4).find("cannot be read") != std::string::npos);
   }
+}
+
+TEST_CASE("ffns have a pattern of their own, and some branches may not be there") {
+  ModelConfig model;
+  model.depth = 4;
+  CHECK(ffns_by_layer(model) == std::vector<std::string>(4, "swiglu"));
+  CHECK(branches_of(model) == std::vector<bool>(8, true));
+  model.ffn_pattern = "none, geglu";
+  CHECK(ffns_by_layer(model) == std::vector<std::string>{"none", "geglu", "none", "geglu"});
+  CHECK(branches_of(model) == std::vector<bool>{true, false, true, true, true, false, true, true});
+  model.ffn_pattern = "none x3";
+  CHECK(error_of([&] { ffns_by_layer(model); }).find("model.ffn_pattern") != std::string::npos);
 }
