@@ -2,27 +2,21 @@
 // then every key again, in other orders, each to be followed by its value. How much of it a
 // recurrence solves goes with the size of its state (Dao & Gu 2024).
 //
-//   mqar [PAIRS [STEPS [SEEDS [STATE,STATE,... [KEY=VALUE ...]]]]]
+//   mqar [PAIRS [STEPS [SEEDS]]] [KEY=VALUE ...]
 //
-// KEY=VALUE are settings of the runs, such as train.lr=0.25. A state of 0 stands for attention.
+// KEY=VALUE are settings of the runs, such as train.lr=0.25. States are 1 to 32, then attention.
 //
 // Prints a Markdown table: mixer, state size, parameters, share of values recalled (mean, lowest
 // and highest of the seeds) on sequences that were never trained on.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <numeric>
 
-#include "config/resolve.h"
 #include "core/random.h"
 #include "data/made_tokens.h"
 #include "scaling/count.h"
-#include "train/population.h"
+#include "seeds.h"
 
 using namespace rung;
 
@@ -68,8 +62,7 @@ class Recall : public MadeTokens {
 
 struct Study {
   int64_t pairs = 4, steps = 600, seeds = 4;
-  std::vector<int64_t> states{1, 2, 4, 8, 16, 32, 0};
-  std::vector<std::string> settings;
+  bench::Options options;
   int64_t time() const { return 2 * pairs * (1 + asked); }
 };
 
@@ -85,10 +78,7 @@ RunConfig config_of(const Study& study, int64_t state) {
   if (state) config.model.ssm_state = state;
   config.train.batch_tokens = 64 * config.model.context;
   config.train.tokens = study.steps * config.train.batch_tokens;
-  for (const std::string& text : study.settings) {
-    const Setting setting = parse_setting(text);
-    apply_setting(config, setting.key, setting.values.front());
-  }
+  study.options.apply(config);
   return config;
 }
 
@@ -110,25 +100,17 @@ double recalled(Population& population, int64_t member, const Study& study, cons
 }
 
 void run(const Study& study, int64_t state, const Machine& machine) {
-  const auto start = std::chrono::steady_clock::now();
-  std::vector<RunConfig> members;
-  for (int64_t seed = 1; seed <= study.seeds; ++seed) {
-    members.push_back(config_of(study, state));
-    members.back().seed = static_cast<uint64_t>(seed);
-  }
+  const bench::Stopwatch watch;
   const auto source = std::make_shared<Recall>(study.pairs);
-  Population population(members, source, machine);
-  for (int64_t step = 0; step < study.steps; ++step) population.advance();
+  Population population = bench::train_seeds(config_of(study, state), study.seeds, source, machine);
   std::vector<double> share;
   for (int64_t m = 0; m < study.seeds; ++m)
     share.push_back(recalled(population, m, study, *source));
-  const auto [low, high] = std::minmax_element(share.begin(), share.end());
-  const double mean =
-      std::accumulate(share.begin(), share.end(), 0.0) / static_cast<double>(study.seeds);
+  const auto [mean, low, high] = bench::spread_of(share);
   std::printf("| %s | %s | %lld | %.3f | %.3f to %.3f | %.0f |\n", state ? "mamba2" : "attention",
               state ? std::to_string(state).c_str() : "",
-              static_cast<long long>(count(population.decoder.layout.tensors).N), mean, *low, *high,
-              std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+              static_cast<long long>(count(population.decoder.layout.tensors).N), mean, low, high,
+              watch.seconds());
   std::fflush(stdout);
 }
 
@@ -136,18 +118,8 @@ void run(const Study& study, int64_t state, const Machine& machine) {
 
 int main(int argc, char** argv) {
   Study study;
-  if (argc > 1) study.pairs = std::atoll(argv[1]);
-  if (argc > 2) study.steps = std::atoll(argv[2]);
-  if (argc > 3) study.seeds = std::atoll(argv[3]);
-  if (argc > 4) {
-    study.states.clear();
-    for (const char* at = argv[4]; at; at = std::strchr(at, ',')) {
-      if (*at == ',') ++at;
-      study.states.push_back(std::atoll(at));
-    }
-  }
-  for (int i = 5; i < argc; ++i) study.settings.emplace_back(argv[i]);
+  study.options = bench::Options::read(argc, argv, study.pairs, study.steps, study.seeds);
   const Machine machine = make_machine("cpu", 2);
   std::printf("| mixer | state | N | recalled | seeds | seconds |\n|---|---|---|---|---|---|\n");
-  for (const int64_t state : study.states) run(study, state, machine);
+  for (const int64_t state : {1, 2, 4, 8, 16, 32, 0}) run(study, state, machine);
 }

@@ -2,7 +2,7 @@
 // recurrent weights can do and gates that do not see the state cannot (Beck et al. 2024, table of
 // formal languages).
 //
-//   parity [LENGTH [STEPS [SEEDS [KEY=VALUE ...]]]]
+//   parity [LENGTH [STEPS [SEEDS]]] [KEY=VALUE ...]
 //
 // Strings of 2 to LENGTH bits are trained on. KEY=VALUE are settings of the runs, such as
 // train.lr=0.01. Prints a Markdown table: mixers by layer, parameters, share of right answers at
@@ -10,17 +10,12 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <numeric>
 
-#include "config/resolve.h"
 #include "core/random.h"
 #include "data/made_tokens.h"
 #include "scaling/count.h"
-#include "train/population.h"
+#include "seeds.h"
 
 using namespace rung;
 
@@ -54,7 +49,7 @@ class Parity : public MadeTokens {
 
 struct Study {
   int64_t length = 12, steps = 1000, seeds = 3;
-  std::vector<std::string> settings;
+  bench::Options options;
 };
 
 RunConfig config_of(const Study& study, const char* pattern) {
@@ -69,10 +64,7 @@ RunConfig config_of(const Study& study, const char* pattern) {
   config.model.pattern = pattern;
   config.train.batch_tokens = 64 * config.model.context;
   config.train.tokens = study.steps * config.train.batch_tokens;
-  for (const std::string& text : study.settings) {
-    const Setting setting = parse_setting(text);
-    apply_setting(config, setting.key, setting.values.front());
-  }
+  study.options.apply(config);
   return config;
 }
 
@@ -97,20 +89,14 @@ double answered(Population& population, int64_t member, int64_t length) {
 }
 
 void print_share(const std::vector<double>& share) {
-  const auto [low, high] = std::minmax_element(share.begin(), share.end());
-  const double sum = std::accumulate(share.begin(), share.end(), 0.0);
-  std::printf(" %.3f, %.3f to %.3f |", sum / static_cast<double>(share.size()), *low, *high);
+  const auto [mean, low, high] = bench::spread_of(share);
+  std::printf(" %.3f, %.3f to %.3f |", mean, low, high);
 }
 
 void run(const Study& study, const char* pattern, const Machine& machine) {
-  const auto start = std::chrono::steady_clock::now();
-  std::vector<RunConfig> members;
-  for (int64_t seed = 1; seed <= study.seeds; ++seed) {
-    members.push_back(config_of(study, pattern));
-    members.back().seed = static_cast<uint64_t>(seed);
-  }
-  Population population(members, std::make_shared<Parity>(2, study.length), machine);
-  for (int64_t step = 0; step < study.steps; ++step) population.advance();
+  const bench::Stopwatch watch;
+  Population population = bench::train_seeds(config_of(study, pattern), study.seeds,
+                                             std::make_shared<Parity>(2, study.length), machine);
   std::vector<double> near, far;
   for (int64_t m = 0; m < study.seeds; ++m) {
     near.push_back(answered(population, m, study.length));
@@ -120,8 +106,7 @@ void run(const Study& study, const char* pattern, const Machine& machine) {
               static_cast<long long>(count(population.decoder.layout.tensors).N));
   print_share(near);
   print_share(far);
-  std::printf(" %.0f |\n",
-              std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  std::printf(" %.0f |\n", watch.seconds());
   std::fflush(stdout);
 }
 
@@ -129,10 +114,7 @@ void run(const Study& study, const char* pattern, const Machine& machine) {
 
 int main(int argc, char** argv) {
   Study study;
-  if (argc > 1) study.length = std::atoll(argv[1]);
-  if (argc > 2) study.steps = std::atoll(argv[2]);
-  if (argc > 3) study.seeds = std::atoll(argv[3]);
-  for (int i = 4; i < argc; ++i) study.settings.emplace_back(argv[i]);
+  study.options = bench::Options::read(argc, argv, study.length, study.steps, study.seeds);
   const Machine machine = make_machine("cpu", 2);
   std::printf("| mixers | N | at %lld bits | at %lld bits | seconds |\n|---|---|---|---|---|\n",
               static_cast<long long>(study.length), static_cast<long long>(2 * study.length));

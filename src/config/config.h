@@ -24,6 +24,18 @@ struct ModelConfig {
   std::string mixer = "attention";
   std::string ffn = "swiglu";
   double ffn_ratio = 3.0;             // hidden units of the ffn over width
+  int64_t moe_experts = 8;            // of the ffn moe, each of ffn_ratio
+  int64_t moe_top_k = 2;              // experts a token
+  std::string moe_gates = "chosen";   // softmax over the chosen logits, or over all
+  int64_t moe_shared = 0;             // experts that every token has besides
+  double moe_balance = 0.01;          // of the balance loss, in training
+  double moe_z = 0.001;               // of the router's z-loss, in training
+  int64_t peer_experts = 4096;        // one-neuron experts of the ffn peer, a square
+  int64_t peer_heads = 8;             // retrievals a token
+  int64_t peer_top_k = 16;            // experts a retrieval
+  int64_t peer_key = 32;              // units of a query, in two halves
+  bool peer_norm = true;              // LayerNorm on queries
+  int64_t peer_shared = 0;            // neurons that every token has besides
   std::string norm = "rmsnorm";       // rmsnorm or layernorm
   std::string norm_place = "before";  // of a branch; after: Res-post-LN
   bool norm_gain = false;             // learned gain on norms
@@ -120,6 +132,19 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.mixer", c.model.mixer, "", "sequence-mixing half of a block (rung mixers)");
   visit("model.ffn", c.model.ffn, "", "channel-mixing half of a block (rung ffns)");
   visit("model.ffn_ratio", c.model.ffn_ratio, "", "hidden units of the ffn over width");
+  visit("model.moe_experts", c.model.moe_experts, "experts", "of moe, each of model.ffn_ratio");
+  visit("model.moe_top_k", c.model.moe_top_k, "experts", "of moe that a token has");
+  visit("model.moe_gates", c.model.moe_gates, "",
+        "softmax over the chosen experts (Mixtral) or over all (Switch)");
+  visit("model.moe_shared", c.model.moe_shared, "experts", "of moe that every token has besides");
+  visit("model.moe_balance", c.model.moe_balance, "", "balance loss of moe, in training");
+  visit("model.moe_z", c.model.moe_z, "", "z-loss of moe's router, in training");
+  visit("model.peer_experts", c.model.peer_experts, "neurons", "experts of peer, a square");
+  visit("model.peer_heads", c.model.peer_heads, "heads", "retrievals of peer a token");
+  visit("model.peer_top_k", c.model.peer_top_k, "neurons", "experts that a head of peer retrieves");
+  visit("model.peer_key", c.model.peer_key, "units", "query of peer, in two halves");
+  visit("model.peer_norm", c.model.peer_norm, "", "normalise peer's queries");
+  visit("model.peer_shared", c.model.peer_shared, "neurons", "of peer that every token has");
   visit("model.norm", c.model.norm, "", "rmsnorm or layernorm");
   visit("model.norm_place", c.model.norm_place, "",
         "before a branch, or after it (Res-post-LN, for mus)");

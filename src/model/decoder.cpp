@@ -161,11 +161,11 @@ double forward_flops(const Decoder& d, int64_t time) {
   double matrices = 0.0, extra = 0.0;
   for (const TensorSpec& spec : d.layout.tensors)
     if (spec.shape.size() == 2 && spec.counts_in_N)
-      matrices += std::round(static_cast<double>(spec.size()) * spec.active);
+      matrices += static_cast<double>(spec.size()) * spec.active;
   for (size_t layer = 0; layer < d.mixers.size(); ++layer)
     extra +=
         d.mixers[layer]->extra_flops(d.model, time) + d.ffns[layer]->extra_flops(d.model, time);
-  return 2.0 * matrices * static_cast<double>(time) + extra;
+  return 2.0 * std::round(matrices) * static_cast<double>(time) + extra;
 }
 
 namespace {
@@ -175,18 +175,28 @@ struct Run {
   const Decoder& d;
   std::span<const Weight> weights;
   const Rope& rope;
-  Cache* cache;
-  Tensor* stream;
+  Cache* cache = nullptr;
+  Tensor* stream = nullptr;
+  // The factor by which gradients of the mean loss exceed the truth in the residual stream.
+  double loss_factor = 0.0;
+  Tally* tally = nullptr;
 };
 
 // Branch b, the mixer (even) or the ffn (odd) of block b / 2, on its input.
 Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
-  const auto& [d, weights, rope, cache, stream] = run;
+  const Decoder& d = run.d;
   const size_t layer = b / 2;
-  const Pass pass{d.model, d.block, rope, static_cast<int>(layer),
-                  cache ? &cache->layers[layer] : nullptr};
-  return b % 2 == 0 ? d.mixers[layer]->forward(weights.subspan(d.mixer_start[layer]), x, pass)
-                    : d.ffns[layer]->forward(weights.subspan(d.ffn_start[layer]), x, pass);
+  const ResidualFactor& r = d.block.residual[b];
+  const Pass pass{.model = d.model,
+                  .block = d.block,
+                  .rope = run.rope,
+                  .layer = static_cast<int>(layer),
+                  .state = run.cache ? &run.cache->layers[layer] : nullptr,
+                  // Delayed factors are missing within the branch.
+                  .loss_factor = r.delayed ? run.loss_factor / r.branch : run.loss_factor,
+                  .tally = run.tally};
+  return b % 2 == 0 ? d.mixers[layer]->forward(run.weights.subspan(d.mixer_start[layer]), x, pass)
+                    : d.ffns[layer]->forward(run.weights.subspan(d.ffn_start[layer]), x, pass);
 }
 
 // Of the i-th branch that is there, or of the final norm.
@@ -241,28 +251,47 @@ bool is_recurrent(const Decoder& d) {
                                      [](const Part* part) { return part->recurrent; });
 }
 
-Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                     const Rope& rope, Cache* cache, Tensor* stream) {
+namespace {
+
+Tensor run_all(const Run& run, const Tensor& tokens) {
+  const Decoder& d = run.d;
+  Cache* cache = run.cache;
   if (cache) cache->layers.resize(d.mixers.size());
-  Weight table = weights[0];
+  Weight table = run.weights[0];
   if (d.model.tied) table.A = table.A_weight = 1.0;  // the factors of the tensor are the readout's
   table.A *= d.block.embedding;
   table.A_weight *= d.block.embedding;
   Tensor h = embedding(tokens, table);
   if (d.positions)
-    h = h + embedding(position_ids(d, tokens, cache ? cache->time : 0), weights[d.positions]);
-  const Run run{d, weights, rope, cache, stream};
+    h = h + embedding(position_ids(d, tokens, cache ? cache->time : 0), run.weights[d.positions]);
   const Tensor y = d.model.norm_place == "after" ? norm_after(run, h) : norm_before(run, h);
   if (cache) cache->time += tokens.size(2);
   return y;
 }
 
+}  // namespace
+
+Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
+                     const Rope& rope, Cache* cache, Tensor* stream) {
+  return run_all({.d = d, .weights = weights, .rope = rope, .cache = cache, .stream = stream},
+                 tokens);
+}
+
 Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                    const Tensor& targets, const Rope& rope, double gradient_scale) {
-  const Tensor y = hidden_states(d, weights, tokens, rope);
-  return linear_cross_entropy(
-      y, weights[d.readout], targets,
-      {.logit = d.block.loss_logit, .gradient = d.block.loss_gradient * gradient_scale});
+                    const Tensor& targets, const Rope& rope, double gradient_scale, Tally* tally) {
+  const Weight& readout = weights[d.readout];
+  const double gradient = d.block.loss_gradient * gradient_scale;
+  // Where the readout's backward multiplier is not its forward one, the stream's gradient is off
+  // by their ratio.
+  const double own = static_cast<double>(tokens.size(1) * tokens.size(2));
+  const Tensor y = run_all({.d = d,
+                            .weights = weights,
+                            .rope = rope,
+                            .loss_factor = gradient * own * readout.A_input / readout.A,
+                            .tally = tally},
+                           tokens);
+  return linear_cross_entropy(y, readout, targets,
+                              {.logit = d.block.loss_logit, .gradient = gradient});
 }
 
 Tensor token_logits(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,

@@ -53,10 +53,11 @@ at::Tensor hidden_states(const Decoder& decoder, std::span<const Weight> weights
                          at::Tensor* stream = nullptr);
 
 // Losses in nats [P, B, T]. Backward accumulates gradients of sum(losses) * gradient_scale, times
-// the parametrisation's own gradient factor.
+// the parametrisation's own gradient factor, and of parts' auxiliary losses, which are not
+// reported, as if each were added to the mean of the losses. Parts report to `tally`.
 at::Tensor token_losses(const Decoder& decoder, std::span<const Weight> weights,
                         const at::Tensor& tokens, const at::Tensor& targets, const Rope& rope,
-                        double gradient_scale);
+                        double gradient_scale, Tally* tally = nullptr);
 
 // Logits [P, B, T, V] as the loss sees them, without recording.
 at::Tensor token_logits(const Decoder& decoder, std::span<const Weight> weights,

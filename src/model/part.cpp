@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::array mixer_table{attention_mixer, mamba2_mixer, mlstm_mixer, mlstm_large_mixer,
                                  slstm_mixer};
-constexpr std::array ffn_table{swiglu_ffn, geglu_ffn, gelu_ffn, relu2_ffn, none_ffn};
+constexpr std::array ffn_table{swiglu_ffn, geglu_ffn, gelu_ffn, relu2_ffn,
+                               moe_ffn,    peer_ffn,  none_ffn};
 
 }  // namespace
 

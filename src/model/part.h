@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "model/tally.h"
 #include "ops/attention.h"
 #include "ops/weight.h"
 #include "scaling/parametrisation.h"
@@ -26,6 +27,9 @@ struct Pass {
   const Rope& rope;  // of the positions of x
   int layer = 0;
   MixerState* state = nullptr;  // x goes on where it ends, and it is advanced; null: x is all
+  // The gradient of an auxiliary loss that is a mean over x's tokens; 0: none is wanted.
+  double loss_factor = 0.0;
+  Tally* tally = nullptr;  // asks for statistics of what the part did
 };
 
 struct Part {

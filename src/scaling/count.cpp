@@ -5,23 +5,25 @@
 namespace rung {
 namespace {
 
-int64_t active_size(const TensorSpec& tensor) {
-  return std::llround(static_cast<double>(tensor.size()) * tensor.active);
+// Not rounded: k of E experts are whole only together.
+double active_size(const TensorSpec& tensor) {
+  return static_cast<double>(tensor.size()) * tensor.active;
 }
 
 }  // namespace
 
 Counts count(std::span<const TensorSpec> tensors) {
   Counts counts;
+  double active = 0.0;
   for (const TensorSpec& tensor : tensors) {
     counts.N_total += tensor.size();
     if (tensor.role == Role::embedding || tensor.role == Role::tied)
       counts.N_embedding += tensor.size();
     if (tensor.role == Role::readout || tensor.role == Role::tied)
       counts.N_readout += tensor.size();
-    if (tensor.counts_in_N && tensor.role != Role::embedding) counts.N += active_size(tensor);
+    if (tensor.counts_in_N && tensor.role != Role::embedding) active += active_size(tensor);
   }
-  counts.N_active = counts.N;
+  counts.N = counts.N_active = std::llround(active);
   return counts;
 }
 
@@ -35,7 +37,7 @@ double forward_flops_per_token(std::span<const TensorSpec> tensors, double extra
     const bool matrix = tensor.role != Role::embedding && tensor.role != Role::gain &&
                         tensor.role != Role::bias &&
                         !(tensor.role == Role::channel && tensor.shape.size() < 2);
-    if (matrix) flops += 2.0 * static_cast<double>(active_size(tensor));
+    if (matrix) flops += 2.0 * active_size(tensor);
   }
   return flops;
 }

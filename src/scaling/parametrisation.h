@@ -73,10 +73,11 @@ struct ResidualFactor {
   bool delayed =
       false;  // unit scaling: the branch's backward factor is applied where it was split off
 };
-// Of an ffn: on the output of its activation, and on a sum over some of many experts.
+// Of an ffn: on the output of its activation, on a weighted sum over some of many experts, and on
+// the sum of that and the shared expert.
 struct FfnFactor {
   OpFactor activation;
-  double mixture = 1.0;
+  double mixture = 1.0, sum = 1.0;
 };
 struct BlockFactors {
   double attention_logit = 1.0;  // multiplies q.k

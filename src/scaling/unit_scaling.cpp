@@ -41,13 +41,33 @@ OpFactor relu_squared_factor() {
   return {1.0 / std::sqrt(1.25), 1.0 / std::numbers::sqrt2};
 }
 
-FfnFactor ffn_factor(std::string_view ffn, double m) {
+namespace {
+
+// A sum of k outputs with weights near 1 / k has size k^-1/2: routers and keys start undecided. The
+// weights of a softmax over all experts are the model's to learn and get no factor.
+FfnFactor moe_factor(const ModelConfig& model, double m) {
+  const double k = model.moe_gates == "all" ? 1.0 : static_cast<double>(model.moe_top_k);
+  return {silu_glu_factor(m), std::sqrt(k), model.moe_shared > 0 ? add_factor() : 1.0};
+}
+
+// The same over a sum of several heads.
+FfnFactor peer_factor(const ModelConfig& model, double m) {
+  const double k = static_cast<double>(model.peer_top_k);
+  return {gelu_factor(m), std::sqrt(k / static_cast<double>(model.peer_heads)),
+          model.peer_shared > 0 ? add_factor() : 1.0};
+}
+
+}  // namespace
+
+FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m) {
   if (ffn == no_ffn) return {};
   if (ffn == "swiglu") return {silu_glu_factor(m)};
   if (ffn == "geglu") return {gelu_glu_factor(m)};
   if (ffn == "gelu") return {gelu_factor(m)};
   if (ffn == "silu") return {silu_factor(m)};
   if (ffn == "relu2") return {relu_squared_factor()};
+  if (ffn == "moe") return moe_factor(model, m);
+  if (ffn == "peer") return peer_factor(model, m);
   fail_usage("[unit scaling] No factor is known for this ffn. Received {}.", ffn);
 }
 

@@ -18,8 +18,9 @@ OpFactor silu_factor(double m);      // of x sigmoid(m x)
 OpFactor silu_glu_factor(double m);  // of x g sigmoid(m g); forward = backward
 OpFactor gelu_glu_factor(double m);  // of x gelu(m g) / m (derived)
 OpFactor relu_squared_factor();      // of relu(x)^2 (derived)
-// By name of the ffn. Fails (usage) for one that it does not know.
-FfnFactor ffn_factor(std::string_view ffn, double m);
+// By name of the ffn; the model says how many experts a token has. Fails (usage) for a name that it
+// does not know.
+FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m);
 OpFactor softmax_factor(double m, int64_t n);
 // Output of softmax(m / d q.k) v with dropout p; the gradients of q, k, v share it.
 double attention_factor(double m, int64_t head_dim, int64_t sequence, bool causal,

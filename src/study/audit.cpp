@@ -17,7 +17,7 @@ Json multipliers_json(const BlockFactors& block) {
     residual.push_back({{"skip", r.skip}, {"branch", r.branch}});
   Json ffns = Json::array();
   for (const FfnFactor& f : block.ffn)
-    ffns.push_back({{"activation", op_json(f.activation)}, {"mixture", f.mixture}});
+    ffns.push_back({{"activation", op_json(f.activation)}, {"mixture", f.mixture}, {"sum", f.sum}});
   return {{"attention_logit", block.attention_logit},
           {"attention_output", op_json(block.attention_output)},
           {"ffn_slope", block.ffn_slope},

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <numeric>
 
 #include "core/error.h"
@@ -90,6 +91,8 @@ class CpuEngine : public Population::Engine {
     const int64_t chunks = (held_out.windows() + chunk - 1) / chunk;
     std::vector<std::vector<double>> losses(static_cast<size_t>(p.members()));
     for (auto& row : losses) row.resize(held_out.document.size());
+    std::vector<Tally> tallies(static_cast<size_t>(p.members()));
+    std::mutex mutex;
     machine(p).pool->run(p.members() * chunks, [&](int64_t task) {
       at::NoGradGuard off;
       const int64_t m = task / chunks, begin = task % chunks * chunk;
@@ -98,23 +101,28 @@ class CpuEngine : public Population::Engine {
                                        .subspan(static_cast<size_t>(begin * (context + 1)),
                                                 static_cast<size_t>(count * (context + 1))),
                                    context);
+      Tally tally;
       const Tensor loss = token_losses(members_[static_cast<size_t>(m)], bound(m, 0), batch.tokens,
-                                       batch.targets, rope, 0.0)
+                                       batch.targets, rope, 0.0, &tally)
                               .to(at::kDouble)
                               .contiguous();
       std::copy_n(loss.const_data_ptr<double>(), count * context,
                   losses[static_cast<size_t>(m)].begin() + begin * context);
+      const std::lock_guard lock(mutex);
+      tallies[static_cast<size_t>(m)].add(tally);
     });
     std::vector<Evaluation> results;
     const int32_t documents =
         held_out.document.empty()
             ? 0
             : *std::max_element(held_out.document.begin(), held_out.document.end()) + 1;
-    for (const auto& row : losses) {
+    for (size_t m = 0; m < losses.size(); ++m) {
+      const auto& row = losses[m];
       std::vector<double> sums(static_cast<size_t>(documents), 0.0);
       for (size_t i = 0; i < row.size(); ++i)
         sums[static_cast<size_t>(held_out.document[i])] += row[i];
       results.push_back(summarise(held_out, sums));
+      results.back().statistics = tallies[m].statistics(0);
     }
     return results;
   }

@@ -48,7 +48,7 @@ bool same_factors(const BlockFactors& a, const BlockFactors& b) {
     return x.skip == y.skip && x.branch == y.branch && x.delayed == y.delayed;
   };
   const auto ffn = [&](const FfnFactor& x, const FfnFactor& y) {
-    return same(x.activation, y.activation) && x.mixture == y.mixture;
+    return same(x.activation, y.activation) && x.mixture == y.mixture && x.sum == y.sum;
   };
   return a.attention_logit == b.attention_logit && same(a.attention_output, b.attention_output) &&
          a.ffn_slope == b.ffn_slope &&

@@ -29,10 +29,11 @@ struct MemberState {
 };
 
 // Loss on the held-out windows: mean, standard error clustered by document, and the mean by
-// document.
+// document. What parts report of these windows, by layer.
 struct Evaluation {
   double loss = 0.0, standard_error = 0.0;
   std::vector<double> document_loss, document_tokens;
+  std::vector<Statistic> statistics;
 };
 
 // Where a population lives and computes.

@@ -84,6 +84,21 @@ void log_step(Driver& d) {
   }
 }
 
+// What parts report, as LAYER.NAME: a value a member. Written to the board too.
+Json parts_json(Driver& d, const std::vector<Evaluation>& evaluations) {
+  Json parts = Json::object();
+  for (size_t m = 0; m < evaluations.size(); ++m)
+    for (const Statistic& s : evaluations[m].statistics) {
+      const std::string name = fmt::format("{}.{}", s.layer, s.name);
+      if (!parts.contains(name)) parts[name] = Json::array();
+      parts[name].push_back(json_number(s.value));
+      const std::string suffix = evaluations.size() == 1 ? "" : fmt::format("/{}", m);
+      if (d.on_disk() && std::isfinite(s.value))
+        d.board->scalar("parts/" + name + suffix, d.population.step, s.value);
+    }
+  return parts;
+}
+
 std::vector<MemberResult> evaluate(Driver& d) {
   Population& p = d.population;
   const std::vector<Evaluation> evaluations = p.evaluate(d.held_out);
@@ -111,6 +126,7 @@ std::vector<MemberResult> evaluate(Driver& d) {
                       r.loss);
     results.push_back(std::move(r));
   }
+  if (const Json parts = parts_json(d, evaluations); !parts.empty()) event["parts"] = parts;
   if (d.on_disk()) {
     d.log->write(event);
     d.board->flush();

@@ -39,7 +39,7 @@ cp out sample.json
 expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
 json "d['text']==load('sample.json')['text'] and d['tokens']==12 and d['tokens_per_second']>0"
 # Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
-for mixer in model.mixer=mamba2 "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu"; do
+for mixer in model.mixer=mamba2 "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu" "model.ffn_pattern=moe, peer"; do
   rm -rf mixed
   expect 0 . '' "$rung" train "${tiny[@]}" --set "$mixer" --out mixed --json
   json "d['loss'] < 4.5 and d['members'][0]['status']=='ok'"
@@ -73,6 +73,19 @@ expect 2 '' 'layers that model.ffn_pattern lists' "$rung" audit --set "model.ffn
 expect 0 . '' "$rung" audit --set model.mixer=mamba2 model.ffn=none --json
 json "not [t for t in d['tensors'] if 'ffn' in t['name']] and d['N'] < 1e6"
 expect 0 '^none' '' "$rung" ffns
+# The last run above had a mixture and a retrieval: their use of experts stands in the log; generation, resumption and counts hold.
+python3 - <<'PYTHON' && checks=$((checks + 1)) || { failures=$((failures + 1)); echo "FAILED: parts in the log"; }
+import json, sys
+parts = [json.loads(line) for line in open('mixed/log.jsonl') if '"eval"' in line][-1]['parts']
+sys.exit(0 if 0.3 < parts['0.experts_used'][0] <= 1 and 0.9 < parts['0.balance_loss'][0] < 8 and 0 < parts['1.experts_used'][0] <= 1
+         and parts['1.experts_unevenness'][0] > 0 else 1)
+PYTHON
+expect 0 . '' "$rung" eval mixed --data text.txt --json --quiet
+expect 2 '' 'moe runs on the CPU only so far' "$rung" audit --set model.ffn=moe device=cuda
+expect 2 '' 'must be a square' "$rung" audit --set model.ffn=peer model.peer_experts=1000
+expect 2 '' 'moe_gates is one of chosen, all' "$rung" audit --set model.moe_gates=choosen
+expect 0 . '' "$rung" audit --set model.ffn=moe model.moe_experts=16 --json
+json "d['N'] < d['N_total'] / 3 and len([t for t in d['tensors'] if t['name'].startswith('blocks.0.ffn.experts.')])==32"
 expect 2 '' 'CPU only so far' "$rung" audit --set model.mixer=mamba2 device=cuda
 expect 2 '' 'slstm runs on the CPU only so far' "$rung" audit --set "model.pattern=attention x3, slstm" device=cuda
 expect 2 '' 'must be even' "$rung" audit --set model.mixer=mlstm-large model.position=none model.head_dim=1

@@ -56,6 +56,27 @@ const std::vector<Variant> variants{
      }},
     {"hybrid",
      [](RunConfig& c) { c.model.pattern = "mamba2, attention", c.model.ssm_head_dim = 12; }},
+    {"moe without auxiliary losses",
+     [](RunConfig& c) {
+       c.model.ffn = "moe", c.model.moe_experts = 3, c.model.moe_balance = c.model.moe_z = 0.0;
+     }},
+    {"switch with a shared expert, mup, after gelu",
+     [](RunConfig& c) {
+       c.parametrisation = "mup", c.model.ffn_pattern = "gelu, moe", c.model.moe_experts = 3;
+       c.model.moe_top_k = c.model.moe_shared = 1, c.model.moe_gates = "all";
+       c.model.moe_balance = c.model.moe_z = 0.0;
+     }},
+    {"peer",
+     [](RunConfig& c) {
+       c.model.ffn = "peer", c.model.peer_experts = 9, c.model.peer_top_k = 3;
+       c.model.peer_heads = 4;
+     }},
+    {"peer with shared neurons, bare queries, mup",
+     [](RunConfig& c) {
+       c.parametrisation = "mup", c.model.ffn_pattern = "peer, swiglu", c.model.peer_experts = 9;
+       c.model.peer_top_k = 2, c.model.peer_heads = 4, c.model.peer_key = 6;
+       c.model.peer_norm = false, c.model.peer_shared = 5;
+     }},
     {"mamba2 alone", [](RunConfig& c) { c.model.mixer = "mamba2", c.model.ffn = "none"; }},
     {"ffns by layer, gains, norms after",
      [](RunConfig& c) {
@@ -136,6 +157,10 @@ TEST_CASE("gradients equal central differences of the loss in fp64") {
 TEST_CASE("the fused decoder in fp32 is the plain decoder in fp64") {
   std::vector<Variant> all = variants;
   all.push_back({"umup", [](RunConfig& c) { c.parametrisation = "umup"; }});
+  all.push_back({"umup, moe and peer", [](RunConfig& c) {
+                   c.parametrisation = "umup", c.model.ffn_pattern = "moe, peer";
+                   c.model.moe_shared = 1, c.model.peer_shared = 5;
+                 }});
   all.push_back({"umup, ffns by layer", [](RunConfig& c) {
                    c.parametrisation = "umup", c.model.ffn_pattern = "none, gelu";
                    c.model.norm_gain = true, c.multipliers.alpha_ratio = 1.5;

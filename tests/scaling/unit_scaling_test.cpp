@@ -140,5 +140,5 @@ TEST_CASE("the other ops") {
   CHECK(add_factor() == doctest::Approx(std::sqrt(0.5)));
   CHECK(mse_gradient_factor() == doctest::Approx(std::sqrt(0.125)));
   CHECK(attention_logit_factor(3, 64) == doctest::Approx(3.0 / 64));
-  CHECK_THROWS(ffn_factor("maxout", 1.0));
+  CHECK_THROWS(ffn_factor("maxout", ModelConfig{}, 1.0));
 }

@@ -10,7 +10,8 @@ std::vector<TensorSpec> describe_none(const ModelConfig& model);
 std::vector<TensorSpec> describe_gated(const ModelConfig& model);
 std::vector<TensorSpec> describe_plain(const ModelConfig& model);
 double no_extra_flops(const ModelConfig& model, int64_t time);
-// The slope and the factors of this layer's activation.
+// This layer's factors, and with the slope those of its activation.
+FfnFactor ffn_factor_of(const Pass& pass);
 ActivationOptions activation_options(const Pass& pass);
 template <Activation kind>
 at::Tensor ffn_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
@@ -23,6 +24,24 @@ constexpr Part gelu_ffn{"gelu", "down(gelu_tanh(up))", describe_plain, no_extra_
                         ffn_forward<Activation::gelu>};
 constexpr Part relu2_ffn{"relu2", "down(relu(up)^2) (So et al. 2021)", describe_plain,
                          no_extra_flops, ffn_forward<Activation::relu2>};
+
+void check_moe(const ModelConfig& model);
+std::vector<TensorSpec> describe_moe(const ModelConfig& model);
+at::Tensor moe_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
+constexpr Part moe_ffn{"moe",        "top-k of many SwiGLU experts, none dropped (Switch, Mixtral)",
+                       describe_moe, no_extra_flops,
+                       moe_forward,  check_moe,
+                       false};
+
+void check_peer(const ModelConfig& model);
+std::vector<TensorSpec> describe_peer(const ModelConfig& model);
+double peer_flops(const ModelConfig& model, int64_t time);
+at::Tensor peer_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
+constexpr Part peer_ffn{
+    "peer",        "retrieval from up to a million one-neuron experts (He 2024)",
+    describe_peer, peer_flops,
+    peer_forward,  check_peer,
+    false};
 
 constexpr Part none_ffn{no_ffn, "no second branch in the block", describe_none, no_extra_flops,
                         nullptr};

@@ -22,12 +22,13 @@ std::vector<TensorSpec> describe_none(const ModelConfig&) {
   return {};
 }
 
+FfnFactor ffn_factor_of(const Pass& pass) {
+  return pass.block.ffn.empty() ? FfnFactor{} : pass.block.ffn[static_cast<size_t>(pass.layer)];
+}
+
 ActivationOptions activation_options(const Pass& pass) {
-  const FfnFactor factor =
-      pass.block.ffn.empty() ? FfnFactor{} : pass.block.ffn[static_cast<size_t>(pass.layer)];
-  return {.slope = pass.block.ffn_slope,
-          .forward = factor.activation.forward,
-          .backward = factor.activation.backward};
+  const OpFactor factor = ffn_factor_of(pass).activation;
+  return {.slope = pass.block.ffn_slope, .forward = factor.forward, .backward = factor.backward};
 }
 
 template <Activation kind>

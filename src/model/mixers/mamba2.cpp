@@ -15,7 +15,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "model/mixers/channels.h"
+#include "model/channels.h"
 #include "model/mixers/mixers.h"
 #include "ops/conv.h"
 #include "ops/linear.h"

@@ -11,7 +11,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "model/mixers/channels.h"
+#include "model/channels.h"
 #include "model/mixers/mixers.h"
 #include "ops/linear.h"
 #include "ops/mlstm.h"

@@ -9,7 +9,7 @@
 
 #include <cmath>
 
-#include "model/mixers/channels.h"
+#include "model/channels.h"
 #include "model/mixers/mixers.h"
 #include "ops/block_linear.h"
 #include "ops/conv.h"

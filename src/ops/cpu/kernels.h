@@ -33,6 +33,21 @@ void swiglu_backward(int64_t rows, int64_t width, const float* input, const floa
 void cross_entropy(int64_t rows, int64_t vocabulary, float* logits, const int64_t* targets,
                    float scale, float* loss);
 
+// Every one of `rows` rows of `width` has `picks` rows of a table of its own, at `index` [rows,
+// picks].
+struct PickShape {
+  int64_t rows, picks, width;
+};
+// a[r, s] = factor <table[index[r, s]], x[r]>.
+void pick_dots(const PickShape& shape, const float* table, const int64_t* index, const float* x,
+               float factor, float* a);
+// y[r] = factor sum_s w[r, s] table[index[r, s]].
+void pick_sum(const PickShape& shape, const float* table, const int64_t* index, const float* w,
+              float factor, float* y);
+// table[index[r, s]] += factor a[r, s] v[r], in order.
+void pick_add(const PickShape& shape, const int64_t* index, const float* a, const float* v,
+              float factor, float* table);
+
 struct AttentionShape {
   int64_t time, heads, kv_heads, head_dim;
   float logit_scale;     // multiplies q.k

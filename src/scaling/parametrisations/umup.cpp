@@ -75,7 +75,7 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
   b.attention_output = {attention, attention};
   b.ffn_slope = m.alpha_ffn;
   for (const std::string& ffn : ffns_by_layer(config.model))
-    b.ffn.push_back(ffn_factor(ffn, m.alpha_ffn));
+    b.ffn.push_back(ffn_factor(ffn, config.model, m.alpha_ffn));
   b.embedding = m.alpha_emb;
   b.loss_logit = m.alpha_loss;
   // The rule is for the gradient of the sum with respect to the logits before alpha_loss, which the

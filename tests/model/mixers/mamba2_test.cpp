@@ -1,6 +1,6 @@
 #include "scaling/count.h"
 #include "support/configs.h"
-#include "support/mixers.h"
+#include "support/parts.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -23,7 +23,7 @@ ModelConfig golden_model(bool two_groups) {
   return m;
 }
 
-TestMixer golden_mixer(const ModelConfig& m, at::ScalarType type) {
+TestPart golden_mixer(const ModelConfig& m, at::ScalarType type) {
   std::vector<Wave> waves{
       {"in_zx", 0.71, 0.6, 0.0},   {"in_bc", 1.7, 0.8, 0.0},     {"in_dt", 0.57, 0.4, 0.0},
       {"conv", 1.9, 0.5, 0.0},     {"conv_bias", 0.8, 0.3, 0.0}, {"A_log", 1.1, 0.6, 0.4},
@@ -36,7 +36,7 @@ void check_golden(bool two_groups, at::ScalarType type, double tolerance) {
   CAPTURE(two_groups);
   const Json golden = read_golden("mamba2.json").at(two_groups ? "two_groups" : "one_group");
   const MixerState state =
-      check_mixer(golden_mixer(golden_model(two_groups), type), golden, tolerance);
+      check_part(golden_mixer(golden_model(two_groups), type), golden, tolerance);
   check_state(state[0], golden.at("past"), tolerance);
   check_state(state[1], golden.at("state"), tolerance);
 }

@@ -1,6 +1,6 @@
 #include "scaling/count.h"
 #include "support/configs.h"
-#include "support/mixers.h"
+#include "support/parts.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -14,7 +14,7 @@ const std::vector<Wave> waves{{"q", 0.71, 0.6, 0.0},    {"k", 1.7, 0.8, 0.0},
                               {"out", 0.37, 0.5, 0.0},  {"norm", 0.63, 0.4, 1.0}};
 
 // The golden's shapes: width 8, 2 heads of 4 with keys of 2, 2 sequences of 11.
-TestMixer golden_mixer(at::ScalarType type) {
+TestPart golden_mixer(at::ScalarType type) {
   ModelConfig m;
   m.width = 8;
   m.head_dim = 4;
@@ -30,7 +30,7 @@ TEST_CASE("mlstm-large's output, states and gradients equal an independent imple
   for (const auto& [type, tolerance] :
        {std::pair{at::kDouble, 1e-11}, std::pair{at::kFloat, 1e-5}}) {
     CAPTURE(tolerance);
-    const MixerState state = check_mixer(golden_mixer(type), golden, tolerance);
+    const MixerState state = check_part(golden_mixer(type), golden, tolerance);
     const Tensor memory = state[0] * state[1].exp().unsqueeze(-1).unsqueeze(-1);
     check_state(memory.narrow(-1, 0, 4), golden.at("last_C"), tolerance);
     check_state(memory.select(-1, 4), golden.at("last_n"), tolerance);

@@ -1,6 +1,6 @@
 #include "scaling/count.h"
 #include "support/configs.h"
-#include "support/mixers.h"
+#include "support/parts.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -15,7 +15,7 @@ const std::vector<Wave> waves{
     {"down", 0.37, 0.5, 0.0}, {"norm", 0.63, 0.4, 1.0}};
 
 // The golden's shapes: width 8, inner 16, 2 heads of 8, 2 sequences of 11.
-TestMixer golden_mixer(at::ScalarType type) {
+TestPart golden_mixer(at::ScalarType type) {
   ModelConfig m;
   m.width = 8;
   m.head_dim = 4;
@@ -31,7 +31,7 @@ TEST_CASE("mlstm's output, states and gradients equal an independent implementat
   for (const auto& [type, tolerance] :
        {std::pair{at::kDouble, 1e-11}, std::pair{at::kFloat, 1e-5}}) {
     CAPTURE(tolerance);
-    const MixerState state = check_mixer(golden_mixer(type), golden, tolerance);
+    const MixerState state = check_part(golden_mixer(type), golden, tolerance);
     const Tensor memory = state[1] * state[2].exp().unsqueeze(-1).unsqueeze(-1);
     check_state(state[0], golden.at("past"), tolerance);
     check_state(memory.narrow(-1, 0, 8), golden.at("last_C"), tolerance);

@@ -1,6 +1,6 @@
 #include "scaling/count.h"
 #include "support/configs.h"
-#include "support/mixers.h"
+#include "support/parts.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -14,7 +14,7 @@ const std::vector<Wave> waves{{"conv", 1.9, 0.5, 0.0},       {"conv_bias", 0.8, 
                               {"norm", 0.63, 0.4, 1.0}};
 
 // The golden's shapes: width 8, 2 heads of 4, 2 sequences of 11.
-TestMixer golden_mixer(at::ScalarType type) {
+TestPart golden_mixer(at::ScalarType type) {
   ModelConfig m;
   m.width = 8;
   m.head_dim = 4;
@@ -36,7 +36,7 @@ TEST_CASE("slstm's output, states and gradients equal an independent implementat
   for (const auto& [type, tolerance] :
        {std::pair{at::kDouble, 1e-11}, std::pair{at::kFloat, 1e-5}}) {
     CAPTURE(tolerance);
-    const MixerState state = check_mixer(golden_mixer(type), golden, tolerance);
+    const MixerState state = check_part(golden_mixer(type), golden, tolerance);
     const Tensor scale = state[4].exp();
     check_state(state[0], golden.at("past"), tolerance);
     check_state(state[2] * scale, golden.at("last_c"), tolerance);

@@ -1,4 +1,4 @@
-#include "model/mixers/channels.h"
+#include "model/channels.h"
 
 #include <cmath>
 

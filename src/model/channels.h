@@ -1,4 +1,4 @@
-// Tensors of the role channel, and the starts that recurrent mixers share.
+// Tensors of the role channel, and the starts that several parts share.
 #pragma once
 #include "scaling/tensors.h"
 

@@ -1,4 +1,4 @@
-// A mixer alone, with sines for weights, against its golden and against itself in pieces.
+// A part alone, with sines for weights, against its golden and against itself in pieces.
 #pragma once
 #include <ATen/ops/cat.h>
 
@@ -11,21 +11,22 @@
 namespace rung::test {
 
 struct Wave {
-  const char* name;
+  std::string name;
   double step, size, shift;
 };
 
-struct TestMixer {
+struct TestPart {
   const Part& part;
   ModelConfig model;
+  double loss_factor = 0.0;  // of auxiliary losses
   BlockFactors block{};
   Rope rope{};
   std::vector<TensorSpec> specs;
   std::vector<Weight> weights;
 
-  TestMixer(const char* name, const ModelConfig& m, const std::vector<Wave>& waves,
-            at::ScalarType type)
-      : part(find_part(mixers(), "mixer", name)), model(m), specs(part.describe(m)) {
+  TestPart(const char* name, const ModelConfig& m, const std::vector<Wave>& waves,
+           at::ScalarType type, std::span<const Part> table = mixers())
+      : part(find_part(table, "part", name)), model(m), specs(part.describe(m)) {
     block.attention_logit = 1.0 / std::sqrt(static_cast<double>(head_dim_of(m)));
     REQUIRE(specs.size() == waves.size());
     for (const TensorSpec& spec : specs) {
@@ -38,24 +39,24 @@ struct TestMixer {
     }
     REQUIRE(weights.size() == specs.size());
   }
-  Tensor forward(const Tensor& x, MixerState* state = nullptr) const {
-    return part.forward(weights, x, {model, block, rope, 0, state});
+  Tensor forward(const Tensor& x, MixerState* state = nullptr, Tally* tally = nullptr) const {
+    return part.forward(weights, x, {model, block, rope, 0, state, loss_factor, tally});
   }
 };
 
 // Output and gradients of sum(out * sines); returns the state after the last step.
-inline MixerState check_mixer(const TestMixer& mixer, const Json& golden, double tolerance) {
-  const at::ScalarType type = mixer.weights[0].value.scalar_type();
-  const Tensor x = sines({1, 2, 11, mixer.model.width}, 0.83, 1.4).to(type).requires_grad_();
+inline MixerState check_part(const TestPart& part, const Json& golden, double tolerance) {
+  const at::ScalarType type = part.weights[0].value.scalar_type();
+  const Tensor x = sines({1, 2, 11, part.model.width}, 0.83, 1.4).to(type).requires_grad_();
   MixerState state;
-  const Tensor out = mixer.forward(x, &state);
+  const Tensor out = part.forward(x, &state);
   CHECK(distance(out, golden_tensor(golden.at("out"), out)) < tolerance);
   (out * sines(out.sizes().vec(), 0.3).to(type)).sum().backward();
   CHECK(distance(x.grad(), golden_tensor(golden.at("dx"), x)) < tolerance);
-  for (size_t i = 0; i < mixer.specs.size(); ++i) {
-    CAPTURE(mixer.specs[i].name);
-    const Tensor& gradient = mixer.weights[i].gradient;
-    const Tensor want = golden_tensor(golden.at("d" + mixer.specs[i].name), gradient);
+  for (size_t i = 0; i < part.specs.size(); ++i) {
+    CAPTURE(part.specs[i].name);
+    const Tensor& gradient = part.weights[i].gradient;
+    const Tensor want = golden_tensor(golden.at("d" + part.specs[i].name), gradient);
     CHECK(distance(gradient, want) < tolerance);
   }
   return state;
@@ -66,16 +67,16 @@ inline void check_state(const Tensor& value, const Json& golden, double toleranc
 }
 
 // A sequence is the same step by step and in uneven pieces.
-inline void check_pieces(const TestMixer& mixer) {
-  const Tensor x = normal({1, 3, 10, mixer.model.width}, 5);
-  const Tensor whole = mixer.forward(x);
+inline void check_pieces(const TestPart& part) {
+  const Tensor x = normal({1, 3, 10, part.model.width}, 5);
+  const Tensor whole = part.forward(x);
   for (const std::vector<int64_t>& cuts :
        {std::vector<int64_t>(10, 1), {7, 1, 1, 1}, {1, 2, 7}, {5, 5}}) {
     MixerState state;
     std::vector<Tensor> pieces;
     int64_t at = 0;
     for (const int64_t count : cuts) {
-      pieces.push_back(mixer.forward(x.narrow(2, at, count).contiguous(), &state));
+      pieces.push_back(part.forward(x.narrow(2, at, count).contiguous(), &state));
       at += count;
     }
     CHECK(distance(at::cat(pieces, 2), whole) < 1e-12);

@@ -1,0 +1,131 @@
+// Dense ffns, mixtures of experts and PEER at equal training FLOPs, and PEER's loss against its
+// number of experts (He 2024, arXiv 2407.04153, figures 1 and 2): the middle one of three ffns is
+// replaced, as there.
+//
+//   experts [TOKENS [SEEDS]] [KEY=VALUE ...]
+//
+// TOKENS are the dense run's; every other run trains on as many as cost the same. KEY=VALUE are
+// settings of all runs, such as train.lr=0.25 or data.path=synthetic (the default is the shipped
+// text). Every row is the best of three learning rates. Prints a Markdown table: ffn, parameters a
+// token multiplies by and all, tokens, best rate, held-out loss (mean, lowest and highest of the
+// seeds), share of the experts used and their unevenness in nats.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "scaling/count.h"
+#include "seeds.h"
+
+using namespace rung;
+
+namespace {
+
+struct Case {
+  const char* name;
+  void (*change)(ModelConfig&);
+};
+
+template <int64_t experts>
+void peer(ModelConfig& m) {
+  m.ffn_pattern = "swiglu, peer, swiglu";
+  m.peer_experts = experts;
+}
+
+const Case cases[] = {
+    {"dense", [](ModelConfig&) {}},
+    {"moe, 2 of 8", [](ModelConfig& m) { m.ffn_pattern = "swiglu, moe, swiglu"; }},
+    {"moe, 2 of 32",
+     [](ModelConfig& m) {
+       m.ffn_pattern = "swiglu, moe, swiglu";
+       m.moe_experts = 32;
+     }},
+    {"switch, 1 of 16",
+     [](ModelConfig& m) {
+       m.ffn_pattern = "swiglu, moe, swiglu";
+       m.moe_experts = 16, m.moe_top_k = 1, m.moe_gates = "all";
+     }},
+    {"peer, 2^8", peer<1 << 8>},
+    {"peer, 2^10", peer<1 << 10>},
+    {"peer, 2^12", peer<1 << 12>},
+    {"peer, 2^14", peer<1 << 14>}};
+
+RunConfig config_of(const Case& c, const bench::Options& options, int64_t vocabulary,
+                    int64_t tokens) {
+  RunConfig config;
+  config.model.width = 64;
+  config.model.depth = 3;
+  config.model.context = 64;
+  config.train.batch_tokens = 2048;
+  config.train.eval_tokens = 65536;
+  config.train.lr = 0.5;
+  options.apply(config);
+  const double dense = forward_flops(make_decoder(config, vocabulary), config.model.context);
+  c.change(config.model);
+  const double own = forward_flops(make_decoder(config, vocabulary), config.model.context);
+  const double batches =
+      static_cast<double>(tokens) * dense / own / static_cast<double>(config.train.batch_tokens);
+  config.train.tokens = std::llround(batches) * config.train.batch_tokens;
+  return config;
+}
+
+struct Outcome {
+  bench::Spread loss{NAN, NAN, NAN};
+  double lr = 0.0;
+  double used = NAN, unevenness = NAN;
+};
+
+Outcome train(const RunConfig& config, int64_t seeds, std::shared_ptr<const TokenSource> source,
+              const Machine& machine) {
+  Population population = bench::train_seeds(config, seeds, source, machine);
+  const HeldOut held = source->held_out(config.model.context, config.train.eval_tokens);
+  Outcome outcome{.lr = config.train.lr};
+  std::vector<double> loss, used, uneven;
+  for (const Evaluation& e : population.evaluate(held)) {
+    loss.push_back(e.loss);
+    for (const Statistic& s : e.statistics) {
+      if (s.name == "experts_used") used.push_back(s.value);
+      if (s.name == "experts_unevenness") uneven.push_back(s.value);
+    }
+  }
+  outcome.loss = bench::spread_of(loss);
+  if (!used.empty()) {
+    outcome.used = bench::spread_of(used).mean;
+    outcome.unevenness = bench::spread_of(uneven).mean;
+  }
+  return outcome;
+}
+
+void run(const Case& c, const bench::Options& options, int64_t tokens, int64_t seeds,
+         std::shared_ptr<const TokenSource> source, const Machine& machine) {
+  const bench::Stopwatch watch;
+  const RunConfig config = config_of(c, options, source->vocabulary(), tokens);
+  Outcome best;
+  for (const double factor : {0.5, 1.0, 2.0}) {
+    RunConfig tried = config;
+    tried.train.lr *= factor;
+    const Outcome outcome = train(tried, seeds, source, machine);
+    if (!(outcome.loss.mean >= best.loss.mean)) best = outcome;
+  }
+  const Counts counts = count(make_decoder(config, source->vocabulary()).layout.tensors);
+  std::printf("| %s | %lld | %lld | %lld | %g | %.4f, %.4f to %.4f | %.4f | %.3f | %.0f |\n",
+              c.name, static_cast<long long>(counts.N), static_cast<long long>(counts.N_total),
+              static_cast<long long>(config.train.tokens), best.lr, best.loss.mean, best.loss.low,
+              best.loss.high, best.used, best.unevenness, watch.seconds());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int64_t tokens = 1'000'000, seeds = 2;
+  const bench::Options options = bench::Options::read(argc, argv, tokens, seeds);
+  RunConfig data;
+  options.apply(data);
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const auto source = open_source(data.data, cache ? cache : "/tmp");
+  const Machine machine = make_machine("cpu", 2);
+  std::printf(
+      "| ffn | N | N total | tokens | lr | loss | used | unevenness | seconds |\n"
+      "|---|---|---|---|---|---|---|---|---|\n");
+  for (const Case& c : cases) run(c, options, tokens, seeds, source, machine);
+}

@@ -1,0 +1,68 @@
+// What the small studies share: settings from the command line, several seeds of one configuration
+// trained as a population, and the mean with the lowest and the highest of them.
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <numeric>
+
+#include "config/resolve.h"
+#include "train/population.h"
+
+namespace rung::bench {
+
+// The positional numbers of a command line, in order, as far as given; then KEY=VALUE settings.
+struct Options {
+  std::vector<std::string> settings;
+
+  template <class... Number>
+  static Options read(int argc, char** argv, Number&... numbers) {
+    Options options;
+    int at = 1;
+    const auto next = [&](auto& number) {
+      if (at < argc && !is_setting(argv[at])) number = std::atoll(argv[at++]);
+    };
+    (next(numbers), ...);
+    for (; at < argc; ++at) options.settings.emplace_back(argv[at]);
+    return options;
+  }
+  static bool is_setting(const std::string& text) { return text.find('=') != std::string::npos; }
+
+  void apply(RunConfig& config) const {
+    for (const std::string& text : settings) {
+      const Setting setting = parse_setting(text);
+      apply_setting(config, setting.key, setting.values.front());
+    }
+  }
+};
+
+// Seeds 1 .. `seeds` of the configuration, trained to its end.
+inline Population train_seeds(const RunConfig& config, int64_t seeds,
+                              std::shared_ptr<const TokenSource> source, const Machine& machine) {
+  std::vector<RunConfig> members(static_cast<size_t>(seeds), config);
+  for (size_t i = 0; i < members.size(); ++i) members[i].seed = i + 1;
+  Population population(std::move(members), std::move(source), machine);
+  while (population.step < population.schedule.steps) population.advance();
+  return population;
+}
+
+struct Spread {
+  double mean = 0.0, low = 0.0, high = 0.0;
+};
+inline Spread spread_of(const std::vector<double>& values) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+  return {sum / static_cast<double>(values.size()), *low, *high};
+}
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace rung::bench

@@ -1,0 +1,158 @@
+#include "ops/grouped.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/argsort.h>
+#include <ATen/ops/bincount.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/matmul.h>
+
+#include "ops/custom.h"
+#include "ops/linear.h"
+#include "ops/norm.h"
+
+namespace rung {
+
+using at::Tensor;
+
+namespace {
+
+// Rows of each member, x [P, R, D], at its own places [P, S].
+Tensor select_rows(const Tensor& x, const Tensor& places) {
+  Tensor y = at::empty({x.size(0), places.size(1), x.size(2)}, x.options().requires_grad(false));
+  for (int64_t p = 0; p < x.size(0); ++p) {
+    Tensor out = y.select(0, p);
+    at::index_select_out(out, x.select(0, p), 0, places.select(0, p));
+  }
+  return y;
+}
+
+// x [P, S, D] in another order, `places`, of which `inverse` is the inverse.
+Tensor permuted(const Tensor& x, const Tensor& places, const Tensor& inverse) {
+  Tensor y;
+  {
+    at::NoGradGuard off;
+    y = select_rows(x.detach(), places);
+  }
+  record({y}, {x}, [=](const std::vector<Tensor>& g) {
+    return std::vector<Tensor>{select_rows(g[0], inverse)};
+  });
+  return y;
+}
+
+// Calls body(p, g, begin, count) for every group that holds rows.
+template <class Body>
+void each_group(const Groups& groups, Body&& body) {
+  for (size_t p = 0; p < groups.counts.size(); ++p) {
+    int64_t begin = 0;
+    for (size_t g = 0; g < groups.counts[p].size(); ++g) {
+      const int64_t count = groups.counts[p][g];
+      if (count > 0) body(static_cast<int64_t>(p), g, begin, count);
+      begin += count;
+    }
+  }
+}
+
+// The rows [1, count, D] of one group of one member.
+Tensor block(const Tensor& x, int64_t p, int64_t begin, int64_t count) {
+  return x.narrow(0, p, 1).narrow(1, begin, count);
+}
+
+}  // namespace
+
+Groups sort_by_group(const Tensor& group, int64_t groups) {
+  at::NoGradGuard off;
+  const Tensor flat = group.reshape({group.size(0), -1});
+  Groups result{at::argsort(flat, true, 1), Tensor(), {}};
+  result.inverse = at::argsort(result.order, true, 1);
+  for (int64_t p = 0; p < flat.size(0); ++p) {
+    const Tensor counts = at::bincount(flat.select(0, p), {}, groups).to(at::kCPU).contiguous();
+    const int64_t* first = counts.const_data_ptr<int64_t>();
+    result.counts.emplace_back(first, first + groups);
+  }
+  return result;
+}
+
+Tensor to_groups(const Tensor& x, const Groups& groups) {
+  const int64_t k = groups.order.size(1) / x.size(1);
+  Tensor y;
+  {
+    at::NoGradGuard off;
+    y = select_rows(x.detach(), groups.order.floor_divide(k));
+  }
+  record({y}, {x}, [=, inverse = groups.inverse](const std::vector<Tensor>& g) {
+    const Tensor copies = select_rows(g[0], inverse);
+    return std::vector<Tensor>{
+        copies.view({copies.size(0), copies.size(1) / k, k, copies.size(2)}).sum(2)};
+  });
+  return y;
+}
+
+Tensor to_groups_plain(const Tensor& x, const Groups& groups) {
+  const int64_t k = groups.order.size(1) / x.size(1);
+  const Tensor index = groups.order.floor_divide(k).unsqueeze(-1).expand({-1, -1, x.size(2)});
+  return x.gather(1, index);
+}
+
+Tensor from_groups(const Tensor& y, const Groups& groups, int64_t k) {
+  return permuted(y, groups.inverse, groups.order).view({y.size(0), y.size(1) / k, k, y.size(2)});
+}
+
+Tensor grouped_linear(const Tensor& x, std::span<const Weight> weights, const Groups& groups) {
+  const std::vector<Weight> maps(weights.begin(), weights.end());
+  const Tensor input = x.detach().contiguous();
+  const int64_t out = maps.front().value.size(1);
+  Tensor y;
+  {
+    at::NoGradGuard off;
+    y = at::empty({x.size(0), x.size(1), out}, input.options());
+    each_group(groups, [&](int64_t p, size_t g, int64_t begin, int64_t count) {
+      const Tensor w = maps[g].value.detach().narrow(0, p, 1);
+      matmul_into(block(y, p, begin, count), block(input, p, begin, count), w.mT(), maps[g].A,
+                  false);
+    });
+  }
+  record({y}, {x}, [=, needs = x.requires_grad()](const std::vector<Tensor>& gradients) {
+    const Tensor dy = gradients[0].contiguous();
+    Tensor dx = needs ? at::empty(input.sizes(), dy.options()) : Tensor();
+    each_group(groups, [&](int64_t p, size_t g, int64_t begin, int64_t count) {
+      const Weight& w = maps[g];
+      const Tensor part = block(dy, p, begin, count);
+      if (w.gradient.defined())
+        matmul_into(w.gradient.narrow(0, p, 1), part.mT(), block(input, p, begin, count),
+                    w.A_weight, true);
+      if (needs)
+        matmul_into(block(dx, p, begin, count), part, w.value.detach().narrow(0, p, 1), w.A_input,
+                    false);
+    });
+    return std::vector<Tensor>{dx};
+  });
+  return y;
+}
+
+Tensor grouped_linear_plain(const Tensor& x, std::span<const Weight> weights,
+                            const Groups& groups) {
+  std::vector<Tensor> maps, members(groups.counts.size());
+  for (const Weight& w : weights) maps.push_back(scale_gradient(leaf(w), w.A_weight / w.A));
+  const double back = weights.front().A_input / weights.front().A;
+  each_group(groups, [&](int64_t p, size_t g, int64_t begin, int64_t count) {
+    const Tensor part =
+        at::matmul(scale_gradient(block(x, p, begin, count), back), maps[g].narrow(0, p, 1).mT()) *
+        weights[g].A;
+    Tensor& all = members[static_cast<size_t>(p)];
+    all = all.defined() ? at::cat({all, part}, 1) : part;
+  });
+  return at::cat(members, 0);
+}
+
+Tensor with_loss(const Tensor& x, const Tensor& loss, double factor) {
+  Tensor y = x.detach();
+  record({y}, {x, loss}, [=, sizes = loss.detach()](const std::vector<Tensor>& g) {
+    return std::vector<Tensor>{g[0], at::full_like(sizes, factor)};
+  });
+  return y;
+}
+
+}  // namespace rung

@@ -1,0 +1,35 @@
+// Rows sorted by group, and one linear map a group: what a mixture of experts multiplies, without a
+// dense product over all of them and without a limit on a group's rows.
+#pragma once
+#include <span>
+
+#include "ops/weight.h"
+
+namespace rung {
+
+// Where each of the k copies of each row goes, members apart.
+struct Groups {
+  at::Tensor order;    // [P, S] int64: copy (row * k + rank) at each sorted place, S = rows k
+  at::Tensor inverse;  // [P, S] int64: the sorted place of each copy
+  std::vector<std::vector<int64_t>> counts;  // [P][groups], each summing to S
+};
+// group [P, rows, k] int64; within a group copies keep their order. Waits for the device.
+Groups sort_by_group(const at::Tensor& group, int64_t groups);
+
+// The k copies of the rows of x [P, rows, D], sorted -> [P, S, D].
+at::Tensor to_groups(const at::Tensor& x, const Groups& groups);
+at::Tensor to_groups_plain(const at::Tensor& x, const Groups& groups);
+// The way back: y [P, S, D] -> [P, rows, k, D].
+at::Tensor from_groups(const at::Tensor& y, const Groups& groups, int64_t k);
+
+// y = A x W_g^T on the rows of each group g. x [P, S, in], weights [P, out, in] -> [P, S, out].
+at::Tensor grouped_linear(const at::Tensor& x, std::span<const Weight> weights,
+                          const Groups& groups);
+at::Tensor grouped_linear_plain(const at::Tensor& x, std::span<const Weight> weights,
+                                const Groups& groups);
+
+// The identity on x; each member's `loss` [P], a mean whose own gradient is `factor`, takes part in
+// the backward pass. How an auxiliary loss trains without being a part of what is reported.
+at::Tensor with_loss(const at::Tensor& x, const at::Tensor& loss, double factor);
+
+}  // namespace rung
