@@ -76,11 +76,11 @@ struct Outcome {
 
 Outcome train(const RunConfig& config, int64_t seeds, std::shared_ptr<const TokenSource> source,
               const Machine& machine) {
-  Population population = bench::train_seeds(config, seeds, source, machine);
+  const auto population = bench::train_seeds(config, seeds, source, machine);
   const HeldOut held = source->held_out(config.model.context, config.train.eval_tokens);
   Outcome outcome{.lr = config.train.lr};
   std::vector<double> loss, used, uneven;
-  for (const Evaluation& e : population.evaluate(held)) {
+  for (const Evaluation& e : population->evaluate(held)) {
     loss.push_back(e.loss);
     for (const Statistic& s : e.statistics) {
       if (s.name == "experts_used") used.push_back(s.value);

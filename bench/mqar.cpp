@@ -102,14 +102,14 @@ double recalled(Population& population, int64_t member, const Study& study, cons
 void run(const Study& study, int64_t state, const Machine& machine) {
   const bench::Stopwatch watch;
   const auto source = std::make_shared<Recall>(study.pairs);
-  Population population = bench::train_seeds(config_of(study, state), study.seeds, source, machine);
+  const auto population = bench::train_seeds(config_of(study, state), study.seeds, source, machine);
   std::vector<double> share;
   for (int64_t m = 0; m < study.seeds; ++m)
-    share.push_back(recalled(population, m, study, *source));
+    share.push_back(recalled(*population, m, study, *source));
   const auto [mean, low, high] = bench::spread_of(share);
   std::printf("| %s | %s | %lld | %.3f | %.3f to %.3f | %.0f |\n", state ? "mamba2" : "attention",
               state ? std::to_string(state).c_str() : "",
-              static_cast<long long>(count(population.decoder.layout.tensors).N), mean, low, high,
+              static_cast<long long>(count(population->decoder.layout.tensors).N), mean, low, high,
               watch.seconds());
   std::fflush(stdout);
 }

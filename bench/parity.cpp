@@ -95,15 +95,15 @@ void print_share(const std::vector<double>& share) {
 
 void run(const Study& study, const char* pattern, const Machine& machine) {
   const bench::Stopwatch watch;
-  Population population = bench::train_seeds(config_of(study, pattern), study.seeds,
+  const auto population = bench::train_seeds(config_of(study, pattern), study.seeds,
                                              std::make_shared<Parity>(2, study.length), machine);
   std::vector<double> near, far;
   for (int64_t m = 0; m < study.seeds; ++m) {
-    near.push_back(answered(population, m, study.length));
-    far.push_back(answered(population, m, 2 * study.length));
+    near.push_back(answered(*population, m, study.length));
+    far.push_back(answered(*population, m, 2 * study.length));
   }
   std::printf("| %s | %lld |", pattern,
-              static_cast<long long>(count(population.decoder.layout.tensors).N));
+              static_cast<long long>(count(population->decoder.layout.tensors).N));
   print_share(near);
   print_share(far);
   std::printf(" %.0f |\n", watch.seconds());

@@ -37,12 +37,13 @@ struct Options {
 };
 
 // Seeds 1 .. `seeds` of the configuration, trained to its end.
-inline Population train_seeds(const RunConfig& config, int64_t seeds,
-                              std::shared_ptr<const TokenSource> source, const Machine& machine) {
+inline std::unique_ptr<Population> train_seeds(const RunConfig& config, int64_t seeds,
+                                               std::shared_ptr<const TokenSource> source,
+                                               const Machine& machine) {
   std::vector<RunConfig> members(static_cast<size_t>(seeds), config);
   for (size_t i = 0; i < members.size(); ++i) members[i].seed = i + 1;
-  Population population(std::move(members), std::move(source), machine);
-  while (population.step < population.schedule.steps) population.advance();
+  auto population = std::make_unique<Population>(std::move(members), std::move(source), machine);
+  while (population->step < population->schedule.steps) population->advance();
   return population;
 }
 

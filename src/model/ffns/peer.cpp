@@ -8,7 +8,6 @@
 // docs/parts.md derives the roles.
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
-#include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
@@ -19,6 +18,7 @@
 #include "ops/linear.h"
 #include "ops/norm.h"
 #include "ops/rows.h"
+#include "ops/top_sums.h"
 
 namespace rung {
 namespace {
@@ -43,16 +43,13 @@ struct Choice {
 // q [P, rows * heads, key].
 Choice choose(const Tensor& q, const Tensor& sub_keys, const ModelConfig& m, int64_t rows) {
   const int64_t n = side_of(m), k = m.peer_top_k, half = m.peer_key / 2;
-  const auto best = [&](int64_t side) {
-    return at::topk(
-        at::matmul(q.narrow(-1, side * half, half), sub_keys.narrow(1, side * n, n).mT()), k, -1);
+  const auto scores = [&](int64_t side) {
+    return at::matmul(q.narrow(-1, side * half, half), sub_keys.narrow(1, side * n, n).mT());
   };
-  const auto [score1, index1] = best(0);
-  const auto [score2, index2] = best(1);
-  const Tensor sums = (score1.unsqueeze(-1) + score2.unsqueeze(-2)).flatten(-2);
-  const auto [score, place] = at::topk(sums, k, -1);
-  const Tensor expert =
-      index1.gather(-1, place.floor_divide(k)) * n + index2.gather(-1, place.remainder(k));
+  const Tensor score1 = scores(0), score2 = scores(1);
+  const TopSums top = top_sums(score1, score2, k);
+  const Tensor expert = top.first * n + top.second;
+  const Tensor score = score1.gather(-1, top.first) + score2.gather(-1, top.second);
   const Tensor wide = score.scalar_type() == at::kDouble ? score : score.to(at::kFloat);
   const std::vector<int64_t> shape{q.size(0), rows, m.peer_heads * k};
   return {expert.view(shape), at::softmax(wide, -1).view(shape)};
