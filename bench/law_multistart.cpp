@@ -2,14 +2,15 @@
 // drawn anew, fitted, and compared with the best of many random starts of the same polish.
 //
 //   law_multistart [--perturbations 1000] [--starts 5000] [--threads 0] [--seed 0] [--seconds 0]
-//                  [--laws a,b] [--only TEXT] [--planted 1] [--data FOLDER]
+//                  [--laws a,b] [--only TEXT] [--planted 1] [--done FILE] [--data FOLDER]
 //
 // Prints a Markdown table, a row as soon as a set is done: the worst relative excess of the
 // fitter's objective over the reference (bar: 1e-6; negative below it), how many draws missed the
 // bar, how many starts came within 1e-6 of the best. Cheap sets come first; after --seconds (0: no
 // limit) the draws completed by then are reported. FOLDER holds the sets that the project does not
 // ship (default: $RUNG_LAW_DATA, else ../shared/data/laws); absent ones are left out. --laws keeps
-// the sets of these laws, --only those whose label holds TEXT. Exit status 1 where a draw missed.
+// the sets of these laws, --only those whose label holds TEXT; --done leaves out those that FILE,
+// rows of earlier runs, has with as many draws and starts. Exit status 1 where a draw missed.
 //
 // A random start is polished until it has converged within 1e-8, or has settled (law/polish.h)
 // where ten times the decrease still promised would leave it above the fitter's optimum. The lowest
@@ -19,7 +20,9 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -129,8 +132,8 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-Outcome compare(const Selection& drawn, const FitOptions& options, const Effort& effort,
-                Random& random) {
+Outcome compare(Selection drawn, const FitOptions& options, const Effort& effort, Random& random) {
+  drawn.data = grouped(drawn.data);
   constexpr double near = 1e-6, converged = 1e-8;
   const Problem problem = make_problem(drawn, options);
   const Solution fitted = solve(problem).solution;
@@ -159,9 +162,10 @@ struct Set {
   const Law* law = nullptr;
   FitOptions options;
   std::function<Selection(size_t, Random&)> draw;
-  double cost = 0.0;  // seconds a start, measured
+  double cost = 0.0;  // processor seconds a start, measured
 
   Outcome run(uint64_t seed, size_t i, const Effort& effort) const {
+    if (Clock::now() > effort.end) return {};
     Random random(seed, "multistart", i);
     return compare(draw(i, random), options, effort, random);
   }
@@ -198,6 +202,7 @@ std::map<std::string, std::string> read_arguments(int count, char** values) {
       {"--laws", ""},
       {"--only", ""},
       {"--planted", "1"},
+      {"--done", ""},
       {"--data", folder ? folder : "../shared/data/laws"}};
   for (int i = 1; i < count; i += 2) {
     if (!arguments.contains(values[i]) || i + 1 == count)
@@ -215,6 +220,22 @@ bool wanted(const std::map<std::string, std::string>& arguments, const std::stri
          (names.empty() || ("," + names + ",").find(fmt::format(",{},", law)) != std::string::npos);
 }
 
+// What a row of this size begins with.
+std::string row_head(const Set& set, size_t draws, int starts) {
+  return fmt::format("| {} | {} | {} x {} |", set.label, set.law->name, draws, starts);
+}
+
+void leave_out_done(std::vector<Set>& sets, const std::string& file, size_t draws, int starts) {
+  std::vector<std::string> rows;
+  std::ifstream stream(file);
+  for (std::string line; std::getline(stream, line);) rows.push_back(line);
+  std::erase_if(sets, [&](const Set& set) {
+    const std::string head = row_head(set, draws, starts);
+    return std::any_of(rows.begin(), rows.end(),
+                       [&](const std::string& row) { return row.starts_with(head); });
+  });
+}
+
 std::vector<Set> read_sets(const std::map<std::string, std::string>& arguments, uint64_t seed) {
   std::vector<Set> sets;
   for (const Case& c : cases(arguments.at("--data")))
@@ -227,13 +248,19 @@ std::vector<Set> read_sets(const std::map<std::string, std::string>& arguments, 
   return sets;
 }
 
+double processor_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 // The cheap ones first, so that a limit leaves out as few sets as possible.
 void order_by_cost(std::vector<Set>& sets, uint64_t seed, int threads) {
   constexpr int trial = 40;
   parallel_for(sets.size(), threads, [&](size_t i) {
-    const auto begin = Clock::now();
+    const double begin = processor_seconds();
     sets[i].run(seed, 0, {trial, Clock::time_point::max()});
-    sets[i].cost = std::chrono::duration<double>(Clock::now() - begin).count() / trial;
+    sets[i].cost = (processor_seconds() - begin) / trial;
   });
   std::stable_sort(sets.begin(), sets.end(),
                    [](const Set& a, const Set& b) { return a.cost < b.cost; });
@@ -251,13 +278,9 @@ bool print_row(const Set& set, const std::vector<Outcome>& outcomes, int starts)
     share += o.share;
     ++complete;
   }
-  std::printf("| %s | %s | %zu x %d |", set.label.c_str(), std::string(set.law->name).c_str(),
-              complete, starts);
-  if (complete == 0)
-    std::printf(" no draw done in time | | |\n");
-  else
-    std::printf(" %.1e | %zu | %.1f %% |\n", worst, missed,
-                100 * share / static_cast<double>(complete));
+  if (complete == 0) return true;
+  std::printf("%s %.1e | %zu | %.1f %% |\n", row_head(set, complete, starts).c_str(), worst, missed,
+              100 * share / static_cast<double>(complete));
   std::fflush(stdout);
   return missed == 0;
 }
@@ -274,6 +297,7 @@ int run(int count, char** values) {
     effort.end =
         begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   std::vector<Set> sets = read_sets(arguments, seed);
+  leave_out_done(sets, arguments.at("--done"), perturbations, effort.starts);
   order_by_cost(sets, seed, threads);
   std::printf(
       "| set | law | draws x starts | worst excess | missed | starts that reach the best |\n");

@@ -13,8 +13,8 @@ namespace {
 double apply(const NamedFunction& f, double x) {
   return f.value(x);
 }
-template <int K, int Order>
-Dual<K, Order> apply(const NamedFunction& f, const Dual<K, Order>& x) {
+template <uint32_t Mask, int Order>
+Jet<Mask, Order> apply(const NamedFunction& f, const Jet<Mask, Order>& x) {
   return chain(x, f.value(x.value), f.slope(x.value), Order == 2 ? f.curvature(x.value) : 0.0);
 }
 
@@ -140,11 +140,11 @@ void run_rows(const FormulaTree& tree, const std::array<T, max_coefficients>& c,
 template <int K, int Order>
 void run_jets(const FormulaTree& tree, const double* c, const double* inputs, size_t rows,
               double* out) {
-  using Jet = Dual<K, Order>;
+  using Number = Dual<K, Order>;
   const int k = static_cast<int>(tree.coefficients.size());
-  std::array<Jet, max_coefficients> at;
-  for (int i = 0; i < k; ++i) at[i] = Jet::variable(c[i], i);
-  run_rows<Jet>(tree, at, inputs, rows, [&](const Jet& jet) {
+  std::array<Number, max_coefficients> at;
+  for (int i = 0; i < k; ++i) at[i] = Number::variable(c[i], i);
+  run_rows<Number>(tree, at, inputs, rows, [&](const Number& jet) {
     *out++ = jet.value;
     for (int i = 0; i < k; ++i) *out++ = jet.gradient[i];
     if constexpr (Order == 2)

@@ -2,25 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
+
+#include "law/points.h"
 
 namespace rung {
 namespace {
-
-constexpr size_t chunk_rows =
-    64;  // rows evaluated per call of a law: the jets stay in the first-level cache
-
-// Calls use(first row, rows, jets) for consecutive chunks.
-template <class Use>
-void for_chunks(const Law& law, const Observations& data, const double* c, int order, Use&& use) {
-  const size_t width = jet_size(order, law.coefficients.size());
-  thread_local std::vector<double> jets;  // kept from call to call: fits make very many
-  jets.resize(std::max(jets.size(), std::min(chunk_rows, data.rows()) * width));
-  for (size_t first = 0; first < data.rows(); first += chunk_rows) {
-    const size_t rows = std::min(chunk_rows, data.rows() - first);
-    law.evaluate(law, c, data.x.data() + first * 2 * data.inputs, rows, order, jets.data());
-    use(first, rows, jets.data());
-  }
-}
 
 double total_weight(const Problem& problem) {
   if (!problem.objective.mean) return 1.0;
@@ -38,19 +26,16 @@ double prior_penalty(const Problem& problem, const Vector& theta) {
   return sum;
 }
 
-// Adds one row's share to the lower triangles, in natural coefficients.
-void add_row(const Objective& objective, const double* jet, size_t k, double loss, double log_loss,
-             double weight, Derivatives& sum) {
-  const double prediction = jet[0];
-  const double scale = objective.log_residual ? 1.0 / prediction : 1.0;
-  const double r = objective.log_residual ? std::log(prediction) - log_loss : prediction - loss;
-  const PenaltyJet rho = penalty_jet(objective, r);
-  sum.value += weight * rho.value;
-  const double first = weight * rho.slope * scale;
+// Adds a point's share to the lower triangles, in natural coefficients; rho is what its rows add.
+void add_point(const Objective& objective, const double* jet, size_t k, const PenaltyJet& rho,
+               Derivatives& sum) {
+  const double scale = objective.log_residual ? 1.0 / jet[0] : 1.0;
+  sum.value += rho.value;
+  const double first = rho.slope * scale;
   // d2 ln p = p''/p - (p'/p)(p'/p)^T
   const double bend = rho.curvature - (objective.log_residual ? rho.slope : 0.0);
-  const double outer = weight * bend * scale * scale;
-  const double touch = weight * rho.majorizer * scale * scale;
+  const double outer = bend * scale * scale;
+  const double touch = rho.majorizer * scale * scale;
   const double* g = jet + 1;
   const double* h = jet + 1 + k;
   for (size_t i = 0; i < k; ++i) {
@@ -115,6 +100,20 @@ void Observations::push(const double* inputs_and_logs, double value, double row_
   weight.push_back(row_weight);
 }
 
+Observations grouped(const Observations& data) {
+  const auto inputs = [&](size_t row) {
+    return std::span(data.x).subspan(row * 2 * data.inputs, data.inputs);
+  };
+  std::vector<size_t> order(data.rows());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return std::ranges::lexicographical_compare(inputs(a), inputs(b));
+  });
+  Observations result{.inputs = data.inputs};
+  for (const size_t row : order) result.push(inputs(row).data(), data.loss[row], data.weight[row]);
+  return result;
+}
+
 Observations thinned(const Observations& data, size_t rows) {
   Observations result{.inputs = data.inputs};
   for (size_t i = 0; i < rows; ++i) {
@@ -149,14 +148,9 @@ Vector coefficients_of(const Problem& problem, const Vector& theta) {
 double objective_at(const Problem& problem, const Vector& theta) {
   const Vector c = coefficients_of(problem, theta);
   const Observations& data = *problem.data;
-  const bool logs = problem.objective.log_residual;
   double sum = 0.0;
-  for_chunks(*problem.law, data, c.data(), 0, [&](size_t first, size_t rows, const double* p) {
-    for (size_t i = 0; i < rows; ++i) {
-      const double r =
-          logs ? std::log(p[i]) - data.log_loss[first + i] : p[i] - data.loss[first + i];
-      sum += data.weight[first + i] * penalty_jet(problem.objective, r).value;
-    }
+  for_points(*problem.law, data, c.data(), 0, [&](size_t first, size_t rows, const double* p) {
+    sum += penalty_at(problem.objective, data, first, rows, *p).value;
   });
   sum = sum / total_weight(problem) + prior_penalty(problem, theta);
   return std::isfinite(sum) ? sum : unbounded;
@@ -167,10 +161,9 @@ Derivatives derivatives_at(const Problem& problem, const Vector& theta) {
   Derivatives sum{0.0, Vector::Zero(k), Matrix::Zero(k, k), Matrix::Zero(k, k)};
   const Vector c = coefficients_of(problem, theta);
   const Observations& data = *problem.data;
-  const size_t width = jet_size(2, k);
-  for_chunks(*problem.law, data, c.data(), 2, [&](size_t first, size_t rows, const double* jets) {
-    for (size_t i = first; i < first + rows; ++i, jets += width)
-      add_row(problem.objective, jets, k, data.loss[i], data.log_loss[i], data.weight[i], sum);
+  for_points(*problem.law, data, c.data(), 2, [&](size_t first, size_t rows, const double* jet) {
+    const PenaltyJet rho = penalty_at(problem.objective, data, first, rows, jet[0]);
+    add_point(problem.objective, jet, k, rho, sum);
   });
   if (!problem.tied_to.empty()) fold_ties(problem, sum);
   to_theta_scale(problem, c, sum);
@@ -201,13 +194,12 @@ Matrix gradient_outer(const Problem& problem, const Vector& theta, const std::ve
   slope /= total_weight(problem);
   Matrix outer = Matrix::Zero(k, k);
   std::vector<Vector> sums;
-  const size_t width = jet_size(1, k);
-  for_chunks(*problem.law, data, c.data(), 1, [&](size_t first, size_t rows, const double* jets) {
-    for (size_t i = first; i < first + rows; ++i, jets += width) {
-      const double scale = objective.log_residual ? 1.0 / jets[0] : 1.0;
+  for_points(*problem.law, data, c.data(), 1, [&](size_t first, size_t rows, const double* jet) {
+    for (size_t i = first; i < first + rows; ++i) {
+      const double scale = objective.log_residual ? 1.0 / jet[0] : 1.0;
       const double r =
-          objective.log_residual ? std::log(jets[0]) - data.log_loss[i] : jets[0] - data.loss[i];
-      Vector g = Eigen::Map<const Eigen::VectorXd>(jets + 1, k);
+          objective.log_residual ? std::log(jet[0]) - data.log_loss[i] : jet[0] - data.loss[i];
+      Vector g = Eigen::Map<const Eigen::VectorXd>(jet + 1, k);
       for (int j = 0; j < k; ++j) {
         if (!problem.tied(j)) continue;
         g[problem.leader(j)] += g[j];

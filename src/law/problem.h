@@ -26,6 +26,10 @@ struct Observations {
   void push(const double* inputs_and_logs, double value, double row_weight);
 };
 
+// The rows sorted by their inputs: those of equal inputs, such as the runs of a sweep at one size,
+// stand together, and the law is evaluated once for all of them.
+Observations grouped(const Observations& data);
+
 // An even choice of `rows` rows, fewer than there are.
 Observations thinned(const Observations& data, size_t rows);
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "law/points.h"
+
 namespace rung {
 namespace {
-
-constexpr size_t chunk_rows = 64;
 
 // The objective's parabola in the linear coefficients, from above: gram x = moment at its lowest.
 struct Parabola {
@@ -15,30 +15,20 @@ struct Parabola {
 };
 
 Parabola parabola_at(const Problem& problem, const std::vector<int>& linear, const Vector& c) {
-  const Law& law = *problem.law;
+  const Objective& objective = problem.objective;
   const Observations& data = *problem.data;
   const int n = static_cast<int>(linear.size());
-  const bool logs = problem.objective.log_residual;
-  const size_t width = jet_size(1, law.coefficients.size());
-  std::vector<double> jets(std::min(chunk_rows, data.rows()) * width);
   Parabola sum{Matrix::Zero(n, n), Vector::Zero(n)};
   Vector basis(n);
-  for (size_t first = 0; first < data.rows(); first += chunk_rows) {
-    const size_t rows = std::min(chunk_rows, data.rows() - first);
-    law.evaluate(law, c.data(), data.x.data() + first * 2 * data.inputs, rows, 1, jets.data());
-    for (size_t i = 0; i < rows; ++i) {
-      const double* jet = jets.data() + i * width;
-      const size_t row = first + i;
-      const double scale = logs ? 1.0 / jet[0] : 1.0;
-      const double r = logs ? std::log(jet[0]) - data.log_loss[row] : jet[0] - data.loss[row];
-      const double weight = data.weight[row] * penalty_jet(problem.objective, r).majorizer;
-      for (int a = 0; a < n; ++a) {
-        basis[a] = scale * jet[1 + linear[a]];
-        sum.moment[a] -= weight * r * basis[a];
-        for (int b = 0; b <= a; ++b) sum.gram(a, b) += weight * basis[a] * basis[b];
-      }
+  for_points(*problem.law, data, c.data(), 1, [&](size_t first, size_t rows, const double* jet) {
+    const PenaltyJet rho = penalty_at(objective, data, first, rows, jet[0]);
+    const double scale = objective.log_residual ? 1.0 / jet[0] : 1.0;
+    for (int a = 0; a < n; ++a) {
+      basis[a] = scale * jet[1 + linear[a]];
+      sum.moment[a] -= rho.slope * basis[a];
+      for (int b = 0; b <= a; ++b) sum.gram(a, b) += rho.majorizer * basis[a] * basis[b];
     }
-  }
+  });
   return sum;
 }
 

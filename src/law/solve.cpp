@@ -11,19 +11,19 @@ namespace {
 // Above this many rows the grid looks at an even subsample; the last polish sees every row.
 constexpr size_t grid_rows = 2000;
 
-}  // namespace
-
-Optimum solve(const Problem& problem, size_t starts, bool coarse) {
-  if (problem.data->rows() > 2 * grid_rows) {
-    const Observations few = thinned(*problem.data, grid_rows);
-    Problem small = problem;
-    small.data = &few;
-    Optimum optimum = solve(small, starts, coarse);
-    optimum.start = optimum.solution.theta;
-    optimum.start_objective = objective_at(problem, optimum.start);
-    optimum.solution = polish(problem, optimum.start);
-    return optimum;
+// Whether most rows share their inputs with another one.
+bool repeats(const Observations& sorted) {
+  const size_t width = 2 * sorted.inputs;
+  size_t points = 1;
+  for (size_t row = 1; row < sorted.rows(); ++row) {
+    const double* x = sorted.x.data() + row * width;
+    points += !std::equal(x, x + sorted.inputs, x - width);
   }
+  return 2 * points <= sorted.rows();
+}
+
+// From the grid; the rows are as they should be.
+Optimum solve_rows(const Problem& problem, size_t starts, bool coarse) {
   Optimum best;
   const int place = coarse ? -1 : place_coefficient(problem);
   for (const Start& start : grid_starts(problem, starts, coarse)) {
@@ -40,6 +40,25 @@ Optimum solve(const Problem& problem, size_t starts, bool coarse) {
   const Solution swept = sweep_place(problem, place, best.solution);
   if (swept.objective < best.solution.objective) best.solution = swept;
   return best;
+}
+
+}  // namespace
+
+Optimum solve(const Problem& problem, size_t starts, bool coarse) {
+  if (problem.data->rows() > 2 * grid_rows) {
+    const Observations few = thinned(*problem.data, grid_rows);
+    Problem small = problem;
+    small.data = &few;
+    Optimum optimum = solve(small, starts, coarse);
+    optimum.start = optimum.solution.theta;
+    optimum.start_objective = objective_at(problem, optimum.start);
+    optimum.solution = polish(problem, optimum.start);
+    return optimum;
+  }
+  const Observations sorted = grouped(*problem.data);
+  Problem same = problem;
+  if (repeats(sorted)) same.data = &sorted;
+  return solve_rows(same, starts, coarse);
 }
 
 Solution solve_with_fixed(const Problem& problem, int coefficient, double theta) {

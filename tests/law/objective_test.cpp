@@ -181,11 +181,13 @@ TEST_CASE("profile: a side that the data leave open says so") {
 }
 
 TEST_CASE("power term: one pass gives what products and exponentials of duals give") {
-  using Jet = Dual<3, 2>;
-  const Jet A = Jet::variable(480.0, 0), a = Jet::variable(0.35, 1), b = Jet::variable(2.0, 2);
+  const Jet<1, 2> A = Jet<1, 2>::variable(480.0);
+  const Jet<2, 2> a = Jet<2, 2>::variable(0.35);
+  const Jet<4, 2> b = Jet<4, 2>::variable(2.0);
   // Factors and exponents that are themselves functions of the coefficients.
-  const Jet factor = A * b + a, exponent = a * b + A * 1e-4;
-  const Jet expected = factor * exp(-exponent * 1.7), found = power_term(factor, exponent, 1.7);
+  const auto factor = A * b + a, exponent = a * b + A * 1e-4;
+  const Dual<3, 2> expected = factor * exp(-exponent * 1.7);
+  const Dual<3, 2> found = power_term(factor, exponent, 1.7);
   CHECK(found.value == doctest::Approx(expected.value).epsilon(1e-13));
   for (int i = 0; i < 3; ++i)
     CHECK(found.gradient[i] == doctest::Approx(expected.gradient[i]).epsilon(1e-12));

@@ -16,9 +16,9 @@ namespace {
 // score = a + b x + c y: a linear law whose target and inputs may be negative or zero.
 struct Plane {
   static constexpr int coefficients = 3, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 3>& c, const Inputs& x) {
-    return c[0] + c[1] * x[0] + c[2] * x[1];
+  static auto loss(const auto& c, const Inputs& x) {
+    const auto& [a, b, slope] = c;
+    return a + b * x[0] + slope * x[1];
   }
 };
 constexpr std::string_view plane_inputs[] = {"x", "y"};

@@ -16,8 +16,7 @@ namespace {
 
 struct Annealing {
   static constexpr int coefficients = 4, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 4>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     const auto& [L0, A, alpha, C] = c;
     return L0 + A * exp(-alpha * x.log(0)) - C * x[1];

@@ -9,8 +9,7 @@ namespace {
 
 struct BrokenPower {
   static constexpr int coefficients = 6, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 6>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [E, A, a, b, x_break, f] = c;

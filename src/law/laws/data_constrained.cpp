@@ -13,31 +13,31 @@ namespace rung {
 namespace {
 
 // Effective amount of `unique`, used 1 + repeats times.
-template <class T, class U, class R>
-T effective(const U& unique, const R& repeats, const T& decay) {
+template <class R, class Decay>
+auto effective(double unique, const R& repeats, const Decay& decay) {
   using std::exp;
   return unique * (1.0 + decay * (1.0 - exp(-repeats / decay)));
 }
 
 struct DataConstrained {
   static constexpr int coefficients = 7, inputs = 3;
-  template <class T>
-  static T loss(const std::array<T, 7>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [E, A, B, alpha, beta, R_D, R_N] = c;
     constexpr double tiny = 1e-300;  // keeps the optimum finite where a term is switched off
     const double log_unique = std::fmin(x.log(1), x.log(2));  // an unfinished first pass is unique
     const double unique = std::fmin(x[1], x[2]);
-    const T log_data =
-        x[1] > x[2] ? log(effective<T>(unique, x[1] / unique - 1.0, R_D)) : T(x.log(1));
-    const T log_optimal =
+    const double repeats = std::fmax(x[1] / unique - 1.0, 0.0);
+    const auto log_data = log(effective(unique, repeats, R_D));
+    const auto log_optimal =
         (log(alpha * A + tiny) - log(beta * B + tiny) + beta * log_unique) / alpha;
-    T log_size(x.log(0));
-    if (value_of(log_optimal) < x.log(0)) {
-      const T excess = exp(x.log(0) - log_optimal) - 1.0;
-      log_size = log_optimal + log(effective<T>(1.0, excess, R_N));
-    }
+    const auto beyond = [&, &R_N = R_N] {
+      const auto excess = exp(x.log(0) - log_optimal) - 1.0;
+      return log_optimal + log(effective(1.0, excess, R_N));
+    };
+    using Size = decltype(beyond());
+    const Size log_size = value_of(log_optimal) < x.log(0) ? beyond() : Size(x.log(0));
     return E + A * exp(-alpha * log_size) + B * exp(-beta * log_data);
   }
 };

@@ -11,10 +11,10 @@ namespace {
 
 struct Densing {
   static constexpr int coefficients = 2, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 2>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
-    return exp(c[0] * x[0] + c[1]);
+    const auto& [A, B] = c;
+    return exp(A * x[0] + B);
   }
 };
 

@@ -18,26 +18,24 @@ namespace {
 
 struct Supervised {
   static constexpr int coefficients = 6, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 6>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [E, A, B, alpha, beta, gamma] = c;
-    const T terms = A * exp(-alpha * x.log(0)) + B * exp(-beta * x.log(1));
+    const auto terms = A * exp(-alpha * x.log(0)) + B * exp(-beta * x.log(1));
     return E + exp(gamma * log(terms));
   }
 };
 
 struct Distillation {
   static constexpr int coefficients = 9, inputs = 4;
-  template <class T>
-  static T loss(const std::array<T, 9>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [A, B, alpha, beta, gamma, c0, c1, d1, f1] = c;
-    const T terms = A * exp(-alpha * x.log(0)) + B * exp(-beta * x.log(1));
+    const auto terms = A * exp(-alpha * x.log(0)) + B * exp(-beta * x.log(1));
     // (1 + u)^(-c1 f1) with ln u = (ln L_T - ln L_s - ln d1) / f1, without overflow.
-    const T capacity = -c1 * f1 * softplus((x.log(2) - x.log(3) - log(d1)) / f1);
+    const auto capacity = -c1 * f1 * softplus((x.log(2) - x.log(3) - log(d1)) / f1);
     return x[2] + exp(capacity - c0 * x.log(2) + gamma * log(terms));
   }
 };

@@ -10,8 +10,7 @@ namespace {
 
 struct FineGrainedMoe {
   static constexpr int coefficients = 7, inputs = 3;
-  template <class T>
-  static T loss(const std::array<T, 7>& at, const Inputs& x) {
+  static auto loss(const auto& at, const Inputs& x) {
     using std::exp;
     const auto& [c, a, g, gamma, alpha, b, beta] = at;
     return c + (g * exp(-gamma * x.log(2)) + a) * exp(-alpha * x.log(0)) +

@@ -16,14 +16,13 @@ namespace {
 
 struct JointMoe {
   static constexpr int coefficients = 11, inputs = 3;
-  template <class T>
-  static T loss(const std::array<T, 11>& coefficients_at, const Inputs& x) {
+  static auto loss(const auto& coefficients_at, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [a, delta, alpha, gamma, b, omega, beta, zeta, c, E_start, E_max] = coefficients_at;
-    const T experts = log(saturated_experts(x[2], E_start, E_max));
-    const T size = exp(delta * experts + (alpha + gamma * experts) * x.log(0));
-    const T data = exp(omega * experts + (beta + zeta * experts) * x.log(1));
+    const auto experts = log(saturated_experts(x[2], E_start, E_max));
+    const auto size = exp(delta * experts + (alpha + gamma * experts) * x.log(0));
+    const auto data = exp(omega * experts + (beta + zeta * experts) * x.log(1));
     return a * size + b * data + c;
   }
 };

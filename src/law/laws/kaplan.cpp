@@ -13,21 +13,19 @@ namespace {
 
 struct KaplanJoint {
   static constexpr int coefficients = 4, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 4>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [N_c, D_c, alpha_N, alpha_D] = c;
-    const T size = exp(alpha_N / alpha_D * (log(N_c) - x.log(0)));
-    const T data = D_c * std::exp(-x.log(1));
+    const auto size = exp(alpha_N / alpha_D * (log(N_c) - x.log(0)));
+    const auto data = D_c * std::exp(-x.log(1));
     return exp(alpha_D * log(size + data));
   }
 };
 
 struct KaplanSingle {
   static constexpr int coefficients = 2, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 2>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [x_c, alpha] = c;

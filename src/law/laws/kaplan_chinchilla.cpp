@@ -17,20 +17,18 @@ namespace {
 
 struct Counting {
   static constexpr int coefficients = 6, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 6>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [E, A, B, alpha, beta, omega] = c;
-    const T log_total = x.log(0) + log(1.0 + omega * std::exp(-2.0 / 3.0 * x.log(0)));
+    const auto log_total = x.log(0) + log(1.0 + omega * std::exp(-2.0 / 3.0 * x.log(0)));
     return E + A * exp(-alpha * log_total) + B * exp(-beta * x.log(1));
   }
 };
 
 struct Warmup {
   static constexpr int coefficients = 6, inputs = 3;
-  template <class T>
-  static T loss(const std::array<T, 6>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [E, A, B, alpha, beta, kappa] = c;

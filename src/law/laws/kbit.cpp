@@ -14,8 +14,7 @@ namespace {
 
 struct KBit {
   static constexpr int coefficients = 4, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 4>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     const auto& [a, b, cost, gamma] = c;
     return a + b * (x.log(0) - 9.0 * std::log(10.0)) - cost * exp(-x[1] / gamma);

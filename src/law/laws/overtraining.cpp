@@ -10,8 +10,7 @@ namespace {
 
 struct Overtraining {
   static constexpr int coefficients = 4, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 4>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     const auto& [E, a, b, eta] = c;
     const double log_M = x.log(1) - x.log(0);

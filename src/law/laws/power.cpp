@@ -11,8 +11,7 @@ namespace {
 
 struct Power {
   static constexpr int coefficients = 3, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 3>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     const auto& [E, A, a] = c;
     return E + power_term(A, a, x.log(0));
   }

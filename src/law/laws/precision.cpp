@@ -11,12 +11,11 @@ namespace {
 
 struct Precision {
   static constexpr int coefficients = 8, inputs = 5;
-  template <class T>
-  static T loss(const std::array<T, 8>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [E, A, B, alpha, beta, gamma_w, gamma_a, gamma_kv] = c;
-    const T kept =
+    const auto kept =
         (1.0 - exp(-x[2] / gamma_w)) * (1.0 - exp(-x[3] / gamma_a)) * (1.0 - exp(-x[4] / gamma_kv));
     return E + A * exp(-alpha * (x.log(0) + log(kept))) + B * exp(-beta * x.log(1));
   }

@@ -9,8 +9,7 @@ namespace {
 
 struct PostTraining {
   static constexpr int coefficients = 4, inputs = 3;
-  template <class T>
-  static T loss(const std::array<T, 4>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     const auto& [C_T, gamma_D, gamma_N, gamma_post] = c;
     return C_T * exp(gamma_D * x.log(1) - gamma_N * x.log(0) - x[2] / gamma_post);

@@ -11,8 +11,7 @@ namespace {
 
 struct Rectified {
   static constexpr int coefficients = 4, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 4>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     const auto& [B, D_l, beta, E] = c;
     return E + B / (D_l + exp(beta * x.log(0)));

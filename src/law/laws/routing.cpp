@@ -14,12 +14,11 @@ constexpr double ln10 = 2.302585092994046;
 
 struct Routing {
   static constexpr int coefficients = 6, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 6>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
     const auto& [a, b, c_NE, d, E_start, E_max] = c;
-    const T experts = log(saturated_experts(x[1], E_start, E_max));
+    const auto experts = log(saturated_experts(x[1], E_start, E_max));
     const double size = x.log(0);
     return exp(a * size + b * experts + c_NE * (size / ln10) * experts + d * ln10);
   }

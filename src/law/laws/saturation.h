@@ -4,9 +4,9 @@
 
 namespace rung {
 
-template <class T>
-T saturated_experts(double experts, const T& E_start, const T& E_max) {
-  const T offset = 1.0 / (1.0 / E_start - 1.0 / E_max);
+template <class S, class M>
+auto saturated_experts(double experts, const S& E_start, const M& E_max) {
+  const auto offset = 1.0 / (1.0 / E_start - 1.0 / E_max);
   return 1.0 / (1.0 / (offset + (experts - 1.0)) + 1.0 / E_max);
 }
 

@@ -4,17 +4,17 @@
 
 namespace rung {
 
-template <class T, class L>
-T sigmoid_accuracy(const T& a, const T& b, const T& k, const T& middle, const L& loss) {
+template <class A, class B, class K, class M, class L>
+auto sigmoid_accuracy(const A& a, const B& b, const K& k, const M& middle, const L& loss) {
   using std::exp;
   return b + a / (1.0 + exp(k * (loss - middle)));
 }
 
 struct Sigmoid {
   static constexpr int coefficients = 4, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 4>& c, const Inputs& x) {
-    return sigmoid_accuracy(c[0], c[1], c[2], c[3], x[0]);
+  static auto loss(const auto& c, const Inputs& x) {
+    const auto& [a, b, k, middle] = c;
+    return sigmoid_accuracy(a, b, k, middle, x[0]);
   }
 };
 

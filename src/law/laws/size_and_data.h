@@ -9,9 +9,9 @@ namespace rung {
 struct SizeAndData {
   static constexpr int coefficients = 5, inputs = 2;
   // Of the first five of c: a chain's further coefficients follow.
-  template <class T, size_t k>
-  static T loss(const std::array<T, k>& c, const Inputs& x) {
-    return c[0] + power_term(c[1], c[3], x.log(0)) + power_term(c[2], c[4], x.log(1));
+  static auto loss(const auto& c, const Inputs& x) {
+    return std::get<0>(c) + power_term(std::get<1>(c), std::get<3>(c), x.log(0)) +
+           power_term(std::get<2>(c), std::get<4>(c), x.log(1));
   }
 };
 

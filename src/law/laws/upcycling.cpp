@@ -12,8 +12,7 @@ namespace {
 
 struct Upcycling {
   static constexpr int coefficients = 5, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 5>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     const auto& [A, a1, a2, a3, E] = c;
     return E + A * exp(-a1 * x.log(0) + (a3 * x.log(0) - a2) * x.log(1));

@@ -10,6 +10,7 @@
 #include "law/formula.h"
 #include "law/laws/laws.h"
 #include "law/laws/terms.h"
+#include "law/power_term.h"
 
 namespace rung {
 namespace {
@@ -18,21 +19,19 @@ namespace {
 template <int terms>
 struct PowerTerms {
   static constexpr int coefficients = 1 + 2 * terms, inputs = terms;
-  template <class T>
-  static T loss(const std::array<T, coefficients>& c, const Inputs& x) {
-    using std::exp;
-    T sum = c[0];
-    for (int i = 0; i < terms; ++i) sum = sum + c[1 + i] * exp(-c[1 + terms + i] * x.log(i));
-    return sum;
+  static auto loss(const auto& c, const Inputs& x) {
+    return std::get<0>(c) + sum_over<terms>([&](auto i) {
+             return power_term(std::get<1 + i>(c), std::get<1 + terms + i>(c), x.log(i));
+           });
   }
 };
 
 struct DepthThreshold {
   static constexpr int coefficients = 2, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 2>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
-    return exp(c[0] + c[1] * x[0]);
+    const auto& [a, b] = c;
+    return exp(a + b * x[0]);
   }
 };
 

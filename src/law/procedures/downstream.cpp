@@ -19,9 +19,10 @@ constexpr std::string_view source = "Bhagia et al. 2024, section 3; Llama team 2
 
 struct Chain {
   static constexpr int coefficients = 9, inputs = 2;
-  template <class T>
-  static T loss(const std::array<T, 9>& c, const Inputs& x) {
-    return sigmoid_accuracy(c[5], c[6], c[7], c[8], SizeAndData::loss(c, x));
+  static auto loss(const auto& c, const Inputs& x) {
+    const auto loss_there = SizeAndData::loss(c, x);
+    return sigmoid_accuracy(std::get<5>(c), std::get<6>(c), std::get<7>(c), std::get<8>(c),
+                            loss_there);
   }
 };
 

@@ -18,12 +18,10 @@ constexpr std::string_view source = "Bjorck et al. 2024, section 3";
 template <int n>
 struct Falling {
   static constexpr int coefficients = n + 1, inputs = n;
-  template <class T>
-  static T loss(const std::array<T, n + 1>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
-    T power = -c[1] * x.log(0);
-    for (int i = 1; i < n; ++i) power = power - c[i + 1] * x.log(i);
-    return c[0] * exp(power);
+    return std::get<0>(c) *
+           exp(-sum_over<n>([&](auto i) { return std::get<i + 1>(c) * x.log(i); }));
   }
 };
 

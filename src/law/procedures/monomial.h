@@ -10,22 +10,19 @@ namespace rung {
 template <int n>
 struct Monomial {
   static constexpr int coefficients = n + 1, inputs = n;
-  template <class T>
-  static T loss(const std::array<T, n + 1>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
-    T power = c[1] * x.log(0);
-    for (int i = 1; i < n; ++i) power = power + c[i + 1] * x.log(i);
-    return c[0] * exp(power);
+    return std::get<0>(c) * exp(sum_over<n>([&](auto i) { return std::get<i + 1>(c) * x.log(i); }));
   }
 };
 
 // E + A x^-alpha.
 struct Saturating {
   static constexpr int coefficients = 3, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 3>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
-    return c[0] + c[1] * exp(-c[2] * x.log(0));
+    const auto& [E, A, alpha] = c;
+    return E + A * exp(-alpha * x.log(0));
   }
 };
 

@@ -17,23 +17,19 @@ namespace {
 constexpr std::string_view source = "Ruan et al. 2024, section 3";
 constexpr int components = 3;
 
-template <class T>
-T logit_of(const std::array<T, components + 1>& c, const Inputs& x) {
-  return c[0] + c[1] * x[0] + c[2] * x[1] + c[3] * x[2];
+auto logit_of(const auto& c, const Inputs& x) {
+  const auto& [level, first, second, third] = c;
+  return level + first * x[0] + second * x[1] + third * x[2];
 }
 
 struct Logit {
   static constexpr int coefficients = components + 1, inputs = components;
-  template <class T>
-  static T loss(const std::array<T, coefficients>& c, const Inputs& x) {
-    return logit_of(c, x);
-  }
+  static auto loss(const auto& c, const Inputs& x) { return logit_of(c, x); }
 };
 
 struct Accuracy {
   static constexpr int coefficients = components + 1, inputs = components;
-  template <class T>
-  static T loss(const std::array<T, coefficients>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     return 1.0 / (1.0 + exp(-logit_of(c, x)));
   }

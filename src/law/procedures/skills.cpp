@@ -19,25 +19,22 @@ namespace {
 
 constexpr std::string_view source = "Polo et al. 2024, section 3, one skill";
 
-template <class T>
-T skill_of(const std::array<T, 5>& c, const Inputs& x) {
+auto skill_of(const auto& c, const Inputs& x) {
   using std::log;
-  const T size = x.log(0) - log(c[3]), data = x.log(1) - log(c[4]);
-  return x[2] + c[0] * size + c[1] * data + c[2] * size * data;
+  const auto& [w_N, w_D, w_ND, N_0, D_0] = c;
+  const auto size = x.log(0) - log(N_0);
+  const auto data = x.log(1) - log(D_0);
+  return x[2] + w_N * size + w_D * data + w_ND * size * data;
 }
 
 struct Skill {
   static constexpr int coefficients = 5, inputs = 3;
-  template <class T>
-  static T loss(const std::array<T, 5>& c, const Inputs& x) {
-    return skill_of(c, x);
-  }
+  static auto loss(const auto& c, const Inputs& x) { return skill_of(c, x); }
 };
 
 struct Accuracy {
   static constexpr int coefficients = 5, inputs = 3;
-  template <class T>
-  static T loss(const std::array<T, 5>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     return 1.0 / (1.0 + exp(-skill_of(c, x)));
   }

@@ -21,10 +21,7 @@ constexpr std::string_view source = "Tao et al. 2024, section 4.1 (approach 1)";
 
 struct SquareRoot {
   static constexpr int coefficients = 1, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 1>& c, const Inputs& x) {
-    return c[0] * std::sqrt(x[0]);
-  }
+  static auto loss(const auto& c, const Inputs& x) { return std::get<0>(c) * std::sqrt(x[0]); }
 };
 
 constexpr std::string_view budget_inputs[] = {"F"};

@@ -20,11 +20,11 @@ constexpr std::string_view source = "Tao et al. 2024, section 4.2 (approach 2)";
 
 struct Anchored {
   static constexpr int coefficients = 3, inputs = 1;
-  template <class T>
-  static T loss(const std::array<T, 3>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
     using std::log;
-    return c[0] * exp(c[2] * (x.log(0) - log(c[1])));
+    const auto& [Nv_0, Nnv_0, gamma] = c;
+    return Nv_0 * exp(gamma * (x.log(0) - log(Nnv_0)));
   }
 };
 

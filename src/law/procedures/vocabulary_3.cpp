@@ -21,8 +21,7 @@ constexpr std::string_view source = "Tao et al. 2024, section 4.3 (approach 3)";
 
 struct UnigramLoss {
   static constexpr int coefficients = 6, inputs = 3;
-  template <class T>
-  static T loss(const std::array<T, 6>& c, const Inputs& x) {
+  static auto loss(const auto& c, const Inputs& x) {
     const auto& [E, A1, A2, B, alpha, beta] = c;
     return power_term(A1, beta, x.log(0)) + power_term(A2, alpha, x.log(1)) +
            power_term(B, beta, x.log(2)) - E;

@@ -1,0 +1,61 @@
+#include "law/uncertainty.h"
+
+#include <doctest/doctest.h>
+
+#include "core/random.h"
+#include "law/formula.h"
+
+using namespace rung;
+
+namespace {
+
+// L = level at every moment of every run: the least learning curve.
+struct Level {
+  static constexpr int coefficients = 1, inputs = 2;
+  static auto loss(const auto& c, const Inputs&) { return std::get<0>(c) * 1.0; }
+};
+constexpr std::string_view level_inputs[] = {"run", "step"};
+constexpr Coefficient level_coefficients[] = {
+    {.name = "level", .meaning = "level", .linear = true}};
+constexpr InputRule level_rules[] = {{.domain = Domain::real, .may_be_constant = true},
+                                     {.domain = Domain::real, .may_be_constant = true}};
+constinit const Law level_law = {.name = "level",
+                                 .formula = "L = level",
+                                 .inputs = level_inputs,
+                                 .coefficients = level_coefficients,
+                                 .evaluate = evaluate_formula<Level>,
+                                 .objective = "raw-least-squares",
+                                 .input_rules = level_rules,
+                                 .run_input = 0};
+
+}  // namespace
+
+// With independent noise the deviation of a mean of n rows is sd/sqrt(n). Four rows of a run make
+// two blocks, which vary by half of that variance about their own mean: unwidened, the resamples'
+// deviation would be 0.71 of it.
+TEST_CASE("uncertainty: resampled blocks are widened by what runs of few blocks leave out") {
+  constexpr int runs = 60, moments = 4;
+  Table table;
+  std::vector<double> run, step, loss;
+  Random random(2, "blocks");
+  for (int i = 0; i < runs * moments; ++i) {
+    run.push_back(i / moments);
+    step.push_back(i % moments + 1.0);
+    loss.push_back(3.0 + 0.1 * random.normal());
+  }
+  table.add("run", run);
+  table.add("step", step);
+  table.add("L", loss);
+  const FitOptions options;
+  const Selection selection = select_rows(level_law, table, options);
+  const Problem problem = make_problem(selection, options);
+  const Optimum optimum = solve(problem);
+  REQUIRE(draws_blocks(problem, options));
+  const Samples samples = bootstrap(selection, problem, optimum, 1000, options);
+  double square = 0.0;
+  for (const Vector& theta : samples.theta)
+    square += std::pow(theta[0] - optimum.solution.theta[0], 2) / 1000.0;
+  const double expected = 0.1 / std::sqrt(runs * moments);
+  CHECK(std::sqrt(square) / expected > 0.88);
+  CHECK(std::sqrt(square) / expected < 1.12);
+}
