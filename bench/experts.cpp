@@ -2,11 +2,12 @@
 // number of experts (He 2024, arXiv 2407.04153, figures 1 and 2): the middle one of three ffns is
 // replaced, as there.
 //
-//   experts [TOKENS [SEEDS]] [KEY=VALUE ...]
+//   experts [TOKENS [SEEDS]] [KEY=VALUE | ROW ...]
 //
 // TOKENS are the dense run's; every other run trains on as many as cost the same. KEY=VALUE are
 // settings of all runs, such as train.lr=0.25 or data.path=synthetic (the default is the shipped
-// text). Every row is the best of three learning rates. Prints a Markdown table: ffn, parameters a
+// text). ROW, such as peer-2^8, names rows to run, else all are. Every row is the best of three
+// learning rates. Prints a Markdown table: ffn, parameters a
 // token multiplies by and all, tokens, best rate, held-out loss (mean, lowest and highest of the
 // seeds), share of the experts used and their unevenness in nats.
 #include <cmath>
@@ -29,33 +30,34 @@ template <int64_t experts>
 void peer(ModelConfig& m) {
   m.ffn_pattern = "swiglu, peer, swiglu";
   m.peer_experts = experts;
+  m.peer_heads = 4, m.peer_top_k = 16, m.peer_key = 16;
 }
 
-const Case cases[] = {
-    {"dense", [](ModelConfig&) {}},
-    {"moe, 2 of 8", [](ModelConfig& m) { m.ffn_pattern = "swiglu, moe, swiglu"; }},
-    {"moe, 2 of 32",
-     [](ModelConfig& m) {
-       m.ffn_pattern = "swiglu, moe, swiglu";
-       m.moe_experts = 32;
-     }},
-    {"switch, 1 of 16",
-     [](ModelConfig& m) {
-       m.ffn_pattern = "swiglu, moe, swiglu";
-       m.moe_experts = 16, m.moe_top_k = 1, m.moe_gates = "all";
-     }},
-    {"peer, 2^8", peer<1 << 8>},
-    {"peer, 2^10", peer<1 << 10>},
-    {"peer, 2^12", peer<1 << 12>},
-    {"peer, 2^14", peer<1 << 14>}};
+// Experts of half the size, two a token; experts of the dense size, one a token; 64 neurons a
+// token.
+const Case cases[] = {{"dense", [](ModelConfig&) {}},
+                      {"moe-2-of-16",
+                       [](ModelConfig& m) {
+                         m.ffn_pattern = "swiglu, moe, swiglu";
+                         m.moe_experts = 16, m.moe_ratio = m.ffn_ratio / 2.0;
+                       }},
+                      {"switch-1-of-8",
+                       [](ModelConfig& m) {
+                         m.ffn_pattern = "swiglu, moe, swiglu";
+                         m.moe_top_k = 1, m.moe_gates = "all";
+                       }},
+                      {"peer-2^8", peer<1 << 8>},
+                      {"peer-2^10", peer<1 << 10>},
+                      {"peer-2^12", peer<1 << 12>},
+                      {"peer-2^14", peer<1 << 14>}};
 
 RunConfig config_of(const Case& c, const bench::Options& options, int64_t vocabulary,
                     int64_t tokens) {
   RunConfig config;
-  config.model.width = 64;
+  config.model.width = 32;
   config.model.depth = 3;
   config.model.context = 64;
-  config.train.batch_tokens = 2048;
+  config.train.batch_tokens = 1024;
   config.train.eval_tokens = 65536;
   config.train.lr = 0.5;
   options.apply(config);
@@ -117,8 +119,9 @@ void run(const Case& c, const bench::Options& options, int64_t tokens, int64_t s
 }  // namespace
 
 int main(int argc, char** argv) {
-  int64_t tokens = 1'000'000, seeds = 2;
-  const bench::Options options = bench::Options::read(argc, argv, tokens, seeds);
+  int64_t tokens = 400'000, seeds = 2;
+  bench::Options options = bench::Options::read(argc, argv, tokens, seeds);
+  const std::vector<std::string> names = options.take_words();
   RunConfig data;
   options.apply(data);
   const char* cache = std::getenv("XDG_CACHE_HOME");
@@ -127,5 +130,7 @@ int main(int argc, char** argv) {
   std::printf(
       "| ffn | N | N total | tokens | lr | loss | used | unevenness | seconds |\n"
       "|---|---|---|---|---|---|---|---|---|\n");
-  for (const Case& c : cases) run(c, options, tokens, seeds, source, machine);
+  for (const Case& c : cases)
+    if (names.empty() || std::find(names.begin(), names.end(), c.name) != names.end())
+      run(c, options, tokens, seeds, source, machine);
 }

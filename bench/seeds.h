@@ -26,6 +26,13 @@ struct Options {
     for (; at < argc; ++at) options.settings.emplace_back(argv[at]);
     return options;
   }
+  // What is no setting, which is then forgotten here.
+  std::vector<std::string> take_words() {
+    const auto first = std::stable_partition(settings.begin(), settings.end(), is_setting);
+    std::vector<std::string> words(first, settings.end());
+    settings.erase(first, settings.end());
+    return words;
+  }
   static bool is_setting(const std::string& text) { return text.find('=') != std::string::npos; }
 
   void apply(RunConfig& config) const {

@@ -24,7 +24,8 @@ struct ModelConfig {
   std::string mixer = "attention";
   std::string ffn = "swiglu";
   double ffn_ratio = 3.0;             // hidden units of the ffn over width
-  int64_t moe_experts = 8;            // of the ffn moe, each of ffn_ratio
+  int64_t moe_experts = 8;            // of the ffn moe
+  double moe_ratio = 0.0;             // hidden units of one over width; 0: ffn_ratio
   int64_t moe_top_k = 2;              // experts a token
   std::string moe_gates = "chosen";   // softmax over the chosen logits, or over all
   int64_t moe_shared = 0;             // experts that every token has besides
@@ -132,7 +133,9 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.mixer", c.model.mixer, "", "sequence-mixing half of a block (rung mixers)");
   visit("model.ffn", c.model.ffn, "", "channel-mixing half of a block (rung ffns)");
   visit("model.ffn_ratio", c.model.ffn_ratio, "", "hidden units of the ffn over width");
-  visit("model.moe_experts", c.model.moe_experts, "experts", "of moe, each of model.ffn_ratio");
+  visit("model.moe_experts", c.model.moe_experts, "experts", "of moe");
+  visit("model.moe_ratio", c.model.moe_ratio, "",
+        "hidden units of an expert of moe over width; 0: model.ffn_ratio");
   visit("model.moe_top_k", c.model.moe_top_k, "experts", "of moe that a token has");
   visit("model.moe_gates", c.model.moe_gates, "",
         "softmax over the chosen experts (Mixtral) or over all (Switch)");

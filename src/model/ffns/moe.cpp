@@ -12,6 +12,8 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/topk.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "model/ffns/ffns.h"
 #include "ops/grouped.h"
@@ -25,6 +27,11 @@ using at::Tensor;
 // In the order of describe_moe: the router, each expert's gate_up, each expert's down, the shared
 // expert's.
 constexpr size_t router = 0, first_up = 1;
+
+int64_t expert_width_of(const ModelConfig& m) {
+  return m.moe_ratio > 0.0 ? std::llround(m.moe_ratio * static_cast<double>(m.width))
+                           : ffn_width_of(m);
+}
 
 struct Choice {
   Tensor logits;  // [P, rows, E], fp32 or fp64
@@ -74,13 +81,16 @@ Tensor with_auxiliary(const Tensor& y, const Choice& choice, const Groups& group
 }  // namespace
 
 void check_moe(const ModelConfig& m) {
+  if (expert_width_of(m) < 1)
+    fail_usage("[moe] An expert has no hidden unit at width {}. Received model.moe_ratio = {}.",
+               m.width, m.moe_ratio);
   if (m.moe_top_k > m.moe_experts)
     fail_usage("[moe] model.moe_top_k cannot exceed the {} experts. Received {}.", m.moe_experts,
                m.moe_top_k);
 }
 
 std::vector<TensorSpec> describe_moe(const ModelConfig& m) {
-  const int64_t inner = ffn_width_of(m);
+  const int64_t inner = expert_width_of(m);
   const double active = static_cast<double>(m.moe_top_k) / static_cast<double>(m.moe_experts);
   std::vector<TensorSpec> tensors{hidden_matrix("router", m.moe_experts, m.width)};
   tensors[router].role = Role::router;

@@ -255,7 +255,7 @@ TEST_CASE("members of a mixture are what they are alone") {
 TEST_CASE("moe's tensors, parameters and FLOPs: those of the experts that a token has, exactly") {
   RunConfig config = tiny_config();  // width 24, depth 2
   config.model.ffn = "moe";
-  config.model.ffn_ratio = 7.0 / 24.0;
+  config.model.moe_ratio = 7.0 / 24.0;
   config.model.moe_experts = 7;  // 2 of 7: no expert's share is a whole number
   config.model.moe_shared = 2;
   const Decoder d = make_decoder(config, 11);
@@ -300,6 +300,9 @@ TEST_CASE("moe names what it cannot be") {
   };
   CHECK(message([](RunConfig& c) { c.model.moe_top_k = 6; }).find("the 5 experts. Received 6") !=
         std::string::npos);
+  CHECK(message([](RunConfig& c) {
+          c.model.moe_ratio = 0.01;
+        }).find("no hidden unit at width 24") != std::string::npos);
   CHECK(message([](RunConfig& c) { c.device = "cuda"; }).find("moe runs on the CPU only") !=
         std::string::npos);
 }
