@@ -98,7 +98,7 @@ def peer(x, w, norm, shared):
             if norm:
                 q = (q - q.mean()) / torch.sqrt(q.var(unbiased=False) + 1e-5)
             s1, s2 = w["keys"][:SIDE] @ q[:KEY // 2], w["keys"][SIDE:] @ q[KEY // 2:]
-            scores = (s1[:, None] + s2[None, :]).flatten()  # of every expert: no product-key shortcut
+            scores = (s1[:, None] + s2[None, :]).flatten() / math.sqrt(KEY // 2)  # of every expert: no product-key shortcut
             chosen = best(scores, PICKS)
             share = F.softmax(scores[chosen], 0)
             for g, e in zip(share, chosen):
@@ -155,9 +155,9 @@ def check_peer_pytorch():
     with torch.no_grad():
         module.weight_down_embed.weight.copy_(w["up"])
         module.weight_up_embed.weight.copy_(w["down"])
-        # Theirs are halves of heads, and keys of each head.
+        # Theirs are halves of heads, and keys of each head, by which scores are not divided.
         module.to_queries[0].weight.copy_(w["query"].view(HEADS, 2, KEY // 2, WIDTH).transpose(0, 1).reshape(-1, WIDTH))
-        module.keys.copy_(w["keys"].view(2, SIDE, KEY // 2).transpose(0, 1).expand(HEADS, -1, -1, -1))
+        module.keys.copy_((w["keys"] / math.sqrt(KEY // 2)).view(2, SIDE, KEY // 2).transpose(0, 1).expand(HEADS, -1, -1, -1))
         gap = (module(x) - peer(x, w, False, 0)[0]).abs().max().item()
     print("largest difference from PEER-pytorch:", gap)
     assert gap < 1e-12

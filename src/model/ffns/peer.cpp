@@ -1,8 +1,8 @@
 // Parameter-efficient expert retrieval (He 2024, arXiv 2407.04153): N = n^2 experts of one neuron
 // each, u_e and v_e of the width; for each of h heads
 //   q1, q2 = LayerNorm(Q_h x), halves of size d
-//   the k largest of K1 q1 and of K2 q2, of n each; the k largest of their k^2 sums, s
-//   y += sum over them of softmax(s)_j gelu(u_e . x) v_e
+//   the k largest of K1 q1 d^-1/2 and of K2 q2 d^-1/2, of n each; the k largest of their k^2 sums,
+//   s y += sum over them of softmax(s)_j gelu(u_e . x) v_e
 // The best k sums are those of all N. Sub-keys and experts are shared by the heads. The paper
 // normalises queries over the batch, which would let positions see each other; here each by itself.
 // docs/parts.md derives the roles.
@@ -43,8 +43,10 @@ struct Choice {
 // q [P, rows * heads, key].
 Choice choose(const Tensor& q, const Tensor& sub_keys, const ModelConfig& m, int64_t rows) {
   const int64_t n = side_of(m), k = m.peer_top_k, half = m.peer_key / 2;
+  const double scale = 1.0 / std::sqrt(static_cast<double>(half));
   const auto scores = [&](int64_t side) {
-    return at::matmul(q.narrow(-1, side * half, half), sub_keys.narrow(1, side * n, n).mT());
+    return at::matmul(q.narrow(-1, side * half, half), sub_keys.narrow(1, side * n, n).mT()) *
+           scale;
   };
   const Tensor score1 = scores(0), score2 = scores(1);
   const TopSums top = top_sums(score1, score2, k);
@@ -74,7 +76,7 @@ std::vector<TensorSpec> describe_peer(const ModelConfig& m) {
   const double active = static_cast<double>(picks) / static_cast<double>(m.peer_experts);
   std::vector<TensorSpec> tensors{
       hidden_matrix("query", m.peer_heads * m.peer_key, m.width),
-      per_channel("keys", {2 * n, m.peer_key / 2}, m.peer_key / 2, start_map, true),
+      per_channel("keys", {2 * n, m.peer_key / 2}, m.peer_key / 2, start_unit, true),
       hidden_matrix("up", m.peer_experts, m.width),
       per_channel("down", {m.peer_experts, m.width}, 1, start_unit, true)};
   if (!m.peer_norm) tensors[query].role = Role::router;
