@@ -96,6 +96,21 @@ ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,
   return plan;
 }
 
+// Shapes come in steps, so that the widest affordable climb leaves some of the budget: it buys more
+// seeds, a round at a time from the largest rung down, which the prediction hangs on most.
+void spend_rest(ClimbPlan& plan) {
+  double left = plan.options.flops - plan.flops();
+  for (bool bought = true; bought;) {
+    bought = false;
+    for (auto rung = plan.ladder.rbegin(); rung != plan.ladder.rend(); ++rung) {
+      if (rung->seeds >= plan.options.most_seeds || rung->point.C > left) continue;
+      ++rung->seeds;
+      left -= rung->point.C;
+      bought = true;
+    }
+  }
+}
+
 }  // namespace
 
 double ClimbPlan::flops() const {
@@ -167,9 +182,25 @@ double rounded_up(double value) {
   return std::ceil(value / unit) * unit;
 }
 
-// The largest affordable target among shapes of one kind.
+// Of affordable plans, in ascending order of the target, the widest. But shapes come in steps, so
+// that it may lie much farther ahead of its ladder than was asked for: a somewhat smaller one that
+// lies nearer is predicted better, and what it saves buys seeds.
+const ClimbPlan& best_of(const std::vector<ClimbPlan>& plans) {
+  constexpr double least_share = 0.75;
+  const double most = plans.back().target.point.C;
+  const auto badness = [&](const ClimbPlan& plan) {
+    return plan.ahead() * std::sqrt(most / plan.target.point.C);
+  };
+  const ClimbPlan* best = &plans.back();
+  for (const ClimbPlan& plan : plans)
+    if (plan.target.point.C >= least_share * most && badness(plan) < badness(*best)) best = &plan;
+  return *best;
+}
+
+// The largest affordable targets among shapes of one kind.
 Search search_plans(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options) {
   Search search;
+  std::vector<ClimbPlan> affordable, plans;  // plans: those that the text is enough for, too
   constexpr int64_t widest = 16384;
   for (int64_t width = options.smallest_width + options.width_step; width <= widest;
        width += options.width_step) {
@@ -181,14 +212,13 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const ClimbOption
     search.cheapest = std::min(search.cheapest, plan.flops());
     if (plan.flops() > options.flops) continue;
     search.fewest_tokens = std::min(search.fewest_tokens, target.tokens);
-    if (target.tokens > options.most_tokens) {
-      search.text_short = true;
-      search.wanted_tokens = std::max(search.wanted_tokens, target.tokens);
-      continue;
-    }
-    search.best = std::move(plan);
-    search.found = true;
+    if (target.tokens <= options.most_tokens) plans.push_back(plan);
+    affordable.push_back(std::move(plan));
   }
+  search.found = !plans.empty();
+  search.text_short = plans.size() < affordable.size();
+  if (search.found) search.best = best_of(plans);
+  if (!affordable.empty()) search.wanted_tokens = best_of(affordable).target.point.tokens;
   return search;
 }
 
@@ -212,6 +242,7 @@ ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const ClimbOptio
     return plan_climb(base, vocabulary, more_heads);
   }
   if (search.found) {
+    spend_rest(search.best);
     search.best.limited_by_text = search.wanted_tokens > search.best.target.point.tokens;
     search.best.wanted_tokens = std::max(search.wanted_tokens, search.best.target.point.tokens);
     return search.best;
@@ -251,53 +282,6 @@ std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, 
       members.push_back(config);
     }
   return members;
-}
-
-namespace {
-
-Json point_json(const PathPoint& p) {
-  return {{"width", p.width},
-          {"N", p.N},
-          {"D", p.tokens},
-          {"batch_tokens", p.batch_tokens},
-          {"C", p.C}};
-}
-
-Json run_json(const PlannedRun& run) {
-  Json json{{"run", run.name},
-            {"kind", run.kind},
-            {"members", run.members()},
-            {"seeds", run.seeds},
-            {"batch_factor", run.batch_factor},
-            {"lr_factors", run.lr_factors},
-            {"flops", run.flops()}};
-  const Json point = point_json(run.point);
-  for (const auto& [key, value] : point.items()) json[key] = value;
-  return json;
-}
-
-}  // namespace
-
-Json to_json(const ClimbPlan& plan) {
-  Json runs = Json::array();
-  for (const PlannedRun& run : plan.sweeps) runs.push_back(run_json(run));
-  for (const PlannedRun& run : plan.ladder) runs.push_back(run_json(run));
-  runs.push_back(run_json(plan.target));
-  const double all = plan.flops();
-  return {{"flops", plan.options.flops},
-          {"planned_flops", all},
-          {"target_share", plan.target.flops() / all},
-          {"ahead", plan.ahead()},
-          {"tokens_per_parameter", plan.options.tokens_per_parameter},
-          {"batch_coefficient", plan.options.batch_coefficient},
-          {"heads", plan.options.heads},
-          {"seed", plan.options.seed},
-          {"without", left_out(plan.options.measures)},
-          {"train_target", plan.options.train_target},
-          {"limited_by_text", plan.limited_by_text},
-          {"wanted_tokens", plan.wanted_tokens},
-          {"target", point_json(plan.target.point)},
-          {"runs", runs}};
 }
 
 }  // namespace rung

@@ -1,6 +1,5 @@
 #include "study/rate.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -29,10 +28,10 @@ double rate_at(const std::vector<Rate>& rates, int64_t width) {
 }
 
 Rate measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
-             const Machine& machine, const ClimbOptions& options, int64_t width, int members) {
+             const Machine& machine, const ClimbOptions& options, int64_t width) {
   const PathPoint point = path_point(base, source->vocabulary(), width, options);
   const PlannedRun run{
-      .name = "probe", .kind = "sweep", .point = point, .lr_factors = {1.0}, .seeds = members};
+      .name = "probe", .kind = "sweep", .point = point, .lr_factors = {1.0}, .seeds = 2};
   Population population(members_of(run, base, base.train.lr, options.batch_coefficient, options),
                         source, machine);
   for (int i = 0; i < 2; ++i) population.advance();  // first touches and allocations
@@ -45,7 +44,7 @@ Rate measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
     seconds = std::chrono::duration<double>(Clock::now() - start).count();
   }
   const double steps_in_run = static_cast<double>(point.tokens / point.batch_tokens);
-  return {width, point.C * members * static_cast<double>(steps) / steps_in_run / seconds};
+  return {width, point.C * 2.0 * static_cast<double>(steps) / steps_in_run / seconds};
 }
 
 }  // namespace
@@ -55,13 +54,9 @@ std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const Tok
   const std::vector<int64_t> multiples = machine.device == "cuda"
                                              ? std::vector<int64_t>{1, 2, 4, 8, 14}
                                              : std::vector<int64_t>{2, 4, 8};
-  // A GPU trains small models in large populations, as sweeps and low rungs are, far faster than
-  // two.
-  const int64_t most = machine.device == "cuda" ? 8 : 2;
   std::vector<Rate> rates;
   for (const int64_t multiple : multiples)
-    rates.push_back(measure(base, source, machine, options, options.smallest_width * multiple,
-                            static_cast<int>(std::clamp<int64_t>(16 / multiple, 2, most))));
+    rates.push_back(measure(base, source, machine, options, options.smallest_width * multiple));
   return rates;
 }
 

@@ -13,7 +13,7 @@ struct Rate {
   double flops_per_second = 0.0;
 };
 
-// Trains a few steps of two members (on a GPU up to eight) at some widths, about a second each.
+// Trains a few steps of two members at some widths, about a second each.
 std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const TokenSource> source,
                                 const Machine& machine, const ClimbOptions& options);
 

@@ -44,19 +44,42 @@ std::vector<BowlPoint> of_seed(const Line& line, uint64_t seed) {
   return points;
 }
 
-// Loss at a rate between the measured ones, linear in log2 lr; beyond them that of the end.
+// The parabola in log2 lr through points i - 1, i and i + 1.
+double parabola(const std::vector<BowlPoint>& points, size_t i, double x) {
+  double sum = 0.0;
+  for (size_t j = i - 1; j <= i + 1; ++j) {
+    double term = points[j].loss;
+    for (size_t k = i - 1; k <= i + 1; ++k)
+      if (k != j)
+        term *= (x - std::log2(points[k].lr)) / (std::log2(points[j].lr) - std::log2(points[k].lr));
+    sum += term;
+  }
+  return sum;
+}
+
+// Loss at a rate between the measured ones (at least three): the mean of the parabolas through the
+// three points on either side, which bowls that are steeper on one side than on the other follow
+// too; beyond the measured rates that of the end.
 double loss_at(const std::vector<BowlPoint>& points, double log2_lr) {
   if (log2_lr <= std::log2(points.front().lr)) return points.front().loss;
-  for (size_t i = 1; i < points.size(); ++i) {
-    const double a = std::log2(points[i - 1].lr), b = std::log2(points[i].lr);
-    if (log2_lr <= b)
-      return points[i - 1].loss + (points[i].loss - points[i - 1].loss) * (log2_lr - a) / (b - a);
-  }
-  return points.back().loss;
+  if (log2_lr >= std::log2(points.back().lr)) return points.back().loss;
+  size_t i = 1;
+  while (log2_lr > std::log2(points[i].lr)) ++i;  // between i - 1 and i
+  const size_t left = std::max<size_t>(1, i - 1), right = std::min(points.size() - 2, i);
+  return 0.5 * (parabola(points, left, log2_lr) + parabola(points, right, log2_lr));
+}
+
+constexpr double step = 1.0 / 64.0;  // of log2 lr
+
+double lowest_of(const std::vector<BowlPoint>& points) {
+  double lowest = points.front().loss;
+  for (double x = std::log2(points.front().lr); x <= std::log2(points.back().lr); x += step)
+    lowest = std::min(lowest, loss_at(points, x));
+  return lowest;
 }
 
 double slack_of(const std::vector<BowlPoint>& points, double best) {
-  constexpr double tolerance = 1.01, step = 1.0 / 64.0;
+  constexpr double tolerance = 1.01;
   int64_t inside = 0;
   const double first = std::log2(points.front().lr), last = std::log2(points.back().lr);
   for (double x = first; x <= last; x += step) inside += loss_at(points, x) <= tolerance * best;
@@ -157,7 +180,7 @@ Transfer transfer_of(const std::string& key, const Family& family) {
       for (const auto& seed : seeds) own.push_back(seed[t.points.size()]);
       p.se = deviation(own) / std::sqrt(static_cast<double>(own.size()));
     }
-    const double best = p.bowl.loss;
+    const double best = lowest_of(points);
     p.sensitivity = sensitivity_of(points, best);
     p.slack = slack_of(points, best);
     if (!t.points.empty())
