@@ -1,5 +1,6 @@
 // From the ladder's measured losses to the target's predicted loss and its interval.
 #pragma once
+#include <cmath>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -14,12 +15,19 @@
 
 namespace rung {
 
+inline Point point_of(const PathPoint& p) {
+  return {{"N", static_cast<double>(p.N)}, {"D", static_cast<double>(p.tokens)}, {"C", p.C}};
+}
+
 struct Forecast {
   Prediction prediction;
   double seed_sd = 0.0;     // of ln L, between seeds
   double rollout_sd = 0.0;  // of ln L: what rollout showed beyond the fits' own uncertainty
-  Json candidates;          // law, regime, weight, error on held-out rungs, prediction of each
-  Json sources;             // half-widths in nats at the stated level: fit, seeds, form, rollout
+  double bend_sd = 0.0;     // of ln L: a slope that still steepens (study/bend.h)
+  double extra_sd() const { return std::hypot(rollout_sd, bend_sd); }
+  Json candidates;  // law, regime, weight, error on held-out rungs, prediction of each
+  Json sources;     // half-widths in nats at the stated level: fit, seeds, form,
+                    // rollout, bend
   std::vector<Fit> fits;
   std::vector<double> weights;
   size_t best = 0;  // the candidate of the largest weight

@@ -44,7 +44,7 @@ later only "$rung" climb "${tiny[@]}" --out only --predict-only
 json "[e['event'] for e in log('one')].index('prediction') < [e.get('stage') for e in log('one')].index('target')"
 json "[e['sha256'] for e in log('one') if e['event']=='prediction']==[sha('one/prediction.json')]"
 json "max(when('one/prediction.json'), when('one/target.toml'), when('one/fit.json')) <= when('one/target/config.toml')"
-json "load('one/prediction.json')['loss']==d['predicted']['loss'] and load('one/prediction.json')['level']==0.9 and set(load('one/prediction.json')['sources'])=={'fit','seeds','form','rollout'}"
+json "load('one/prediction.json')['loss']==d['predicted']['loss'] and load('one/prediction.json')['level']==0.9 and set(load('one/prediction.json')['sources'])=={'fit','seeds','form','rollout','bend'}"
 json "load('one/prediction.json')['target']['D']==d['target']['D'] and not re.search(r'seconds|time|202[0-9]-', text('one/prediction.json'))"
 json "sum(r['flops'] for r in load('one/plan.json')['runs']) <= load('one/plan.json')['flops'] and sum(r['kind']=='ladder' for r in load('one/plan.json')['runs'])>=4"
 json "[e['status'] for e in log('one') if e['event']=='end']==['done']"

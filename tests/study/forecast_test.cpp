@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -160,7 +161,7 @@ TEST_CASE(
     CHECK(candidate.at("predicted").get<double>() > 0.0);
   }
   CHECK(sum == doctest::Approx(1.0));
-  for (const char* source : {"fit", "seeds", "form", "rollout"}) {
+  for (const char* source : {"fit", "seeds", "form", "rollout", "bend"}) {
     CAPTURE(source);
     CHECK(f.sources.at(source).get<double>() >= 0.0);
     CHECK(f.sources.at(source).get<double>() < 0.1 * f.prediction.loss);
@@ -178,6 +179,28 @@ TEST_CASE(
   CHECK(wider.sources.at("seeds").get<double>() / wider.prediction.loss ==
         doctest::Approx(2.3263479 * f.seed_sd));
   CHECK(wider.prediction.hi - wider.prediction.lo > f.prediction.hi - f.prediction.lo);
+}
+
+// Bytes of the shipped text, rungs of N 5k to 26k: what lies before the bend there.
+TEST_CASE("a slope that steepens along the ladder widens the interval, and says so") {
+  PlantedLadder planted = plant(7);
+  std::vector<RunRecord>& ladder = planted.ladder;
+  std::set<int64_t> sizes;
+  for (const RunRecord& r : ladder) sizes.insert(r.N);
+  const double largest = std::log(static_cast<double>(*sizes.rbegin()));
+  const auto bent = [&](double n) {
+    const double x = std::log(n) - largest;
+    return std::exp(0.5 - 0.27 * x - (x < 0.0 ? 0.08 * x * x : 0.0));
+  };
+  for (RunRecord& r : ladder)
+    r.L *= bent(static_cast<double>(r.N)) / law_at(static_cast<double>(r.N));
+  const Forecast f = forecast(ladder, planted.target, {.level = 0.9, .seed = 1});
+  CHECK(f.bend_sd > 0.0);
+  CHECK(f.sources.at("bend").get<double>() > f.sources.at("seeds").get<double>());
+  const double truth = bent(static_cast<double>(planted.target.N));
+  CHECK(f.prediction.lo < truth);
+  const PlantedLadder straight = plant(7);
+  CHECK(forecast(straight.ladder, straight.target, {}).bend_sd == 0.0);
 }
 
 TEST_CASE("fewer than four rungs are refused") {

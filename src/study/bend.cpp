@@ -1,0 +1,60 @@
+#include "study/bend.h"
+
+#include <Eigen/Dense>
+#include <cmath>
+#include <vector>
+
+namespace rung {
+namespace {
+
+struct Rung {
+  double x, y, variance;  // ln N, mean ln L and its variance
+};
+
+std::vector<Rung> rungs_of(std::span<const RunRecord> ladder,
+                           const std::map<int64_t, double>& deviations, int64_t above) {
+  std::map<int64_t, std::pair<double, double>> sums;  // of ln L; count
+  for (const RunRecord& r : ladder)
+    if (r.N > above) sums[r.N].first += std::log(r.L), sums[r.N].second += 1.0;
+  std::vector<Rung> rungs;
+  for (const auto& [n, sum] : sums) {
+    const double sd = deviations.at(n);
+    rungs.push_back(
+        {std::log(static_cast<double>(n)), sum.first / sum.second, sd * sd / sum.second});
+  }
+  return rungs;
+}
+
+// y = level + slope x + curvature x^2, x from the largest rung on, weighted by 1 / variance.
+struct Parabola {
+  double level, slope, curvature, curvature_se;
+};
+
+Parabola parabola_through(const std::vector<Rung>& rungs) {
+  Eigen::Matrix3d normal = Eigen::Matrix3d::Zero();
+  Eigen::Vector3d right = Eigen::Vector3d::Zero();
+  for (const Rung& r : rungs) {
+    const double x = r.x - rungs.back().x;
+    const Eigen::Vector3d row(1.0, x, x * x);
+    normal += row * row.transpose() / r.variance;
+    right += row * r.y / r.variance;
+  }
+  const Eigen::Matrix3d covariance = normal.inverse();
+  const Eigen::Vector3d fit = covariance * right;
+  return {fit[0], fit[1], fit[2], std::sqrt(covariance(2, 2))};
+}
+
+}  // namespace
+
+double bend_deviation(std::span<const RunRecord> ladder,
+                      const std::map<int64_t, double>& deviations, int64_t above, int64_t N,
+                      double predicted) {
+  const std::vector<Rung> rungs = rungs_of(ladder, deviations, above);
+  if (rungs.size() < 4) return 0.0;
+  const Parabola p = parabola_through(rungs);
+  if (!(p.curvature < -2.0 * p.curvature_se)) return 0.0;
+  const double tangent = p.level + p.slope * (std::log(static_cast<double>(N)) - rungs.back().x);
+  return std::abs(std::log(predicted) - tangent) / 1.645;
+}
+
+}  // namespace rung
