@@ -1,8 +1,10 @@
 #include "cli/plan_text.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/table.h"
+#include "law/predict.h"
 #include "plan/devices.h"
 
 namespace rung {
@@ -91,16 +93,19 @@ std::string alternatives(const Plan& plan) {
 
 std::string shapes(const Plan& plan) {
   if (plan.shapes.empty()) return {};
+  const bool timed = std::any_of(plan.shapes.begin(), plan.shapes.end(),
+                                 [](const auto& c) { return std::isfinite(c.seconds); });
+  TableRow head = {"width x depth", "heads", "N", "D", "loss", "over the best", "memory"};
+  if (timed) head.push_back("time");
   std::vector<TableRow> rows;
-  for (const ShapeCandidate& c : plan.shapes)
+  for (const ShapeCandidate& c : plan.shapes) {
     rows.push_back({fmt::format("{} x {}", c.shape.width, c.shape.depth),
                     fmt::format("{} x {}", c.shape.heads, c.shape.head_size), number(c.shape.N),
                     number(c.D), fmt::format("{:.4f}", c.loss),
-                    fmt::format("{:+.3f} %", 100 * c.excess), duration(c.seconds),
-                    bytes(c.memory)});
-  std::string text = "\n" + text_table({"width x depth", "heads", "N", "D", "loss", "over the best",
-                                        "time", "memory"},
-                                       rows);
+                    fmt::format("{:+.3f} %", 100 * c.excess), bytes(c.memory)});
+    if (timed) rows.back().push_back(duration(c.seconds));
+  }
+  std::string text = "\n" + text_table(head, rows);
   if (plan.aspect)
     text += fmt::format("width/depth {:.3g}{} preferred, from {}\n", plan.aspect->value,
                         plan.aspect->lo < plan.aspect->hi
@@ -130,9 +135,7 @@ std::string plan_text(const Plan& plan, const PlanOptions& options) {
     text +=
         fmt::format("\nunknown, as no fit given covers it: {}\n", fmt::join(plan.unknown, ", "));
   for (const std::string& remark : plan.remarks) text += remark + "\n";
-  for (const auto& [name, ratio] : plan.prediction.extrapolation)
-    text += fmt::format("{}: {:.3g} times the largest in the data\n", name, ratio);
-  return text;
+  return text + place_text(plan.prediction);
 }
 
 std::string design_text(const Design& design, const DesignOptions& options, double rate) {

@@ -108,17 +108,11 @@ int run(const Arguments& arguments) {
   Json json = prediction_to_json(prediction);
   if (fit.procedure && !fit.procedure->composed)
     json["quantities"] = predict_parts(fit, point, level, text);
-  text += "half-widths:";
+  std::vector<std::string> parts;
   for (const auto& [name, width] : prediction.sources)
-    text += fmt::format(" {} {:.2g}", name, width);
-  text += "\n";
-  for (const auto& [name, ratio] : prediction.extrapolation) {
-    const auto outside = prediction.outside.find(name);
-    text += outside == prediction.outside.end()
-                ? fmt::format("{}: within the data\n", name)
-                : fmt::format("{}: {:.3g} times {} in the data\n", name, outside->second,
-                              ratio > 1.0 ? "the largest" : "below the smallest");
-  }
+    parts.push_back(fmt::format("{} {:.2g}", name, width));
+  text += fmt::format("half of the interval by source: {}\n", fmt::join(parts, ", "));
+  text += place_text(prediction);
   for (const std::string& warning : prediction.warnings) text += "warning: " + warning + "\n";
   arguments.out->result(json, text);
   return 0;

@@ -30,10 +30,13 @@ std::string fit_text(const Fit& fit) {
   } else {
     text += "\nrefused: the data do not determine this law\n";
   }
+  const auto side = [](double end) {
+    return std::isnan(end) ? std::string("open") : fmt::format("{:.6g}", end);
+  };
+  if (!fit.profiles.empty())
+    text += fmt::format("{:g} % by profile likelihood:\n", 100 * fit.level);
   for (const Profile& p : fit.profiles)
-    text += fmt::format("profile of {}: {} to {}\n", p.name,
-                        std::isnan(p.lo) ? "open" : fmt::format("{:.6g}", p.lo),
-                        std::isnan(p.hi) ? "open" : fmt::format("{:.6g}", p.hi));
+    text += fmt::format("  {} from {} to {}\n", p.name, side(p.lo), side(p.hi));
   for (const Diagnostic& d : fit.diagnostics)
     text += fmt::format("{} [{}] {}\n", severity_name(d.severity), d.code, d.text);
   for (const Fit& part : fit.parts) text += "\n" + fit_text(part);

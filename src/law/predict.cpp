@@ -149,6 +149,22 @@ void check_level(double level) {
 
 }  // namespace
 
+std::string place_text(const Prediction& prediction) {
+  std::string text;
+  std::vector<std::string> within;
+  for (const auto& [name, ratio] : prediction.extrapolation) {
+    const auto outside = prediction.outside.find(name);
+    if (outside == prediction.outside.end())
+      within.push_back(name);
+    else if (ratio > 1.0)
+      text += fmt::format("{} is {:.3g} times the largest in the data\n", name, outside->second);
+    else
+      text += fmt::format("{} is 1/{:.3g} of the smallest in the data\n", name, outside->second);
+  }
+  if (!within.empty()) text += fmt::format("within the data: {}\n", fmt::join(within, ", "));
+  return text;
+}
+
 double predict_loss(const Fit& fit, const Point& at) {
   return evaluate_law(*fit.law, fit.values(), inputs_at(fit, complete(fit, at)));
 }

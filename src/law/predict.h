@@ -30,6 +30,9 @@ struct Prediction {
 // unknown or not in its domain. Fails (refused) on a refused fit.
 Prediction predict(const Fit& fit, const Point& at, double level = 0.9);
 
+// Where a prediction lies, a line for each quantity beyond the data and one for those within.
+std::string place_text(const Prediction& prediction);
+
 // The law's value alone.
 double predict_loss(const Fit& fit, const Point& at);
 

@@ -120,6 +120,19 @@ void report_parts(Fit& fit) {
              fmt::format("{} is not determined: {}", part.law->target, d.text)});
 }
 
+// A biased rule's intervals have the bias taken off, its values have not.
+void note_bias(Fit& fit) {
+  std::vector<std::string> names;
+  for (const Estimate& e : fit.coefficients)
+    if (!e.fixed && (e.value < e.lo || e.value > e.hi)) names.push_back(e.name);
+  if (!names.empty())
+    fit.diagnostics.push_back(
+        {"biased-rule", Severity::warning,
+         fmt::format("{} outside its own interval: the rule's points are biased on these rows, "
+                     "which the interval corrects and the value does not.",
+                     fmt::join(names, ", "))});
+}
+
 }  // namespace
 
 Fit fit_part(const DerivedPart& part, const FitOptions& options) {
@@ -145,6 +158,7 @@ Fit fit_procedure(const Table& table, const Procedure& procedure, const FitOptio
     std::vector<Fit*> pointers;
     for (Fit& fit : fits) pointers.push_back(&fit);
     resample_procedure(raw, procedure, settings, options, derivation, pointers);
+    std::for_each(fits.begin(), fits.end(), note_bias);
   }
   Fit result;
   size_t first = 0;  // of the fits that stay parts

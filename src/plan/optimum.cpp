@@ -64,10 +64,10 @@ void note_limits(const Path& path, const PlanOptions& options, double at, Plan& 
 }
 
 void note_extrapolation(Plan& plan) {
-  for (const auto& [name, ratio] : plan.prediction.extrapolation)
-    if (ratio > 100.0)
+  for (const auto& [name, factor] : plan.prediction.outside)
+    if (factor > 100.0)
       plan.remarks.push_back(fmt::format(
-          "{} lies {:.3g} times beyond the data: no check there is possible.", name, ratio));
+          "{} lies {:.3g} times outside the data: no check there is possible.", name, factor));
   for (const std::string& warning : plan.prediction.warnings) plan.remarks.push_back(warning);
 }
 

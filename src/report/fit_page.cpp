@@ -150,7 +150,13 @@ Json isoflop_chart(const Json& curves) {
 
 std::string profile_figures(const Json& fit, Json& charts) {
   if (!fit.contains("profiles")) return {};
-  std::string html;
+  const std::string percent = fmt::format("{:.0f} %", 100 * number_at(fit, "level"));
+  std::string html = fmt::format(
+      "<p>How much worse the best fit becomes (deviance: twice the log likelihood's loss) where "
+      "one "
+      "coefficient is held and the others follow. Values whose curve lies below the line are those "
+      "that the data allow at {}; a flat curve means that they do not determine it.</p>\n",
+      percent);
   std::string left;
   size_t count = 0;
   for (const auto& [name, profile] : fit["profiles"].items()) {
@@ -163,12 +169,15 @@ std::string profile_figures(const Json& fit, Json& charts) {
         data.push_back({values[i], profile["deviance"][i]});
     if (data.empty()) continue;
     level = {{data.front()[0], threshold}, {data.back()[0], threshold}};
+    // Factors of powers reach over decades.
+    const double first = data.front()[0].get<double>(), last = data.back()[0].get<double>();
+    const bool log = first > 0.0 && last > 10.0 * first;
     auto chart = new_chart(("profile-" + std::to_string(count)).c_str(),
                            ("Profile likelihood of " + name).c_str(),
-                           axis(name.c_str(), false, "number"), axis("deviance", false, "number"));
+                           axis(name.c_str(), log, "number"), axis("deviance", false, "number"));
     chart["y"]["zero"] = true;
     push_series(chart, {{"label", "profile"}, {"kind", "line"}, {"color", "law"}, {"data", data}});
-    push_series(chart, {{"label", fmt::format("{:.0f} %", 100 * number_at(fit, "level"))},
+    push_series(chart, {{"label", percent},
                         {"kind", "line"},
                         {"color", "target"},
                         {"thin", true},
@@ -178,7 +187,8 @@ std::string profile_figures(const Json& fit, Json& charts) {
       return std::isfinite(value) ? show_number(value, 5) : std::string("open");
     };
     const std::string drawn =
-        figure(charts, chart, escape_html(name), fmt::format("{} to {}.", side("lo"), side("hi")));
+        figure(charts, chart, escape_html(name),
+               fmt::format("{} from {} to {}.", percent, side("lo"), side("hi")));
     if (left.empty()) {
       left = drawn;
     } else {
@@ -217,13 +227,15 @@ std::string fit_page(const Json& fit, const Json& curves, std::string_view title
   const ClimbFiles files{.fit = fit};
   Json charts = Json::array();
   std::string html = header(fit, title);
+  const std::string which = text_at(curves, "by").empty() ? "" : " on the last line of the legend";
+  const std::string caption =
+      "Circles are measured rows, lines the law, the band where a new measurement would lie" +
+      which + ".";
   html += html_section("ladder", "The law",
-                       law_section(files) + figure(charts, data_chart(fit, curves), "",
-                                                   "Circles are measured rows, lines the law, the "
-                                                   "band where a new measurement would lie."));
+                       law_section(files) + figure(charts, data_chart(fit, curves), "", caption));
   html += html_section("forms", "Forms", forms_table(fit));
   html += html_section(
-      "error", "Residuals",
+      "error", "Against the law",
       side_by_side(figure(charts, residual_chart(fit, curves), "Residuals",
                           "A trend rather than scatter around zero means that the law bends."),
                    figure(charts, isoflop_chart(curves), "At equal FLOPs",

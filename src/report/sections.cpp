@@ -127,7 +127,10 @@ std::string law_section(const ClimbFiles& files) {
     html += fmt::format(", fitted to {} runs", show_number(number_at(files.fit, "points"), 6));
   if (const auto objective = text_at(files.fit, "objective/name"); !objective.empty())
     html += fmt::format(" with objective <code>{}</code>", escape_html(objective));
-  html += ".</p>\n" + html_table({"coefficient", "value", "se", "low", "high"}, rows,
+  const double level = number_at(files.fit, "level");
+  const std::string from =
+      std::isfinite(level) ? fmt::format("{:g} % from", 100 * level) : std::string("from");
+  html += ".</p>\n" + html_table({"coefficient", "value", "se", from, "to"}, rows,
                                  {false, true, true, true, true});
   return html;
 }

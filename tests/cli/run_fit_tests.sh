@@ -39,7 +39,7 @@ expect 2 '' 'half=even' "$law" predict halves.json N=1e10 D=2e11
 expect 2 '' 'one law' "$law" fit halves.csv --by half --law chinchilla,kaplan
 
 # Profiles, and the page that draws them.
-expect 0 'profile of alpha: 0\.[0-9]+ to 0\.[0-9]+' '' "$law" fit "$epoch" --where 'loss < 3.44' --profile --bootstrap 50 --out fit.json
+expect 0 '  alpha from 0\.[0-9]+ to 0\.[0-9]+' '' "$law" fit "$epoch" --where 'loss < 3.44' --profile --bootstrap 50 --out fit.json
 expect 0 'fit.html' '' "$law" report fit.json
 checks=$((checks + 1)); grep -q 'Profile likelihood' fit.html || { failures=$((failures + 1)); echo "FAILED: no profiles on the page"; }
 mkdir alone && cp fit.json alone/ && expect 0 'alone/fit.html' '' "$law" report alone

@@ -198,6 +198,19 @@ void add_noise(const RawRows& rows, const std::vector<size_t>& cell, Derivation&
   derivation.freedom += bowl.freedom;
 }
 
+// Batches that no sweep in tokens has: their column counts sequences.
+void check_batch_unit(const RawRows& rows, double sequence, Derivation& derivation) {
+  constexpr double most_sequences = 4096.0;
+  if (rows["bs"].empty()) return;
+  const double most = sequence * *std::max_element(rows["bs"].begin(), rows["bs"].end());
+  if (most <= most_sequences)
+    derivation.diagnostics.push_back(
+        {"units", Severity::warning,
+         fmt::format("bs is at most {:.4g}, and the law's batch counts tokens. Where the column "
+                     "counts sequences, give --setting sequence=TOKENS, the length of one.",
+                     most)});
+}
+
 Derivation derive_near_optimal(const RawRows& rows, const Settings& settings) {
   Derivation derivation;
   derivation.group.assign(rows.rows.size(), -1);
@@ -222,6 +235,7 @@ Derivation derive_near_optimal(const RawRows& rows, const Settings& settings) {
   derivation.record["cells"] = cells.size();
   derivation.record["points"] = points.size();
   refuse_few(cells.size(), derivation);
+  check_batch_unit(rows, sequence, derivation);
   if (cells.size() >= 4) add_parts(points, step_laws, derivation);
   return derivation;
 }
@@ -267,6 +281,7 @@ Derivation derive_bowl(const RawRows& rows, const Settings& settings) {
          fmt::format("{} of {} cells have no minimum inside their sweep and were left out.",
                      dropped, cells.size())});
   refuse_few(points.size(), derivation);
+  check_batch_unit(rows, settings.at("sequence"), derivation);
   if (points.size() >= 4) add_parts(points, bowl_laws, derivation);
   return derivation;
 }

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "law/law_data.h"
 #include "law/predict.h"
 #include "law/procedure.h"
@@ -55,6 +57,38 @@ TEST_CASE("step-law: the golden refit of the dense runs") {
   CHECK(estimate(fit, "b").value == doctest::Approx(0.1970).epsilon(1e-4));
   CHECK(std::log(estimate(fit, "d").value) == doctest::Approx(-1.5677).epsilon(2e-5));
   CHECK(estimate(fit, "e").value == doctest::Approx(0.6125).epsilon(1e-4));
+}
+
+TEST_CASE("step-law: a column of batches in sequences is told from one in tokens") {
+  Table table = sweeps(1e-3, 3);
+  for (double& batch : table.columns[3].values) batch /= 2048.0;
+  const auto told = [&](const char* law, double sequence) {
+    FitOptions options{.law = law, .bootstrap = 0, .refuse = false};
+    options.settings["sequence"] = sequence;
+    const Fit fit = fit_law(table, options);
+    return std::any_of(fit.diagnostics.begin(), fit.diagnostics.end(),
+                       [](const Diagnostic& d) { return d.code == "units"; });
+  };
+  for (const char* law : {"step-law", "step-law-bowl"}) {
+    CHECK(told(law, 1));
+    CHECK_FALSE(told(law, 2048));
+  }
+}
+
+TEST_CASE("step-law: a value outside its own interval is said to be biased") {
+  const std::string path = shared_law_data("step-law/dense_lr_bs_loss.csv");
+  if (path.empty()) {
+    MESSAGE("skipped: no step-law in RUNG_LAW_DATA or ../shared/data/laws");
+    return;
+  }
+  FitOptions options{.law = "step-law", .bootstrap = 50};
+  options.settings["sequence"] = 2048;
+  const Fit fit = fit_law(read_table(path), options);
+  REQUIRE(fit.parts.size() == 1);
+  const Estimate& e = estimate(fit, "e");
+  CHECK(e.value < e.lo);
+  CHECK(std::any_of(fit.parts[0].diagnostics.begin(), fit.parts[0].diagnostics.end(),
+                    [](const Diagnostic& d) { return d.code == "biased-rule"; }));
 }
 
 TEST_CASE("step-law: the published law at 7B parameters and 1.4T tokens") {
