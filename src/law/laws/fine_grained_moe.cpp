@@ -71,7 +71,7 @@ constexpr InputRange fine_grained_moe_design[] = {{6e7, 4e9}, {8e9, 1.3e11}, {1.
 constinit const Law fine_grained_moe_law = {
     .name = "fine-grained-moe",
     .formula = "L = c + (g/G^gamma + a)/N^alpha + b/D^beta",
-    .source = "Krajewski et al. 2024",
+    .source = "Krajewski et al. 2024, equation 9",
     .identifiable =
         "N, D and G vary independently, N and D over a decade or more; gamma needs "
         "three values of G whose losses differ by more than the noise",

@@ -62,7 +62,7 @@ constinit const Law precision_law = {
     .formula =
         "L = E + A/N_eff^alpha + B/D^beta, "
         "N_eff = N (1 - e^(-P_w/gamma_w)) (1 - e^(-P_a/gamma_a)) (1 - e^(-P_kv/gamma_kv))",
-    .source = "Kumar et al. 2024, section 4",
+    .source = "Kumar et al. 2024, equation 4",
     .identifiable =
         "N and D as for chinchilla; each P_x varies independently of the others and "
         "reaches few enough bits to hurt; fix the gamma_x of a format held constant",
