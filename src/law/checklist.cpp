@@ -67,6 +67,9 @@ Json data_record(const Table& table, const Selection& selection, const Fit& fit,
 Json make_checklist(const Table& table, const Selection& selection, const Problem& problem,
                     const Optimum& optimum, const Fit& fit, const FitOptions& options) {
   const bool rows = draws_rows(problem, options);
+  // What a refused fit did not get to has no figure.
+  const auto once = [](bool done, const Json& value) { return done ? value : Json(); };
+  const bool searched = optimum.starts > 0, fitted = !fit.refused();
   const Json fitting = {
       {"loss", fit.objective.name},
       {"delta", fit.objective.penalty == Penalty::huber ? Json(fit.objective.delta) : Json()},
@@ -75,10 +78,10 @@ Json make_checklist(const Table& table, const Selection& selection, const Proble
        "variable-projection grid, non-negative least squares, damped Newton with box bounds"},
       {"tolerance", PolishOptions{}.tolerance},
       {"starts", optimum.starts},
-      {"start_objective", json_number(optimum.start_objective)},
-      {"steps", optimum.solution.steps},
-      {"converged", optimum.solution.converged},
-      {"hessian_condition", json_number(fit.condition)},
+      {"start_objective", once(searched, json_number(optimum.start_objective))},
+      {"steps", once(searched, optimum.solution.steps)},
+      {"converged", once(searched, optimum.solution.converged)},
+      {"hessian_condition", once(fitted, json_number(fit.condition))},
       {"interval", options.bootstrap == 0           ? "sandwich covariance"
                    : draws_blocks(problem, options) ? "block bootstrap"
                    : !rows                          ? "parametric bootstrap"
@@ -96,8 +99,9 @@ Json make_checklist(const Table& table, const Selection& selection, const Proble
   for (const double y : measured) mean += y / n;
   for (const double y : measured) total += (y - mean) * (y - mean);
   const double left = fit.residual_rms * fit.residual_rms * n;
-  const Json goodness = {{logs ? "rms_log_residual" : "rms_residual", fit.residual_rms},
-                         {logs ? "r2_log" : "r2", json_number(1.0 - left / total)}};
+  const Json goodness = {
+      {logs ? "rms_log_residual" : "rms_residual", once(fitted, fit.residual_rms)},
+      {logs ? "r2_log" : "r2", once(fitted, json_number(1.0 - left / total))}};
   const Json not_stated = {"how N, D and C were counted", "hyperparameters and schedule per run",
                            "checkpoints per run and whether their learning rate had decayed",
                            "evaluation set and smoothing", "repeats of runs"};

@@ -12,7 +12,7 @@ namespace {
 std::string show_value(const Json& value) {
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
   if (value.is_number()) return show_number(value.get<double>(), 5);
-  if (value.is_string()) return escape_html(value.get<std::string>());
+  if (value.is_string()) return value == "" ? "none" : escape_html(value.get<std::string>());
   if (value.is_null()) return "–";
   if (!value.is_array() && !value.is_object()) return escape_html(value.dump());
   std::string text;
@@ -20,7 +20,7 @@ std::string show_value(const Json& value) {
     if (!text.empty()) text += value.is_object() ? "; " : ", ";
     text += value.is_object() ? escape_html(key) + ": " + show_value(part) : show_value(part);
   }
-  return text;
+  return text.empty() ? "none" : text;
 }
 
 std::string words(std::string key) {
@@ -124,12 +124,14 @@ std::string law_section(const ClimbFiles& files) {
   if (const auto x = text_at(files.fit, "checklist/form/variables/x"); !x.empty())
     html += " with x = <i>" + escape_html(x) + "</i>";
   if (std::isfinite(number_at(files.fit, "points")))
-    html += fmt::format(", fitted to {} runs", show_number(number_at(files.fit, "points"), 6));
+    html += fmt::format(", {}fitted to {} runs", rows.empty() ? "not " : "",
+                        show_number(number_at(files.fit, "points"), 6));
   if (const auto objective = text_at(files.fit, "objective/name"); !objective.empty())
     html += fmt::format(" with objective <code>{}</code>", escape_html(objective));
   const double level = number_at(files.fit, "level");
   const std::string from =
       std::isfinite(level) ? fmt::format("{:g} % from", 100 * level) : std::string("from");
+  if (rows.empty()) return html + ".</p>\n";
   html += ".</p>\n" + html_table({"coefficient", "value", "se", from, "to"}, rows,
                                  {false, true, true, true, true});
   return html;

@@ -17,6 +17,7 @@ TEST_CASE("fit.json: carries the stable keys and predicts like the fit it came f
   CHECK(json["objective"]["value"].get<double>() == fit.objective_value);
   CHECK(json["coefficients"]["alpha"]["se"].get<double>() > 0.0);
   CHECK(json["checklist"]["data"]["rows_used"] == 234);
+  CHECK(json["checklist"]["goodness"]["r2_log"].get<double>() > 0.9);
   const Fit read = fit_from_json(json);
   const Point at = {{"N", 7e9}, {"D", 1.4e12}};
   const Prediction a = predict(fit, at, 0.9), b = predict(read, at, 0.9);
@@ -37,6 +38,9 @@ TEST_CASE("fit.json: a refused fit refuses to predict, other JSON is named") {
   const Json json = fit_to_json(fit);
   CHECK(json["status"] == "refused");
   CHECK(json["diagnostics"][0]["severity"] == "refusal");
+  // What was never fitted has no goodness.
+  for (const auto& [name, value] : json["checklist"]["goodness"].items()) CHECK(value.is_null());
+  CHECK(json["checklist"]["fitting"]["hessian_condition"].is_null());
   try {
     predict(fit_from_json(json), {{"N", 1e7}, {"D", 1e9}});
     CHECK(false);

@@ -33,6 +33,7 @@ TEST_CASE("fit page: a refused fit shows its reasons and no plot") {
   fit["coefficients"] = Json::object();
   const std::string page = fit_page(fit, Json::object(), "refused");
   CHECK(contains(page, "do not determine"));
+  CHECK(contains(page, "not fitted to"));
   CHECK(contains(page, "narrow-range"));
   CHECK(contains(page, "data-expected=\"0\""));
 }
