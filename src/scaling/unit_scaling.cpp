@@ -52,8 +52,9 @@ FfnFactor moe_factor(const ModelConfig& model, double m) {
 
 // The same over a sum of several heads.
 FfnFactor peer_factor(const ModelConfig& model, double m) {
-  const double k = static_cast<double>(model.peer_top_k);
-  return {gelu_factor(m), std::sqrt(k / static_cast<double>(model.peer_heads)),
+  const double k = static_cast<double>(model.peer_top_k), gelu = gelu_factor(m).forward;
+  return {{gelu, gelu},
+          std::sqrt(k / static_cast<double>(model.peer_heads)),
           model.peer_shared > 0 ? add_factor() : 1.0};
 }
 

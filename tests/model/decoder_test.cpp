@@ -188,6 +188,48 @@ TEST_CASE("the fused decoder in fp32 is the plain decoder in fp64") {
     }
 }
 
+TEST_CASE("unit scaling's gradients are the true ones times one constant a tensor") {
+  const std::vector<Variant> scaled{
+      {"swiglu", [](RunConfig&) {}},
+      {"mamba2", [](RunConfig& c) { c.model.mixer = "mamba2", c.model.ffn = "none"; }},
+      {"mlstm", [](RunConfig& c) { c.model.mixer = "mlstm"; }},
+      {"moe", [](RunConfig& c) { c.model.ffn = "moe", c.model.moe_experts = 3; }},
+      {"peer", [](RunConfig& c) {
+         c.model.ffn = "peer", c.model.peer_experts = 9, c.model.peer_top_k = 2;
+         c.model.peer_shared = 3;
+       }}};
+  for (const Variant& variant : scaled) {
+    CAPTURE(variant.name);
+    RunConfig config = config_of(variant);
+    config.parametrisation = "umup";
+    config.model.moe_balance = config.model.moe_z = 0.0;
+    config.model.context = 7;
+    Model model = make_model(config, vocabulary, at::kDouble);
+    const Batch batch = make_batch(config, vocabulary, 1, 2);
+    loss_and_gradient(model, batch);
+    const Layout& layout = model.decoder.layout;
+    double* values = model.weights.mutable_data_ptr<double>();
+    for (size_t i = 0; i < layout.tensors.size(); ++i) {
+      CAPTURE(layout.tensors[i].name);
+      const Tensor part = view(layout, model.gradient, i).flatten();
+      const Tensor largest = std::get<1>(part.abs().topk(std::min<int64_t>(3, part.size(0))));
+      double first = 0.0;
+      for (int64_t k = 0; k < largest.size(0); ++k) {
+        const int64_t place = largest[k].item<int64_t>(), at = layout.offsets[i] + place;
+        const double kept = values[at], h = 1e-4;
+        values[at] = kept + h;
+        const double above = mean_loss(model, batch);
+        values[at] = kept - h;
+        const double below = mean_loss(model, batch);
+        values[at] = kept;
+        const double ratio = part[place].item<double>() * 2.0 * h / (above - below);
+        if (k == 0) first = ratio;
+        CHECK(ratio == doctest::Approx(first).epsilon(1e-3));
+      }
+    }
+  }
+}
+
 TEST_CASE("generation with a cache is the whole sequence read at once, for every part") {
   for (const Variant& variant : variants) {
     CAPTURE(variant.name);

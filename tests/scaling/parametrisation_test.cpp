@@ -105,6 +105,8 @@ TEST_CASE("umup splits forward and backward factors") {
   const Factors readout = factors("umup", spec(Role::readout, 64, 256), d);
   check(readout, 1.0 / 64, 1, 1);
   CHECK(readout.A_input == doctest::Approx(1.0 / 16));
+  const Factors router = factors("umup", spec(Role::router, 64, 8, 1), d);
+  CHECK(router.A_input == router.A);  // its input has other paths
   CHECK(readout.A_weight == doctest::Approx(rows));
   const Factors gain = factors("umup", spec(Role::gain, 1, 64, 3), d);
   check(gain, 1, 0, 0.5);

@@ -9,7 +9,8 @@
 // package (2 * blocks elsewhere). Weight decay is independent: factor 1. Split factors change
 // gradients by constants alone, which Adam cancels while epsilon is small. A tied matrix adds the
 // gradients of two uses, which must keep their true ratio: plain differentiation. A router is a
-// readout inside the stack. Weights and gradients are at scale 1, so that SGD (the package's,
+// readout inside the stack, where its input's gradient meets others and must be the true one.
+// Weights and gradients are at scale 1, so that SGD (the package's,
 // without constraint on the readout) and parameter scaling have Adam's factors.
 #include "config/pattern.h"
 #include "scaling/parametrisations/rules.h"
@@ -32,9 +33,12 @@ Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view ali
       f.A_weight = rows;
       break;
     case Role::readout:
-    case Role::router:
       f.A = 1.0 / static_cast<double>(tensor.fan_in);
       f.A_input = 1.0 / root(tensor.fan_out);
+      f.A_weight = rows;
+      break;
+    case Role::router:
+      f.A = f.A_input = 1.0 / static_cast<double>(tensor.fan_in);
       f.A_weight = rows;
       break;
     case Role::tied:
