@@ -1,5 +1,5 @@
-// rung report: draws (again) the page of a climb folder, a fit, a plan or a coordinate check, from
-// its files alone.
+// rung report: draws (again) the page of a climb folder, a fit, a plan, a coordinate check or a
+// comparison, from its files alone.
 #include "report/report.h"
 
 #include "cli/verb.h"
@@ -7,6 +7,7 @@
 #include "core/files.h"
 #include "law/fit_curves.h"
 #include "law/fit_json.h"
+#include "report/compare_page.h"
 #include "report/coord_page.h"
 #include "report/fit_page.h"
 #include "report/plan_page.h"
@@ -20,9 +21,10 @@ std::filesystem::path write_page(const fs::path& file) {
   fs::path page = file;
   page.replace_extension(".html");
   const std::string title = file.filename().string();
-  write_file(page, is_plan(json) ? plan_page(json, title)
-                   : is_coord(json)
-                       ? coord_page(json, title)
+  write_file(page, is_plan(json)    ? plan_page(json, title)
+                   : is_coord(json) ? coord_page(json, title)
+                   : is_comparison(json)
+                       ? compare_page(json, title)
                        : fit_page(json, fit_curves(fit_from_json(json, file.string())), title));
   return page;
 }
@@ -30,7 +32,7 @@ std::filesystem::path write_page(const fs::path& file) {
 // The file to draw of a folder with a fit or a check and nothing of a climb; empty otherwise.
 fs::path only_file(const fs::path& folder) {
   if (fs::exists(folder / "plan.json") || fs::exists(folder / "log.jsonl")) return {};
-  for (const char* name : {"fit.json", "coord.json"})
+  for (const char* name : {"fit.json", "coord.json", "compare.json"})
     if (fs::exists(folder / name)) return folder / name;
   return {};
 }

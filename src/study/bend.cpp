@@ -4,26 +4,10 @@
 #include <cmath>
 #include <vector>
 
+#include "study/rungs.h"
+
 namespace rung {
 namespace {
-
-struct Rung {
-  double x, y, variance;  // ln N, mean ln L and its variance
-};
-
-std::vector<Rung> rungs_of(std::span<const RunRecord> ladder,
-                           const std::map<int64_t, double>& deviations, int64_t above) {
-  std::map<int64_t, std::pair<double, double>> sums;  // of ln L; count
-  for (const RunRecord& r : ladder)
-    if (r.N > above) sums[r.N].first += std::log(r.L), sums[r.N].second += 1.0;
-  std::vector<Rung> rungs;
-  for (const auto& [n, sum] : sums) {
-    const double sd = deviations.at(n);
-    rungs.push_back(
-        {std::log(static_cast<double>(n)), sum.first / sum.second, sd * sd / sum.second});
-  }
-  return rungs;
-}
 
 // y = level + slope x + curvature x^2, x from the largest rung on, weighted by 1 / variance.
 struct Parabola {
@@ -49,7 +33,7 @@ Parabola parabola_through(const std::vector<Rung>& rungs) {
 double bend_deviation(std::span<const RunRecord> ladder,
                       const std::map<int64_t, double>& deviations, int64_t above, int64_t N,
                       double predicted) {
-  const std::vector<Rung> rungs = rungs_of(ladder, deviations, above);
+  const std::vector<Rung> rungs = rung_means(ladder, deviations, above);
   if (rungs.size() < 4) return 0.0;
   const Parabola p = parabola_through(rungs);
   if (!(p.curvature < -2.0 * p.curvature_se)) return 0.0;

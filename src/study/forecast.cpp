@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "law/rollout.h"
 #include "study/bend.h"
+#include "study/rungs.h"
 
 namespace rung {
 namespace {
@@ -20,30 +21,6 @@ double normal_half_width(double level) {
     (std::erf(middle / std::sqrt(2.0)) < level ? low : high) = middle;
   }
   return low;
-}
-
-// Relative deviation between seeds of each rung, drawn towards the pooled one by four virtual runs:
-// two seeds alone say little about their own scatter.
-std::map<int64_t, double> rung_deviations(std::span<const RunRecord> ladder, double& pooled) {
-  std::map<int64_t, std::vector<double>> logs;
-  for (const RunRecord& r : ladder) logs[r.N].push_back(std::log(r.L));
-  std::map<int64_t, std::pair<double, double>> squares;  // sum of squares, degrees of freedom
-  double total = 0.0, freedom = 0.0;
-  for (const auto& [n, values] : logs) {
-    double mean = 0.0, sum = 0.0;
-    for (const double v : values) mean += v / static_cast<double>(values.size());
-    for (const double v : values) sum += (v - mean) * (v - mean);
-    squares[n] = {sum, static_cast<double>(values.size()) - 1.0};
-    total += sum;
-    freedom += squares[n].second;
-  }
-  constexpr double floor = 1e-3, virtual_runs = 4.0;
-  pooled = std::max(floor, freedom > 0.0 ? std::sqrt(total / freedom) : 0.006);
-  std::map<int64_t, double> deviations;
-  for (const auto& [n, entry] : squares)
-    deviations[n] = std::max(floor, std::sqrt((entry.first + virtual_runs * pooled * pooled) /
-                                              (entry.second + virtual_runs)));
-  return deviations;
 }
 
 Table ladder_table(std::span<const RunRecord> ladder, const std::map<int64_t, double>& deviations) {

@@ -6,10 +6,12 @@
 #include "cli/cache.h"
 #include "cli/interrupt.h"
 #include "cli/torch/budget.h"
+#include "cli/torch/compare.h"
 #include "cli/torch/setup.h"
 #include "cli/verb.h"
 #include "config/resolve.h"
 #include "core/error.h"
+#include "study/compare.h"
 
 namespace rung {
 namespace {
@@ -23,6 +25,7 @@ RunConfig climb_defaults(const std::string& device) {
   if (device == "cuda") config.precision = "bf16";
   config.model.context = 64;
   config.model.key_offset = true;
+  config.model.ssm_head_dim = 8;      // divides a state space's units at every width of a ladder
   config.train.lr = 0.7;              // the middle of the sweep
   config.train.eval_tokens = 262144;  // so that what is held out adds little to the noise of seeds
   return config;
@@ -61,10 +64,12 @@ void give_target(ClimbRequest& request, const std::vector<Setting>& settings) {
   plan.target_tokens = sets(settings, "train.tokens") ? base.train.tokens : 0;
 }
 
-ClimbRequest request_from(const Arguments& arguments) {
+// `more` settings come last: an alternative's.
+ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>& more = {}) {
   std::vector<Setting> settings;
   if (arguments.has("CONFIG")) settings = read_settings(arguments.text("CONFIG"));
   for (const std::string& text : arguments.list("--set")) settings.push_back(parse_setting(text));
+  settings.insert(settings.end(), more.begin(), more.end());
   const std::vector<RunConfig> configs = resolve(climb_defaults(arguments.device), settings);
   if (configs.size() != 1)
     fail_usage(
@@ -125,6 +130,12 @@ std::string outcome_text(const Json& json) {
       json["out"].get<std::string>());
 }
 
+ClimbHooks hooks_of(const Arguments& arguments) {
+  return {.interrupted = arguments.interrupted,
+          .progress = [&](const Progress& p) { arguments.out->progress(p); },
+          .say = [&](const std::string& line) { arguments.out->note(line); }};
+}
+
 int dry_run(const ClimbRequest& request, const Arguments& arguments) {
   const DryClimb dry = plan_only(request);
   std::vector<DryRow> rows;
@@ -134,22 +145,43 @@ int dry_run(const ClimbRequest& request, const Arguments& arguments) {
   return 0;
 }
 
-int run(const Arguments& arguments) {
-  const ClimbRequest request = request_from(arguments);
-  if (arguments.dry_run) return dry_run(request, arguments);
-  const ClimbOutcome outcome =
-      run_climb(request, {.interrupted = arguments.interrupted,
-                          .progress = [&](const Progress& p) { arguments.out->progress(p); },
-                          .say = [&](const std::string& line) { arguments.out->note(line); }});
+int finish(const Arguments& arguments, const ClimbOutcome& outcome,
+           std::string (*text)(const Json&)) {
   arguments.out->end_progress();
   if (outcome.interrupted) {
     arguments.out->note(fmt::format("saved in {}; the same command with --resume continues",
-                                    request.folder.string()));
+                                    arguments.text("--out")));
     arguments.out->result(outcome.json, "");
     return interrupt_status();
   }
-  arguments.out->result(outcome.json, outcome_text(outcome.json));
+  arguments.out->result(outcome.json, text(outcome.json));
   return 0;
+}
+
+int run_comparison(const Arguments& arguments) {
+  std::vector<Alternative> alternatives;
+  for (const NamedSettings& named : parse_alternatives(arguments.list("--compare")))
+    alternatives.push_back({named.name, request_from(arguments, named.settings)});
+  if (arguments.dry_run) {
+    const double share = 1.0 / static_cast<double>(alternatives.size());
+    for (Alternative& alternative : alternatives) {
+      alternative.request.seconds *= share, alternative.request.plan.flops *= share;
+      arguments.out->note("== " + alternative.name);
+      dry_run(alternative.request, arguments);
+    }
+    return 0;
+  }
+  return finish(
+      arguments,
+      compare_climbs(arguments.text("--out"), std::move(alternatives), hooks_of(arguments)),
+      comparison_text);
+}
+
+int run(const Arguments& arguments) {
+  if (!arguments.list("--compare").empty()) return run_comparison(arguments);
+  const ClimbRequest request = request_from(arguments);
+  if (arguments.dry_run) return dry_run(request, arguments);
+  return finish(arguments, run_climb(request, hooks_of(arguments)), outcome_text);
 }
 
 int run_verify(const Arguments& arguments) {
@@ -190,6 +222,8 @@ const Verb climb_verb{
                 {"--without", Takes::list,
                  "measures left out: lr-rule batch-rule regime offset prior rollout goodness noise "
                  "seeds"},
+                {"--compare", Takes::list,
+                 "parts (attention mamba2, soap) or key=value: a climb each, and who is ahead"},
                 {"--repeat", Takes::flag, "let tokens be seen more than once"},
                 {"--out", Takes::value, "folder of the climb", "climb"},
                 {"--resume", Takes::flag, "continue the climb in --out"},

@@ -1,0 +1,211 @@
+#include "study/compare.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "report/compare_page.h"
+#include "study/crossing.h"
+
+namespace rung {
+namespace {
+
+constexpr double beyond = 100.0;  // times the largest run: how far the comparison looks
+constexpr int points = 49;
+
+Contender read_contender(const fs::path& folder) {
+  Contender contender{.name = folder.filename().string(), .runs = {}};
+  for (const RunRecord& r : read_runs(folder / "runs.csv"))
+    if ((r.kind == "ladder" || r.kind == "target") && std::isfinite(r.L))
+      contender.runs.push_back(r);
+  return contender;
+}
+
+std::vector<double> log_grid(double from, double to) {
+  std::vector<double> grid;
+  for (int i = 0; i < points; ++i) grid.push_back(from * std::pow(to / from, i / (points - 1.0)));
+  return grid;
+}
+
+// All contenders over one axis: FLOPs or seconds of one training run.
+struct Axis {
+  std::string name, unit;
+  std::vector<double> values;
+  std::vector<LossCurve> curves;
+};
+
+Axis over_flops(const std::vector<Contender>& contenders, const std::vector<SpentPath>& paths) {
+  double from = 0.0, to = 0.0;
+  for (const SpentPath& path : paths)
+    from = std::max(from, path.least()), to = std::max(to, path.most());
+  Axis axis{.name = "flops", .unit = "FLOP", .values = log_grid(from, beyond * to), .curves = {}};
+  for (size_t i = 0; i < contenders.size(); ++i) {
+    std::vector<double> N;
+    for (const double c : axis.values) N.push_back(paths[i].N_at(c));
+    axis.curves.push_back(loss_curve(contenders[i], N, {}));
+  }
+  return axis;
+}
+
+Axis over_seconds(const std::vector<Contender>& contenders, const std::vector<SpentPath>& paths) {
+  double from = 0.0, to = 0.0;
+  for (const SpentPath& path : paths) {
+    from = std::max(from, path.seconds_at(path.least()));
+    to = std::max(to, path.seconds_at(path.most()));
+  }
+  Axis axis{.name = "seconds", .unit = "s", .values = log_grid(from, beyond * to), .curves = {}};
+  for (size_t i = 0; i < contenders.size(); ++i) {
+    std::vector<double> N;
+    for (const double t : axis.values) N.push_back(paths[i].N_at(paths[i].flops_in(t)));
+    axis.curves.push_back(loss_curve(contenders[i], N, {}));
+  }
+  return axis;
+}
+
+Json band(const Axis& axis, size_t contender) {
+  Json rows = Json::array();
+  const LossCurve& curve = axis.curves[contender];
+  for (size_t i = 0; i < axis.values.size(); ++i) {
+    std::vector<double> at;
+    for (const auto& draw : curve.draws) at.push_back(draw[i]);
+    std::sort(at.begin(), at.end());
+    const auto quantile = [&](double q) {
+      return at[static_cast<size_t>(q * static_cast<double>(at.size() - 1))];
+    };
+    rows.push_back({axis.values[i], curve.loss[i], quantile(0.05), quantile(0.95)});
+  }
+  return rows;
+}
+
+Json contender_json(const Contender& contender, const fs::path& folder) {
+  Json json{{"name", contender.name}, {"folder", folder.string()}};
+  Json runs = Json::array();
+  for (const RunRecord& r : contender.runs)
+    runs.push_back({{"kind", r.kind}, {"N", r.N}, {"D", r.D}, {"C", r.C}, {"L", r.L}});
+  json["runs"] = runs;
+  const Json prediction = read_json(folder / "prediction.json");
+  json["target"] = prediction.at("target");
+  json["predicted"] = {
+      {"loss", prediction.at("loss")}, {"lo", prediction.at("lo")}, {"hi", prediction.at("hi")}};
+  double largest = 0.0;
+  for (const RunRecord& r : contender.runs)
+    if (r.kind == "ladder") largest = std::max(largest, r.C);
+  json["extrapolation_flops"] = prediction.at("target").at("C").get<double>() / largest;
+  for (const RunRecord& r : contender.runs)
+    if (r.kind == "target") {
+      const double loss = prediction.at("loss").get<double>();
+      json["measured"] = {{"loss", r.L}, {"se", json_number(r.L_se)}};
+      json["relative_error"] = (loss - r.L) / r.L;
+      json["inside"] =
+          r.L >= prediction.at("lo").get<double>() && r.L <= prediction.at("hi").get<double>();
+      json["flops_per_second"] = json_number(r.C / r.seconds);
+    }
+  return json;
+}
+
+Json comparison_json(const Comparison& c) {
+  Json json{{"verdict", c.verdict}, {"ahead", c.ahead}};
+  if (c.crossing)
+    json["crossing"] = {
+        {"value", c.crossing->value}, {"lo", c.crossing->lo}, {"hi", c.crossing->hi}};
+  return json;
+}
+
+Json pair_json(const std::vector<Contender>& contenders, const std::vector<Axis>& axes, size_t a,
+               size_t b) {
+  Json json{{"first", contenders[a].name}, {"second", contenders[b].name}};
+  for (const Axis& axis : axes)
+    json[axis.name] =
+        comparison_json(compare_curves(contenders[a].name, axis.curves[a], contenders[b].name,
+                                       axis.curves[b], axis.values, axis.unit));
+  double pooled = 0.0;
+  const auto rungs = [&](const Contender& c) {
+    return rung_means(c.runs, rung_deviations(c.runs, pooled));
+  };
+  json["shared_E_probability"] =
+      shared_offset_probability(rungs(contenders[a]), rungs(contenders[b]));
+  return json;
+}
+
+}  // namespace
+
+Json compare_folders(const std::vector<fs::path>& climbs) {
+  std::vector<Contender> contenders;
+  std::vector<SpentPath> paths;
+  for (const fs::path& folder : climbs) {
+    contenders.push_back(read_contender(folder));
+    paths.emplace_back(contenders.back().runs);
+  }
+  if (contenders.size() < 2) return {};
+  const std::vector<Axis> axes{over_flops(contenders, paths), over_seconds(contenders, paths)};
+  Json json{{"kind", "comparison"}, {"alternatives", Json::array()}, {"pairs", Json::array()}};
+  for (size_t i = 0; i < contenders.size(); ++i) {
+    Json entry = contender_json(contenders[i], climbs[i]);
+    for (const Axis& axis : axes) entry["curve_" + axis.name] = band(axis, i);
+    json["alternatives"].push_back(entry);
+    for (size_t k = 0; k < i; ++k) json["pairs"].push_back(pair_json(contenders, axes, k, i));
+  }
+  return json;
+}
+
+namespace {
+
+// Writes what the climbs that are done say; nothing with fewer than two.
+Json write_comparison(const fs::path& folder, const std::vector<fs::path>& done) {
+  const Json json = compare_folders(done);
+  if (json.is_null()) return json;
+  write_json(folder / "compare.json", json);
+  write_file(folder / "compare.html", compare_page(json, folder.filename().string()));
+  return json;
+}
+
+// A share that is too small for one alternative ends the comparison before anything is trained.
+void check_shares(const std::vector<Alternative>& alternatives) {
+  for (const Alternative& alternative : alternatives) {
+    if (alternative.request.plan.flops <= 0.0) continue;
+    try {
+      plan_only(alternative.request);
+    } catch (const Error& error) {
+      throw Error(fmt::format("{} (The share of {}, one of {} alternatives.)", error.what(),
+                              alternative.name, alternatives.size()),
+                  error.kind);
+    }
+  }
+}
+
+}  // namespace
+
+ClimbOutcome compare_climbs(const fs::path& folder, std::vector<Alternative> alternatives,
+                            const ClimbHooks& hooks) {
+  fs::create_directories(folder);
+  const double share = 1.0 / static_cast<double>(alternatives.size());
+  std::vector<fs::path> done;
+  Json json;
+  for (Alternative& alternative : alternatives) {
+    alternative.request.folder = folder / alternative.name;
+    alternative.request.seconds *= share;
+    alternative.request.plan.flops *= share;
+  }
+  check_shares(alternatives);
+  for (Alternative& alternative : alternatives) {
+    ClimbRequest& request = alternative.request;
+    const bool begun = fs::exists(request.folder / "plan.json");
+    if (begun && !request.resume)
+      fail(
+          "[compare] {} holds a climb already. Continue it with --resume, or choose another --out.",
+          request.folder.string());
+    request.resume = begun;
+    if (hooks.say) hooks.say(fmt::format("== {}", alternative.name));
+    const ClimbOutcome outcome = run_climb(request, hooks);
+    if (outcome.interrupted)
+      return {.json = {{"status", "interrupted"}, {"out", folder.string()}}, .interrupted = true};
+    done.push_back(request.folder);
+    json = write_comparison(folder, done);
+  }
+  json["status"] = "done";
+  json["out"] = folder.string();
+  return {.json = json};
+}
+
+}  // namespace rung

@@ -1,0 +1,45 @@
+// One contender's loss over what is spent on training it, along its own path: the law of its climb
+// with what the climb leaves open as draws, and how long a run takes.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "study/forecast.h"
+#include "study/rungs.h"
+
+namespace rung {
+
+struct Contender {
+  std::string name;
+  std::vector<RunRecord> runs;  // ladder and, where trained, the target; finite losses
+};
+
+struct LossCurve {
+  std::vector<double> loss;                // at each point asked for
+  std::vector<std::vector<double>> draws;  // [draw][point], of the mean loss: no seed's noise
+};
+
+// A path in logarithms: N and seconds of one run over C. Between rungs straight lines in ln, beyond
+// them N goes on as at the end and the rate of the largest run holds.
+class SpentPath {
+ public:
+  explicit SpentPath(std::span<const RunRecord> runs);
+  double N_at(double flops) const;
+  double seconds_at(double flops) const;
+  double flops_in(double seconds) const;
+  double least() const { return std::exp(c_.front()); }  // C of the smallest rung
+  double most() const { return std::exp(c_.back()); }    // and of the largest run
+
+ private:
+  std::vector<double> c_, n_, rate_;  // ln C, ln N, ln(C / seconds), ascending
+};
+
+// The law fitted to all of the contender's runs, at `N`. Draws take a candidate by its weight, its
+// coefficients from the bootstrap, and beyond the largest run what rollout missed, which grows with
+// ln N. Refuses (exit 3) as forecast does.
+LossCurve loss_curve(const Contender& contender, std::span<const double> N,
+                     const ForecastOptions& options, int64_t draws = 2000);
+
+}  // namespace rung
