@@ -1,7 +1,9 @@
 // What a parametrisation promises of one slope. Exponents of an RMS value, over width (a) and
 // depth:
-//   activation    0. Logits and attention's q.k start as the rule says; while training aligns what
-//                 was independent, q.k may gain m^1/2, and logits that start lower may rise to 0
+//   activation    0. Logits and attention's q.k start as the rule says, and routers as logits;
+//   while
+//                 training aligns what was independent, q.k may gain m^1/2, and logits that start
+//                 lower may rise to 0
 //   change        0, the full-alignment rule itself; block_step over depth. SGD's is the
 //   gradient's,
 //                 which falls up to m^1/2 short of the rule where the backward pass is not aligned;
@@ -18,6 +20,7 @@
 // 2022 (arXiv 2203.03466) for activations, q.k and updates.
 #include <algorithm>
 
+#include "model/decoder.h"
 #include "study/coord.h"
 
 namespace rung {
@@ -34,6 +37,16 @@ bool is_table(const std::string& tensor) {
   return tensor == "embedding" || tensor == "positions";
 }
 
+// Readouts inside blocks.
+bool is_router(const RunConfig& config, const std::string& tensor) {
+  if (!in_block(tensor)) return false;
+  const Decoder decoder = make_decoder(config, 2);
+  return std::any_of(decoder.layout.tensors.begin(), decoder.layout.tensors.end(),
+                     [&](const TensorSpec& spec) {
+                       return spec.role == Role::router && spec.name.ends_with("." + tensor);
+                     });
+}
+
 ExponentRange exactly(double exponent) {
   return {exponent, exponent};
 }
@@ -47,9 +60,10 @@ ExponentRange activation_over_width(const Promise& p, const RunConfig& config,
                                     const CoordSlope& slope) {
   const bool start = slope.horizon == 0;
   if (slope.tensor == "attention") return {p.scores, p.scores + (start ? 0.0 : alignment_gain)};
-  if (slope.tensor != "readout") return {};
+  const bool readout = slope.tensor == "readout";
+  if (!readout && !is_router(config, slope.tensor)) return {};
   // A tied matrix is aligned with its own tokens' embeddings from the start.
-  const double hi = p.logits.hi + (config.model.tied ? alignment_gain : 0.0);
+  const double hi = p.logits.hi + (readout && config.model.tied ? alignment_gain : 0.0);
   return {p.logits.lo, start ? hi : std::max(hi, 0.0)};
 }
 

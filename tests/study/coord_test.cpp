@@ -126,6 +126,13 @@ TEST_CASE("coord: what rules promise") {
   CHECK(range(slope_of("attention", Quantity::activation, 0)) == half);
   CHECK(range(slope_of("attention", Quantity::update)) == below);
   CHECK(range(slope_of("ffn.down", Quantity::alignment)) == none);
+  RunConfig routed = config;
+  routed.model.ffn = "moe";
+  std::swap(config, routed);
+  CHECK(range(slope_of("ffn.router", Quantity::activation, 0)) == half);
+  CHECK(range(slope_of("ffn.router", Quantity::activation)) == below);
+  CHECK(range(slope_of("mixer.qkv", Quantity::activation, 0)) == flat);
+  std::swap(config, routed);
   CHECK(range(slope_of("ffn.down", Quantity::change, 10, "depth")) == none);
   config.model.head_dim = 8;
   CHECK(range(slope_of("attention", Quantity::activation, 0)) == flat);
