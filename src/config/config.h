@@ -19,31 +19,47 @@ struct ModelConfig {
   int64_t width = 64;
   int64_t depth = 4;
   int64_t head_dim = 0;  // 0: width / 4
+  int64_t heads = 0;     // 0: width / head_dim
   int64_t kv_heads = 0;  // 0: as many as query heads
   int64_t context = 128;
   std::string mixer = "attention";
   std::string ffn = "swiglu";
-  double ffn_ratio = 3.0;             // hidden units of the ffn over width
-  int64_t moe_experts = 8;            // of the ffn moe
-  double moe_ratio = 0.0;             // hidden units of one over width; 0: ffn_ratio
-  int64_t moe_top_k = 2;              // experts a token
-  std::string moe_gates = "chosen";   // softmax over the chosen logits, or over all
-  int64_t moe_shared = 0;             // experts that every token has besides
-  double moe_balance = 0.01;          // of the balance loss, in training
-  double moe_z = 0.001;               // of the router's z-loss, in training
-  int64_t peer_experts = 4096;        // one-neuron experts of the ffn peer, a square
-  int64_t peer_heads = 8;             // retrievals a token
-  int64_t peer_top_k = 16;            // experts a retrieval
-  int64_t peer_key = 32;              // units of a query, in two halves
-  bool peer_norm = true;              // LayerNorm on queries
-  int64_t peer_shared = 0;            // neurons that every token has besides
-  std::string norm = "rmsnorm";       // rmsnorm or layernorm
-  std::string norm_place = "before";  // of a branch; after: Res-post-LN
-  bool norm_gain = false;             // learned gain on norms
-  std::string position = "rope";      // rope, cope, learned or none
-  int64_t cope_positions = 64;        // of CoPE, which counts no further
-  bool cope_scaled = true;            // CoPE's bias is scaled as q.k is
+  double ffn_ratio = 3.0;                  // hidden units of the ffn over width
+  int64_t moe_experts = 8;                 // of the ffn moe
+  double moe_ratio = 0.0;                  // hidden units of one over width; 0: ffn_ratio
+  int64_t moe_top_k = 2;                   // experts a token
+  std::string moe_gates = "chosen";        // softmax over the chosen logits, or over all
+  int64_t moe_shared = 0;                  // experts that every token has besides
+  double moe_balance = 0.01;               // of the balance loss, in training
+  double moe_z = 0.001;                    // of the router's z-loss, in training
+  int64_t peer_experts = 4096;             // one-neuron experts of the ffn peer, a square
+  int64_t peer_heads = 8;                  // retrievals a token
+  int64_t peer_top_k = 16;                 // experts a retrieval
+  int64_t peer_key = 32;                   // units of a query, in two halves
+  bool peer_norm = true;                   // LayerNorm on queries
+  int64_t peer_shared = 0;                 // neurons that every token has besides
+  std::string norm = "rmsnorm";            // rmsnorm or layernorm
+  std::string norm_place = "before";       // of a branch; after: Res-post-LN; both
+  bool norm_gain = false;                  // learned gain on norms
+  bool norm_bias = false;                  // learned bias on norms outside mixers
+  double norm_epsilon = 1e-6;              // added to the mean square
+  std::string position = "rope";           // rope, cope, learned or none
+  int64_t cope_positions = 64;             // of CoPE, which counts no further
+  bool cope_scaled = true;                 // CoPE's bias is scaled as q.k is
+  double rope_theta = 10000.0;             // base of RoPE's frequencies
+  double rope_theta_local = 0.0;           // in layers with a window; 0: rope_theta without scaling
+  std::string rope_scaling = "none";       // of global layers' frequencies: none, linear or llama3
+  double rope_factor = 1.0;                // that frequencies are divided by
+  double rope_low = 1.0, rope_high = 4.0;  // llama3: turns over rope_original that are scaled fully
+  int64_t rope_original = 8192;            // or not at all
+  int64_t window = 0;          // tokens that a local layer attends to, itself included; 0: all
+  std::string windows;         // local and global layers, such as "local x5, global"
+  double attention_cap = 0.0;  // scores s become cap tanh(s / cap); 0: off
+  double logit_cap = 0.0;      // so do logits
+  std::string attention_bias = "none";  // none, qkv or all
+  bool ffn_bias = false;
   bool qk_norm = false;
+  std::string qk_norm_over = "head";  // or width: of all heads at once
   bool key_offset = false;
   int64_t ssm_state = 64;     // size of a state vector of mamba2
   int64_t ssm_head_dim = 16;  // units of a head, each with a state vector
@@ -127,6 +143,7 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.width", c.model.width, "units", "size of the residual stream");
   visit("model.depth", c.model.depth, "layers", "number of blocks");
   visit("model.head_dim", c.model.head_dim, "units", "size of a head; 0: width / 4");
+  visit("model.heads", c.model.heads, "heads", "query heads; 0: width / head_dim");
   visit("model.kv_heads", c.model.kv_heads, "heads",
         "key and value heads; 0: as many as query heads");
   visit("model.context", c.model.context, "tokens", "length of a training sequence");
@@ -150,12 +167,35 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.peer_shared", c.model.peer_shared, "neurons", "of peer that every token has");
   visit("model.norm", c.model.norm, "", "rmsnorm or layernorm");
   visit("model.norm_place", c.model.norm_place, "",
-        "before a branch, or after it (Res-post-LN, for mus)");
+        "before a branch, after it (Res-post-LN, for mus), or both");
   visit("model.norm_gain", c.model.norm_gain, "", "learn a gain in every norm");
+  visit("model.norm_bias", c.model.norm_bias, "", "learn a bias in the norms around branches");
+  visit("model.norm_epsilon", c.model.norm_epsilon, "", "added to the mean square in these norms");
   visit("model.position", c.model.position, "", "rope, cope, learned or none");
   visit("model.cope_positions", c.model.cope_positions, "positions", "how far CoPE counts");
   visit("model.cope_scaled", c.model.cope_scaled, "", "scale CoPE's bias as q.k is");
+  visit("model.rope_theta", c.model.rope_theta, "", "base of RoPE's frequencies");
+  visit("model.rope_theta_local", c.model.rope_theta_local, "",
+        "base in layers with a window, which are not scaled then; 0: as the others");
+  visit("model.rope_scaling", c.model.rope_scaling, "",
+        "none, linear (all frequencies / rope_factor) or llama3 (the slow ones)");
+  visit("model.rope_factor", c.model.rope_factor, "", "divides RoPE's frequencies");
+  visit("model.rope_low", c.model.rope_low, "turns",
+        "llama3: frequencies of fewer turns over rope_original are divided");
+  visit("model.rope_high", c.model.rope_high, "turns",
+        "llama3: frequencies of more turns are kept");
+  visit("model.rope_original", c.model.rope_original, "tokens", "llama3: context before scaling");
+  visit("model.window", c.model.window, "tokens",
+        "that a local layer attends to, itself included; 0: all");
+  visit("model.windows", c.model.windows, "",
+        "which layers are local, such as 'local x5, global'; empty: all");
+  visit("model.attention_cap", c.model.attention_cap, "",
+        "scores s become cap tanh(s / cap); 0: off");
+  visit("model.logit_cap", c.model.logit_cap, "", "logits l become cap tanh(l / cap); 0: off");
+  visit("model.attention_bias", c.model.attention_bias, "", "none, qkv or all maps of attention");
+  visit("model.ffn_bias", c.model.ffn_bias, "", "biases in the ffn");
   visit("model.qk_norm", c.model.qk_norm, "", "RMS-normalise queries and keys");
+  visit("model.qk_norm_over", c.model.qk_norm_over, "", "a head, or the width of all heads");
   visit("model.key_offset", c.model.key_offset, "",
         "half of each key from the position before: copying in one layer");
   visit("model.ssm_state", c.model.ssm_state, "units", "state vector of mamba2");

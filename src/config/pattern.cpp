@@ -15,8 +15,8 @@ struct Pattern {
 
 [[noreturn]] void malformed(const Pattern& pattern, std::string_view entry) {
   fail_usage(
-      "[model] {} lists {} with counts, such as \"mamba2 x7, attention\". Received "
-      "\"{}\", of which \"{}\" cannot be read.",
+      "[model] {} lists {} as NAME or NAME xCOUNT with commas between them. Received \"{}\", of "
+      "which \"{}\" cannot be read.",
       pattern.key, pattern.things, pattern.text, entry);
 }
 
@@ -44,8 +44,7 @@ void append_entry(const Pattern& pattern, std::string_view entry, int64_t depth,
   names.insert(names.end(), static_cast<size_t>(count), std::string(name));
 }
 
-// The names that the pattern lists, repeated to the depth.
-std::vector<std::string> repeated(const Pattern& pattern, int64_t depth) {
+std::vector<std::string> names_of(const Pattern& pattern, int64_t depth) {
   std::vector<std::string> names;
   const std::string_view text = pattern.text;
   for (size_t begin = 0; begin <= text.size();) {
@@ -53,6 +52,12 @@ std::vector<std::string> repeated(const Pattern& pattern, int64_t depth) {
     append_entry(pattern, trimmed(text.substr(begin, end - begin)), depth, names);
     begin = end + 1;
   }
+  return names;
+}
+
+// The names that the pattern lists, repeated to the depth.
+std::vector<std::string> repeated(const Pattern& pattern, int64_t depth) {
+  std::vector<std::string> names = names_of(pattern, depth);
   const size_t period = names.size(), layers = static_cast<size_t>(depth);
   if (layers % period != 0)
     fail_usage(
@@ -75,6 +80,20 @@ std::vector<std::string> ffns_by_layer(const ModelConfig& model) {
   if (model.ffn_pattern.empty())
     return std::vector<std::string>(static_cast<size_t>(model.depth), model.ffn);
   return repeated({"model.ffn_pattern", "ffns", model.ffn_pattern}, model.depth);
+}
+
+std::vector<int64_t> windows_by_layer(const ModelConfig& model) {
+  const auto depth = static_cast<size_t>(model.depth);
+  if (model.windows.empty()) return std::vector<int64_t>(depth, model.window);
+  const Pattern list{"model.windows", "local and global layers", model.windows};
+  const std::vector<std::string> names = names_of(list, model.depth);
+  std::vector<int64_t> windows;
+  for (size_t layer = 0; layer < depth; ++layer) {
+    const std::string& name = names[layer % names.size()];
+    if (name != "local" && name != "global") malformed(list, name);
+    windows.push_back(name == "local" ? model.window : 0);
+  }
+  return windows;
 }
 
 std::vector<bool> branches_of(const ModelConfig& model) {

@@ -1,4 +1,4 @@
-// Which mixer and which ffn each layer has.
+// Which mixer, ffn and attention window each layer has.
 #pragma once
 #include <string>
 #include <vector>
@@ -12,6 +12,10 @@ namespace rung {
 std::vector<std::string> mixers_by_layer(const ModelConfig& model);
 // The same of model.ffn and model.ffn_pattern.
 std::vector<std::string> ffns_by_layer(const ModelConfig& model);
+
+// model.window in the layers that model.windows calls local, or in all; 0, no limit, in the global
+// ones. The list is repeated and cut to the depth. Fails (usage) on other names.
+std::vector<int64_t> windows_by_layer(const ModelConfig& model);
 
 // The name of an ffn that is not there: its block has no second branch.
 inline constexpr const char* no_ffn = "none";

@@ -25,6 +25,7 @@ constexpr std::array ranges = {Range{"base_width", 1, 1 << 20},
                                Range{"model.width", 1, 1 << 20},
                                Range{"model.depth", 1, 4096},
                                Range{"model.head_dim", 0, 1 << 16},
+                               Range{"model.heads", 0, 1 << 16},
                                Range{"model.kv_heads", 0, 1 << 16},
                                Range{"model.context", 1, 1 << 24},
                                Range{"model.ffn_ratio", 1e-3, 1024},
@@ -39,6 +40,16 @@ constexpr std::array ranges = {Range{"base_width", 1, 1 << 20},
                                Range{"model.peer_top_k", 1, 1 << 12},
                                Range{"model.peer_key", 2, 1 << 16},
                                Range{"model.peer_shared", 0, 1 << 20},
+                               Range{"model.norm_epsilon", 0, 1},
+                               Range{"model.rope_theta", 1, huge},
+                               Range{"model.rope_theta_local", 0, huge},
+                               Range{"model.rope_factor", 1e-3, 1e6},
+                               Range{"model.rope_low", 1e-3, 1e6},
+                               Range{"model.rope_high", 1e-3, 1e6},
+                               Range{"model.rope_original", 1, 1 << 24},
+                               Range{"model.window", 0, 1 << 24},
+                               Range{"model.attention_cap", 0, 1e6},
+                               Range{"model.logit_cap", 0, 1e6},
                                Range{"model.ssm_state", 1, 1 << 16},
                                Range{"model.ssm_head_dim", 1, 1 << 16},
                                Range{"model.ssm_groups", 1, 1 << 16},
@@ -83,8 +94,11 @@ constexpr std::array choices = {
     Choice{"precision", {"fp64", "fp32", "bf16", "fp8"}},
     Choice{"model.moe_gates", {"chosen", "all"}},
     Choice{"model.norm", {"rmsnorm", "layernorm"}},
-    Choice{"model.norm_place", {"before", "after"}},
+    Choice{"model.norm_place", {"before", "after", "both"}},
     Choice{"model.position", {"rope", "cope", "learned", "none"}},
+    Choice{"model.rope_scaling", {"none", "linear", "llama3"}},
+    Choice{"model.attention_bias", {"none", "qkv", "all"}},
+    Choice{"model.qk_norm_over", {"head", "width"}},
     Choice{"train.decay_rule", {"independent", "coupled", "width", "timescale"}},
     Choice{"train.epsilon_rule", {"gradient", "constant"}},
     Choice{"train.schedule", {"linear", "1-sqrt", "cosine-cooldown", "cosine", "constant"}}};
@@ -115,16 +129,22 @@ void check_model(const ModelConfig& m) {
         "[config] model.width must be a multiple of 4 unless model.head_dim is given. Received {}.",
         m.width);
   const int64_t head_dim = m.head_dim > 0 ? m.head_dim : m.width / 4;
-  if (m.width % head_dim != 0)
-    fail_usage("[config] model.width must be a multiple of model.head_dim. Received {} and {}.",
-               m.width, head_dim);
-  const int64_t heads = m.width / head_dim, kv_heads = m.kv_heads > 0 ? m.kv_heads : heads;
+  if (m.heads == 0 && m.width % head_dim != 0)
+    fail_usage(
+        "[config] model.width must be a multiple of model.head_dim unless model.heads is given. "
+        "Received {} and {}.",
+        m.width, head_dim);
+  const int64_t heads = m.heads > 0 ? m.heads : m.width / head_dim;
+  const int64_t kv_heads = m.kv_heads > 0 ? m.kv_heads : heads;
   if (heads % kv_heads != 0)
     fail_usage("[config] model.kv_heads must divide the {} query heads. Received {}.", heads,
                kv_heads);
   if (m.position == "rope" && head_dim % 2 != 0)
     fail_usage("[config] model.position = rope wants an even head. Received model.head_dim = {}.",
                head_dim);
+  if (m.rope_scaling == "llama3" && m.rope_low >= m.rope_high)
+    fail_usage("[config] model.rope_low must be below model.rope_high. Received {} and {}.",
+               m.rope_low, m.rope_high);
 }
 
 void check_train(const TrainConfig& t, int64_t context) {

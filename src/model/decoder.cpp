@@ -28,9 +28,10 @@ void check_shape(const ModelConfig& model, int64_t vocabulary) {
   if (model.context < 1) wrong("Context must be positive.", model.context);
   if (vocabulary < 2) wrong("The vocabulary must hold at least 2 tokens.", vocabulary);
   const int64_t dim = head_dim_of(model);
-  if (dim < 1 || model.width % dim != 0)
+  if (dim < 1 || (model.heads == 0 && model.width % dim != 0))
     fail_usage(
-        "[model] Width {} is not a multiple of head_dim {}. Set model.head_dim to a divisor.",
+        "[model] Width {} is not a multiple of head_dim {}. Set model.head_dim to a divisor, or "
+        "model.heads.",
         model.width, dim);
   if (model.position == "rope" && dim % 2 != 0)
     fail_usage(
@@ -63,6 +64,30 @@ Tensor position_ids(const Decoder& d, const Tensor& tokens, int64_t start) {
   return at::arange(start, end, tokens.options()).expand_as(tokens).contiguous();
 }
 
+// What attention's fused kernels do not know and the plain operations have run on the CPU only.
+void check_attention(const RunConfig& config) {
+  const ModelConfig& m = config.model;
+  const std::pair<bool, const char*> plain[] = {
+      {m.window > 0, "model.window"},
+      {m.attention_cap > 0.0, "model.attention_cap"},
+      {m.logit_cap > 0.0, "model.logit_cap"},
+      {m.attention_bias != "none", "model.attention_bias"},
+      {m.ffn_bias, "model.ffn_bias"},
+      {m.norm_bias, "model.norm_bias"},
+      {m.norm_place == "both", "model.norm_place=both"}};
+  for (const auto& [on, key] : plain)
+    if (on && config.device == "cuda")
+      fail_usage("[model] {} runs on the CPU only so far. Received device cuda.", key);
+  if (m.position == "cope" && (m.window > 0 || m.attention_cap > 0.0))
+    fail_usage("[model] CoPE knows no window and no cap. Received {}.",
+               m.window > 0 ? "model.window" : "model.attention_cap");
+  if (!m.windows.empty() && m.window == 0)
+    fail_usage("[model] Local layers need a window. Received model.windows = \"{}\" alone.",
+               m.windows);
+  if (m.qk_norm_over == "width" && !m.qk_norm)
+    fail_usage("[model] model.qk_norm_over is of the QK-norm. Received model.qk_norm = false.");
+}
+
 void check_positions(const RunConfig& config) {
   const ModelConfig& model = config.model;
   if (model.position == "cope" && model.cope_positions < 2)
@@ -76,6 +101,16 @@ const Part& checked_part(std::span<const Part> table, std::string_view kind,
                          const std::string& name, const RunConfig& config) {
   const Part& part = find_part(table, kind, name);
   if (part.check) part.check(config.model);
+  const ModelConfig& m = config.model;
+  if (kind == "mixer" && name != "attention" && heads_of(m) * head_dim_of(m) != m.width)
+    fail_usage("[model] The heads of {} make up the width {}. Received {} heads of {}.", name,
+               m.width, heads_of(m), head_dim_of(m));
+  const auto is_bias = [](const TensorSpec& spec) { return spec.role == Role::bias; };
+  if (kind == "ffn" && m.ffn_bias && name != no_ffn) {
+    const std::vector<TensorSpec> tensors = part.describe(m);
+    if (std::none_of(tensors.begin(), tensors.end(), is_bias))
+      fail_usage("[model] The ffn {} has no biases. Received model.ffn_bias = true.", name);
+  }
   if (config.device == "cuda" && !part.on_cuda)
     fail_usage("[model] The {} {} runs on the CPU only so far. Received device cuda.", kind, name);
   return part;
@@ -91,24 +126,29 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
   const ModelConfig& model = config.model;
   check_shape(model, vocabulary);
   check_positions(config);
+  check_attention(config);
   Decoder d{.model = model,
             .vocabulary = vocabulary,
             .layout = {},
             .block = block_factors(config, vocabulary)};
   // Unit scaling's branch factors reach the gradient at the split, which lies before a norm.
   if (model.norm_place == "after" && d.block.residual.front().delayed)
-    fail_usage("[model] {} wants norms before branches. Set model.norm_place=before.",
-               config.parametrisation);
+    fail_usage(
+        "[model] {} wants norms before branches. Set model.norm_place=before, or another "
+        "parametrisation.",
+        config.parametrisation);
   std::vector<TensorSpec> tensors;
-  const auto gain = [&](const std::string& name, int layer) {
-    if (!model.norm_gain) return;
-    d.norm_index.push_back(tensors.size());
-    tensors.push_back({.name = name,
-                       .role = Role::gain,
-                       .shape = {model.width},
-                       .fan_in = 1,
-                       .fan_out = model.width,
-                       .layer = layer});
+  const auto add_norm_tensors = [&](std::vector<NormTensors>& norms, const std::string& name,
+                                    int layer) {
+    NormTensors norm;
+    const auto vector = [&](Role role, const std::string& full) {
+      tensors.push_back(vector_of(role, full, model.width));
+      tensors.back().layer = layer;
+      return tensors.size() - 1;
+    };
+    if (model.norm_gain) norm.gain = vector(Role::gain, name);
+    if (model.norm_bias) norm.bias = vector(Role::bias, name + "_bias");
+    norms.push_back(norm);
   };
   tensors.push_back({.name = "embedding",
                      .role = model.tied ? Role::tied : Role::embedding,
@@ -125,6 +165,8 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
                        .fan_out = model.width,
                        .counts_in_N = false});
   }
+  d.windows = windows_by_layer(model);
+  const bool both = model.norm_place == "both";
   const std::vector<std::string> mixer_names = mixers_by_layer(model),
                                  ffn_names = ffns_by_layer(model);
   for (int layer = 0; layer < model.depth; ++layer) {
@@ -133,17 +175,19 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
     d.mixers.push_back(&checked_part(mixers(), "mixer", mixer_names[at], config));
     d.ffns.push_back(&checked_part(ffns(), "ffn", ffn_names[at], config));
     d.branches.push_back(2 * at);
-    gain(prefix + "mixer_norm", layer);
+    add_norm_tensors(d.norms, prefix + "mixer_norm", layer);
     d.mixer_start.push_back(tensors.size());
     append(tensors, d.mixers.back()->describe(model), prefix + "mixer.", layer, model.density);
+    if (both) add_norm_tensors(d.post_norms, prefix + "mixer_post_norm", layer);
     d.ffn_start.push_back(tensors.size());
     if (ffn_names[at] == no_ffn) continue;
     d.branches.push_back(2 * at + 1);
-    gain(prefix + "ffn_norm", layer);
+    add_norm_tensors(d.norms, prefix + "ffn_norm", layer);
     d.ffn_start.back() = tensors.size();
     append(tensors, d.ffns.back()->describe(model), prefix + "ffn.", layer, model.density);
+    if (both) add_norm_tensors(d.post_norms, prefix + "ffn_post_norm", layer);
   }
-  gain("final_norm", -1);
+  add_norm_tensors(d.norms, "final_norm", -1);
   if (!model.tied) {
     d.readout = tensors.size();
     tensors.push_back({.name = "readout",
@@ -162,9 +206,11 @@ double forward_flops(const Decoder& d, int64_t time) {
   for (const TensorSpec& spec : d.layout.tensors)
     if (spec.shape.size() == 2 && spec.counts_in_N)
       matrices += static_cast<double>(spec.size()) * spec.active;
-  for (size_t layer = 0; layer < d.mixers.size(); ++layer)
-    extra +=
-        d.mixers[layer]->extra_flops(d.model, time) + d.ffns[layer]->extra_flops(d.model, time);
+  for (size_t layer = 0; layer < d.mixers.size(); ++layer) {
+    ModelConfig own = d.model;
+    own.window = d.windows[layer];
+    extra += d.mixers[layer]->extra_flops(own, time) + d.ffns[layer]->extra_flops(own, time);
+  }
   return 2.0 * std::round(matrices) * static_cast<double>(time) + extra;
 }
 
@@ -174,7 +220,7 @@ namespace {
 struct Run {
   const Decoder& d;
   std::span<const Weight> weights;
-  const Rope& rope;
+  const Ropes& ropes;
   Cache* cache = nullptr;
   Tensor* stream = nullptr;
   // The factor by which gradients of the mean loss exceed the truth in the residual stream.
@@ -189,8 +235,9 @@ Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
   const ResidualFactor& r = d.block.residual[b];
   const Pass pass{.model = d.model,
                   .block = d.block,
-                  .rope = run.rope,
+                  .rope = rope_of(d, run.ropes, layer),
                   .layer = static_cast<int>(layer),
+                  .window = d.windows[layer],
                   .state = run.cache ? &run.cache->layers[layer] : nullptr,
                   // Delayed factors are missing within the branch.
                   .loss_factor = r.delayed ? run.loss_factor / r.branch : run.loss_factor,
@@ -199,21 +246,32 @@ Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
                     : d.ffns[layer]->forward(run.weights.subspan(d.ffn_start[layer]), x, pass);
 }
 
-// Of the i-th branch that is there, or of the final norm.
-Weight gain_of(const Run& run, size_t i) {
-  return run.d.norm_index.empty() ? Weight{} : run.weights[run.d.norm_index[i]];
+Weight gain_of(const Run& run, const NormTensors& norm) {
+  return norm.gain ? run.weights[norm.gain] : Weight{};
 }
 
-// h = skip h + branch f(norm(h)), and a final norm.
+Tensor with_bias(const Run& run, const NormTensors& norm, const Tensor& y) {
+  return norm.bias ? add_bias(y, run.weights[norm.bias]) : y;
+}
+
+NormOptions norm_options(const ModelConfig& model) {
+  return {.epsilon = model.norm_epsilon, .center = model.norm == "layernorm"};
+}
+
+Tensor run_norm(const Run& run, const NormTensors& tensors, const Tensor& x) {
+  return with_bias(run, tensors, norm(x, gain_of(run, tensors), norm_options(run.d.model)));
+}
+
+// h = skip h + branch f(norm(h)), or branch norm(f(norm(h))) (Gemma 2), and a final norm.
 Tensor norm_before(const Run& run, Tensor h) {
   const Decoder& d = run.d;
   Tensor y, branch;
   const size_t count = d.branches.size();
   for (size_t i = 0; i <= count; ++i) {
-    NormOptions options{.center = d.model.norm == "layernorm"};
+    NormOptions options = norm_options(d.model);
     if (i < count && d.block.residual[d.branches[i]].delayed)
       options.input_gradient = d.block.residual[d.branches[i]].branch;
-    const Weight gain = gain_of(run, i);
+    const Weight gain = gain_of(run, d.norms[i]);
     if (i == 0) {
       y = norm(h, gain, options);
     } else {
@@ -223,28 +281,47 @@ Tensor norm_before(const Run& run, Tensor h) {
       options.branch_gradient = r.delayed ? 1.0 : r.branch;
       std::tie(h, y) = add_norm(h, branch, gain, options);
     }
-    if (i < count) branch = run_branch(run, d.branches[i], y);
+    y = with_bias(run, d.norms[i], y);
+    if (i == count) break;
+    branch = run_branch(run, d.branches[i], y);
+    if (!d.post_norms.empty()) branch = run_norm(run, d.post_norms[i], branch);
   }
   if (run.stream) *run.stream = h;
   return y;
 }
 
-// Res-post-LN (Liu et al. 2022, arXiv 2111.09883): h = skip h + branch norm(f(h)), and a final
-// norm.
+// Res-post-LN (Liu et al. 2022, arXiv 2111.09883; OLMo 2): h = skip h + branch norm(f(h)), and a
+// final norm.
 Tensor norm_after(const Run& run, Tensor h) {
   const Decoder& d = run.d;
-  const NormOptions options{.center = d.model.norm == "layernorm"};
   const size_t count = d.branches.size();
   for (size_t i = 0; i < count; ++i) {
     const ResidualFactor& r = d.block.residual[d.branches[i]];
-    const Tensor f = norm(run_branch(run, d.branches[i], h), gain_of(run, i), options);
+    const Tensor f = run_norm(run, d.norms[i], run_branch(run, d.branches[i], h));
     h = h * r.skip + f * r.branch;
   }
   if (run.stream) *run.stream = h;
-  return norm(h, gain_of(run, count), options);
+  return run_norm(run, d.norms[count], h);
 }
 
 }  // namespace
+
+Ropes make_ropes(const ModelConfig& m, int64_t time, const at::TensorOptions& options,
+                 int64_t start) {
+  if (m.position != "rope") return {};
+  const auto made = [&](const RopeOptions& rope) {
+    return make_rope(time, head_dim_of(m), options, rope, start);
+  };
+  RopeOptions scaled{.theta = m.rope_theta, .low = m.rope_low, .high = m.rope_high};
+  if (m.rope_scaling != "none") scaled.factor = m.rope_factor;
+  if (m.rope_scaling == "llama3") scaled.original = m.rope_original;
+  const Rope global = made(scaled);
+  return {global, m.rope_theta_local > 0.0 ? made({.theta = m.rope_theta_local}) : global};
+}
+
+const Rope& rope_of(const Decoder& d, const Ropes& ropes, size_t layer) {
+  return d.windows[layer] > 0 ? ropes.local : ropes.global;
+}
 
 bool is_recurrent(const Decoder& d) {
   return !d.positions && std::all_of(d.mixers.begin(), d.mixers.end(),
@@ -272,13 +349,14 @@ Tensor run_all(const Run& run, const Tensor& tokens) {
 }  // namespace
 
 Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                     const Rope& rope, Cache* cache, Tensor* stream) {
-  return run_all({.d = d, .weights = weights, .rope = rope, .cache = cache, .stream = stream},
+                     const Ropes& ropes, Cache* cache, Tensor* stream) {
+  return run_all({.d = d, .weights = weights, .ropes = ropes, .cache = cache, .stream = stream},
                  tokens);
 }
 
 Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                    const Tensor& targets, const Rope& rope, double gradient_scale, Tally* tally) {
+                    const Tensor& targets, const Ropes& ropes, double gradient_scale,
+                    Tally* tally) {
   const Weight& readout = weights[d.readout];
   const double gradient = d.block.loss_gradient * gradient_scale;
   // Where the readout's backward multiplier is not its forward one, the stream's gradient is off
@@ -286,22 +364,25 @@ Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Ten
   const double own = static_cast<double>(tokens.size(1) * tokens.size(2));
   const Tensor y = run_all({.d = d,
                             .weights = weights,
-                            .rope = rope,
+                            .ropes = ropes,
                             .loss_factor = gradient * own * readout.A_input / readout.A,
                             .tally = tally},
                            tokens);
-  return linear_cross_entropy(y, readout, targets,
-                              {.logit = d.block.loss_logit, .gradient = gradient});
+  return linear_cross_entropy(
+      y, readout, targets,
+      {.logit = d.block.loss_logit, .gradient = gradient, .cap = d.model.logit_cap});
 }
 
 Tensor token_logits(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                    const Rope& rope, Cache* cache) {
+                    const Ropes& ropes, Cache* cache) {
   at::NoGradGuard off;
-  const Tensor y = hidden_states(d, weights, tokens, rope, cache);
+  const Tensor y = hidden_states(d, weights, tokens, ropes, cache);
   const Weight& readout = weights[d.readout];
   const Tensor flat = y.view({y.size(0), y.size(1) * y.size(2), y.size(3)});
-  return (at::matmul(flat, readout.value.transpose(1, 2)) * (readout.A * d.block.loss_logit))
-      .view({y.size(0), y.size(1), y.size(2), d.vocabulary});
+  Tensor logits =
+      at::matmul(flat, readout.value.transpose(1, 2)) * (readout.A * d.block.loss_logit);
+  if (d.model.logit_cap > 0.0) logits.div_(d.model.logit_cap).tanh_().mul_(d.model.logit_cap);
+  return logits.view({y.size(0), y.size(1), y.size(2), d.vocabulary});
 }
 
 }  // namespace rung

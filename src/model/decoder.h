@@ -10,18 +10,26 @@
 
 namespace rung {
 
+// Tensors of a norm; 0: absent.
+struct NormTensors {
+  size_t gain = 0, bias = 0;
+};
+
 struct Decoder {
   ModelConfig model;
   int64_t vocabulary = 0;
   Layout layout;
   BlockFactors block;
   std::vector<const Part*> mixers, ffns;       // by layer
+  std::vector<int64_t> windows;                // of attention, by layer; 0: all tokens before
   std::vector<size_t> mixer_start, ffn_start;  // first tensor of each
   // The branches that are there, in order: 2 x layer for a mixer, 2 x layer + 1 for an ffn.
   std::vector<size_t> branches;
-  std::vector<size_t> norm_index;  // gain of each branch's norm and the final one; empty: no gains
-  size_t readout = 0;              // tensor that the head multiplies by
-  size_t positions = 0;            // learned positions [context, width]; 0: none
+  // Before (or after) each of these branches and at the end; post_norms: behind branches that have
+  // one on either side.
+  std::vector<NormTensors> norms, post_norms;
+  size_t readout = 0;    // tensor that the head multiplies by
+  size_t positions = 0;  // learned positions [context, width]; 0: none
 };
 
 // What generation carries from one call to the next: a state a layer, and how many tokens it has
@@ -30,6 +38,15 @@ struct Cache {
   std::vector<MixerState> layers;
   int64_t time = 0;
 };
+
+// Rotations of the layers that see all tokens before, and of those with a window.
+struct Ropes {
+  Rope global, local;
+};
+// Of positions start to start + time; without rotation where model.position is another.
+Ropes make_ropes(const ModelConfig& model, int64_t time, const at::TensorOptions& options,
+                 int64_t start = 0);
+const Rope& rope_of(const Decoder& decoder, const Ropes& ropes, size_t layer);
 
 // Tensors, factors and parts of one shape. Fails (usage) on impossible shapes.
 Decoder make_decoder(const RunConfig& config, int64_t vocabulary);
@@ -46,21 +63,21 @@ double forward_flops(const Decoder& decoder, int64_t time);
 bool is_recurrent(const Decoder& decoder);
 
 // Hidden states after the final norm. tokens [P, B, T] int64 -> [P, B, T, D]. With a cache the
-// tokens follow those that it has seen, `rope` is of their positions, and it is advanced. `stream`,
-// where given, receives the residual stream before that norm.
+// tokens follow those that it has seen, `ropes` are of their positions, and it is advanced.
+// `stream`, where given, receives the residual stream before that norm.
 at::Tensor hidden_states(const Decoder& decoder, std::span<const Weight> weights,
-                         const at::Tensor& tokens, const Rope& rope, Cache* cache = nullptr,
+                         const at::Tensor& tokens, const Ropes& ropes, Cache* cache = nullptr,
                          at::Tensor* stream = nullptr);
 
 // Losses in nats [P, B, T]. Backward accumulates gradients of sum(losses) * gradient_scale, times
 // the parametrisation's own gradient factor, and of parts' auxiliary losses, which are not
 // reported, as if each were added to the mean of the losses. Parts report to `tally`.
 at::Tensor token_losses(const Decoder& decoder, std::span<const Weight> weights,
-                        const at::Tensor& tokens, const at::Tensor& targets, const Rope& rope,
+                        const at::Tensor& tokens, const at::Tensor& targets, const Ropes& ropes,
                         double gradient_scale, Tally* tally = nullptr);
 
 // Logits [P, B, T, V] as the loss sees them, without recording.
 at::Tensor token_logits(const Decoder& decoder, std::span<const Weight> weights,
-                        const at::Tensor& tokens, const Rope& rope, Cache* cache = nullptr);
+                        const at::Tensor& tokens, const Ropes& ropes, Cache* cache = nullptr);
 
 }  // namespace rung

@@ -41,7 +41,7 @@ int64_t head_dim_of(const ModelConfig& model) {
   return model.head_dim ? model.head_dim : model.width / 4;
 }
 int64_t heads_of(const ModelConfig& model) {
-  return model.width / head_dim_of(model);
+  return model.heads ? model.heads : model.width / head_dim_of(model);
 }
 int64_t kv_heads_of(const ModelConfig& model) {
   return model.kv_heads ? model.kv_heads : heads_of(model);
@@ -56,6 +56,10 @@ TensorSpec hidden_matrix(std::string name, int64_t out, int64_t in) {
           .shape = {out, in},
           .fan_in = in,
           .fan_out = out};
+}
+
+TensorSpec vector_of(Role role, std::string name, int64_t size) {
+  return {.name = std::move(name), .role = role, .shape = {size}, .fan_in = 1, .fan_out = size};
 }
 
 }  // namespace rung

@@ -26,6 +26,7 @@ struct Pass {
   const BlockFactors& block;
   const Rope& rope;  // of the positions of x
   int layer = 0;
+  int64_t window = 0;           // tokens that attention sees, itself included; 0: all
   MixerState* state = nullptr;  // x goes on where it ends, and it is advanced; null: x is all
   // The gradient of an auxiliary loss that is a mean over x's tokens; 0: none is wanted.
   double loss_factor = 0.0;
@@ -58,5 +59,7 @@ int64_t ffn_width_of(const ModelConfig& model);
 
 // A matrix [out, in] of a block.
 TensorSpec hidden_matrix(std::string name, int64_t out, int64_t in);
+// A gain or a bias.
+TensorSpec vector_of(Role role, std::string name, int64_t size);
 
 }  // namespace rung

@@ -1,17 +1,12 @@
 #include "ops/attention.h"
 
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/cos.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/exp.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/outer.h>
-#include <ATen/ops/sin.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/tanh.h>
 
-#include <cmath>
 #include <limits>
 
 #include "ops/cpu/kernels.h"
@@ -24,32 +19,6 @@ namespace rung {
 
 using at::Tensor;
 
-Rope make_rope(int64_t time, int64_t head_dim, const at::TensorOptions& options, double theta,
-               int64_t start) {
-  const auto wide = options.dtype(at::kDouble);
-  const Tensor position = at::arange(start, start + time, wide);
-  const Tensor frequency = at::exp(at::arange(head_dim / 2, wide) *
-                                   (-2.0 * std::log(theta) / static_cast<double>(head_dim)));
-  const Tensor angle = at::outer(position, frequency);
-  return {at::cos(angle).to(options.dtype()), at::sin(angle).to(options.dtype())};
-}
-
-namespace {
-
-// x [P, B, T, H, d]: rotates the half-split pairs of every head.
-Tensor rotated(const Tensor& x, const Rope& rope) {
-  if (!rope.cosine.defined()) return x;
-  const int64_t half = x.size(-1) / 2;
-  const Tensor c = rope.cosine.to(x.scalar_type()).view({1, 1, x.size(2), 1, half}),
-               s = rope.sine.to(x.scalar_type()).view({1, 1, x.size(2), 1, half});
-  const Tensor a = x.narrow(-1, 0, half), b = x.narrow(-1, half, half);
-  const Tensor first = a * c - b * s;
-  const Tensor second = b * c + a * s;
-  return at::cat({first, second}, -1);
-}
-
-}  // namespace
-
 Heads split_heads(const Tensor& qkv, const AttentionOptions& o) {
   const auto heads = [&](int64_t start, int64_t count) {
     return qkv.narrow(-1, start * o.head_dim, count * o.head_dim)
@@ -58,13 +27,21 @@ Heads split_heads(const Tensor& qkv, const AttentionOptions& o) {
   return {heads(0, o.heads), heads(o.heads, o.kv_heads), heads(o.heads + o.kv_heads, o.kv_heads)};
 }
 
-Tensor qk_norm(const Tensor& qkv, const AttentionOptions& o) {
+Tensor qk_norm(const Tensor& qkv, const AttentionOptions& o, const QkNormOptions& norm,
+               const Weight& q_gain, const Weight& k_gain) {
   const Heads h = split_heads(qkv, o);
-  const auto normed = [](const Tensor& x) {
-    const Tensor scale = (x * x).mean({-1}, true).add(1e-6).rsqrt();
-    return (x * scale).flatten(-2);
+  const auto normed = [&](const Tensor& heads, const Weight& gain) {
+    const Tensor x = norm.whole ? heads.flatten(-2) : heads;
+    Tensor y = x * (x * x).mean({-1}, true).add(norm.epsilon).rsqrt();
+    if (gain.value.defined()) {
+      std::vector<int64_t> shape(static_cast<size_t>(y.dim()), 1);
+      shape.front() = y.size(0);
+      shape.back() = y.size(-1);
+      y = y * multiplied(gain).view(shape);
+    }
+    return norm.whole ? y : y.flatten(-2);
   };
-  return at::cat({normed(h.q), normed(h.k), h.v.flatten(-2)}, -1);
+  return at::cat({normed(h.q, q_gain), normed(h.k, k_gain), h.v.flatten(-2)}, -1);
 }
 
 Tensor offset_keys(const Tensor& qkv, const AttentionOptions& o, KeyValues* past) {
@@ -101,19 +78,34 @@ void append(KeyValues& past, const Tensor& k, const Tensor& v) {
   past.v = past.v.defined() ? at::cat({past.v, v}, 2) : v;
 }
 
+namespace {
+
+// What the next token of a window sees besides itself.
+void keep_last(KeyValues& past, int64_t count) {
+  const int64_t keys = past.k.size(2);
+  if (keys <= count) return;
+  past.k = past.k.narrow(2, keys - count, count);
+  past.v = past.v.narrow(2, keys - count, count);
+}
+
+}  // namespace
+
 Tensor attention_after(const Tensor& qkv, const Rope& rope, const AttentionOptions& o,
                        KeyValues& past) {
   const Tensor scaled = scale_gradient(qkv, o.backward / o.forward);
   const Heads h = split_heads(o.key_offset ? offset_keys(scaled, o, &past) : scaled, o);
   append(past, rotated(h.k, rope), h.v);
-  const int64_t time = qkv.size(2), keys = past.k.size(2);
+  const int64_t time = qkv.size(2), keys = past.k.size(2), last = keys - time;
   const Tensor q = rotated(h.q, rope).transpose(2, 3), k = grouped(past.k, o),
                v = grouped(past.v, o);
-  const Tensor future =
-      at::ones({time, keys}, qkv.options().dtype(at::kBool)).triu(1 + keys - time);
-  const Tensor logits = at::matmul(q, k.transpose(-1, -2)) * o.logit;
+  const Tensor all = at::ones({time, keys}, qkv.options().dtype(at::kBool));
+  Tensor hidden = all.triu(1 + last);
+  if (o.window > 0) hidden = hidden.logical_or(all.tril(last - o.window));
+  Tensor logits = at::matmul(q, k.transpose(-1, -2)) * o.logit;
+  if (o.cap > 0.0) logits = at::tanh(logits / o.cap) * o.cap;
   const Tensor weights =
-      at::softmax(logits.masked_fill(future, -std::numeric_limits<double>::infinity()), -1);
+      at::softmax(logits.masked_fill(hidden, -std::numeric_limits<double>::infinity()), -1);
+  if (o.window > 0) keep_last(past, o.window - 1);
   return (at::matmul(weights, v) * o.forward).transpose(2, 3).flatten(-2);
 }
 
@@ -164,6 +156,9 @@ Tensor attention_cpu(const Tensor& qkv, const Rope& rope, const AttentionOptions
 }  // namespace
 
 Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& options) {
+  // The fused kernels see all tokens before and know no cap.
+  const bool windowed = options.window > 0 && options.window < qkv.size(2);
+  if (windowed || options.cap > 0.0) return attention_plain(qkv, rope, options);
   if (fused_on_cpu(qkv)) return attention_cpu(qkv, rope, options);
   if constexpr (with_cuda)
     if (fused_on_cuda(qkv) && cuda::fits_attention(qkv, options))

@@ -1,6 +1,7 @@
 // Causal softmax attention over packed queries, keys and values, with rotary positions.
 #pragma once
-#include <ATen/core/Tensor.h>
+#include "ops/rope.h"
+#include "ops/weight.h"
 
 namespace rung {
 
@@ -10,6 +11,8 @@ struct AttentionOptions {
   double forward = 1.0;     // multiplies the output
   double backward = 1.0;    // multiplies the gradients of q, k and v
   bool key_offset = false;  // as offset_keys
+  int64_t window = 0;       // tokens that one attends to, itself included; 0: all before
+  double cap = 0.0;         // scores s become cap tanh(s / cap) before the mask; 0: off
 };
 
 // Keys (rotated) and values of the tokens before, [P, B, T, kv_heads, head_dim], and the last
@@ -18,26 +21,19 @@ struct KeyValues {
   at::Tensor k, v, own;
 };
 
-// cos and sin of position * theta^(-2 d / head_dim), each [T, head_dim / 2], from `start` on.
-struct Rope {
-  at::Tensor cosine, sine;  // undefined: no rotation
-};
-Rope make_rope(int64_t time, int64_t head_dim, const at::TensorOptions& options,
-               double theta = 10000.0, int64_t start = 0);
-
 // qkv [P, B, T, (heads + 2 kv_heads) head_dim] = [q | k | v] -> [P, B, T, heads head_dim].
 at::Tensor attention(const at::Tensor& qkv, const Rope& rope, const AttentionOptions& options);
 at::Tensor attention_plain(const at::Tensor& qkv, const Rope& rope,
                            const AttentionOptions& options);
 
 // attention of tokens that follow `past`, to which their own keys and values are added; `rope` is
-// of their positions.
+// of their positions. With a window, `past` forgets what no later token sees.
 at::Tensor attention_after(const at::Tensor& qkv, const Rope& rope, const AttentionOptions& options,
                            KeyValues& past);
 // Appends k and v along the time axis.
 void append(KeyValues& past, const at::Tensor& k, const at::Tensor& v);
-// The scores before the softmax, logit q.k with rotated heads, for all pairs of positions: [P, B,
-// heads, T, T].
+// The scores before cap and softmax, logit q.k with rotated heads, for all pairs of positions: [P,
+// B, heads, T, T].
 at::Tensor attention_scores(const at::Tensor& qkv, const Rope& rope,
                             const AttentionOptions& options);
 
@@ -47,8 +43,15 @@ struct Heads {
 };
 Heads split_heads(const at::Tensor& qkv, const AttentionOptions& options);
 
-// RMS-normalises every query and key head of packed qkv (no gain).
-at::Tensor qk_norm(const at::Tensor& qkv, const AttentionOptions& options);
+struct QkNormOptions {
+  double epsilon = 1e-6;
+  bool whole = false;  // over all heads at once (OLMo 2); else every head alone
+};
+
+// RMS-normalises queries and keys of packed qkv, times the gains where given: [P, head_dim], or [P,
+// heads head_dim] over the whole width.
+at::Tensor qk_norm(const at::Tensor& qkv, const AttentionOptions& options,
+                   const QkNormOptions& norm, const Weight& q_gain, const Weight& k_gain);
 
 // Of a head's head_dim / 2 rotated pairs, those that turn fast: the first ones.
 constexpr int64_t fast_pairs(int64_t head_dim) {

@@ -5,6 +5,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/tanh.h>
 
 #include <algorithm>
 
@@ -28,6 +29,7 @@ Tensor linear_cross_entropy_plain(const Tensor& x, const Weight& weight, const T
       scale_gradient(x, weight.A_input / weight.A).view({members, rows, x.size(3)});
   const Tensor matrix = scale_gradient(leaf(weight), weight.A_weight / weight.A);
   Tensor logits = at::matmul(input, matrix.transpose(1, 2)) * forward;
+  if (o.cap > 0.0) logits = at::tanh(logits / o.cap) * o.cap;
   if (o.vocabulary) logits = logits.narrow(-1, 0, o.vocabulary);
   const Tensor wide = logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
   const Tensor scores = scale_gradient(at::log_softmax(wide, -1), o.gradient);
@@ -57,6 +59,14 @@ void chunk_loss(Tensor logits, const Tensor& targets, double gradient, bool want
   Tensor probabilities = (wide - lse).exp_();
   probabilities.scatter_add_(-1, index, at::empty_like(index, wide.options()).fill_(-1.0));
   logits.copy_(probabilities.mul_(gradient));
+}
+
+// Logits become cap tanh(l / cap); returns the derivative, 1 - tanh^2, when wanted.
+Tensor cap_logits(Tensor logits, double cap, bool wanted) {
+  logits.div_(cap).tanh_();
+  const Tensor slope = wanted ? 1.0 - logits * logits : Tensor();
+  logits.mul_(cap);
+  return slope;
 }
 
 // Rows of logits held at a time. A GPU works best on few large chunks: up to 2^30 elements, cut
@@ -91,9 +101,11 @@ Tensor linear_cross_entropy(const Tensor& x, const Weight& weight, const Tensor&
       const Tensor part = input.narrow(1, start, count);
       Tensor logits = at::empty({members, count, vocabulary}, x.options());
       matmul_into(logits, part, matrix.transpose(1, 2), weight.A * o.logit, false);
+      const Tensor slope = o.cap > 0.0 ? cap_logits(logits, o.cap, wanted) : Tensor();
       chunk_loss(logits, index.narrow(1, start, count), o.gradient, wanted,
                  losses.narrow(1, start, count));
       if (!wanted) continue;
+      if (slope.defined()) logits.mul_(slope);
       if (weight.gradient.defined())
         matmul_into(weight.gradient.narrow(1, 0, vocabulary), logits.transpose(1, 2), part,
                     weight.A_weight * o.logit, true);

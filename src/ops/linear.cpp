@@ -62,6 +62,10 @@ Tensor linear(const Tensor& x, const Weight& weight) {
   return y;
 }
 
+Tensor add_bias(const Tensor& y, const Weight& bias) {
+  return y + multiplied(bias).view({y.size(0), 1, 1, y.size(3)});
+}
+
 Tensor embedding(const Tensor& tokens, const Weight& table) {
   if constexpr (with_cuda)
     if (!table.tap && fused_on_cuda(table.value) && cuda::fits_embedding(table))

@@ -8,6 +8,9 @@ namespace rung {
 // A_weight dy^T x.
 at::Tensor linear(const at::Tensor& x, const Weight& weight);
 
+// y plus a bias [P, out] in the last axis.
+at::Tensor add_bias(const at::Tensor& y, const Weight& bias);
+
 // Rows of `table` [P, V, D] at `tokens` [P, B, T] (int64) times A -> [P, B, T, D]; starts the
 // recorded graph.
 at::Tensor embedding(const at::Tensor& tokens, const Weight& table);

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "model/mixers/attention.h"
 #include "ops/linear.h"
 
 namespace rung {
@@ -38,22 +39,19 @@ Tensor probe_windows(const TokenSource& source, int64_t context, int64_t tokens,
   return windows.expand({members, count, context}).contiguous();
 }
 
-// q.k times the rule's factor over the pairs that a causal softmax sees.
-Tensor visible_scores(const Decoder& d, const Tensor& qkv, const Rope& rope) {
-  const AttentionOptions options{.heads = heads_of(d.model),
-                                 .kv_heads = kv_heads_of(d.model),
-                                 .head_dim = head_dim_of(d.model),
-                                 .logit = d.block.attention_logit,
-                                 .key_offset = d.model.key_offset};
-  const Tensor scores =
-      attention_scores(d.model.qk_norm ? qk_norm(qkv, options) : qkv, rope, options);
+// q.k times the rule's factor over the pairs that a causal softmax without a window sees.
+Tensor visible_scores(const Decoder& d, std::span<const Weight> weights, const Tensor& map,
+                      const Rope& rope) {
+  const AttentionOptions options = attention_options(d.model, d.block, 0);
+  const Tensor qkv = finish_qkv(map, weights, d.model, options);
+  const Tensor scores = attention_scores(qkv, rope, options);
   const int64_t time = qkv.size(2);
   const Tensor pairs = at::tril_indices(time, time, 0, at::TensorOptions().dtype(at::kLong));
   const Tensor flat = (pairs.select(0, 0) * time + pairs.select(0, 1)).to(scores.device());
   return scores.flatten(-2).index_select(-1, flat);
 }
 
-Look look(const Population& p, const Tensor& windows, const Rope& rope) {
+Look look(const Population& p, const Tensor& windows, const Ropes& ropes) {
   const at::NoGradGuard off;
   Decoder d = p.decoder;
   d.block = p.states.front().block;
@@ -64,10 +62,12 @@ Look look(const Population& p, const Tensor& windows, const Rope& rope) {
   readout.A *= d.block.loss_logit;
   readout.tap = &result.readout;
   for (size_t i = 0; i < bound.size(); ++i) bound[i].tap = &result.taps[i];
-  linear(hidden_states(d, bound, windows, rope, nullptr, &result.stream), readout);
+  linear(hidden_states(d, bound, windows, ropes, nullptr, &result.stream), readout);
   for (size_t layer = 0; layer < d.mixers.size(); ++layer)
     if (d.mixers[layer]->name == "attention")
-      result.scores.push_back(visible_scores(d, result.taps[d.mixer_start[layer]].output, rope));
+      result.scores.push_back(visible_scores(d, std::span(bound).subspan(d.mixer_start[layer]),
+                                             result.taps[d.mixer_start[layer]].output,
+                                             rope_of(d, ropes, layer)));
   return result;
 }
 
@@ -227,11 +227,9 @@ bool measure_shape(const std::vector<RunConfig>& members, const CoordPlan& plan,
   const int64_t context = p.decoder.model.context;
   const Tensor windows =
       probe_windows(*source, context, plan.probe_tokens, p.members()).to(p.weights.device());
-  const Rope rope = p.decoder.model.position == "rope"
-                        ? make_rope(context, head_dim_of(p.decoder.model), p.weights.options())
-                        : Rope{};
+  const Ropes ropes = make_ropes(p.decoder.model, context, p.weights.options());
   const Tensor weights = p.weights.clone();
-  const Look start = look(p, windows, rope);
+  const Look start = look(p, windows, ropes);
   Comparison(p, start, weights, start).append(0, samples);
   for (const int64_t horizon : plan.horizons) {
     while (p.step < horizon) {
@@ -240,7 +238,7 @@ bool measure_shape(const std::vector<RunConfig>& members, const CoordPlan& plan,
     }
     p.sync();
     if (any_diverged(p)) return false;
-    const Look now = look(p, windows, rope);
+    const Look now = look(p, windows, ropes);
     Comparison(p, start, weights, now).append(horizon, samples);
   }
   return true;

@@ -52,9 +52,7 @@ class CpuEngine : public Population::Engine {
     shards_ = (p.batch_sequences + shard_sequences_ - 1) / shard_sequences_;
     lanes_ = std::min(shards_, max_lanes);
     gradient_ = at::zeros({p.members(), lanes_, p.decoder.layout.stride}, p.weights.options());
-    rope_ = p.decoder.model.position == "rope"
-                ? make_rope(context, head_dim_of(p.decoder.model), p.weights.options())
-                : Rope{};
+    ropes_ = make_ropes(p.decoder.model, context, p.weights.options());
     for (int64_t m = 0; m < p.members(); ++m) {
       members_.push_back(p.decoder);
       members_.back().block = p.states[static_cast<size_t>(m)].block;
@@ -84,9 +82,9 @@ class CpuEngine : public Population::Engine {
   std::vector<Evaluation> evaluate(Population& p, const HeldOut& held_out) override {
     const int64_t context = held_out.context;
     if (held_out.windows() < 1) fail("[evaluate] There are no held-out windows to evaluate on.");
-    const Rope rope = rope_.cosine.defined() && context != rope_.cosine.size(0)
-                          ? make_rope(context, head_dim_of(p.decoder.model), p.weights.options())
-                          : rope_;
+    const Ropes ropes = context == p.decoder.model.context
+                            ? ropes_
+                            : make_ropes(p.decoder.model, context, p.weights.options());
     const int64_t chunk = std::max<int64_t>(1, shard_tokens / context);
     const int64_t chunks = (held_out.windows() + chunk - 1) / chunk;
     std::vector<std::vector<double>> losses(static_cast<size_t>(p.members()));
@@ -103,7 +101,7 @@ class CpuEngine : public Population::Engine {
                                    context);
       Tally tally;
       const Tensor loss = token_losses(members_[static_cast<size_t>(m)], bound(m, 0), batch.tokens,
-                                       batch.targets, rope, 0.0, &tally)
+                                       batch.targets, ropes, 0.0, &tally)
                               .to(at::kDouble)
                               .contiguous();
       std::copy_n(loss.const_data_ptr<double>(), count * context,
@@ -147,7 +145,7 @@ class CpuEngine : public Population::Engine {
                                                   static_cast<size_t>(context + 1)));
       const Batch batch = to_batch(windows, context);
       const Tensor losses = token_losses(members_[static_cast<size_t>(m)], bound(m, lane),
-                                         batch.tokens, batch.targets, rope_,
+                                         batch.tokens, batch.targets, ropes_,
                                          1.0 / static_cast<double>(p.batch_sequences * context));
       const Tensor sum = losses.sum();
       sum.backward();
@@ -187,7 +185,7 @@ class CpuEngine : public Population::Engine {
 
   int64_t shard_sequences_, shards_, lanes_;
   Tensor gradient_;  // [P, lanes, n]
-  Rope rope_;
+  Ropes ropes_;
   std::vector<Decoder> members_;            // the decoder with each member's multipliers
   std::vector<std::vector<Weight>> bound_;  // [P * lanes]
 };

@@ -126,9 +126,8 @@ class CudaEngine : public Population::Engine {
     prepare(p);
     const int64_t context = held_out.context, windows = held_out.windows();
     const int64_t chunk = std::clamp<int64_t>(eval_tokens / (members_ * context), 1, windows);
-    const Rope rope = rope_.cosine.defined() && context != rope_.cosine.size(0)
-                          ? make_rope(context, head_dim_of(p.decoder.model), rope_.cosine.options())
-                          : rope_;
+    const Ropes ropes =
+        context == context_ ? ropes_ : make_ropes(p.decoder.model, context, p.weights.options());
     const at::NoGradGuard off;
     const c10::cuda::CUDAStreamGuard guard(stream_);
     std::vector<std::vector<double> > sums(static_cast<size_t>(members_));
@@ -137,7 +136,7 @@ class CudaEngine : public Population::Engine {
     for (auto& row : sums) row.resize(static_cast<size_t>(documents), 0.0);
     for (int64_t begin = 0; begin < windows; begin += chunk) {
       const int64_t count = std::min(chunk, windows - begin);
-      const Tensor losses = held_out_losses(p, held_out, begin, count, rope);
+      const Tensor losses = held_out_losses(p, held_out, begin, count, ropes);
       const double* loss = losses.const_data_ptr<double>();
       for (int64_t m = 0; m < members_; ++m)
         for (int64_t i = 0; i < count * context; ++i)
@@ -159,14 +158,14 @@ class CudaEngine : public Population::Engine {
 
   // Host losses [P, count * context] of held-out windows, which all members share.
   Tensor held_out_losses(Population& p, const HeldOut& held_out, int64_t begin, int64_t count,
-                         const Rope& rope) {
+                         const Ropes& ropes) {
     const int64_t length = held_out.context + 1;
     const Tensor host = at::from_blob(const_cast<int32_t*>(held_out.tokens.data()) + begin * length,
                                       {1, count, length}, at::kInt);
     const Tensor device = host.to(p.weights.device()).to(at::kLong).expand({members_, -1, -1});
     const Tensor tokens = device.narrow(2, 0, held_out.context).contiguous();
     const Tensor targets = device.narrow(2, 1, held_out.context).contiguous();
-    return token_losses(p.decoder, bound_, tokens, targets, rope, 0.0)
+    return token_losses(p.decoder, bound_, tokens, targets, ropes, 0.0)
         .to(at::kCPU)
         .to(at::kDouble)
         .contiguous();
@@ -262,9 +261,7 @@ class CudaEngine : public Population::Engine {
     result_ = at::zeros({members_, cuda::result_count}, floats);
     squares_ = at::zeros({members_, cuda::square_blocks(n)}, floats.dtype(at::kDouble));
     factors_ = make_slots(p.decoder.layout).to(p.weights.device());
-    rope_ = p.decoder.model.position == "rope"
-                ? make_rope(context_, head_dim_of(p.decoder.model), floats)
-                : Rope{};
+    ropes_ = make_ropes(p.decoder.model, context_, floats);
     bound_ = bind(p.decoder.layout, half_ ? compute_ : p.weights, gradient_);
   }
 
@@ -292,7 +289,7 @@ class CudaEngine : public Population::Engine {
                           reinterpret_cast<const int32_t*>(input),
                           tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
                           cuda::stream());
-      const Tensor losses = token_losses(p.decoder, bound_, tokens_, targets_, rope_, scale);
+      const Tensor losses = token_losses(p.decoder, bound_, tokens_, targets_, ropes_, scale);
       losses.backward(losses.detach());  // the loss's own gradient lies in `scale`
       const at::NoGradGuard off;
       losses_.narrow(1, begin, micro_).copy_(losses.detach());
@@ -325,7 +322,7 @@ class CudaEngine : public Population::Engine {
   int64_t version_ = -1;
   Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, result_, squares_,
       factors_;
-  Rope rope_;
+  Ropes ropes_;
   std::vector<Weight> bound_;
   std::optional<at::cuda::CUDAGraph> graph_;
 };

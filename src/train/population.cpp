@@ -152,11 +152,9 @@ at::Tensor Population::logits(int64_t member, const at::Tensor& tokens, Cache* c
   own.block = states[static_cast<size_t>(member)].block;
   const at::Tensor row = eval_weights().narrow(0, member, 1);
   const std::vector<Weight> bound = bind(own.layout, row, at::Tensor());
-  const Rope rope = own.model.position == "rope"
-                        ? make_rope(tokens.size(-1), head_dim_of(own.model), row.options(), 10000.0,
-                                    cache ? cache->time : 0)
-                        : Rope{};
-  return token_logits(own, bound, tokens, rope, cache);
+  const Ropes ropes =
+      make_ropes(own.model, tokens.size(-1), row.options(), cache ? cache->time : 0);
+  return token_logits(own, bound, tokens, ropes, cache);
 }
 
 std::array<double, hyper_count> Population::hyper(int64_t member) const {

@@ -51,3 +51,19 @@ TEST_CASE("ffns have a pattern of their own, and some branches may not be there"
   model.ffn_pattern = "none x3";
   CHECK(error_of([&] { ffns_by_layer(model); }).find("model.ffn_pattern") != std::string::npos);
 }
+
+TEST_CASE("windows by layer: the list is repeated and cut, global layers have none") {
+  using Windows = std::vector<int64_t>;
+  const auto windows = [](const char* list, int64_t depth) {
+    ModelConfig model;
+    model.window = 16;
+    model.windows = list;
+    model.depth = depth;
+    return windows_by_layer(model);
+  };
+  CHECK(windows("", 2) == Windows{16, 16});
+  CHECK(windows("local x2, global", 5) == Windows{16, 16, 0, 16, 16});
+  CHECK(windows("global, local", 2) == Windows{0, 16});
+  CHECK(error_of([&] { windows("local, near", 4); }).find("\"near\" cannot be read") !=
+        std::string::npos);
+}

@@ -87,6 +87,31 @@ const std::vector<Variant> variants{
      [](RunConfig& c) { c.model.norm = "layernorm", c.model.norm_gain = true; }},
     {"rmsnorm with gains and qk-norm",
      [](RunConfig& c) { c.model.norm_gain = true, c.model.qk_norm = true; }},
+    {"biases, qk-norm over the width, reordered norms",
+     [](RunConfig& c) {
+       c.model.attention_bias = "all", c.model.ffn_bias = true, c.model.norm_bias = true;
+       c.model.norm_gain = true, c.model.qk_norm = true, c.model.qk_norm_over = "width";
+       c.model.norm_place = "after", c.model.norm_epsilon = 1e-5;
+     }},
+    {"layernorm with biases, biased qkv",
+     [](RunConfig& c) {
+       c.model.norm = "layernorm", c.model.norm_gain = true, c.model.norm_bias = true;
+       c.model.attention_bias = "qkv", c.model.ffn = "gelu", c.model.ffn_bias = true;
+     }},
+    {"window, caps, norms on both sides",
+     [](RunConfig& c) {
+       c.model.window = 3, c.model.attention_cap = 1.5, c.model.logit_cap = 2.0;
+       c.model.norm_place = "both", c.model.norm_gain = true, c.model.tied = true;
+     }},
+    {"local and global layers with rotations of their own, gqa, offset keys",
+     [](RunConfig& c) {
+       c.model.window = 4, c.model.windows = "local, global", c.model.rope_theta = 300.0;
+       c.model.rope_theta_local = 20.0, c.model.rope_scaling = "llama3", c.model.rope_factor = 8.0;
+       c.model.rope_original = 9, c.model.key_offset = true;
+       c.model.head_dim = 6, c.model.kv_heads = 2;
+     }},
+    {"heads of another width than the model's",
+     [](RunConfig& c) { c.model.head_dim = 8, c.model.heads = 6, c.model.kv_heads = 3; }},
     {"tied", [](RunConfig& c) { c.model.tied = true, c.multipliers.alpha_emb = 1.7; }},
     {"geglu", [](RunConfig& c) { c.model.ffn = "geglu", c.multipliers.alpha_ffn = 1.4; }},
     {"gelu", [](RunConfig& c) { c.model.ffn = "gelu"; }},
@@ -116,7 +141,7 @@ RunConfig config_of(const Variant& variant) {
 double mean_loss(const Model& model, const Batch& batch) {
   at::NoGradGuard off;
   const auto bound = bind(model.decoder.layout, model.weights, Tensor());
-  return token_losses(model.decoder, bound, batch.tokens, batch.targets, model.rope, 1.0)
+  return token_losses(model.decoder, bound, batch.tokens, batch.targets, model.ropes, 1.0)
       .mean()
       .item<double>();
 }
@@ -164,6 +189,10 @@ TEST_CASE("the fused decoder in fp32 is the plain decoder in fp64") {
   all.push_back({"umup, ffns by layer", [](RunConfig& c) {
                    c.parametrisation = "umup", c.model.ffn_pattern = "none, gelu";
                    c.model.norm_gain = true, c.multipliers.alpha_ratio = 1.5;
+                 }});
+  all.push_back({"umup, norms on both sides, caps", [](RunConfig& c) {
+                   c.parametrisation = "umup", c.model.norm_place = "both";
+                   c.model.norm_gain = true, c.model.attention_cap = 3.0, c.model.logit_cap = 5.0;
                  }});
   all.push_back({"umup, gelu, tied, gains", [](RunConfig& c) {
                    c.parametrisation = "umup", c.model.ffn = "gelu", c.model.tied = true;
@@ -236,18 +265,16 @@ TEST_CASE("generation with a cache is the whole sequence read at once, for every
     const RunConfig config = config_of(variant);
     const Model model = make_model(config, vocabulary, at::kDouble, 2);
     const Tensor tokens = ids({2, 3, 14}, vocabulary, 33);
-    const auto rope = [&](int64_t start, int64_t count) {
-      return model.rope.cosine.defined() ? Rope{model.rope.cosine.narrow(0, start, count),
-                                                model.rope.sine.narrow(0, start, count)}
-                                         : Rope{};
+    const auto ropes = [&](int64_t start, int64_t count) {
+      return make_ropes(config.model, count, model.weights.options(), start);
     };
     const auto bound = bind(model.decoder.layout, model.weights, Tensor());
-    const Tensor whole = token_logits(model.decoder, bound, tokens, rope(0, 14));
+    const Tensor whole = token_logits(model.decoder, bound, tokens, ropes(0, 14));
     Cache cache;
     for (const int64_t count : {5, 1, 1, 4, 1, 2}) {  // a prompt, then tokens alone or several
       const int64_t at = cache.time;
       const Tensor piece = token_logits(
-          model.decoder, bound, tokens.narrow(2, at, count).contiguous(), rope(at, count), &cache);
+          model.decoder, bound, tokens.narrow(2, at, count).contiguous(), ropes(at, count), &cache);
       CHECK(distance(piece, whole.narrow(2, at, count)) < 1e-12);
     }
     CHECK(cache.time == 14);
@@ -276,7 +303,7 @@ TEST_CASE("logits give the losses, and the padding of the arena gets no gradient
     Model model = make_model(config, vocabulary, at::kFloat);
     const Batch batch = make_batch(config, vocabulary, 1, 2);
     const Tensor losses = loss_and_gradient(model, batch);
-    const Tensor logits = token_logits(model.decoder, model.bound(), batch.tokens, model.rope);
+    const Tensor logits = token_logits(model.decoder, model.bound(), batch.tokens, model.ropes);
     const Tensor wanted = logits.gather(-1, batch.targets.unsqueeze(-1)).squeeze(-1);
     CHECK(distance(logits.logsumexp({-1}) - wanted, losses) < 1e-5);
     Tensor rest = model.gradient.clone();
@@ -340,6 +367,18 @@ TEST_CASE("position tables are counted where a token multiplies by them, and not
   CHECK(forward_flops(cope, 18) == doctest::Approx(flops + 2.0 * 2.0 * 18.0 * 5.0 * 24.0));
 }
 
+TEST_CASE("windows shorten what attention costs and leave the counts") {
+  RunConfig config = tiny_config();
+  const Decoder plain = make_decoder(config, vocabulary);
+  config.model.window = 5;
+  config.model.windows = "global, local";
+  const Decoder local = make_decoder(config, vocabulary);
+  CHECK(count(local.layout.tensors).N == count(plain.layout.tensors).N);
+  // Positions 1 to 18 see 1, 2, 3, 4, then 5 each: 80 instead of 171 pairs of width 24.
+  CHECK(forward_flops(plain, 18) - forward_flops(local, 18) ==
+        doctest::Approx(2.0 * 2.0 * (171.0 - 80.0) * 24.0));
+}
+
 TEST_CASE("the residual stream is what the final norm reads") {
   for (const char* place : {"before", "after"}) {
     RunConfig config = tiny_config();
@@ -349,7 +388,7 @@ TEST_CASE("the residual stream is what the final norm reads") {
     const at::NoGradGuard off;
     Tensor stream;
     const Tensor y =
-        hidden_states(model.decoder, model.bound(), batch.tokens, model.rope, nullptr, &stream);
+        hidden_states(model.decoder, model.bound(), batch.tokens, model.ropes, nullptr, &stream);
     CHECK(distance(norm_plain(stream, Weight{}, {}), y) < 1e-12);
     CHECK(distance(stream, y) > 0.01);
   }
@@ -363,7 +402,7 @@ TEST_CASE("learned positions end with the context") {
   longer.model.context = 19;
   const Batch batch = make_batch(longer, vocabulary, 1, 2);
   const std::string error =
-      error_of([&] { token_logits(model.decoder, model.bound(), batch.tokens, model.rope); });
+      error_of([&] { token_logits(model.decoder, model.bound(), batch.tokens, model.ropes); });
   CHECK(error.find("reach 18 tokens. Received a sequence of 19") != std::string::npos);
 }
 
@@ -389,4 +428,11 @@ TEST_CASE("impossible shapes are refused in one line that names what to change")
               "at least 2 positions"));
   CHECK(holds(message([](RunConfig& c) { c.model.position = "cope", c.device = "cuda"; }),
               "on the CPU only"));
+  CHECK(holds(message([](RunConfig& c) { c.model.windows = "local"; }), "need a window"));
+  CHECK(holds(message([](RunConfig& c) { c.model.window = 4, c.model.position = "cope"; }),
+              "model.window"));
+  CHECK(
+      holds(message([](RunConfig& c) { c.model.window = 4, c.device = "cuda"; }), "model.window"));
+  CHECK(holds(message([](RunConfig& c) { c.model.mixer = "slstm", c.model.heads = 3; }),
+              "make up the width"));
 }

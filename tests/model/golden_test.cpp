@@ -41,7 +41,7 @@ void check_golden(const std::string& name, at::ScalarType type, double tolerance
                     windows.narrow(2, 1, context).contiguous()};
   const Tensor losses = loss_and_gradient(model, batch);
   CHECK(distance(losses[0], golden.tensor("losses")) < tolerance);
-  const Tensor logits = token_logits(model.decoder, model.bound(), batch.tokens, model.rope);
+  const Tensor logits = token_logits(model.decoder, model.bound(), batch.tokens, model.ropes);
   CHECK(distance(logits[0], golden.tensor("logits")) < tolerance);
   for (size_t i = 0; i < layout.tensors.size(); ++i) {
     CAPTURE(layout.tensors[i].name);

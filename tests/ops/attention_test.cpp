@@ -81,7 +81,7 @@ TEST_CASE("logits far apart neither overflow nor vanish") {
 
 TEST_CASE("rotary scores depend on distance alone, from any start") {
   const Rope rope = make_rope(12, 8, at::TensorOptions().dtype(at::kDouble));
-  const Rope later = make_rope(5, 8, at::TensorOptions().dtype(at::kDouble), 10000.0, 7);
+  const Rope later = make_rope(5, 8, at::TensorOptions().dtype(at::kDouble), {}, 7);
   CHECK(distance(later.cosine, rope.cosine.narrow(0, 7, 5)) < 1e-14);
   CHECK(distance(later.sine, rope.sine.narrow(0, 7, 5)) < 1e-14);
   CHECK(rope.cosine[3][1].item<double>() ==
@@ -110,10 +110,74 @@ TEST_CASE("offset keys hold the slow pairs of the position before") {
 TEST_CASE("qk_norm gives every query and key head unit mean square and leaves values") {
   const AttentionOptions options{.heads = 4, .kv_heads = 2, .head_dim = 6};
   const Tensor qkv = normal({2, 1, 3, 48}, 9);
-  const Tensor y = qk_norm(qkv, options);
+  const Tensor y = qk_norm(qkv, options, {}, {}, {});
   const Tensor heads = y.narrow(-1, 0, 36).reshape({2, 1, 3, 6, 6});
   CHECK(distance((heads * heads).mean({-1}), at::ones({2, 1, 3, 6}, at::kDouble)) < 1e-4);
   CHECK(same_bits(y.narrow(-1, 36, 12), qkv.narrow(-1, 36, 12)));
+}
+
+TEST_CASE("qk_norm over the width normalises all heads at once, times gains of that width") {
+  const AttentionOptions options{.heads = 4, .kv_heads = 2, .head_dim = 6};
+  const Tensor qkv = normal({2, 1, 3, 48}, 9);
+  const Weight q{.value = normal({2, 24}, 10)}, k{.value = normal({2, 12}, 11)};
+  const Tensor y = qk_norm(qkv, options, {.epsilon = 0.5, .whole = true}, q, k);
+  const auto want = [&](int64_t begin, int64_t size, const Weight& gain) {
+    const Tensor x = qkv.narrow(-1, begin, size);
+    const Tensor root = ((x * x).sum({-1}, true) / static_cast<double>(size) + 0.5).sqrt();
+    return x / root * gain.value.view({2, 1, 1, size});
+  };
+  CHECK(distance(y.narrow(-1, 0, 24), want(0, 24, q)) < 1e-14);
+  CHECK(distance(y.narrow(-1, 24, 12), want(24, 12, k)) < 1e-14);
+  CHECK(same_bits(y.narrow(-1, 36, 12), qkv.narrow(-1, 36, 12)));
+}
+
+TEST_CASE("a window of w tokens is attention over the last w, with capped scores") {
+  const int64_t time = 9, window = 3, dim = 4;
+  const double cap = 0.8;
+  const AttentionOptions options{.head_dim = dim, .logit = 0.6, .window = window, .cap = cap};
+  const Tensor qkv = normal({1, 1, time, 3 * dim}, 14);
+  const Tensor y = attention(qkv, {}, options);
+  const Heads h = split_heads(qkv, options);
+  for (int64_t t = 0; t < time; ++t) {
+    const int64_t begin = std::max<int64_t>(0, t - window + 1), count = t + 1 - begin;
+    const Tensor q = h.q.select(2, t).view({1, dim});
+    const Tensor k = h.k.narrow(2, begin, count).view({count, dim});
+    const Tensor v = h.v.narrow(2, begin, count).view({count, dim});
+    const Tensor scores = (q.matmul(k.t()) * (0.6 / cap)).tanh() * cap;
+    CHECK(distance(y.select(2, t).view({1, dim}), scores.softmax(-1).matmul(v)) < 1e-14);
+  }
+  AttentionOptions wide = options;
+  wide.window = time;
+  wide.cap = 0.0;
+  const AttentionOptions all{.head_dim = dim, .logit = 0.6};
+  const Tensor single = qkv.to(at::kFloat);
+  CHECK(same_bits(attention(single, {}, wide), attention(single, {}, all)));
+}
+
+TEST_CASE("the cache of a window holds what the next token sees") {
+  const AttentionOptions options{.head_dim = 2, .window = 4};
+  KeyValues past;
+  attention_after(normal({1, 1, 7, 6}, 15), {}, options, past);
+  CHECK(past.k.size(2) == 3);
+  attention_after(normal({1, 1, 1, 6}, 16), {}, options, past);
+  CHECK(past.v.size(2) == 3);
+}
+
+TEST_CASE("scaled frequencies: all of them, or those that turn slowly over the original context") {
+  const auto angle = [](const RopeOptions& rope, int64_t pair) {
+    const Rope r = make_rope(2, 8, at::TensorOptions().dtype(at::kDouble), rope);
+    return std::atan2(r.sine[1][pair].item<double>(), r.cosine[1][pair].item<double>());
+  };
+  const auto plain = [](int64_t pair) { return std::pow(100.0, -static_cast<double>(pair) / 4.0); };
+  const RopeOptions linear{.theta = 100.0, .factor = 8.0};
+  for (const int64_t pair : {0, 3})
+    CHECK(angle(linear, pair) == doctest::Approx(plain(pair) / 8.0));
+  // Turns over 20 tokens: 3.18, 1.01, 0.318, 0.101.
+  const RopeOptions llama3{.theta = 100.0, .factor = 8.0, .original = 20, .low = 0.2, .high = 2.0};
+  CHECK(angle(llama3, 0) == doctest::Approx(plain(0)));
+  CHECK(angle(llama3, 3) == doctest::Approx(plain(3) / 8.0));
+  const double kept = (20.0 * plain(1) / (2.0 * 3.14159265358979) - 0.2) / 1.8;
+  CHECK(angle(llama3, 1) == doctest::Approx(plain(1) * ((1.0 - kept) / 8.0 + kept)));
 }
 
 TEST_CASE("attention_scores: logit q.k of each query head with its group's key") {

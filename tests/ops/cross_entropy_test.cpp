@@ -28,6 +28,7 @@ const std::vector<Case> cases{
      {.logit = 1.7, .gradient = 4.0}},
     {2, 3, 9, 8, 40, {}, {.vocabulary = 33}},              // padded rows of the weight
     {2, 3, 9, 8, 19, {}, {.gradient = 0.5, .chunk = 10}},  // ragged chunks
+    {2, 2, 5, 9, 21, {.A = 0.5}, {.logit = 1.3, .gradient = 0.2, .cap = 1.7, .chunk = 4}},
     {1, 1, 1, 4, 2, {}, {}},
 };
 

@@ -11,31 +11,31 @@ namespace rung::test {
 struct Model {
   Decoder decoder;
   Tensor weights, gradient;  // [P, n]
-  Rope rope;
+  Ropes ropes;
 
   std::vector<Weight> bound() const { return bind(decoder.layout, weights, gradient); }
 };
 
-// Members seed, seed + 1, ...; weights are initialised, gains moved off 1 and empty tensors off 0.
+// Members seed, seed + 1, ...; weights are initialised, gains moved off 1, biases and empty tensors
+// off 0.
 inline Model make_model(const RunConfig& config, int64_t vocabulary, at::ScalarType type,
                         int64_t members = 1) {
   at::set_num_threads(1);  // tensors this small only lose by more
   Model model{
-      .decoder = make_decoder(config, vocabulary), .weights = {}, .gradient = {}, .rope = {}};
+      .decoder = make_decoder(config, vocabulary), .weights = {}, .gradient = {}, .ropes = {}};
   const Layout& layout = model.decoder.layout;
   Tensor values = at::zeros({members, layout.stride}, at::kDouble);
   for (int64_t p = 0; p < members; ++p)
     initialise(layout, values.select(0, p), config.seed + static_cast<uint64_t>(p));
   for (size_t i = 0; i < layout.tensors.size(); ++i)
-    if (layout.tensors[i].role == Role::gain || layout.tensors[i].init_std_factor == 0.0) {
+    if (const TensorSpec& spec = layout.tensors[i];
+        spec.role == Role::gain || spec.role == Role::bias || spec.init_std_factor == 0.0) {
       Tensor flat = view(layout, values, i);
       flat.add_(normal(flat.sizes().vec(), i) * 0.2);
     }
   model.weights = values.to(type);
   model.gradient = at::zeros_like(model.weights);
-  if (config.model.position == "rope")
-    model.rope =
-        make_rope(config.model.context, head_dim_of(config.model), model.weights.options());
+  model.ropes = make_ropes(config.model, config.model.context, model.weights.options());
   return model;
 }
 
@@ -56,7 +56,7 @@ inline Tensor loss_and_gradient(Model& model, const Batch& batch) {
   const auto bound = model.bound();
   const double count = static_cast<double>(batch.tokens.size(1) * batch.tokens.size(2));
   const Tensor losses =
-      token_losses(model.decoder, bound, batch.tokens, batch.targets, model.rope, 1.0 / count);
+      token_losses(model.decoder, bound, batch.tokens, batch.targets, model.ropes, 1.0 / count);
   losses.sum().backward();
   return losses.detach();
 }

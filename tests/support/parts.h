@@ -40,7 +40,13 @@ struct TestPart {
     REQUIRE(weights.size() == specs.size());
   }
   Tensor forward(const Tensor& x, MixerState* state = nullptr, Tally* tally = nullptr) const {
-    return part.forward(weights, x, {model, block, rope, 0, state, loss_factor, tally});
+    return part.forward(weights, x,
+                        {.model = model,
+                         .block = block,
+                         .rope = rope,
+                         .state = state,
+                         .loss_factor = loss_factor,
+                         .tally = tally});
   }
 };
 

@@ -2,16 +2,27 @@
 #include "ops/linear.h"
 
 namespace rung {
+namespace {
+
+std::vector<TensorSpec> with_biases(const ModelConfig& model, std::vector<TensorSpec> maps) {
+  if (!model.ffn_bias) return maps;
+  for (const size_t map : {0, 1})
+    maps.push_back(vector_of(Role::bias, maps[map].name + "_bias", maps[map].fan_out));
+  return maps;
+}
+
+}  // namespace
 
 std::vector<TensorSpec> describe_gated(const ModelConfig& model) {
   const int64_t inner = ffn_width_of(model);
-  return {hidden_matrix("gate_up", 2 * inner, model.width),
-          hidden_matrix("down", model.width, inner)};
+  return with_biases(model, {hidden_matrix("gate_up", 2 * inner, model.width),
+                             hidden_matrix("down", model.width, inner)});
 }
 
 std::vector<TensorSpec> describe_plain(const ModelConfig& model) {
   const int64_t inner = ffn_width_of(model);
-  return {hidden_matrix("up", inner, model.width), hidden_matrix("down", model.width, inner)};
+  return with_biases(
+      model, {hidden_matrix("up", inner, model.width), hidden_matrix("down", model.width, inner)});
 }
 
 double no_extra_flops(const ModelConfig&, int64_t) {
@@ -33,7 +44,11 @@ ActivationOptions activation_options(const Pass& pass) {
 
 template <Activation kind>
 at::Tensor ffn_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass) {
-  return linear(activation(kind, linear(x, weights[0]), activation_options(pass)), weights[1]);
+  const ActivationOptions options = activation_options(pass);
+  if (!pass.model.ffn_bias)
+    return linear(activation(kind, linear(x, weights[0]), options), weights[1]);
+  const at::Tensor inner = activation(kind, add_bias(linear(x, weights[0]), weights[2]), options);
+  return add_bias(linear(inner, weights[1]), weights[3]);
 }
 
 template at::Tensor ffn_forward<Activation::swiglu>(std::span<const Weight>, const at::Tensor&,

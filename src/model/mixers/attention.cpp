@@ -1,59 +1,110 @@
 // Causal multi-head attention (Vaswani et al. 2017), grouped queries (Ainslie et al. 2023), RoPE
-// (Su et al. 2021) or contextual positions (Golovneva et al. 2024).
+// (Su et al. 2021) or contextual positions (Golovneva et al. 2024), windows (Beltagy et al. 2020),
+// capped scores (Gemma 2), QK-norm and biases.
+#include "model/mixers/attention.h"
+
 #include "model/mixers/mixers.h"
 #include "ops/cope.h"
 #include "ops/linear.h"
 
 namespace rung {
+namespace {
+
+// Where each tensor stands among those of a layer; 0: absent.
+struct Places {
+  size_t positions = 0, q_norm = 0, k_norm = 0, qkv_bias = 0, out_bias = 0;
+};
+
+Places places_of(const ModelConfig& m) {
+  size_t next = 2;  // behind the two maps
+  Places p;
+  if (m.position == "cope") p.positions = next++;
+  if (m.qk_norm && m.norm_gain) p.q_norm = next++, p.k_norm = next++;
+  if (m.attention_bias != "none") p.qkv_bias = next++;
+  if (m.attention_bias == "all") p.out_bias = next++;
+  return p;
+}
+
+}  // namespace
 
 std::vector<TensorSpec> describe_attention(const ModelConfig& model) {
-  const int64_t dim = head_dim_of(model), inner = heads_of(model) * dim;
-  std::vector<TensorSpec> tensors{
-      hidden_matrix("qkv", inner + 2 * kv_heads_of(model) * dim, model.width),
-      hidden_matrix("out", model.width, inner)};
+  const int64_t dim = head_dim_of(model), inner = heads_of(model) * dim,
+                shared = kv_heads_of(model) * dim;
+  std::vector<TensorSpec> tensors{hidden_matrix("qkv", inner + 2 * shared, model.width),
+                                  hidden_matrix("out", model.width, inner)};
   if (model.position == "cope") {
     tensors.push_back(hidden_matrix("positions", model.cope_positions, dim));
     tensors.back().init_std_factor = 0.0;
   }
+  const bool whole = model.qk_norm_over == "width";
+  if (model.qk_norm && model.norm_gain) {
+    tensors.push_back(vector_of(Role::gain, "q_norm", whole ? inner : dim));
+    tensors.push_back(vector_of(Role::gain, "k_norm", whole ? shared : dim));
+  }
+  if (model.attention_bias != "none")
+    tensors.push_back(vector_of(Role::bias, "qkv_bias", inner + 2 * shared));
+  if (model.attention_bias == "all")
+    tensors.push_back(vector_of(Role::bias, "out_bias", model.width));
   return tensors;
 }
 
-// Scores and mixture, each over the (T + 1) / 2 visible positions of a causal window. CoPE's table
-// is one of describe's matrices for the first head only.
+// Scores and mixture, each over the visible positions of a causal window: (T + 1) / 2 of T on
+// average, less where it is shorter. CoPE's table is one of describe's matrices for the first head
+// only.
 double attention_flops(const ModelConfig& model, int64_t time) {
-  const double t = static_cast<double>(time);
+  const double t = static_cast<double>(time), w = static_cast<double>(model.window);
   const double inner = static_cast<double>(heads_of(model) * head_dim_of(model));
-  double flops = 2.0 * 2.0 * t * (t + 1.0) / 2.0 * inner;
+  double pairs = t * (t + 1.0) / 2.0;
+  if (w > 0.0 && w < t) pairs -= (t - w) * (t - w + 1.0) / 2.0;
+  double flops = 2.0 * 2.0 * pairs * inner;
   if (model.position == "cope")
     flops += 2.0 * t * static_cast<double>(model.cope_positions * (heads_of(model) - 1)) *
              static_cast<double>(head_dim_of(model));
   return flops;
 }
 
+AttentionOptions attention_options(const ModelConfig& model, const BlockFactors& block,
+                                   int64_t window) {
+  return {.heads = heads_of(model),
+          .kv_heads = kv_heads_of(model),
+          .head_dim = head_dim_of(model),
+          .logit = block.attention_logit,
+          .forward = block.attention_output.forward,
+          .backward = block.attention_output.backward,
+          .key_offset = model.key_offset,
+          .window = window,
+          .cap = model.attention_cap};
+}
+
+at::Tensor finish_qkv(const at::Tensor& qkv, std::span<const Weight> weights,
+                      const ModelConfig& model, const AttentionOptions& options) {
+  const Places at = places_of(model);
+  const at::Tensor shifted = at.qkv_bias ? add_bias(qkv, weights[at.qkv_bias]) : qkv;
+  if (!model.qk_norm) return shifted;
+  const QkNormOptions norm{model.norm_epsilon, model.qk_norm_over == "width"};
+  return qk_norm(shifted, options, norm, at.q_norm ? weights[at.q_norm] : Weight{},
+                 at.k_norm ? weights[at.k_norm] : Weight{});
+}
+
 at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
                              const Pass& pass) {
-  const AttentionOptions options{.heads = heads_of(pass.model),
-                                 .kv_heads = kv_heads_of(pass.model),
-                                 .head_dim = head_dim_of(pass.model),
-                                 .logit = pass.block.attention_logit,
-                                 .forward = pass.block.attention_output.forward,
-                                 .backward = pass.block.attention_output.backward,
-                                 .key_offset = pass.model.key_offset};
-  at::Tensor qkv = linear(x, weights[0]);
-  if (pass.model.qk_norm) qkv = qk_norm(qkv, options);
+  const AttentionOptions options = attention_options(pass.model, pass.block, pass.window);
+  const Places at = places_of(pass.model);
+  at::Tensor qkv = finish_qkv(linear(x, weights[0]), weights, pass.model, options);
   KeyValues past;
   if (pass.state && !pass.state->empty())
     past = {(*pass.state)[0], (*pass.state)[1], (*pass.state)[2]};
   at::Tensor mixed;
   if (pass.model.position == "cope") {
     if (options.key_offset) qkv = offset_keys(qkv, options, &past);
-    mixed = cope_attention(qkv, weights[2], options, pass.model.cope_scaled, &past);
+    mixed = cope_attention(qkv, weights[at.positions], options, pass.model.cope_scaled, &past);
   } else {
     mixed = pass.state ? attention_after(qkv, pass.rope, options, past)
                        : attention(qkv, pass.rope, options);
   }
   if (pass.state) *pass.state = {past.k, past.v, past.own};
-  return linear(mixed, weights[1]);
+  const at::Tensor y = linear(mixed, weights[1]);
+  return at.out_bias ? add_bias(y, weights[at.out_bias]) : y;
 }
 
 }  // namespace rung
