@@ -3,12 +3,13 @@
 #include <type_traits>
 
 #include "config/number.h"
+#include "config/preset.h"
 #include "core/nearest.h"
 
 namespace rung {
 
 FieldKind field_kind(const std::string& key) {
-  FieldKind kind = FieldKind::unknown;
+  FieldKind kind = key == preset_key ? FieldKind::text : FieldKind::unknown;
   RunConfig config;
   visit_config(config, [&]<class T>(const char* name, T&, const char*, const char*) {
     if (key != name) return;

@@ -52,7 +52,10 @@ std::string config_markdown() {
       "`width = 64`) or behind `--set` (`--set model.width=64`). A list makes a population, "
       "several lists\n"
       "their product: `--set train.lr=[0.01,0.02]`, or log-spaced with 9 points, "
-      "`train.lr=2^-8..2^0:9`.\n\n"
+      "`train.lr=2^-8..2^0:9`.\n"
+      "`preset = \"llama\"` (`--set preset=llama`; `rung presets` lists them) sets a published "
+      "block's keys\n"
+      "before any other setting.\n\n"
       "| key | unit | default | meaning |\n|---|---|---|---|\n";
   RunConfig config;
   visit_config(config, [&](const char* key, auto& field, const char* unit, const char* help) {

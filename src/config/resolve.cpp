@@ -1,11 +1,13 @@
 #include "config/resolve.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <type_traits>
 
 #include "config/fields.h"
 #include "config/number.h"
+#include "config/preset.h"
 #include "core/error.h"
 
 namespace rung {
@@ -72,6 +74,7 @@ Setting parse_setting(const std::string& text) {
 }
 
 void apply_setting(RunConfig& config, const std::string& key, const std::string& value) {
+  if (key == preset_key) return apply_preset(config, value);
   bool found = false;
   visit_config(config, [&](const char* name, auto& field, const char*, const char*) {
     if (key != name) return;
@@ -81,8 +84,11 @@ void apply_setting(RunConfig& config, const std::string& key, const std::string&
   if (!found) fail_usage("[config] {}", unknown_key_text(key));
 }
 
-std::vector<RunConfig> resolve(const RunConfig& defaults, const std::vector<Setting>& settings) {
+std::vector<RunConfig> resolve(const RunConfig& defaults, const std::vector<Setting>& given) {
   constexpr size_t most = 1 << 16;
+  std::vector<Setting> settings = given;  // a preset is what the other settings start from
+  std::stable_partition(settings.begin(), settings.end(),
+                        [](const Setting& s) { return s.key == preset_key; });
   std::vector<RunConfig> configs{defaults};
   for (size_t i = 0; i < settings.size(); ++i) {
     const auto later = [&](const Setting& s) { return s.key == settings[i].key; };

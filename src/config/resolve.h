@@ -25,12 +25,12 @@ Setting parse_setting(const std::string& text);
 // valid one.
 std::vector<Setting> read_settings(const std::filesystem::path& path);
 
-// Sets one field from text. Fails (usage) on an unknown key, naming the nearest, or on a value of
-// another type.
+// Sets one field from text, or those of a `preset`. Fails (usage) on an unknown key, naming the
+// nearest, or on a value of another type.
 void apply_setting(RunConfig& config, const std::string& key, const std::string& value);
 
 // The product of all lists, first setting slowest; train.members then multiplies by seeds seed,
-// seed+1, ... Later settings of a key replace earlier ones.
+// seed+1, ... Later settings of a key replace earlier ones; `preset` comes before all others.
 std::vector<RunConfig> resolve(const RunConfig& defaults, const std::vector<Setting>& settings);
 
 // Checks ranges and combinations that need no data. Fails (usage) with one line.

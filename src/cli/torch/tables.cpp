@@ -1,5 +1,6 @@
-// rung mixers, ffns, optimizers, formats: the tables of parts, one line each.
+// rung mixers, ffns, optimizers, formats, presets: the tables of parts, one line each.
 #include "cli/verb.h"
+#include "config/preset.h"
 #include "core/table.h"
 #include "model/part.h"
 #include "optim/optimizer.h"
@@ -30,7 +31,7 @@ int print_table(const Arguments& arguments, const char* key, const Table& table)
 
 }  // namespace
 
-extern const Verb mixers_verb, ffns_verb, optimizers_verb, formats_verb;
+extern const Verb mixers_verb, ffns_verb, optimizers_verb, formats_verb, presets_verb;
 const Verb mixers_verb{
     .name = "mixers",
     .group = "tables",
@@ -54,5 +55,11 @@ const Verb formats_verb{
     .summary = "list the number formats that runs compute in",
     .example = "rung formats",
     .run = [](const Arguments& a) { return print_table(a, "formats", formats); }};
+const Verb presets_verb{
+    .name = "presets",
+    .group = "tables",
+    .summary = "list the published blocks for --set preset=NAME",
+    .example = "rung presets",
+    .run = [](const Arguments& a) { return print_table(a, "presets", presets()); }};
 
 }  // namespace rung

@@ -18,14 +18,15 @@ extern const Verb mixers_verb;
 extern const Verb ffns_verb;
 extern const Verb optimizers_verb;
 extern const Verb formats_verb;
+extern const Verb presets_verb;
 extern const Verb doctor_verb;
 extern const Verb bench_verb;
 
 std::span<const Verb* const> torch_verbs() {
   static constexpr std::array verbs = {
-      &climb_verb, &verify_verb,     &forecast_verb, &train_verb,  &sweep_verb, &ladder_verb,
-      &eval_verb,  &generate_verb,   &logits_verb,   &audit_verb,  &coord_verb, &mixers_verb,
-      &ffns_verb,  &optimizers_verb, &formats_verb,  &doctor_verb, &bench_verb,
+      &climb_verb, &verify_verb,     &forecast_verb, &train_verb,   &sweep_verb,  &ladder_verb,
+      &eval_verb,  &generate_verb,   &logits_verb,   &audit_verb,   &coord_verb,  &mixers_verb,
+      &ffns_verb,  &optimizers_verb, &formats_verb,  &presets_verb, &doctor_verb, &bench_verb,
   };
   return verbs;
 }
