@@ -48,6 +48,7 @@ if(ZLIB_FOUND)
 endif()
 foreach(format LZMA:lzma.h:lzma:RUNG_XZ ZSTD:zstd.h:zstd:RUNG_ZST
                SENTENCEPIECE:sentencepiece_trainer.h:sentencepiece:RUNG_SENTENCEPIECE
+               ICU_I18N:unicode/uregex.h:icui18n:RUNG_ICU ICU_UC:unicode/utext.h:icuuc:RUNG_ICU
                SENTENCEPIECE_TRAIN:sentencepiece_trainer.h:sentencepiece_train:RUNG_SENTENCEPIECE)
   string(REPLACE ":" ";" format ${format})
   list(GET format 0 name)

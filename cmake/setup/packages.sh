@@ -18,6 +18,7 @@ header:zlib.h:zlib1g-dev:may
 header:lzma.h:liblzma-dev:may
 header:zstd.h:libzstd-dev:may
 header:sentencepiece_trainer.h:libsentencepiece-dev:may
+header:unicode/uregex.h:libicu-dev:may
 chart:chart.min.js:libjs-chart.js:may
 cmd:chromium:chromium:testmay
 '

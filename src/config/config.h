@@ -136,7 +136,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("device", c.device, "", "cpu or cuda");
   visit("precision", c.precision, "", "fp64, fp32, bf16 or fp8");
   visit("data.path", c.data.path, "", "text, folder, .jsonl, compressed; default or synthetic");
-  visit("data.tokenizer", c.data.tokenizer, "", "bytes, bpe, unigram or a tokenizer.model");
+  visit("data.tokenizer", c.data.tokenizer, "",
+        "bytes, bpe, unigram, or a tokenizer.model or .json");
   visit("data.vocabulary", c.data.vocabulary, "tokens", "size of a bpe or unigram vocabulary");
   visit("data.held_out", c.data.held_out, "fraction", "share of documents never trained on");
   visit("data.repeat", c.data.repeat, "", "allow tokens to be seen more than once");

@@ -65,6 +65,19 @@ constexpr std::array gemma3 = {Settings{"model.norm_gain", "true"},
                                Settings{"model.rope_theta_local", "10000"},
                                Settings{"model.tied", "true"}};
 
+// Dao & Gu 2024, with the states of 64 and heads of 16 that suit small models.
+constexpr std::array mamba2 = {Settings{"model.mixer", "mamba2"}, Settings{"model.ffn", "none"},
+                               Settings{"model.norm_gain", "true"},
+                               Settings{"model.norm_epsilon", "1e-5"},
+                               Settings{"model.position", "none"}};
+
+// Jiang et al. 2024.
+constexpr std::array mixtral = {
+    Settings{"model.norm_gain", "true"},   Settings{"model.norm_epsilon", "1e-5"},
+    Settings{"model.ffn", "moe"},          Settings{"model.ffn_ratio", "3.5"},
+    Settings{"model.moe_experts", "8"},    Settings{"model.moe_top_k", "2"},
+    Settings{"model.moe_gates", "chosen"}, Settings{"model.rope_theta", "1000000"}};
+
 constexpr std::array table = {
     Preset{"gpt2", "LayerNorm and biases everywhere, GELU, learned positions, tied", gpt2},
     Preset{"llama", "RMSNorm, SwiGLU, RoPE", llama},
@@ -72,7 +85,9 @@ constexpr std::array table = {
     Preset{"olmo2", "norms behind branches, QK-norm over the width", olmo2},
     Preset{"gemma1", "GeGLU, tied", gemma1},
     Preset{"gemma2", "norms on both sides, caps, local and global layers in turn", gemma2},
-    Preset{"gemma3", "norms on both sides, QK-norm, five local layers to a global one", gemma3}};
+    Preset{"gemma3", "norms on both sides, QK-norm, five local layers to a global one", gemma3},
+    Preset{"mixtral", "llama with two of eight experts a token", mixtral},
+    Preset{"mamba2", "Mamba-2 mixers without an ffn", mamba2}};
 
 }  // namespace
 

@@ -120,15 +120,9 @@ std::unique_ptr<Tokenizer> trained_tokenizer(Making& making, fs::path& model) {
 
 std::unique_ptr<Tokenizer> find_tokenizer(Making& making, fs::path& model) {
   const std::string& kind = making.config.tokenizer;
-  if (kind == "bytes") return byte_tokenizer();
   if (is_trained(kind)) return trained_tokenizer(making, model);
-  if (!fs::is_regular_file(kind))
-    fail_usage(
-        "[data] Unknown tokenizer. Received {}. Give bytes, bpe, unigram or the path of a "
-        "tokenizer.model.",
-        kind);
-  model = kind;
-  return sentencepiece_tokenizer(read_file(kind), kind);
+  if (fs::is_regular_file(kind)) model = kind;
+  return given_tokenizer(making.config);
 }
 
 fs::path shard_path(const Making& making, const Tokenizer& tokenizer, const char* part) {

@@ -41,6 +41,7 @@ class PieceTokenizer : public Tokenizer {
     return static_cast<int64_t>(pieces_[static_cast<size_t>(token)].size());
   }
   std::string model() const override { return model_; }
+  bool exact(std::string_view text) const { return decode(processed(text)) == text; }
 
   std::string decode(std::span<const int32_t> tokens) const override {
     std::string text;
@@ -100,10 +101,15 @@ class PieceTokenizer : public Tokenizer {
     }
   }
 
-  void encode_word(std::string_view text, std::vector<int32_t>& out) const {
+  std::vector<int> processed(std::string_view text) const {
     std::vector<int> ids;
     if (const auto status = processor_.Encode({text.data(), text.size()}, &ids); !status.ok())
       fail("[tokenizer] SentencePiece cannot encode this text: {}.", status.ToString());
+    return ids;
+  }
+
+  void encode_word(std::string_view text, std::vector<int32_t>& out) const {
+    const std::vector<int> ids = processed(text);
     // A model trained elsewhere may normalise: then the bytes themselves are the only exact
     // spelling.
     if (decode({ids.data(), ids.size()}) != text) {
@@ -170,6 +176,14 @@ void PieceTokenizer::list_pieces(const std::string& name) {
         "fallback and </s>.",
         name, separator_ < 0 ? "</s>" : "byte fallback");
 }
+
+}  // namespace
+
+bool spells_exactly(const std::string& model, const std::string& name) {
+  return PieceTokenizer(model, name).exact("a b  c\nD");
+}
+
+namespace {
 
 // Length in bytes of the character that begins at `at` (valid UTF-8).
 size_t character_at(std::string_view text, size_t at) {
@@ -292,6 +306,10 @@ std::unique_ptr<Tokenizer> sentencepiece_tokenizer(const std::string&, const std
       "[tokenizer] This build lacks SentencePiece, which {} needs. Install libsentencepiece-dev or "
       "use bytes.",
       name);
+}
+
+bool spells_exactly(const std::string&, const std::string&) {
+  return false;
 }
 
 std::string train_sentencepiece(const std::string& kind, int64_t, const std::vector<std::string>&) {

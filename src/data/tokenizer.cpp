@@ -1,6 +1,8 @@
 #include "data/tokenizer.h"
 
 #include "core/error.h"
+#include "core/files.h"
+#include "data/bpe.h"
 
 namespace rung {
 namespace {
@@ -31,6 +33,24 @@ class ByteTokenizer : public Tokenizer {
 
 std::unique_ptr<Tokenizer> byte_tokenizer() {
   return std::make_unique<ByteTokenizer>();
+}
+
+std::unique_ptr<Tokenizer> given_tokenizer(const DataConfig& config) {
+  const std::string& kind = config.tokenizer;
+  if (kind == "bytes") return byte_tokenizer();
+  if (kind.starts_with(no_tokenizer))
+    fail(
+        "[tokenizer] The run has no tokenizer that could be read; `rung logits` takes token ids. "
+        "Received {}.",
+        kind);
+  if (!fs::is_regular_file(kind))
+    fail_usage(
+        "[data] Unknown tokenizer. Received {}. Give bytes, bpe, unigram or the path of a "
+        "tokenizer.model or tokenizer.json.",
+        kind);
+  const std::string file = read_file(kind);
+  if (kind.ends_with(".json")) return bpe_tokenizer(file, kind, config.vocabulary);
+  return sentencepiece_tokenizer(file, kind);
 }
 
 }  // namespace rung

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "config/config.h"
+
 namespace rung {
 
 // Immutable and safe to use from many threads.
@@ -35,6 +37,18 @@ std::unique_ptr<Tokenizer> byte_tokenizer();
 // model that does not fall back to bytes is refused, since it could not return every text.
 std::unique_ptr<Tokenizer> sentencepiece_tokenizer(const std::string& model,
                                                    const std::string& name);
+
+// What data.tokenizer begins with where a run came without a tokenizer that could be read; the
+// reason may follow.
+inline constexpr std::string_view no_tokenizer = "none";
+
+// A tokenizer that is given, not trained: bytes, or the file that config.tokenizer names. Fails on
+// other words, `no_tokenizer` included.
+std::unique_ptr<Tokenizer> given_tokenizer(const DataConfig& config);
+
+// Whether SentencePiece itself spells texts as they are with this model: some add a space before a
+// text or change what they read, and sentencepiece_tokenizer spells such text in bytes.
+bool spells_exactly(const std::string& model, const std::string& name);
 
 // Trains SentencePiece (`kind`: bpe or unigram) on documents in the given order and returns the
 // model's bytes. The same documents give the same model. Fails when the vocabulary is too small for

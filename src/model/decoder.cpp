@@ -9,6 +9,7 @@
 
 #include "config/pattern.h"
 #include "core/error.h"
+#include "model/check_model.h"
 #include "ops/cross_entropy.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
@@ -18,30 +19,6 @@ namespace rung {
 using at::Tensor;
 
 namespace {
-
-void check_shape(const ModelConfig& model, int64_t vocabulary) {
-  const auto wrong = [](const char* what, int64_t received) {
-    fail_usage("[model] {} Received {}.", what, received);
-  };
-  if (model.width < 1) wrong("Width must be positive.", model.width);
-  if (model.depth < 1) wrong("Depth must be positive.", model.depth);
-  if (model.context < 1) wrong("Context must be positive.", model.context);
-  if (vocabulary < 2) wrong("The vocabulary must hold at least 2 tokens.", vocabulary);
-  const int64_t dim = head_dim_of(model);
-  if (dim < 1 || (model.heads == 0 && model.width % dim != 0))
-    fail_usage(
-        "[model] Width {} is not a multiple of head_dim {}. Set model.head_dim to a divisor, or "
-        "model.heads.",
-        model.width, dim);
-  if (model.position == "rope" && dim % 2 != 0)
-    fail_usage(
-        "[model] RoPE needs an even head_dim. Received {}. Set model.position=none or another "
-        "width.",
-        dim);
-  if (heads_of(model) % kv_heads_of(model) != 0)
-    fail_usage("[model] {} query heads cannot share {} kv_heads. Set model.kv_heads to a divisor.",
-               heads_of(model), kv_heads_of(model));
-}
 
 void append(std::vector<TensorSpec>& tensors, std::vector<TensorSpec> part,
             const std::string& prefix, int layer, double density) {
@@ -64,58 +41,6 @@ Tensor position_ids(const Decoder& d, const Tensor& tokens, int64_t start) {
   return at::arange(start, end, tokens.options()).expand_as(tokens).contiguous();
 }
 
-// What attention's fused kernels do not know and the plain operations have run on the CPU only.
-void check_attention(const RunConfig& config) {
-  const ModelConfig& m = config.model;
-  const std::pair<bool, const char*> plain[] = {
-      {m.window > 0, "model.window"},
-      {m.attention_cap > 0.0, "model.attention_cap"},
-      {m.logit_cap > 0.0, "model.logit_cap"},
-      {m.attention_bias != "none", "model.attention_bias"},
-      {m.ffn_bias, "model.ffn_bias"},
-      {m.norm_bias, "model.norm_bias"},
-      {m.norm_place == "both", "model.norm_place=both"}};
-  for (const auto& [on, key] : plain)
-    if (on && config.device == "cuda")
-      fail_usage("[model] {} runs on the CPU only so far. Received device cuda.", key);
-  if (m.position == "cope" && (m.window > 0 || m.attention_cap > 0.0))
-    fail_usage("[model] CoPE knows no window and no cap. Received {}.",
-               m.window > 0 ? "model.window" : "model.attention_cap");
-  if (!m.windows.empty() && m.window == 0)
-    fail_usage("[model] Local layers need a window. Received model.windows = \"{}\" alone.",
-               m.windows);
-  if (m.qk_norm_over == "width" && !m.qk_norm)
-    fail_usage("[model] model.qk_norm_over is of the QK-norm. Received model.qk_norm = false.");
-}
-
-void check_positions(const RunConfig& config) {
-  const ModelConfig& model = config.model;
-  if (model.position == "cope" && model.cope_positions < 2)
-    fail_usage("[model] CoPE needs at least 2 positions. Received {}.", model.cope_positions);
-  if (config.device == "cuda" && (model.position == "cope" || model.position == "learned"))
-    fail_usage("[model] Positions of the kind {} run on the CPU only so far. Received device cuda.",
-               model.position);
-}
-
-const Part& checked_part(std::span<const Part> table, std::string_view kind,
-                         const std::string& name, const RunConfig& config) {
-  const Part& part = find_part(table, kind, name);
-  if (part.check) part.check(config.model);
-  const ModelConfig& m = config.model;
-  if (kind == "mixer" && name != "attention" && heads_of(m) * head_dim_of(m) != m.width)
-    fail_usage("[model] The heads of {} make up the width {}. Received {} heads of {}.", name,
-               m.width, heads_of(m), head_dim_of(m));
-  const auto is_bias = [](const TensorSpec& spec) { return spec.role == Role::bias; };
-  if (kind == "ffn" && m.ffn_bias && name != no_ffn) {
-    const std::vector<TensorSpec> tensors = part.describe(m);
-    if (std::none_of(tensors.begin(), tensors.end(), is_bias))
-      fail_usage("[model] The ffn {} has no biases. Received model.ffn_bias = true.", name);
-  }
-  if (config.device == "cuda" && !part.on_cuda)
-    fail_usage("[model] The {} {} runs on the CPU only so far. Received device cuda.", kind, name);
-  return part;
-}
-
 }  // namespace
 
 BlockFactors block_factors(const RunConfig& config, int64_t vocabulary) {
@@ -124,9 +49,7 @@ BlockFactors block_factors(const RunConfig& config, int64_t vocabulary) {
 
 Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
   const ModelConfig& model = config.model;
-  check_shape(model, vocabulary);
-  check_positions(config);
-  check_attention(config);
+  check_model(config, vocabulary);
   Decoder d{.model = model,
             .vocabulary = vocabulary,
             .layout = {},

@@ -3,6 +3,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "data/tokenizer.h"
 #include "train/checkpoint.h"
 
 namespace rung {
@@ -39,11 +40,12 @@ std::vector<RunConfig> saved_members(const fs::path& checkpoint) {
   return members;
 }
 
-// The nearest tokenizer.model at or above the run's folder.
+// The nearest tokenizer at or above the run's folder.
 fs::path find_tokenizer(const fs::path& folder) {
   fs::path at = fs::absolute(folder);
   for (int level = 0; level < 4; ++level, at = at.parent_path())
-    if (fs::exists(at / "tokenizer.model")) return at / "tokenizer.model";
+    for (const char* name : {"tokenizer.model", "tokenizer.json"})
+      if (fs::exists(at / name)) return at / name;
   return {};
 }
 
@@ -74,8 +76,9 @@ OpenRun open_run(const OpenRequest& request) {
   OpenRun run{.folder = folder, .checkpoint = *checkpoint};
   run.config = members[static_cast<size_t>(member)];
   DataConfig data = run.config.data;
-  if (const fs::path model = find_tokenizer(folder); data.tokenizer != "bytes" && !model.empty())
-    data.tokenizer = model.string();
+  if (data.tokenizer != "bytes" && !data.tokenizer.starts_with(no_tokenizer))
+    if (const fs::path model = find_tokenizer(folder); !model.empty())
+      data.tokenizer = model.string();
   if (!request.data_path.empty()) data.path = request.data_path;
   if (request.held_out > 0.0) data.held_out = request.held_out;
   run.source = open_source(data, request.cache.string());
@@ -95,7 +98,8 @@ void keep_tokenizer(const TokenSource& source, const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) fail("[run] Cannot create {}: {}.", folder.string(), error.message());
-  write_file(folder / "tokenizer.model", read_file(model));
+  const bool json = model.ends_with(".json");
+  write_file(folder / (json ? "tokenizer.json" : "tokenizer.model"), read_file(model));
 }
 
 }  // namespace rung

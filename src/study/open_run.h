@@ -31,8 +31,8 @@ struct OpenRequest {
 // member's own. Fails on folders without a checkpoint, members out of range and damaged files.
 OpenRun open_run(const OpenRequest& request);
 
-// A tokenizer.model beside the runs, so that they stand without the cache; nothing for bytes and
-// synthetic data.
+// A tokenizer.model (or .json) beside the runs, so that they stand without the cache; nothing for
+// bytes and synthetic data.
 void keep_tokenizer(const TokenSource& source, const std::filesystem::path& folder);
 
 }  // namespace rung

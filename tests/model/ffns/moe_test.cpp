@@ -114,7 +114,8 @@ TEST_CASE("routing without dropping is every expert on every token, weighted by 
       }
       const Tensor x = normal({members, 3, 7, m.width}, 99);
       const BlockFactors block;
-      const Tensor y = find_part(ffns(), "ffn", "moe").forward(w, x, {m, block, Rope{}});
+      const Tensor y = find_part(ffns(), "ffn", "moe")
+                           .forward(w, x, {.model = m, .block = block, .rope = Rope{}});
       for (int64_t p = 0; p < members; ++p) {
         const auto matrix = [&](size_t i) { return w[i].value.select(0, p); };
         const Tensor rows = x.select(0, p), scores = rows.matmul(matrix(0).t());
@@ -155,7 +156,7 @@ TEST_CASE(
       const auto bound = bind(model.decoder.layout, model.weights, Tensor());
       Tally tally;
       double sum =
-          token_losses(model.decoder, bound, batch.tokens, batch.targets, model.rope, 1.0, &tally)
+          token_losses(model.decoder, bound, batch.tokens, batch.targets, model.ropes, 1.0, &tally)
               .mean()
               .item<double>();
       for (const Statistic& s : tally.statistics(0)) {
@@ -212,7 +213,7 @@ TEST_CASE("unit scaling keeps the auxiliary losses' share of the router's gradie
     Tally tally;
     const auto bound = bind(model.decoder.layout, model.weights, Tensor());
     const double loss =
-        token_losses(model.decoder, bound, batch.tokens, batch.targets, model.rope, 1.0, &tally)
+        token_losses(model.decoder, bound, batch.tokens, batch.targets, model.ropes, 1.0, &tally)
             .mean()
             .item<double>();
     return std::pair{loss, statistic(tally, "balance_loss")};
