@@ -1,7 +1,6 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 
-#include "model/generate.h"
 #include "scaling/count.h"
 #include "support/models.h"
 #include "support/parts.h"
