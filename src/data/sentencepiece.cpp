@@ -44,13 +44,7 @@ class PieceTokenizer : public Tokenizer {
   bool exact(std::string_view text) const { return decode(processed(text)) == text; }
 
   std::string decode(std::span<const int32_t> tokens) const override {
-    std::string text;
-    for (const int32_t token : tokens) {
-      if (token < 0 || token >= vocabulary())
-        fail("[tokenizer] Token {} is outside the vocabulary of {}.", token, vocabulary());
-      text += pieces_[static_cast<size_t>(token)];
-    }
-    return text;
+    return join_pieces(pieces_, tokens);
   }
 
   void encode(std::string_view text, std::vector<int32_t>& out) const override {

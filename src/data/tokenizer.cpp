@@ -53,4 +53,14 @@ std::unique_ptr<Tokenizer> given_tokenizer(const DataConfig& config) {
   return sentencepiece_tokenizer(file, kind);
 }
 
+std::string join_pieces(std::span<const std::string> pieces, std::span<const int32_t> tokens) {
+  std::string text;
+  for (const int32_t token : tokens) {
+    if (token < 0 || token >= std::ssize(pieces))
+      fail("[tokenizer] Token {} is outside the vocabulary of {}.", token, pieces.size());
+    text += pieces[static_cast<size_t>(token)];
+  }
+  return text;
+}
+
 }  // namespace rung

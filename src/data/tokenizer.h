@@ -31,6 +31,9 @@ class Tokenizer {
   }  // the serialised SentencePiece model, empty for bytes
 };
 
+// The pieces of a vocabulary in a row. Fails on tokens outside it.
+std::string join_pieces(std::span<const std::string> pieces, std::span<const int32_t> tokens);
+
 std::unique_ptr<Tokenizer> byte_tokenizer();
 
 // From the bytes of a tokenizer.model. Fails when it is damaged; `name` is used in messages. A

@@ -6,6 +6,7 @@
 #include "report/report.h"
 #include "study/audit.h"
 #include "study/climb_stages.h"
+#include "study/forecast.h"
 
 namespace rung {
 namespace {
@@ -27,11 +28,8 @@ Json outcome_json(const Climb& c, const Json& prediction, const RunRecord* measu
               {"lo", prediction.at("lo")},
               {"hi", prediction.at("hi")}}}};
   if (measured) {
-    const double loss = prediction.at("loss").get<double>();
     json["measured"] = {{"loss", measured->L}, {"se", json_number(measured->L_se)}};
-    json["relative_error"] = (loss - measured->L) / measured->L;
-    json["inside"] = measured->L >= prediction.at("lo").get<double>() &&
-                     measured->L <= prediction.at("hi").get<double>();
+    judge(json, measured->L);
     if (prediction.at("far").is_object())
       json["far"] = {{"loss", prediction.at("far").at("loss")},
                      {"relative_error",

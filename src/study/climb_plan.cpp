@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "core/error.h"
 #include "model/decoder.h"
@@ -185,7 +186,7 @@ double rounded_up(double value) {
 // Of affordable plans, in ascending order of the target, the widest. But shapes come in steps, so
 // that it may lie much farther ahead of its ladder than was asked for: a somewhat smaller one that
 // lies nearer is predicted better, and what it saves buys seeds.
-const ClimbPlan& best_of(const std::vector<ClimbPlan>& plans) {
+const ClimbPlan& best_of(std::span<const ClimbPlan> plans) {
   constexpr double least_share = 0.75;
   const double most = plans.back().target.point.C;
   const auto badness = [&](const ClimbPlan& plan) {
@@ -200,7 +201,8 @@ const ClimbPlan& best_of(const std::vector<ClimbPlan>& plans) {
 // The largest affordable targets among shapes of one kind.
 Search search_plans(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options) {
   Search search;
-  std::vector<ClimbPlan> affordable, plans;  // plans: those that the text is enough for, too
+  std::vector<ClimbPlan> affordable;  // ascending in tokens
+  size_t fitting = 0;                 // the first ones, which the text is enough for
   constexpr int64_t widest = 16384;
   for (int64_t width = options.smallest_width + options.width_step; width <= widest;
        width += options.width_step) {
@@ -212,12 +214,12 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const ClimbOption
     search.cheapest = std::min(search.cheapest, plan.flops());
     if (plan.flops() > options.flops) continue;
     search.fewest_tokens = std::min(search.fewest_tokens, target.tokens);
-    if (target.tokens <= options.most_tokens) plans.push_back(plan);
+    if (target.tokens <= options.most_tokens) ++fitting;
     affordable.push_back(std::move(plan));
   }
-  search.found = !plans.empty();
-  search.text_short = plans.size() < affordable.size();
-  if (search.found) search.best = best_of(plans);
+  search.found = fitting > 0;
+  search.text_short = fitting < affordable.size();
+  if (search.found) search.best = best_of(std::span(affordable).first(fitting));
   if (!affordable.empty()) search.wanted_tokens = best_of(affordable).target.point.tokens;
   return search;
 }

@@ -35,32 +35,32 @@ struct Axis {
   std::vector<LossCurve> curves;
 };
 
-Axis over_flops(const std::vector<Contender>& contenders, const std::vector<SpentPath>& paths) {
+// `spent_at` gives a path's value of the axis at its FLOPs, `flops_in` the FLOPs of a value.
+template <class SpentAt, class FlopsIn>
+Axis axis_over(const std::string& name, const std::string& unit,
+               const std::vector<Contender>& contenders, const std::vector<SpentPath>& paths,
+               const SpentAt& spent_at, const FlopsIn& flops_in) {
   double from = 0.0, to = 0.0;
-  for (const SpentPath& path : paths)
-    from = std::max(from, path.least()), to = std::max(to, path.most());
-  Axis axis{.name = "flops", .unit = "FLOP", .values = log_grid(from, beyond * to), .curves = {}};
+  for (const SpentPath& path : paths) {
+    from = std::max(from, spent_at(path, path.least()));
+    to = std::max(to, spent_at(path, path.most()));
+  }
+  Axis axis{.name = name, .unit = unit, .values = log_grid(from, beyond * to), .curves = {}};
   for (size_t i = 0; i < contenders.size(); ++i) {
     std::vector<double> N;
-    for (const double c : axis.values) N.push_back(paths[i].N_at(c));
+    for (const double value : axis.values) N.push_back(paths[i].N_at(flops_in(paths[i], value)));
     axis.curves.push_back(loss_curve(contenders[i], N, {}));
   }
   return axis;
 }
 
-Axis over_seconds(const std::vector<Contender>& contenders, const std::vector<SpentPath>& paths) {
-  double from = 0.0, to = 0.0;
-  for (const SpentPath& path : paths) {
-    from = std::max(from, path.seconds_at(path.least()));
-    to = std::max(to, path.seconds_at(path.most()));
-  }
-  Axis axis{.name = "seconds", .unit = "s", .values = log_grid(from, beyond * to), .curves = {}};
-  for (size_t i = 0; i < contenders.size(); ++i) {
-    std::vector<double> N;
-    for (const double t : axis.values) N.push_back(paths[i].N_at(paths[i].flops_in(t)));
-    axis.curves.push_back(loss_curve(contenders[i], N, {}));
-  }
-  return axis;
+std::vector<Axis> axes_of(const std::vector<Contender>& contenders,
+                          const std::vector<SpentPath>& paths) {
+  const auto same = [](const SpentPath&, double flops) { return flops; };
+  const auto seconds = [](const SpentPath& path, double flops) { return path.seconds_at(flops); };
+  const auto back = [](const SpentPath& path, double spent) { return path.flops_in(spent); };
+  return {axis_over("flops", "FLOP", contenders, paths, same, same),
+          axis_over("seconds", "s", contenders, paths, seconds, back)};
 }
 
 Json band(const Axis& axis, size_t contender) {
@@ -94,11 +94,8 @@ Json contender_json(const Contender& contender, const fs::path& folder) {
   json["extrapolation_flops"] = prediction.at("target").at("C").get<double>() / largest;
   for (const RunRecord& r : contender.runs)
     if (r.kind == "target") {
-      const double loss = prediction.at("loss").get<double>();
       json["measured"] = {{"loss", r.L}, {"se", json_number(r.L_se)}};
-      json["relative_error"] = (loss - r.L) / r.L;
-      json["inside"] =
-          r.L >= prediction.at("lo").get<double>() && r.L <= prediction.at("hi").get<double>();
+      judge(json, r.L);
       json["flops_per_second"] = json_number(r.C / r.seconds);
     }
   return json;
@@ -138,7 +135,7 @@ Json compare_folders(const std::vector<fs::path>& climbs) {
     paths.emplace_back(contenders.back().runs);
   }
   if (contenders.size() < 2) return {};
-  const std::vector<Axis> axes{over_flops(contenders, paths), over_seconds(contenders, paths)};
+  const std::vector<Axis> axes = axes_of(contenders, paths);
   Json json{{"kind", "comparison"}, {"alternatives", Json::array()}, {"pairs", Json::array()}};
   for (size_t i = 0; i < contenders.size(); ++i) {
     Json entry = contender_json(contenders[i], climbs[i]);

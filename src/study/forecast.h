@@ -52,6 +52,9 @@ Forecast forecast(std::span<const RunRecord> ladder, const PathPoint& target,
 Json forecast_again(const std::filesystem::path& folder, const ForecastOptions& options,
                     double ahead = 0.0);
 
+// Sets relative_error and inside of a record whose `predicted` holds loss, lo and hi.
+void judge(Json& record, double measured);
+
 // fit.json: the leading candidate's fit, with the mixture's curve along the path and each run's
 // residual.
 Json forecast_json(const Forecast& forecast, std::span<const RunRecord> ladder,

@@ -37,6 +37,15 @@ Json forecast_json(const Forecast& f, std::span<const RunRecord> ladder,
   return json;
 }
 
+void judge(Json& record, double measured) {
+  const Json& predicted = record.at("predicted");
+  const double loss = predicted.at("loss").get<double>();
+  const bool inside =
+      measured >= predicted.at("lo").get<double>() && measured <= predicted.at("hi").get<double>();
+  record["relative_error"] = (loss - measured) / measured;
+  record["inside"] = inside;
+}
+
 Json forecast_again(const std::filesystem::path& folder, const ForecastOptions& options,
                     double ahead) {
   const Json recorded = read_json(folder / "prediction.json").at("target");
@@ -62,8 +71,7 @@ Json forecast_again(const std::filesystem::path& folder, const ForecastOptions& 
             {"extrapolation_flops", target.C / largest}};
   if (!std::isfinite(measured)) return json;
   json["measured"] = {{"loss", measured}};
-  json["relative_error"] = (f.prediction.loss - measured) / measured;
-  json["inside"] = measured >= f.prediction.lo && measured <= f.prediction.hi;
+  judge(json, measured);
   return json;
 }
 

@@ -11,27 +11,9 @@ namespace {
 
 // Names, training, text generation and bookkeeping.
 void read_harmless(Fields& f) {
-  f.harmless({"architectures",
-              "model_type",
-              "transformers_version",
-              "torch_dtype",
-              "dtype",
-              "_name_or_path",
-              "initializer_range",
-              "use_cache",
-              "bos_token_id",
-              "eos_token_id",
-              "pad_token_id",
-              "attention_dropout",
-              "pretraining_tp",
-              "cache_implementation",
-              "_attn_implementation_autoset",
-              "output_attentions",
-              "output_hidden_states",
-              "return_dict",
-              "chunk_size_feed_forward",
-              "id2label",
-              "label2id"});
+  f.bookkeeping();
+  f.harmless({"attention_dropout", "pretraining_tp", "cache_implementation",
+              "_attn_implementation_autoset"});
   f.expect("is_encoder_decoder", false);
   f.expect("quantization_config", nullptr);
 }

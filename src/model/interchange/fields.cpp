@@ -85,6 +85,13 @@ void Fields::harmless(std::initializer_list<const char*> keys) {
   seen_.insert(keys.begin(), keys.end());
 }
 
+void Fields::bookkeeping() {
+  harmless({"architectures", "model_type", "transformers_version", "torch_dtype", "dtype",
+            "_name_or_path", "initializer_range", "use_cache", "bos_token_id", "eos_token_id",
+            "pad_token_id", "output_attentions", "output_hidden_states", "return_dict",
+            "chunk_size_feed_forward", "id2label", "label2id"});
+}
+
 void Fields::finish() const {
   for (const auto& [key, value] : json_.items())
     if (!seen_.contains(key) && !value.is_null()) refuse_field(key, "is not known");

@@ -30,6 +30,7 @@ class Fields {
   void expect(const std::string& key, const Json& value);
   // Fields that say nothing of what a model computes for a prompt.
   void harmless(std::initializer_list<const char*> keys);
+  void bookkeeping();  // those of every family
   [[noreturn]] void refuse_field(const std::string& key, const std::string& why) const;
   // Refuses what was not asked for.
   void finish() const;

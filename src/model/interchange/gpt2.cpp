@@ -6,35 +6,11 @@ namespace rung {
 namespace {
 
 RunConfig read(Fields& f) {
-  f.harmless({"architectures",
-              "model_type",
-              "transformers_version",
-              "torch_dtype",
-              "dtype",
-              "_name_or_path",
-              "initializer_range",
-              "use_cache",
-              "bos_token_id",
-              "eos_token_id",
-              "pad_token_id",
-              "task_specific_params",
-              "resid_pdrop",
-              "embd_pdrop",
-              "attn_pdrop",
-              "summary_type",
-              "summary_use_proj",
-              "summary_activation",
-              "summary_proj_to_labels",
-              "summary_first_dropout",
-              "reorder_and_upcast_attn",
-              "n_ctx",
-              "gradient_checkpointing",
-              "output_attentions",
-              "output_hidden_states",
-              "return_dict",
-              "chunk_size_feed_forward",
-              "id2label",
-              "label2id"});
+  f.bookkeeping();
+  f.harmless({"task_specific_params", "resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_type",
+              "summary_use_proj", "summary_activation", "summary_proj_to_labels",
+              "summary_first_dropout", "reorder_and_upcast_attn", "n_ctx",
+              "gradient_checkpointing"});
   f.expect("scale_attn_weights", true);
   f.expect("scale_attn_by_inverse_layer_idx", false);
   f.expect("add_cross_attention", false);

@@ -7,31 +7,9 @@ namespace rung {
 namespace {
 
 RunConfig read(Fields& f) {
-  f.harmless({"architectures",
-              "model_type",
-              "transformers_version",
-              "torch_dtype",
-              "dtype",
-              "_name_or_path",
-              "initializer_range",
-              "use_cache",
-              "bos_token_id",
-              "eos_token_id",
-              "pad_token_id",
-              "residual_in_fp32",
-              "rescale_prenorm_residual",
-              "time_step_rank",
-              "time_step_min",
-              "time_step_max",
-              "time_step_floor",
-              "chunk_size",
-              "rms_norm",
-              "output_attentions",
-              "output_hidden_states",
-              "return_dict",
-              "chunk_size_feed_forward",
-              "id2label",
-              "label2id"});
+  f.bookkeeping();
+  f.harmless({"residual_in_fp32", "rescale_prenorm_residual", "time_step_rank", "time_step_min",
+              "time_step_max", "time_step_floor", "chunk_size", "rms_norm"});
   f.expect("is_encoder_decoder", false);
   f.expect("use_bias", false);
   f.expect("use_conv_bias", true);
