@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -32,13 +33,24 @@ void check_tokens(const RunConfig& config, int64_t tokens, const TokenSource& so
       windows * context, tokens);
 }
 
+// What members of one population share: on CUDA their multipliers too, which are constants of its
+// kernels.
+std::string group_key(const RunConfig& config) {
+  std::string key = program_key(config);
+  if (config.device != "cuda") return key;
+  const Json json = to_json(config);
+  for (const auto& [name, value] : json.items())
+    if (name.starts_with("multipliers.")) key += value.dump() + ' ';
+  return key;
+}
+
 }  // namespace
 
 std::vector<Group> group_members(std::span<const RunConfig> members) {
   std::map<std::string, size_t> found, names;
   std::vector<Group> groups;
   for (size_t i = 0; i < members.size(); ++i) {
-    const auto [at, fresh] = found.try_emplace(program_key(members[i]), groups.size());
+    const auto [at, fresh] = found.try_emplace(group_key(members[i]), groups.size());
     if (fresh) {
       const std::string name = short_name(members[i]);
       const size_t same = names[name]++;

@@ -35,6 +35,16 @@ TEST_CASE("members of equal shape form one group, in order") {
   CHECK(split[0].name != split[1].name);
 }
 
+TEST_CASE("multipliers are a member's own on the CPU and a population's on CUDA") {
+  std::vector<RunConfig> members = {small(16, 1, 1), small(16, 2, 2), small(16, 1, 3)};
+  members[1].multipliers.alpha_attn = 2;
+  CHECK(group_members(members).size() == 1);
+  for (RunConfig& member : members) member.device = "cuda";
+  const auto groups = group_members(members);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].index == std::vector<size_t>{0, 2});
+}
+
 TEST_CASE("a population of diverged members is a result, not a failure") {
   RunConfig wild = small(16, 1e6, 1);
   wild.model.norm_gain = true;  // gains reach infinity; without them the norms hold it back

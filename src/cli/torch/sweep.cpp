@@ -95,18 +95,19 @@ int report(const std::vector<RunConfig>& members, const StudyResult& study,
               {"runs", runs},
               {"seconds", study.seconds},
               {"out", out.string()}};
+  const RunConfig& winner = search ? search->winner : members[best];
+  Json settings = Json::object();
+  std::string words;
+  for (const std::string& key : keys) {
+    if (key == "seed") continue;
+    settings[key] = to_json(winner).at(key);
+    words += " " + key + "=" + field_text(winner, key);
+  }
+  result["winner"] = settings;
   if (search) {
-    Json winner = Json::object();
-    std::string settings;
-    for (const std::string& key : keys) {
-      if (key == "seed") continue;
-      winner[key] = to_json(search->winner).at(key);
-      settings += " " + key + "=" + field_text(search->winner, key);
-    }
-    result["winner"] = winner;
     result["winner_loss"] = json_number(search->loss);
     result["points"] = search->points;
-    text += fmt::format("winner of {} points:{}, mean loss {:.4f}\n", search->points, settings,
+    text += fmt::format("winner of {} points:{}, mean loss {:.4f}\n", search->points, words,
                         search->loss);
   }
   text += fmt::format("{} in {}\n", short_seconds(study.seconds),

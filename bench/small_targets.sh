@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Small published transfer results, in their authors' settings as far as the text at hand allows, one table a stage:
+#   demo     unit-scaling's examples/demo.ipynb: bytes, 4 layers, heads of 64, no positions, 5,000 steps of 16 x 256, widths 128 and 512
+#   nanogpt  EleutherAI/nanoGPT-mup: 2 layers, batches of 32 x 1,024, 122 steps, muP and the standard parametrisation
+#   everett  Everett et al. 2024 (arXiv 2407.05872): parametrisations and alignments; exponent of the best rate over the width
+#   supar    SuPar (arXiv 2405.15743): static masks of density 1 to 1/64
+# Usage: bench/small_targets.sh RUNG OUT [stage...]     Environment: DEVICE (cpu, cuda), DATA (text).
+set -uo pipefail
+rung=$1 out=$2
+shift 2
+device=${DEVICE:-cpu} data=${DATA:-default}
+precision=fp32
+[ "$device" = cuda ] && precision=bf16
+mkdir -p "$out"
+
+line() { # name, rates, key=list, settings...
+  local name=$1 rates=$2 over=$3
+  shift 3
+  [ -s "$out/$name.json" ] && return
+  "$rung" sweep --device "$device" --data "$data" --json --quiet --out "$out/$name" --over "train.lr=$rates" --over "$over" \
+    --set precision=$precision "$@" >"$out/$name.part" 2>"$out/$name.err" && mv "$out/$name.part" "$out/$name.json" || sed 's/^/  /' "$out/$name.err"
+}
+
+for stage in ${*:-demo nanogpt everett supar}; do
+  case $stage in
+    demo)
+      shape="model.depth=4 model.head_dim=64 model.ffn_ratio=2 model.norm=layernorm model.position=none model.context=256
+        train.batch_tokens=4096 train.tokens=20.48e6 train.schedule=cosine train.warmup=1000"
+      line demo-umup '2^-3..2^2:6' 'model.width=[128,512]' $shape parametrisation=umup
+      line demo-standard '2^-12..2^-7:6' 'model.width=[128,512]' $shape parametrisation=standard
+      ;;
+    nanogpt)
+      shape="model.depth=2 model.head_dim=64 model.context=1024 train.batch_tokens=32768 train.tokens=4e6 train.members=3 base_width=256"
+      for rule in mup standard; do line nanogpt-$rule '2^-13..2^-6:8' 'model.width=[256,512,1024]' $shape parametrisation=$rule; done
+      ;;
+    everett)
+      shape="model.context=64 model.head_dim=32 train.batch_tokens=4096 train.tokens=4e6 train.members=2"
+      for rule in standard ntk mup-table9 mfp; do
+        for alignment in global full none; do
+          line everett-$rule-$alignment '2^-12..2^-4:9' 'model.width=[64,128,256,512]' $shape parametrisation=$rule alignment=$alignment
+        done
+      done
+      ;;
+    supar)
+      line supar '2^-12..2^-5:8' 'model.density=[1,0.25,0.0625,0.015625]' model.width=256 model.context=64 model.head_dim=32 base_width=64 \
+        train.batch_tokens=4096 train.tokens=4e6 train.members=4 parametrisation=supar
+      ;;
+    *) echo "no such stage: $stage" >&2 && exit 2 ;;
+  esac
+done
+
+python3 - "$out" <<'PYTHON'
+import glob, json, os, sys
+print('| line | best log2 lr and loss by value | drift per doubling, 90 % | last with first\'s lr | seeds |')
+print('|---|---|---|---|---|')
+for path in sorted(glob.glob(sys.argv[1] + '/*.json')):
+    for t in json.load(open(path))['transfers']:
+        optima = ', '.join(f"{p['value']:g}: {p['log2_lr']:+.2f}{'*' if p['at_edge'] else ''} ({p['loss']:.4f})" for p in t['points'])
+        print(f"| {os.path.basename(path)[:-5]} | {optima} | {t['drift']:+.3f} ({t['lo']:+.3f} .. {t['hi']:+.3f}) | "
+              f"{100 * t['points'][-1]['penalty']:+.2f} % | {t['seeds']} |")
+PYTHON
