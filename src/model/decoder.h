@@ -15,6 +15,11 @@ struct NormTensors {
   size_t gain = 0, bias = 0;
 };
 
+// Some of a decoder's branches, of which the list says which they are.
+struct BranchRange {
+  size_t begin = 0, end = 0;
+};
+
 struct Decoder {
   ModelConfig model;
   int64_t vocabulary = 0;
