@@ -32,20 +32,8 @@ void check_shape(const ModelConfig& model, int64_t vocabulary) {
                heads_of(model), kv_heads_of(model));
 }
 
-// What attention's fused kernels do not know and the plain operations have run on the CPU only.
 void check_attention(const RunConfig& config) {
   const ModelConfig& m = config.model;
-  const std::pair<bool, const char*> plain[] = {
-      {m.window > 0, "model.window"},
-      {m.attention_cap > 0.0, "model.attention_cap"},
-      {m.logit_cap > 0.0, "model.logit_cap"},
-      {m.attention_bias != "none", "model.attention_bias"},
-      {m.ffn_bias, "model.ffn_bias"},
-      {m.norm_bias, "model.norm_bias"},
-      {m.norm_place == "both", "model.norm_place=both"}};
-  for (const auto& [on, key] : plain)
-    if (on && config.device == "cuda")
-      fail_usage("[model] {} runs on the CPU only so far. Received device cuda.", key);
   if (m.position == "cope" && (m.window > 0 || m.attention_cap > 0.0))
     fail_usage("[model] CoPE knows no window and no cap. Received {}.",
                m.window > 0 ? "model.window" : "model.attention_cap");
@@ -60,9 +48,6 @@ void check_positions(const RunConfig& config) {
   const ModelConfig& model = config.model;
   if (model.position == "cope" && model.cope_positions < 2)
     fail_usage("[model] CoPE needs at least 2 positions. Received {}.", model.cope_positions);
-  if (config.device == "cuda" && (model.position == "cope" || model.position == "learned"))
-    fail_usage("[model] Positions of the kind {} run on the CPU only so far. Received device cuda.",
-               model.position);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/norm.h"
+#include "ops/wide.h"
 
 namespace rung {
 
@@ -31,7 +32,7 @@ Tensor qk_norm(const Tensor& qkv, const AttentionOptions& o, const QkNormOptions
                const Weight& q_gain, const Weight& k_gain) {
   const Heads h = split_heads(qkv, o);
   const auto normed = [&](const Tensor& heads, const Weight& gain) {
-    const Tensor x = norm.whole ? heads.flatten(-2) : heads;
+    const Tensor x = wide(norm.whole ? heads.flatten(-2) : heads);
     Tensor y = x * (x * x).mean({-1}, true).add(norm.epsilon).rsqrt();
     if (gain.value.defined()) {
       std::vector<int64_t> shape(static_cast<size_t>(y.dim()), 1);
@@ -39,7 +40,7 @@ Tensor qk_norm(const Tensor& qkv, const AttentionOptions& o, const QkNormOptions
       shape.back() = y.size(-1);
       y = y * multiplied(gain).view(shape);
     }
-    return norm.whole ? y : y.flatten(-2);
+    return (norm.whole ? y : y.flatten(-2)).to(qkv.scalar_type());
   };
   return at::cat({normed(h.q, q_gain), normed(h.k, k_gain), h.v.flatten(-2)}, -1);
 }
@@ -101,12 +102,12 @@ Tensor attention_after(const Tensor& qkv, const Rope& rope, const AttentionOptio
   const Tensor all = at::ones({time, keys}, qkv.options().dtype(at::kBool));
   Tensor hidden = all.triu(1 + last);
   if (o.window > 0) hidden = hidden.logical_or(all.tril(last - o.window));
-  Tensor logits = at::matmul(q, k.transpose(-1, -2)) * o.logit;
+  Tensor logits = wide(at::matmul(q, k.transpose(-1, -2))) * o.logit;
   if (o.cap > 0.0) logits = at::tanh(logits / o.cap) * o.cap;
   const Tensor weights =
       at::softmax(logits.masked_fill(hidden, -std::numeric_limits<double>::infinity()), -1);
   if (o.window > 0) keep_last(past, o.window - 1);
-  return (at::matmul(weights, v) * o.forward).transpose(2, 3).flatten(-2);
+  return (at::matmul(weights.to(v.scalar_type()), v) * o.forward).transpose(2, 3).flatten(-2);
 }
 
 Tensor attention_plain(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
@@ -156,10 +157,9 @@ Tensor attention_cpu(const Tensor& qkv, const Rope& rope, const AttentionOptions
 }  // namespace
 
 Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& options) {
-  // The fused kernels see all tokens before and know no cap.
+  if (options.cap > 0.0) return attention_plain(qkv, rope, options);
   const bool windowed = options.window > 0 && options.window < qkv.size(2);
-  if (windowed || options.cap > 0.0) return attention_plain(qkv, rope, options);
-  if (fused_on_cpu(qkv)) return attention_cpu(qkv, rope, options);
+  if (fused_on_cpu(qkv) && !windowed) return attention_cpu(qkv, rope, options);
   if constexpr (with_cuda)
     if (fused_on_cuda(qkv) && cuda::fits_attention(qkv, options))
       return cuda::attention(qkv, rope, options);

@@ -7,6 +7,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 
@@ -73,6 +74,11 @@ Tensor backward_cpu(const Inputs& in, const Weight& filter, const Weight& bias, 
 Conv causal_conv_silu(const Tensor& x, const Weight& filter, const Weight& bias,
                       const Tensor& past) {
   const Tensor before = earlier(x, filter, past);
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && !past.defined() && x.size(2) >= before.size(2) &&
+        cuda::fits_conv(x, filter))
+      return {cuda::conv_silu(x, filter, bias),
+              x.detach().narrow(2, x.size(2) - before.size(2), before.size(2))};
   // The kernel gives no gradient to the past, which no training pass has.
   if (!fused_on_cpu(x) || (recording() && before.requires_grad()))
     return causal_conv_silu_plain(x, filter, bias, past);

@@ -8,7 +8,10 @@
 
 #include <limits>
 
+#include "ops/cuda/fused.h"
+#include "ops/dispatch.h"
 #include "ops/norm.h"
+#include "ops/wide.h"
 
 namespace rung {
 namespace {
@@ -18,6 +21,8 @@ using at::Tensor;
 // z [.., T, n] at fractional positions p [.., T, keys]: linear between the two whole ones around
 // them.
 Tensor interpolated(const Tensor& z, const Tensor& p) {
+  if constexpr (with_cuda)
+    if (z.is_cuda() && z.scalar_type() == at::kFloat) return cuda::interpolated(z, p);
   const Tensor below = p.floor().detach(), above = p.ceil().detach();
   const Tensor share = p - below;  // the gradient reaches p through the share alone
   return z.gather(-1, above.to(at::kLong)) * share +
@@ -28,7 +33,8 @@ Tensor interpolated(const Tensor& z, const Tensor& p) {
 
 Tensor cope_attention(const Tensor& qkv, const Weight& positions, const AttentionOptions& o,
                       bool scaled, KeyValues* past) {
-  const Heads h = split_heads(scale_gradient(qkv, o.backward / o.forward), o);
+  // Counts of gates over a long sequence need more digits than bf16 has.
+  const Heads h = split_heads(wide(scale_gradient(qkv, o.backward / o.forward)), o);
   KeyValues own;
   KeyValues& all = past ? *past : own;
   append(all, h.k, h.v);
@@ -46,10 +52,11 @@ Tensor cope_attention(const Tensor& qkv, const Weight& positions, const Attentio
   const Tensor gates = at::sigmoid(content);
   const Tensor count = at::cumsum(gates.flip({-1}), -1).flip({-1});
   const Tensor p = count.clamp_max(static_cast<double>(positions.value.size(1) - 1));
-  const Tensor table = multiplied(positions);
+  const Tensor table = wide(multiplied(positions));
   const Tensor z = at::matmul(q, table.transpose(1, 2).unsqueeze(1).unsqueeze(1));
   const Tensor logits = content + interpolated(z, p) * (scaled ? o.logit : 1.0);
-  return (at::matmul(at::softmax(logits, -1), v) * o.forward).transpose(2, 3).flatten(-2);
+  const Tensor mixed = at::matmul(at::softmax(logits, -1), v) * o.forward;
+  return mixed.transpose(2, 3).flatten(-2).to(qkv.scalar_type());
 }
 
 }  // namespace rung

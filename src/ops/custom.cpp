@@ -1,6 +1,7 @@
 #include "ops/custom.h"
 
 #include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
@@ -39,6 +40,52 @@ void record(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inpu
                         : torch::autograd::Edge());
   node->set_next_edges(std::move(edges));
   for (at::Tensor& output : outputs) torch::autograd::set_history(output, node);
+}
+
+namespace {
+
+// Gradients of f at `inputs` from those of its outputs.
+std::vector<at::Tensor> gradients_of(const Forward& f, const std::vector<at::Tensor>& inputs,
+                                     const std::vector<bool>& needed,
+                                     const std::vector<at::Tensor>& upstream) {
+  c10::AutoGradMode on(true);
+  std::vector<at::Tensor> leaves, wanted, from, arrived;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    leaves.push_back(inputs[i].defined() ? inputs[i].detach() : at::Tensor());
+    if (needed[i]) wanted.push_back(leaves.back().set_requires_grad(true));
+  }
+  const std::vector<at::Tensor> outputs = f(leaves);
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (upstream[i].defined() && outputs[i].requires_grad()) {
+      from.push_back(outputs[i]);
+      arrived.push_back(upstream[i]);
+    }
+  std::vector<at::Tensor> result(inputs.size());
+  if (from.empty()) return result;
+  const auto found = torch::autograd::grad(from, wanted, arrived, false, false, true);
+  size_t next = 0;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (needed[i]) result[i] = found[next++];
+  return result;
+}
+
+}  // namespace
+
+std::vector<at::Tensor> recomputed(const std::vector<at::Tensor>& inputs, const Forward& f) {
+  if (!recording()) return f(inputs);
+  std::vector<at::Tensor> kept, outputs;
+  std::vector<bool> needed;
+  for (const at::Tensor& input : inputs) {
+    kept.push_back(input.defined() ? input.detach() : at::Tensor());
+    needed.push_back(input.defined() && input.requires_grad());
+  }
+  {
+    c10::AutoGradMode off(false);
+    for (const at::Tensor& output : f(kept)) outputs.push_back(output.detach());
+  }
+  record(outputs, inputs,
+         [=](const std::vector<at::Tensor>& g) { return gradients_of(f, kept, needed, g); });
+  return outputs;
 }
 
 }  // namespace rung

@@ -21,4 +21,9 @@ bool recording();
 void record(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inputs,
             Backward backward, bool root = false);
 
+// f(inputs), of which only the inputs are kept: the backward pass runs f anew. f must be a function
+// of its inputs alone; weights within it would get no gradient. Undefined inputs stay undefined.
+using Forward = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
+std::vector<at::Tensor> recomputed(const std::vector<at::Tensor>& inputs, const Forward& f);
+
 }  // namespace rung

@@ -16,6 +16,9 @@
 #include <limits>
 
 #include "ops/chunks.h"
+#include "ops/custom.h"
+#include "ops/dispatch.h"
+#include "ops/wide.h"
 
 namespace rung {
 
@@ -103,7 +106,23 @@ MlstmOutput mlstm_chunked(const MlstmInput& in, int64_t chunk) {
           m};
 }
 
+namespace {
+
+// Of the chunks only the inputs are kept, as their scores and gates are many times larger.
+MlstmOutput mlstm_cuda(const MlstmInput& in, int64_t chunk) {
+  const auto run = [=](const std::vector<Tensor>& t) -> std::vector<Tensor> {
+    const MlstmOutput out = mlstm_chunked(
+        {wide(t[0]), wide(t[1]), wide(t[2]), wide(t[3]), wide(t[4]), t[5], t[6]}, chunk);
+    return {out.h.to(t[2].scalar_type()), out.memory, out.m};
+  };
+  const auto out = recomputed({in.q, in.k, in.v, in.input, in.forget, in.memory, in.m}, run);
+  return {out[0], out[1], out[2]};
+}
+
+}  // namespace
+
 MlstmOutput mlstm(const MlstmInput& input, int64_t chunk) {
+  if (fused_on_cuda(input.v)) return mlstm_cuda(input, chunk);
   return input.v.size(2) == 1 ? mlstm_recurrent(input) : mlstm_chunked(input, chunk);
 }
 

@@ -22,7 +22,7 @@ struct MlstmOutput {
 // C_t = f C_{t-1} + i k_t v_t^T, n_t = f n_{t-1} + i k_t, h_t = C_t^T q_t / max(|n_t q_t|, 1), with
 // f = sigmoid(forget), i = exp(input). C and n are kept times exp(-m), where m is the largest
 // logarithm of any of their terms' factors: h does not depend on it, and nothing overflows.
-// Takes `chunk` steps at once.
+// Takes `chunk` steps at once. On a GPU q, k and v may be bf16; gates, memory and m are fp32.
 MlstmOutput mlstm(const MlstmInput& input, int64_t chunk);
 
 // By the recurrence, and in chunks of `chunk` steps, which need not divide T; a chunk of T or more

@@ -13,6 +13,10 @@
 
 #include <limits>
 
+#include "ops/cuda/fused.h"
+#include "ops/dispatch.h"
+#include "ops/wide.h"
+
 namespace rung {
 
 using at::Tensor;
@@ -34,8 +38,8 @@ SlstmState transposed(const SlstmState& s) {
 }  // namespace
 
 // m is a constant to the gradient: nothing that leaves the cell depends on it.
-std::pair<Tensor, SlstmState> slstm(const Tensor& x, const Tensor& recurrent,
-                                    const SlstmState& first) {
+std::pair<Tensor, SlstmState> slstm_plain(const Tensor& x, const Tensor& recurrent,
+                                          const SlstmState& first) {
   const int64_t members = x.size(0), batch = x.size(1), heads = x.size(3), size = x.size(5);
   const Tensor maps = recurrent.view({members, heads, 4 * size, size}).mT();
   // [P, H, B, 4 d] of each step.
@@ -56,6 +60,17 @@ std::pair<Tensor, SlstmState> slstm(const Tensor& x, const Tensor& recurrent,
     y.push_back(s.y);
   }
   return {at::stack(y, 2).permute({0, 3, 2, 1, 4}), transposed(s)};
+}
+
+std::pair<Tensor, SlstmState> slstm(const Tensor& x, const Tensor& recurrent,
+                                    const SlstmState& first) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x)) {
+      if (!first.y.defined() && cuda::fits_slstm(x)) return cuda::slstm(x, recurrent);
+      const auto [y, last] = slstm_plain(wide(x), wide(recurrent), first);
+      return {y.to(x.scalar_type()), last};
+    }
+  return slstm_plain(x, recurrent, first);
 }
 
 }  // namespace rung

@@ -15,6 +15,7 @@
 #include "ops/cpu/kernels.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/wide.h"
 
 namespace rung {
 
@@ -138,8 +139,24 @@ std::pair<Tensor, Tensor> ssd_cpu(const SsdInput& input) {
 
 }  // namespace
 
+namespace {
+
+// Of the chunks only the inputs are kept, as their decays are many times larger.
+std::pair<Tensor, Tensor> ssd_cuda(const SsdInput& in, int64_t chunk) {
+  const auto run = [=](const std::vector<Tensor>& t) -> std::vector<Tensor> {
+    const auto [y, last] =
+        ssd_chunked({wide(t[0]), wide(t[1]), wide(t[2]), wide(t[3]), wide(t[4]), t[5]}, chunk);
+    return {y.to(t[0].scalar_type()), last};
+  };
+  const auto out = recomputed({in.x, in.dt, in.a, in.b, in.c, in.state}, run);
+  return {out[0], out[1]};
+}
+
+}  // namespace
+
 std::pair<Tensor, Tensor> ssd(const SsdInput& input, int64_t chunk) {
   if (fused_on_cpu(input.x)) return ssd_cpu(input);
+  if (fused_on_cuda(input.x)) return ssd_cuda(input, chunk);
   return input.x.size(2) == 1 ? ssd_recurrent(input) : ssd_chunked(input, chunk);
 }
 

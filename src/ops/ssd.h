@@ -18,7 +18,8 @@ struct SsdInput {
 
 // h_t = exp(dt_t a) h_{t-1} + dt_t x_t b_t^T, y_t = h_t c_t for every head.
 // Returns {y [P, B, T, H, p], the state after the last step}. In float32 on the CPU a fused kernel
-// runs the recurrence; other types take `chunk` steps at once.
+// runs the recurrence; other types take `chunk` steps at once. On a GPU x, b and c may be
+// bf16; dt, a and the states are fp32.
 std::pair<at::Tensor, at::Tensor> ssd(const SsdInput& input, int64_t chunk);
 
 // Plain twins: by the recurrence, and by chunks of `chunk` steps (section 6 of the paper), which

@@ -86,8 +86,6 @@ expect 2 '' 'must be a square' "$rung" audit --set model.ffn=peer model.peer_exp
 expect 2 '' 'moe_gates is one of chosen, all' "$rung" audit --set model.moe_gates=choosen
 expect 0 . '' "$rung" audit --set model.ffn=moe model.moe_experts=16 --json
 json "d['N'] < d['N_total'] / 3 and len([t for t in d['tensors'] if t['name'].startswith('blocks.0.ffn.experts.')])==32"
-expect 2 '' 'CPU only so far' "$rung" audit --set model.mixer=mamba2 device=cuda
-expect 2 '' 'slstm runs on the CPU only so far' "$rung" audit --set "model.pattern=attention x3, slstm" device=cuda
 expect 2 '' 'must be even' "$rung" audit --set model.mixer=mlstm-large model.position=none model.head_dim=1
 expect 0 . '' "$rung" audit --set model.mixer=mamba2 --json
 json "[t['role'] for t in d['tensors'] if t['name']=='blocks.0.mixer.A_log']==['channel'] and [t['decay'] for t in d['tensors'] if t['name']=='blocks.0.mixer.D']==[0]"

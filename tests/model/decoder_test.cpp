@@ -426,13 +426,9 @@ TEST_CASE("impossible shapes are refused in one line that names what to change")
   CHECK(holds(message([](RunConfig& c) { c.model.depth = 0; }), "Depth"));
   CHECK(holds(message([](RunConfig& c) { c.model.position = "cope", c.model.cope_positions = 1; }),
               "at least 2 positions"));
-  CHECK(holds(message([](RunConfig& c) { c.model.position = "cope", c.device = "cuda"; }),
-              "on the CPU only"));
   CHECK(holds(message([](RunConfig& c) { c.model.windows = "local"; }), "need a window"));
   CHECK(holds(message([](RunConfig& c) { c.model.window = 4, c.model.position = "cope"; }),
               "model.window"));
-  CHECK(
-      holds(message([](RunConfig& c) { c.model.window = 4, c.device = "cuda"; }), "model.window"));
   CHECK(holds(message([](RunConfig& c) { c.model.mixer = "slstm", c.model.heads = 3; }),
               "make up the width"));
 }

@@ -1,8 +1,6 @@
 // Every fused op on the GPU against its plain twin in fp64 on the CPU, from the same rounded
 // inputs.
 #ifdef RUNG_CUDA
-#include <c10/cuda/CUDAFunctions.h>
-#include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -14,93 +12,10 @@
 #include "ops/cuda/tensor.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
-#include "support/twins.h"
+#include "support/on_gpu.h"
 
 using namespace rung;
 using namespace rung::test;
-
-namespace {
-
-bool no_gpu() {
-  if (c10::cuda::device_count() > 0) return false;
-  MESSAGE("skipped: no CUDA device");
-  return true;
-}
-
-Tensor rounded(const Tensor& x, at::ScalarType type) {
-  return x.is_floating_point() ? x.to(type).to(at::kDouble) : x;
-}
-
-// A view of a wider buffer, as the arena's are.
-Tensor in_arena(const Tensor& x) {
-  const int64_t size = x.numel() / x.size(0), stride = (size + 127) / 128 * 128 + 256;
-  Tensor buffer = at::zeros({x.size(0), stride}, x.options());
-  std::vector<int64_t> strides{stride};
-  for (int64_t d = 1; d < x.dim(); ++d) strides.push_back(x.stride(d));
-  Tensor view = buffer.as_strided(x.sizes(), strides, 128);
-  view.copy_(x);
-  return view;
-}
-
-// Outputs, input gradients, weight gradients on one device; weights' gradients are fp32 there.
-std::vector<Tensor> run_on(const Twin& twin, const Twin::Op& op, at::ScalarType type, bool cuda) {
-  const at::Device device(cuda ? at::kCUDA : at::kCPU);
-  const at::ScalarType compute = cuda ? type : at::kDouble;
-  const auto place = [&](const Tensor& x) {
-    return x.is_floating_point() ? rounded(x, type).to(device, compute) : x.to(device);
-  };
-  std::vector<Tensor> inputs, results;
-  std::vector<Weight> weights;
-  for (const Tensor& x : twin.inputs) {
-    inputs.push_back(place(x).clone());
-    if (x.is_floating_point()) inputs.back().set_requires_grad(true);
-  }
-  for (size_t i = 0; i < twin.weights.size(); ++i) {
-    Weight w = twin.factors;
-    w.value = in_arena(place(twin.weights[i]));
-    w.gradient = in_arena(normal(w.value.sizes().vec(), 900 + i)
-                              .to(at::kFloat)
-                              .to(device, cuda ? at::kFloat : at::kDouble));
-    weights.push_back(w);
-  }
-  Tensor total;
-  uint64_t seed = 700;
-  for (const Tensor& y : op(inputs, weights)) {
-    results.push_back(y.detach());
-    const Tensor sum =
-        twin.unit_upstream ? y.sum() : (y * place(normal(y.sizes().vec(), seed++))).sum();
-    total = total.defined() ? total + sum : sum;
-  }
-  total.backward();
-  for (const Tensor& x : inputs)
-    if (x.is_floating_point()) results.push_back(x.grad());
-  for (const Weight& w : weights) results.push_back(w.gradient);
-  for (Tensor& result : results) result = result.to(at::kCPU).to(at::kDouble);
-  return results;
-}
-
-// Relative difference in the 2-norm; not a number never passes.
-double gap(const Tensor& a, const Tensor& b) {
-  return std::sqrt((a - b).square().sum().item<double>() /
-                   std::max(b.square().sum().item<double>(), 1e-60));
-}
-
-void check_on_gpu(const Twin& twin, double half_tolerance = 6e-3) {
-  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    INFO(twin.name, " ", toString(type));
-    const auto want = run_on(twin, twin.plain, type, false);
-    const auto got = run_on(twin, twin.fused, type, true);
-    const auto again = run_on(twin, twin.fused, type, true);
-    REQUIRE(got.size() == want.size());
-    for (size_t i = 0; i < got.size(); ++i) {
-      CAPTURE(i);
-      CHECK(gap(got[i], want[i]) < (type == at::kFloat ? 1e-5 : half_tolerance));
-      CHECK(same_bits(got[i], again[i]));
-    }
-  }
-}
-
-}  // namespace
 
 TEST_CASE("norms on the GPU equal their twins") {
   if (no_gpu()) return;

@@ -21,6 +21,7 @@
 #include "ops/linear.h"
 #include "ops/norm.h"
 #include "ops/ssd.h"
+#include "ops/wide.h"
 
 namespace rung {
 namespace {
@@ -108,8 +109,8 @@ Tensor mamba2_forward(std::span<const Weight> weights, const Tensor& x, const Pa
   };
   SsdInput input;
   input.x = part(0, heads, m.ssm_head_dim);
-  input.dt = at::softplus(linear(x, weights[in_dt]) + per_head(dt_bias));
-  input.a = -at::exp(multiplied(weights[a_log]));
+  input.dt = at::softplus(wide(linear(x, weights[in_dt])) + wide(per_head(dt_bias)));
+  input.a = -at::exp(wide(multiplied(weights[a_log])));
   input.b = part(1, m.ssm_groups, m.ssm_state);
   input.c = part(2, m.ssm_groups, m.ssm_state);
   if (going_on) input.state = (*pass.state)[1];

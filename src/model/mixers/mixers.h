@@ -18,11 +18,14 @@ std::vector<TensorSpec> describe_mamba2(const ModelConfig& model);
 double mamba2_flops(const ModelConfig& model, int64_t time);
 at::Tensor mamba2_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
 
-constexpr Part mamba2_mixer{
-    "mamba2",        "selective state space with one decay a head (Dao & Gu 2024)",
-    describe_mamba2, mamba2_flops,
-    mamba2_forward,  check_mamba2,
-    false,           true};
+constexpr Part mamba2_mixer{"mamba2",
+                            "selective state space with one decay a head (Dao & Gu 2024)",
+                            describe_mamba2,
+                            mamba2_flops,
+                            mamba2_forward,
+                            check_mamba2,
+                            true,
+                            true};
 
 void check_mlstm(const ModelConfig& model);
 std::vector<TensorSpec> describe_mlstm(const ModelConfig& model);
@@ -33,7 +36,7 @@ constexpr Part mlstm_mixer{
     "mlstm",        "matrix memory with exponential gates, xLSTM's (Beck et al. 2024)",
     describe_mlstm, mlstm_flops,
     mlstm_forward,  check_mlstm,
-    false,          true};
+    true,           true};
 
 std::vector<TensorSpec> describe_slstm(const ModelConfig& model);
 double slstm_flops(const ModelConfig& model, int64_t time);
@@ -43,7 +46,7 @@ constexpr Part slstm_mixer{
     "slstm",        "scalar memory with recurrent weights, xLSTM's (Beck et al. 2024)",
     describe_slstm, slstm_flops,
     slstm_forward,  nullptr,
-    false,          true};
+    true,           true};
 
 void check_mlstm_large(const ModelConfig& model);
 std::vector<TensorSpec> describe_mlstm_large(const ModelConfig& model);
@@ -58,7 +61,7 @@ constexpr Part mlstm_large_mixer{
     mlstm_large_flops,
     mlstm_large_forward,
     check_mlstm_large,
-    false,
+    true,
     true};
 
 }  // namespace rung

@@ -20,6 +20,7 @@
 #include "ops/conv.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "ops/wide.h"
 
 namespace rung {
 namespace {
@@ -98,8 +99,8 @@ Tensor mlstm_forward(std::span<const Weight> weights, const Tensor& x, const Pas
     return t.view({members, x.size(1), x.size(2), heads, size});
   };
   const Tensor q = map(u.y, to_q), k = map(u.y, to_k), v = map(halves[0], to_v);
-  const Tensor gate =
-      linear(at::cat({q, k, v}, -1), weights[gates]) + per_channel(gate_bias, 2 * heads);
+  const Tensor gate = wide(linear(at::cat({q, k, v}, -1), weights[gates])) +
+                      wide(per_channel(gate_bias, 2 * heads));
   const auto input_forget = at::split_with_sizes(gate, {heads, heads}, -1);
   // The factor on q k is attention's, which the parametrisation gives for heads of head_dim.
   const double scale = pass.block.attention_logit *

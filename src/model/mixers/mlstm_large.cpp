@@ -16,6 +16,7 @@
 #include "ops/linear.h"
 #include "ops/mlstm.h"
 #include "ops/norm.h"
+#include "ops/wide.h"
 
 namespace rung {
 namespace {
@@ -72,8 +73,8 @@ Tensor mlstm_large_forward(std::span<const Weight> weights, const Tensor& x, con
   const auto by_head = [&](Index index) {
     return linear(x, weights[index]).view({members, x.size(1), x.size(2), heads, -1});
   };
-  const Tensor raw =
-      linear(x, weights[gates]) + multiplied(weights[gate_bias]).view({members, 1, 1, 2 * heads});
+  const Tensor raw = wide(linear(x, weights[gates])) +
+                     wide(multiplied(weights[gate_bias]).view({members, 1, 1, 2 * heads}));
   const auto gate = at::split_with_sizes(at::tanh(raw / cap) * cap, {heads, heads}, -1);
   // The factor on q k is attention's, which the parametrisation gives for heads of head_dim.
   MlstmInput cell{by_head(to_q) * (pass.block.attention_logit * std::sqrt(2.0)),

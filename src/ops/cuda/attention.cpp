@@ -27,6 +27,7 @@ struct Context {
   Tensor q, k, v, out;  // [N, T, heads, d]
   Tensor lse, seed, offset, cumulative_q, cumulative_k;
   bool cudnn;
+  std::optional<int64_t> before;  // tokens that a window shows besides its own; none: all
 };
 
 // Flash attention sums its query gradients with atomics unless it is told not to.
@@ -49,7 +50,8 @@ void library_forward(Context& c, double scale) {
   const int64_t time = c.q.size(1);
   if (!c.cudnn) {
     std::tie(c.out, c.lse, c.seed, c.offset, std::ignore) = at::_flash_attention_forward(
-        c.q, c.k, c.v, std::nullopt, std::nullopt, time, time, 0.0, true, false, scale);
+        c.q, c.k, c.v, std::nullopt, std::nullopt, time, time, 0.0, true, false, scale, c.before,
+        c.before ? std::optional<int64_t>(0) : std::nullopt);
     return;
   }
   const auto result = at::_scaled_dot_product_cudnn_attention(
@@ -69,7 +71,8 @@ std::tuple<Tensor, Tensor, Tensor> library_backward(const Context& c, const Tens
   const int64_t time = c.q.size(1);
   if (!c.cudnn)
     return at::_flash_attention_backward(dout, c.q, c.k, c.v, c.out, c.lse, Tensor(), Tensor(),
-                                         time, time, 0.0, true, c.seed, c.offset, scale);
+                                         time, time, 0.0, true, c.seed, c.offset, scale, c.before,
+                                         c.before ? std::optional<int64_t>(0) : std::nullopt);
   const auto swap = [](const Tensor& t) { return t.transpose(1, 2); };
   const auto [dq, dk, dv] = at::_scaled_dot_product_cudnn_attention_backward(
       swap(dout), swap(c.q), swap(c.k), swap(c.v), swap(c.out), c.lse, c.seed, c.offset, Tensor(),
@@ -84,6 +87,10 @@ const float* pointer(const Tensor& t) {
 Tensor empty_output(const Tensor& qkv, const AttentionOptions& o) {
   return at::empty({qkv.size(0), qkv.size(1), qkv.size(2), o.heads * o.head_dim},
                    qkv.options().requires_grad(false));
+}
+
+bool has_window(const RopeShape& shape, const AttentionOptions& o) {
+  return o.window > 0 && o.window < shape.time;
 }
 
 Tensor small(const Tensor& qkv, const Rope& table, const RopeShape& rope,
@@ -114,7 +121,9 @@ Tensor library(const Tensor& qkv, const Rope& table, const RopeShape& shape,
                const AttentionOptions& o) {
   const int64_t sequences = shape.sequences, time = shape.time;
   Context c;
-  c.cudnn = at::globalContext().userEnabledCuDNNSDP() && o.head_dim >= 64 && o.heads == o.kv_heads;
+  if (has_window(shape, o)) c.before = o.window - 1;
+  c.cudnn = !c.before && at::globalContext().userEnabledCuDNNSDP() && o.head_dim >= 64 &&
+            o.heads == o.kv_heads;
   Tensor out;
   {
     at::NoGradGuard off;
@@ -160,7 +169,8 @@ Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& o)
   // Tables are fp32 whatever the compute type: an angle of 1,000 turns does not fit 8 bits.
   Rope table = rope;
   if (rope.cosine.defined()) table = {rope.cosine.to(at::kFloat), rope.sine.to(at::kFloat)};
-  return fits_small_attention(shape) ? small(qkv, table, shape, o) : library(qkv, table, shape, o);
+  const bool short_heads = fits_small_attention(shape) && !has_window(shape, o);
+  return short_heads ? small(qkv, table, shape, o) : library(qkv, table, shape, o);
 }
 
 }  // namespace rung::cuda

@@ -66,6 +66,23 @@ __device__ inline void store8(bf16* to, const float (&x)[8]) {
       make_uint4(pack2(x[0], x[1]), pack2(x[2], x[3]), pack2(x[4], x[5]), pack2(x[6], x[7]));
 }
 
+// Four elements.
+__device__ inline void load4(const float* from, float (&x)[4]) {
+  const float4 v = *reinterpret_cast<const float4*>(from);
+  x[0] = v.x, x[1] = v.y, x[2] = v.z, x[3] = v.w;
+}
+__device__ inline void load4(const bf16* from, float (&x)[4]) {
+  const uint2 v = *reinterpret_cast<const uint2*>(from);
+  x[0] = __uint_as_float(v.x << 16), x[1] = __uint_as_float(v.x & 0xffff0000u);
+  x[2] = __uint_as_float(v.y << 16), x[3] = __uint_as_float(v.y & 0xffff0000u);
+}
+__device__ inline void store4(float* to, const float (&x)[4]) {
+  *reinterpret_cast<float4*>(to) = make_float4(x[0], x[1], x[2], x[3]);
+}
+__device__ inline void store4(bf16* to, const float (&x)[4]) {
+  *reinterpret_cast<uint2*>(to) = make_uint2(pack2(x[0], x[1]), pack2(x[2], x[3]));
+}
+
 __device__ inline float to_float(float x) {
   return x;
 }

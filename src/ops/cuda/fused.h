@@ -7,6 +7,7 @@
 #include "ops/activation.h"
 #include "ops/attention.h"
 #include "ops/norm.h"
+#include "ops/slstm.h"
 #include "ops/weight.h"
 
 namespace rung::cuda {
@@ -23,6 +24,20 @@ at::Tensor activation(Activation kind, const at::Tensor& x, const ActivationOpti
 // bf16 heads of a multiple of 8 up to 256: torch's flash or cuDNN kernels between our rotations.
 bool fits_attention(const at::Tensor& qkv, const AttentionOptions& options);
 at::Tensor attention(const at::Tensor& qkv, const Rope& rope, const AttentionOptions& options);
+
+// From a fresh start: no inputs before the first.
+bool fits_conv(const at::Tensor& x, const Weight& filter);
+at::Tensor conv_silu(const at::Tensor& x, const Weight& filter, const Weight& bias);
+
+// Blocks of 4 x 4, weight [P, blocks * 4, 4].
+at::Tensor small_map(const at::Tensor& x, const at::Tensor& weight);
+
+// From a fresh state; the state that it returns has no gradient.
+bool fits_slstm(const at::Tensor& x);
+std::pair<at::Tensor, SlstmState> slstm(const at::Tensor& x, const at::Tensor& recurrent);
+
+// fp32; positions must not rise along the last axis.
+at::Tensor interpolated(const at::Tensor& table, const at::Tensor& positions);
 
 bool fits_embedding(const Weight& table);
 at::Tensor embedding(const at::Tensor& tokens, const Weight& table);

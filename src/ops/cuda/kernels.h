@@ -87,6 +87,57 @@ void embedding_forward(Type type, const TableShape& shape, const void* table, co
 void embedding_backward(Type type, const TableShape& shape, const void* dout, const int64_t* sorted,
                         const int64_t* order, float factor, float* gradient, Stream stream);
 
+struct ConvShape {
+  int64_t members, batch, time, channels;  // channels a multiple of 8
+  int64_t size;                            // steps that a filter sees, up to max_conv_size
+};
+constexpr int64_t max_conv_size = 4;
+// y = silu(bias + causal depthwise convolution of x), x [members, batch, time, channels], filter
+// [members, size, channels], bias [members, channels].
+void conv_silu_forward(Type type, const ConvShape& shape, const void* x, const float* filter,
+                       const float* bias, void* y, Stream stream);
+// dz [like x] is scratch; partial [members, conv_parts(shape), size + 1, channels] receives sums of
+// the gradients of the filter and, last, of the bias.
+int64_t conv_parts(const ConvShape& shape);
+void conv_silu_backward(Type type, const ConvShape& shape, const void* x, const float* filter,
+                        const float* bias, const void* dy, void* dz, void* dx, float* partial,
+                        Stream stream);
+
+struct SmallMapShape {
+  int64_t members, rows, blocks;  // rows of blocks of four channels
+};
+// y_g = W_g x_g for blocks of 4 x 4, weight [members, blocks, 4 (out), 4 (in)].
+void small_map_forward(Type type, const SmallMapShape& shape, const void* x, const float* weight,
+                       void* y, Stream stream);
+// partial [members, small_map_parts(shape), blocks, 16]: sums of the weight's gradient.
+int64_t small_map_parts(const SmallMapShape& shape);
+void small_map_backward(Type type, const SmallMapShape& shape, const void* x, const float* weight,
+                        const void* dy, void* dx, float* partial, Stream stream);
+
+struct CellShape {
+  int64_t members, batch, time, heads, size;  // size: units of a head, up to max_cell_size
+};
+constexpr int64_t max_cell_size = 256;
+// sLSTM from a fresh state. x [members, batch, time, heads, 4, size]; recurrent [members, heads, 4
+// size, size] and its transpose by head. Receives y [members, batch, time, heads, size], the slots
+// [like x] and the memory c, n, m [like y] of every step.
+void slstm_forward(Type type, const CellShape& shape, const void* x, const float* transposed,
+                   void* y, float* slots, float* c, float* n, float* m, Stream stream);
+// dx [like x] from dy and what the forward pass kept.
+void slstm_backward(Type type, const CellShape& shape, const float* recurrent, const float* slots,
+                    const float* c, const float* n, const float* m, const void* dy, void* dx,
+                    Stream stream);
+
+struct InterpolateShape {
+  int64_t rows, keys, count;  // positions 0 to count - 1 of a row's table
+};
+// out = table at fractional positions p that do not rise along the keys: table [rows, count], p and
+// out [rows, keys].
+void interpolate_forward(const InterpolateShape& shape, const float* table, const float* p,
+                         float* out, Stream stream);
+void interpolate_backward(const InterpolateShape& shape, const float* table, const float* p,
+                          const float* dout, float* dtable, float* dp, Stream stream);
+
 struct AdamShape {
   int64_t members, size;  // elements of a member; a multiple of 128
 };

@@ -96,10 +96,3 @@ TEST_CASE("slstm's roles: maps within a head grow with it, channels do not") {
   CHECK(f(wide, "in_if").decay > 0.0);
   CHECK(f(factors_of(128, "umup"), "recurrent").A == doctest::Approx(1.0 / std::sqrt(32.0)));
 }
-
-TEST_CASE("slstm is refused on the device it has not run on") {
-  RunConfig config = slstm_config();
-  config.device = "cuda";
-  CHECK(error_of([&] { make_decoder(config, 11); }).find("slstm runs on the CPU only") !=
-        std::string::npos);
-}

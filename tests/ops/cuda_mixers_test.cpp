@@ -1,0 +1,249 @@
+// The parts of sequence mixers on the GPU against their plain twins in fp64, and within a CUDA
+// graph, which is how a step runs them.
+#ifdef RUNG_CUDA
+#include <fmt/format.h>
+
+#include "ops/attention.h"
+#include "ops/block_linear.h"
+#include "ops/conv.h"
+#include "ops/cope.h"
+#include "ops/cross_entropy.h"
+#include "ops/linear.h"
+#include "ops/mlstm.h"
+#include "ops/slstm.h"
+#include "ops/ssd.h"
+#include "ops/wide.h"
+#include "support/on_gpu.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+void check_both(const Twin& twin, double half_tolerance, double single_tolerance = 1e-5) {
+  check_on_gpu(twin, half_tolerance, single_tolerance);
+  check_captured(twin);
+}
+
+// Gates and decays are fp32 beside bf16.
+Tensor gate(const Tensor& x) {
+  return wide(x);
+}
+
+}  // namespace
+
+TEST_CASE("attention with windows, caps, biases and QK-norm on the GPU equals its twin") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t time, heads, kv_heads, head_dim, window;
+    double cap;
+    bool normed = false, biased = false;
+  };
+  for (const Case& c : std::vector<Case>{{64, 4, 4, 16, 7, 0.0},
+                                         {70, 2, 1, 64, 20, 0.0},
+                                         {130, 4, 2, 32, 1, 0.0},
+                                         {37, 2, 2, 6, 9, 0.0},
+                                         {64, 2, 2, 16, 0, 3.0},
+                                         {50, 4, 2, 32, 11, 5.0},
+                                         {64, 2, 2, 32, 64, 0.0, true},
+                                         {33, 2, 2, 16, 5, 0.0, true, true}}) {
+    const AttentionOptions o{.heads = c.heads,
+                             .kv_heads = c.kv_heads,
+                             .head_dim = c.head_dim,
+                             .logit = 1.0 / std::sqrt(static_cast<double>(c.head_dim)),
+                             .forward = 1.2,
+                             .backward = 0.8,
+                             .window = c.window,
+                             .cap = c.cap};
+    const int64_t packed = (c.heads + 2 * c.kv_heads) * c.head_dim;
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+        const auto options =
+            x[0].options().requires_grad(false).dtype(x[0].is_cuda() ? at::kFloat : at::kDouble);
+        Tensor qkv = c.biased ? add_bias(x[0], w[2]) : x[0];
+        if (c.normed) qkv = qk_norm(qkv, o, {}, w[0], w[1]);
+        return std::vector<Tensor>{function(qkv, make_rope(c.time, c.head_dim, options), o)};
+      };
+    };
+    const Twin twin{.name = fmt::format("attention T={} dim={} window={} cap={}", c.time,
+                                        c.head_dim, c.window, c.cap),
+                    .inputs = {normal({2, 3, c.time, packed}, 3)},
+                    .weights = {normal({2, c.head_dim}, 4) + 1.0, normal({2, c.head_dim}, 5) + 1.0,
+                                normal({2, packed}, 6)},
+                    .factors = {.A = 0.5, .A_weight = 2.0},
+                    .fused = op(attention),
+                    .plain = op(attention_plain)};
+    check_on_gpu(twin, 1.5e-2);
+  }
+}
+
+TEST_CASE("capped logits on the GPU equal their twin") {
+  if (no_gpu()) return;
+  const LossOptions o{.logit = 0.7, .gradient = 1.0 / 70.0, .cap = 4.0};
+  const Tensor targets = ids({2, 2, 35}, 300, 5);
+  const auto op = [=](auto function) {
+    return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+      return std::vector<Tensor>{function(x[0], w[0], targets.to(x[0].device()), o)};
+    };
+  };
+  check_on_gpu({.name = "capped loss",
+                .inputs = {normal({2, 2, 35, 32}, 1)},
+                .weights = {normal({2, 300, 32}, 2)},
+                .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
+                .fused = op(linear_cross_entropy),
+                .plain = op(linear_cross_entropy_plain),
+                .unit_upstream = true},
+               2e-2);
+}
+
+TEST_CASE("contextual positions on the GPU equal their twin, many keys at the last one included") {
+  if (no_gpu()) return;
+  for (const int64_t count : {3, 16})
+    for (const int64_t time : {1, 33, 130}) {
+      const AttentionOptions o{.heads = 4,
+                               .kv_heads = 2,
+                               .head_dim = 16,
+                               .logit = 0.25,
+                               .forward = 1.3,
+                               .backward = 0.9};
+      const auto op = [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+        return std::vector<Tensor>{cope_attention(x[0], w[0], o, true)};
+      };
+      check_both({.name = fmt::format("cope T={} n={}", time, count),
+                  .inputs = {normal({2, 2, time, 8 * 16}, 3)},
+                  .weights = {normal({2, count, 16}, 4)},
+                  .factors = {.A = 0.5, .A_weight = 2.0},
+                  .fused = op,
+                  .plain = op},
+                 1e-2);
+    }
+}
+
+TEST_CASE("the causal convolution on the GPU equals its twin") {
+  if (no_gpu()) return;
+  for (const int64_t size : {1, 2, 4})
+    for (const int64_t channels : {8, 40, 200, 12})
+      for (const int64_t time : {4, 64, 200}) {
+        const auto op = [](auto function) {
+          return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+            return std::vector<Tensor>{function(x[0], w[0], w[1], Tensor()).y};
+          };
+        };
+        const Twin twin{.name = fmt::format("conv k={} C={} T={}", size, channels, time),
+                        .inputs = {normal({2, 3, time, channels}, 1)},
+                        .weights = {normal({2, channels, size}, 2), normal({2, channels}, 3)},
+                        .factors = {.A = 0.5, .A_weight = 2.0},
+                        .fused = op(causal_conv_silu),
+                        .plain = op(causal_conv_silu_plain)};
+        check_on_gpu(twin, 8e-3);
+        if (channels == 40) check_captured(twin);
+      }
+}
+
+TEST_CASE("block-diagonal maps on the GPU equal their twin") {
+  if (no_gpu()) return;
+  for (const int64_t in : {4, 8, 24}) {
+    const int64_t blocks = 6;
+    const auto op = [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+      return std::vector<Tensor>{block_linear(x[0], multiplied(w[0]), blocks)};
+    };
+    check_both({.name = fmt::format("blocks of {}", in),
+                .inputs = {normal({2, 3, 70, blocks * in}, 1)},
+                .weights = {normal({2, blocks * in, in}, 2)},
+                .factors = {.A = 0.5, .A_weight = 2.0},
+                .fused = op,
+                .plain = op},
+               8e-3);
+  }
+}
+
+TEST_CASE("SSD on the GPU equals the recurrence") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t time, heads, groups, size, state, chunk;
+  };
+  for (const Case& c : std::vector<Case>{{64, 4, 1, 16, 16, 32},
+                                         {70, 4, 2, 8, 24, 32},
+                                         {33, 6, 2, 16, 64, 16},
+                                         {1, 4, 1, 16, 16, 32},
+                                         {200, 4, 1, 64, 128, 64}}) {
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+        // Decays between exp(-0.02) and exp(-2), as softplus and the start of A make them.
+        const SsdInput in{.x = x[0],
+                          .dt = (gate(x[1]) * 0.5 - 2.0).exp(),
+                          .a = -(gate(x[2]) * 0.5).exp(),
+                          .b = x[3],
+                          .c = x[4],
+                          .state = {}};
+        return std::vector<Tensor>{function(in).first};
+      };
+    };
+    check_both(
+        {.name = fmt::format("ssd T={} H={} p={} N={}", c.time, c.heads, c.size, c.state),
+         .inputs = {normal({2, 2, c.time, c.heads, c.size}, 1), normal({2, 2, c.time, c.heads}, 2),
+                    normal({2, c.heads}, 3), normal({2, 2, c.time, c.groups, c.state}, 4),
+                    normal({2, 2, c.time, c.groups, c.state}, 5)},
+         .weights = {},
+         .fused = op([=](const SsdInput& in) { return ssd(in, c.chunk); }),
+         .plain = op(ssd_recurrent)},
+        1e-2);
+  }
+}
+
+TEST_CASE("mLSTM on the GPU equals the recurrence, gates of many sizes included") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t time, heads, key, value, chunk;
+    double spread;
+  };
+  for (const Case& c : std::vector<Case>{{64, 4, 16, 16, 32, 1.0},
+                                         {70, 2, 8, 24, 32, 1.0},
+                                         {33, 3, 32, 64, 16, 4.0},
+                                         {1, 2, 16, 16, 32, 1.0},
+                                         {200, 2, 64, 64, 64, 1.0}}) {
+    const double scale = 1.0 / std::sqrt(static_cast<double>(c.key));
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+        const MlstmInput in{.q = x[0] * scale,
+                            .k = x[1],
+                            .v = x[2],
+                            .input = gate(x[3]) * c.spread,
+                            .forget = gate(x[4]) * c.spread + 3.0,
+                            .memory = {},
+                            .m = {}};
+        return std::vector<Tensor>{function(in).h};
+      };
+    };
+    check_both({.name = fmt::format("mlstm T={} K={} V={}", c.time, c.key, c.value),
+                .inputs = {normal({2, 2, c.time, c.heads, c.key}, 1),
+                           normal({2, 2, c.time, c.heads, c.key}, 2),
+                           normal({2, 2, c.time, c.heads, c.value}, 3),
+                           normal({2, 2, c.time, c.heads}, 4), normal({2, 2, c.time, c.heads}, 5)},
+                .weights = {},
+                .fused = op([=](const MlstmInput& in) { return mlstm(in, c.chunk); }),
+                .plain = op(mlstm_recurrent)},
+               1.5e-2, 2e-5);
+  }
+}
+
+TEST_CASE("sLSTM on the GPU equals its twin, at every size of a head") {
+  if (no_gpu()) return;
+  for (const int64_t size : {4, 16, 24, 64, 96, 256})
+    for (const int64_t time : {1, 40}) {
+      const double scale = 1.0 / std::sqrt(static_cast<double>(size));
+      const auto op = [=](auto function) {
+        return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+          return std::vector<Tensor>{function(x[0], x[1] * scale, SlstmState{}).first};
+        };
+      };
+      check_both(
+          {.name = fmt::format("slstm d={} T={}", size, time),
+           .inputs = {normal({2, 3, time, 2, 4, size}, 1), normal({2, 2 * 4 * size, size}, 2)},
+           .weights = {},
+           .fused = op(slstm),
+           .plain = op(slstm_plain)},
+          1.5e-2, 2e-5);
+    }
+}
+#endif
