@@ -1,0 +1,101 @@
+// Every part that sequences or channels are mixed by, in the captured step: fp32 on the GPU against
+// the CPU, bf16 against fp32, and the same bits twice.
+#ifdef RUNG_CUDA
+#include <exception>
+#include <functional>
+
+#include "support/gpu_runs.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+struct Variant {
+  const char* name;
+  std::function<void(RunConfig&)> set;
+};
+
+const std::vector<Variant> mixers_and_options{
+    {"window", [](RunConfig& c) { c.model.window = 9; }},
+    {"window, local and global",
+     [](RunConfig& c) {
+       c.model.window = 9, c.model.windows = "local, global", c.model.kv_heads = 2;
+     }},
+    {"caps", [](RunConfig& c) { c.model.attention_cap = 5.0, c.model.logit_cap = 4.0; }},
+    {"biases",
+     [](RunConfig& c) {
+       c.model.attention_bias = "all", c.model.ffn_bias = true;
+       c.model.norm_bias = true, c.model.norm = "layernorm";
+     }},
+    {"norms on both sides", [](RunConfig& c) { c.model.norm_place = "both"; }},
+    {"QK-norm", [](RunConfig& c) { c.model.qk_norm = true; }},
+    {"QK-norm over the width",
+     [](RunConfig& c) { c.model.qk_norm = true, c.model.qk_norm_over = "width"; }},
+    {"learned positions", [](RunConfig& c) { c.model.position = "learned"; }},
+    {"CoPE", [](RunConfig& c) { c.model.position = "cope", c.model.cope_positions = 8; }},
+    {"mamba2", [](RunConfig& c) { c.model.mixer = "mamba2"; }},
+    {"mamba2, two groups",
+     [](RunConfig& c) { c.model.mixer = "mamba2", c.model.ssm_groups = 2, c.model.ssm_chunk = 7; }},
+    {"mlstm", [](RunConfig& c) { c.model.mixer = "mlstm", c.model.ssm_chunk = 8; }},
+    {"mlstm-large", [](RunConfig& c) { c.model.mixer = "mlstm-large"; }},
+    {"slstm", [](RunConfig& c) { c.model.mixer = "slstm"; }},
+    {"hybrid", [](RunConfig& c) { c.model.pattern = "mamba2, attention"; }},
+    {"mlstm and slstm with its ffn",
+     [](RunConfig& c) { c.model.pattern = "mlstm, slstm", c.model.ffn_pattern = "none, geglu"; }},
+};
+
+// What a failure within a captured step says, in one line.
+template <class Body>
+void guarded(const Variant& variant, Body&& body) {
+  CAPTURE(variant.name);
+  try {
+    body();
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    FAIL_CHECK(variant.name, ": ", what.substr(0, what.find('\n')));
+  }
+}
+
+std::vector<RunConfig> configs_of(const Variant& variant, const char* precision, const char* rule,
+                                  int count) {
+  RunConfig config = small_config(precision, rule);
+  variant.set(config);
+  return members(config, count);
+}
+
+void check_variants(const std::vector<Variant>& variants) {
+  for (const Variant& variant : variants)
+    for (const char* rule : {"standard", "umup"}) {
+      CAPTURE(rule);
+      guarded(variant, [&] {
+        Population host = make(configs_of(variant, "fp32", rule, 2), "cpu");
+        Population device = make(configs_of(variant, "fp32", rule, 2), "cuda");
+        Population half = make(configs_of(variant, "bf16", rule, 2), "cuda");
+        Population again = make(configs_of(variant, "bf16", rule, 2), "cuda");
+        const auto want = curve(host, 20), got = curve(device, 20), near = curve(half, 20);
+        for (int i = 0; i < 20; ++i) again.advance();
+        again.sync();
+        double worst = 0.0, worst_half = 0.0;
+        for (size_t i = 0; i < want.size(); ++i)
+          for (size_t m = 0; m < 2; ++m) {
+            worst = std::max(worst, std::abs(got[i][m] - want[i][m]) / want[i][m]);
+            worst_half = std::max(worst_half, std::abs(near[i][m] - want[i][m]) / want[i][m]);
+          }
+        CHECK(worst < 5e-4);
+        CHECK(worst_half < 0.03);
+        CHECK(same_bits(half.weights, again.weights));
+        const HeldOut held = ChainSource(24).held_out(32, 3200);
+        const auto a = host.evaluate(held), b = device.evaluate(held);
+        for (size_t m = 0; m < 2; ++m) CHECK(std::abs(a[m].loss - b[m].loss) < 5e-4 * a[m].loss);
+      });
+    }
+}
+
+}  // namespace
+
+TEST_CASE("mixers and attention's options train on the GPU as on the CPU") {
+  if (no_gpu()) return;
+  check_variants(mixers_and_options);
+}
+#endif
