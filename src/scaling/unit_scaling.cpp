@@ -19,10 +19,10 @@ OpFactor gelu_factor(double m) {
           log_interpolate(alpha, 2.0, std::numbers::sqrt2)};
 }
 
+// As gelu in the forward pass; its slope flattens later.
 OpFactor silu_factor(double m) {
-  const double alpha = 1.0 / (1.0 + 1.0 / (m * m));
-  return {log_interpolate(alpha, 2.0, std::sqrt(2.0 / (1.0 - 1.0 / std::numbers::pi))),
-          log_interpolate(alpha, 2.0, std::numbers::sqrt2)};
+  return {gelu_factor(m).forward,
+          log_interpolate(1.0 / (1.0 + 1.0 / (m * m)), 2.0, std::numbers::sqrt2)};
 }
 
 OpFactor silu_glu_factor(double m) {

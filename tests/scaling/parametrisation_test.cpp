@@ -1,7 +1,10 @@
 #include "scaling/parametrisation.h"
 
+#include <map>
+
 #include "scaling/unit_scaling.h"
 #include "specs.h"
+#include "support/golden_json.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -81,15 +84,23 @@ TEST_CASE("hand-derived values of width 256 = 4 x base, and of depth 16 = 4 x ba
         doctest::Approx(0.125));
 }
 
-TEST_CASE("umup gives the learning-rate factors of the reference's regression run") {
-  // Width 256, 2 layers, ffn ratio 2.664 (682 hidden units): 0.0625, 0.0441942, 0.0270765, 1.
-  const Dims d = dims(256, 2);
-  CHECK(factors("umup", spec(Role::embedding, 1, 256), d).C == doctest::Approx(0.0625));
-  CHECK(factors("umup", spec(Role::hidden, 256, 768, 0), d).C ==
-        doctest::Approx(0.0441942).epsilon(1e-6));
-  CHECK(factors("umup", spec(Role::hidden, 682, 256, 1), d).C ==
-        doctest::Approx(0.0270765).epsilon(1e-6));
-  CHECK(factors("umup", spec(Role::readout, 256, 256), d).C == doctest::Approx(1.0));
+TEST_CASE("umup's learning-rate factors are the unit-scaling package's") {
+  const std::map<std::string, Role> roles{{"weight", Role::hidden},
+                                          {"output", Role::readout},
+                                          {"norm", Role::gain},
+                                          {"bias", Role::bias}};
+  const Json golden = read_golden("unit_scaling.json");
+  for (const Json& row : golden["rates"]) {
+    CAPTURE(row.dump());
+    const int64_t depth = row["depth"], out = row["shape"][0],
+                  in = row["shape"].size() > 1 ? row["shape"][1].get<int64_t>() : 1;
+    // A weight outside the blocks is an embedding, whose fan-in is the width there.
+    const bool embedding = row["kind"] == "weight" && depth == 0;
+    const TensorSpec tensor = embedding ? spec(Role::embedding, 1, in)
+                                        : spec(roles.at(row["kind"]), in, out, depth ? 0 : -1);
+    CHECK(factors("umup", tensor, dims(64, depth ? depth : 4)).C ==
+          doctest::Approx(row["adam"].get<double>()).epsilon(1e-12));
+  }
 }
 
 TEST_CASE("umup splits forward and backward factors") {

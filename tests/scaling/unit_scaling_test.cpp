@@ -5,14 +5,11 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "support/golden_json.h"
 
 using namespace rung;
 
 namespace {
-
-bool near(double value, double golden, double tolerance = 1e-5) {
-  return std::abs(value - golden) <= tolerance;
-}
 
 // Deviation (about zero or the mean) of f over n standard normal pairs.
 template <class F>
@@ -39,27 +36,46 @@ double sigmoid(double x) {
 
 }  // namespace
 
-TEST_CASE("unit-scaling factors give the reference's golden values") {
-  CHECK(near(gelu_factor(0.25).forward, 1.93896));
-  CHECK(near(gelu_factor(1).forward, 1.76678));
-  CHECK(near(gelu_factor(4).forward, 1.71695));
-  CHECK(near(gelu_factor(0.25).backward, 1.86607));
-  CHECK(near(gelu_factor(1).backward, 1.51572));
-  CHECK(near(gelu_factor(4).backward, 1.42177));
-  CHECK(near(silu_glu_factor(0.25).forward, 1.95964));
-  CHECK(near(silu_glu_factor(1).forward, 1.68179));
-  CHECK(near(silu_glu_factor(4).forward, 1.44334));
-  CHECK(silu_glu_factor(4).backward == silu_glu_factor(4).forward);
-  CHECK(near(attention_factor(1, 64, 256, true), 6.74410));
-  CHECK(near(attention_factor(1, 64, 1024, true), 12.03695));
-  CHECK(near(attention_factor(4, 64, 1024, true), 10.49371));
-  CHECK(near(attention_factor(1, 64, 1024, false), 31.57137));
-  CHECK(near(cross_entropy_factor(256), 16.03134));
-  const std::vector<double> taus = residual_taus(std::vector<bool>(8, true), 1, 1);
-  const std::array<double, 8> golden{0.5,     .447214, .408248, .377964,
-                                     .353553, .333333, .316228, .301511};
-  REQUIRE(taus.size() == golden.size());
-  for (size_t i = 0; i < golden.size(); ++i) CHECK(near(taus[i], golden[i], 1e-6));
+// Values of the unit-scaling package, by tests/golden/make_unit_scaling_golden.py.
+TEST_CASE("unit-scaling factors are the reference's to 1e-12") {
+  const Json golden = test::read_golden("unit_scaling.json");
+  const auto same = [](double value, const Json& wanted) {
+    CHECK(value == doctest::Approx(wanted.get<double>()).epsilon(1e-12));
+  };
+  const auto both = [&](OpFactor factor, const Json& row) {
+    CAPTURE(row.dump());
+    same(factor.forward, row["forward"][0]);
+    for (const Json& wanted : row["backward"]) same(factor.backward, wanted);
+  };
+  for (const Json& row : golden["gelu"]) both(gelu_factor(row["m"]), row);
+  for (const Json& row : golden["silu"]) both(silu_factor(row["m"]), row);
+  for (const Json& row : golden["silu_glu"]) both(silu_glu_factor(row["m"]), row);
+  for (const Json& row : golden["softmax"]) both(softmax_factor(row["m"], row["n"]), row);
+  for (const Json& row : golden["attention"]) {
+    const double factor =
+        attention_factor(row["m"], row["d"], row["sequence"], row["causal"], row["dropout"]);
+    both({factor, factor}, row);
+  }
+  for (const Json& row : golden["cross_entropy"])
+    same(cross_entropy_factor(row["vocabulary"]), row["backward"][0]);
+  for (const Json& row : golden["linear"]) {
+    const MatmulFactor factor = matmul_factor(row["in"], row["out"], row["rows"]);
+    same(factor.output, row["forward"][0]);
+    same(factor.input_gradient, row["backward"][0]);
+    same(factor.weight_gradient, row["backward"][1]);
+  }
+  for (const Json& row : golden["rms_norm"])
+    same(norm_gain_factor(row["width"], row["width"].get<int64_t>() * row["rows"].get<int64_t>()),
+         row["backward"][0]);
+  for (const Json& row : golden["dropout"]) same(dropout_factor(row["p"]), row["forward"][0]);
+  same(add_factor(), golden["add"]["forward"][0]);
+  same(mse_gradient_factor(), golden["mse_loss"]["backward"][0]);
+  for (const Json& row : golden["taus"]) {
+    const auto branches = row["layers"].get<size_t>();
+    const auto taus = residual_taus(std::vector<bool>(branches, true), row["mult"], row["ratio"]);
+    REQUIRE(taus.size() == branches);
+    for (size_t i = 0; i < branches; ++i) same(taus[i], row["tau"][i]);
+  }
 }
 
 TEST_CASE("a context of one token has a finite attention factor") {
@@ -127,18 +143,7 @@ TEST_CASE("factors bring simulated activations to unit scale") {
         doctest::Approx(1.0).epsilon(0.02));
 }
 
-TEST_CASE("the other ops") {
-  CHECK(softmax_factor(1, 16).forward ==
-        doctest::Approx(std::exp(0.2 * std::log(4) + 0.8 * std::log(16))));
-  CHECK(softmax_factor(1, 16).backward == doctest::Approx(softmax_factor(1, 16).forward));
-  const MatmulFactor f = matmul_factor(64, 256, 1024);
-  CHECK(f.output == doctest::Approx(0.125));
-  CHECK(f.input_gradient == doctest::Approx(1.0 / 16));
-  CHECK(f.weight_gradient == doctest::Approx(1.0 / 32));
-  CHECK(norm_gain_factor(64, 64 * 100) == doctest::Approx(0.1));
-  CHECK(dropout_factor(0.36) == doctest::Approx(0.8));
-  CHECK(add_factor() == doctest::Approx(std::sqrt(0.5)));
-  CHECK(mse_gradient_factor() == doctest::Approx(std::sqrt(0.125)));
+TEST_CASE("scores are multiplied by m / d, and an unknown ffn is refused") {
   CHECK(attention_logit_factor(3, 64) == doctest::Approx(3.0 / 64));
   CHECK_THROWS(ffn_factor("maxout", ModelConfig{}, 1.0));
 }

@@ -1,7 +1,6 @@
 // Goldens in JSON: inputs are sines, which the scripts that made them compute too.
 #pragma once
-#include "core/json.h"
-#include "support/source_dir.h"
+#include "support/golden_json.h"
 #include "support/twins.h"
 
 namespace rung::test {
@@ -13,10 +12,6 @@ inline Tensor sines(const std::vector<int64_t>& shape, double step, double size 
   for (int64_t i = 0; i < t.numel(); ++i)
     t.mutable_data_ptr<double>()[i] = std::sin(static_cast<double>(i) * step) * size + shift;
   return t;
-}
-
-inline Json read_golden(const std::string& name) {
-  return read_json(std::filesystem::path(source_dir()) / "tests/golden" / name);
 }
 
 // A list of numbers in the shape of `like`.
