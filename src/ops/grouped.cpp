@@ -1,6 +1,7 @@
 #include "ops/grouped.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
 #include <ATen/ops/bincount.h>
 #include <ATen/ops/cat.h>
@@ -8,8 +9,13 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/searchsorted.h>
+#include <ATen/ops/sort.h>
 
+#include "core/error.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
+#include "ops/dispatch.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
 
@@ -21,6 +27,12 @@ namespace {
 
 // Rows of each member, x [P, R, D], at its own places [P, S].
 Tensor select_rows(const Tensor& x, const Tensor& places) {
+  if (x.is_cuda()) {  // one launch for all members
+    const Tensor offset = at::arange(x.size(0), places.options()).mul_(x.size(1)).unsqueeze(1);
+    return x.reshape({-1, x.size(2)})
+        .index_select(0, (places + offset).flatten())
+        .view({x.size(0), places.size(1), x.size(2)});
+  }
   Tensor y = at::empty({x.size(0), places.size(1), x.size(2)}, x.options().requires_grad(false));
   for (int64_t p = 0; p < x.size(0); ++p) {
     Tensor out = y.select(0, p);
@@ -65,7 +77,17 @@ Tensor block(const Tensor& x, int64_t p, int64_t begin, int64_t count) {
 Groups sort_by_group(const Tensor& group, int64_t groups) {
   at::NoGradGuard off;
   const Tensor flat = group.reshape({group.size(0), -1});
-  Groups result{at::argsort(flat, true, 1), Tensor(), {}};
+  Groups result;
+  if (flat.is_cuda()) {
+    const auto [sorted, order] = at::sort(flat, std::optional<bool>(true), 1, false);
+    const Tensor places = at::arange(flat.size(1), flat.options()).expand_as(flat);
+    const Tensor bounds = at::arange(groups + 1, flat.options()).expand({flat.size(0), -1});
+    result.order = order;
+    result.inverse = at::empty_like(order).scatter_(1, order, places);
+    result.ends = at::searchsorted(sorted.contiguous(), bounds.contiguous(), true);
+    return result;
+  }
+  result.order = at::argsort(flat, true, 1);
   result.inverse = at::argsort(result.order, true, 1);
   for (int64_t p = 0; p < flat.size(0); ++p) {
     const Tensor counts = at::bincount(flat.select(0, p), {}, groups).to(at::kCPU).contiguous();
@@ -73,6 +95,17 @@ Groups sort_by_group(const Tensor& group, int64_t groups) {
     result.counts.emplace_back(first, first + groups);
   }
   return result;
+}
+
+Tensor group_sizes(const Groups& groups, const Tensor& like) {
+  if (groups.ends.defined()) return groups.ends.diff().to(like.scalar_type());
+  const auto members = static_cast<int64_t>(groups.counts.size());
+  const auto count = static_cast<int64_t>(groups.counts.front().size());
+  Tensor sizes = at::empty({members, count}, at::kDouble);
+  double* at = sizes.mutable_data_ptr<double>();
+  for (const auto& member : groups.counts)
+    for (const int64_t rows : member) *at++ = static_cast<double>(rows);
+  return sizes.to(like.scalar_type());
 }
 
 Tensor to_groups(const Tensor& x, const Groups& groups) {
@@ -101,6 +134,12 @@ Tensor from_groups(const Tensor& y, const Groups& groups, int64_t k) {
 }
 
 Tensor grouped_linear(const Tensor& x, std::span<const Weight> weights, const Groups& groups) {
+  if (groups.ends.defined()) {
+    if constexpr (with_cuda)
+      if (cuda::fits_grouped(x, weights)) return cuda::grouped_linear(x, weights, groups);
+    fail("[moe] On a GPU experts are alike and lie evenly in memory. Received {} that do not.",
+         weights.size());
+  }
   const std::vector<Weight> maps(weights.begin(), weights.end());
   const Tensor input = x.detach().contiguous();
   const int64_t out = maps.front().value.size(1);

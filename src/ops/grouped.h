@@ -11,10 +11,16 @@ namespace rung {
 struct Groups {
   at::Tensor order;    // [P, S] int64: copy (row * k + rank) at each sorted place, S = rows k
   at::Tensor inverse;  // [P, S] int64: the sorted place of each copy
-  std::vector<std::vector<int64_t>> counts;  // [P][groups], each summing to S
+  // How many rows each group has. On the CPU [P][groups], each summing to S; on a GPU, which is not
+  // waited for, where its rows end: [P, groups + 1] int32 from 0 to S.
+  std::vector<std::vector<int64_t>> counts;
+  at::Tensor ends;
 };
-// group [P, rows, k] int64; within a group copies keep their order. Waits for the device.
+// group [P, rows, k] int64; within a group copies keep their order.
 Groups sort_by_group(const at::Tensor& group, int64_t groups);
+
+// Rows of each group, [P, groups] in the type of `like`.
+at::Tensor group_sizes(const Groups& groups, const at::Tensor& like);
 
 // The k copies of the rows of x [P, rows, D], sorted -> [P, S, D].
 at::Tensor to_groups(const at::Tensor& x, const Groups& groups);

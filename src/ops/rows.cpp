@@ -5,6 +5,7 @@
 #include <ATen/ops/matmul.h>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 
@@ -98,6 +99,8 @@ Tensor picked_sum_plain(const Tensor& w, const Weight& table, const Tensor& inde
 }
 
 Tensor picked_dots(const Tensor& x, const Weight& table, const Tensor& index) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_picks(x, table)) return cuda::picked_dots(x, table, index);
   if (!fused_on_cpu(x)) return picked_dots_plain(x, table, index);
   const Tensor input = x.detach().contiguous(), value = table.value.detach();
   const cpu::PickShape shape = shape_of(index, x.size(2));
@@ -123,6 +126,8 @@ Tensor picked_dots(const Tensor& x, const Weight& table, const Tensor& index) {
 }
 
 Tensor picked_sum(const Tensor& w, const Weight& table, const Tensor& index) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(w) && cuda::fits_picks(w, table)) return cuda::picked_sum(w, table, index);
   if (!fused_on_cpu(w)) return picked_sum_plain(w, table, index);
   const Tensor input = w.detach().contiguous(), value = table.value.detach();
   const cpu::PickShape shape = shape_of(index, value.size(2));

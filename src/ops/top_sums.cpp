@@ -5,6 +5,7 @@
 #include <ATen/ops/topk.h>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/dispatch.h"
 
 namespace rung {
@@ -30,6 +31,12 @@ TopSums top_sums(const Tensor& a, const Tensor& b, int64_t k) {
                 y.const_data_ptr<float>(), top.first.mutable_data_ptr<int64_t>(),
                 top.second.mutable_data_ptr<int64_t>());
   return top;
+}
+
+Tensor gathered(const Tensor& x, const Tensor& index) {
+  if constexpr (with_cuda)
+    if (x.is_cuda() && x.scalar_type() == at::kFloat) return cuda::gathered(x, index);
+  return x.gather(-1, index);
 }
 
 }  // namespace rung

@@ -13,4 +13,7 @@ struct TopSums {
 TopSums top_sums(const at::Tensor& a, const at::Tensor& b, int64_t k);
 TopSums top_sums_plain(const at::Tensor& a, const at::Tensor& b, int64_t k);
 
+// x.gather(-1, index), whose gradient is the same bits every time.
+at::Tensor gathered(const at::Tensor& x, const at::Tensor& index);
+
 }  // namespace rung

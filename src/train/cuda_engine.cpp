@@ -134,9 +134,10 @@ class CudaEngine : public Population::Engine {
     const int32_t documents =
         *std::max_element(held_out.document.begin(), held_out.document.end()) + 1;
     for (auto& row : sums) row.resize(static_cast<size_t>(documents), 0.0);
+    Tally tally;
     for (int64_t begin = 0; begin < windows; begin += chunk) {
       const int64_t count = std::min(chunk, windows - begin);
-      const Tensor losses = held_out_losses(p, held_out, begin, count, ropes);
+      const Tensor losses = held_out_losses(p, held_out, begin, count, ropes, tally);
       const double* loss = losses.const_data_ptr<double>();
       for (int64_t m = 0; m < members_; ++m)
         for (int64_t i = 0; i < count * context; ++i)
@@ -145,7 +146,10 @@ class CudaEngine : public Population::Engine {
               loss[m * count * context + i];
     }
     std::vector<Evaluation> results;
-    for (const auto& row : sums) results.push_back(summarise(held_out, row));
+    for (size_t m = 0; m < sums.size(); ++m) {
+      results.push_back(summarise(held_out, sums[m]));
+      results.back().statistics = tally.statistics(static_cast<int64_t>(m));
+    }
     return results;
   }
 
@@ -158,14 +162,14 @@ class CudaEngine : public Population::Engine {
 
   // Host losses [P, count * context] of held-out windows, which all members share.
   Tensor held_out_losses(Population& p, const HeldOut& held_out, int64_t begin, int64_t count,
-                         const Ropes& ropes) {
+                         const Ropes& ropes, Tally& tally) {
     const int64_t length = held_out.context + 1;
     const Tensor host = at::from_blob(const_cast<int32_t*>(held_out.tokens.data()) + begin * length,
                                       {1, count, length}, at::kInt);
     const Tensor device = host.to(p.weights.device()).to(at::kLong).expand({members_, -1, -1});
     const Tensor tokens = device.narrow(2, 0, held_out.context).contiguous();
     const Tensor targets = device.narrow(2, 1, held_out.context).contiguous();
-    return token_losses(p.decoder, bound_, tokens, targets, ropes, 0.0)
+    return token_losses(p.decoder, bound_, tokens, targets, ropes, 0.0, &tally)
         .to(at::kCPU)
         .to(at::kDouble)
         .contiguous();

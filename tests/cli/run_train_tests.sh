@@ -81,7 +81,6 @@ sys.exit(0 if 0.3 < parts['0.experts_used'][0] <= 1 and 0.9 < parts['0.balance_l
          and parts['1.experts_unevenness'][0] > 0 else 1)
 PYTHON
 expect 0 . '' "$rung" eval mixed --data text.txt --json --quiet
-expect 2 '' 'moe runs on the CPU only so far' "$rung" audit --set model.ffn=moe device=cuda
 expect 2 '' 'must be a square' "$rung" audit --set model.ffn=peer model.peer_experts=1000
 expect 2 '' 'moe_gates is one of chosen, all' "$rung" audit --set model.moe_gates=choosen
 expect 0 . '' "$rung" audit --set model.ffn=moe model.moe_experts=16 --json

@@ -30,8 +30,7 @@ std::vector<TensorSpec> describe_moe(const ModelConfig& model);
 at::Tensor moe_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
 constexpr Part moe_ffn{"moe",        "top-k of many SwiGLU experts, none dropped (Switch, Mixtral)",
                        describe_moe, no_extra_flops,
-                       moe_forward,  check_moe,
-                       false};
+                       moe_forward,  check_moe};
 
 void check_peer(const ModelConfig& model);
 std::vector<TensorSpec> describe_peer(const ModelConfig& model);
@@ -40,8 +39,7 @@ at::Tensor peer_forward(std::span<const Weight> weights, const at::Tensor& x, co
 constexpr Part peer_ffn{
     "peer",        "retrieval from up to a million one-neuron experts (He 2024)",
     describe_peer, peer_flops,
-    peer_forward,  check_peer,
-    false};
+    peer_forward,  check_peer};
 
 constexpr Part none_ffn{no_ffn, "no second branch in the block", describe_none, no_extra_flops,
                         nullptr};

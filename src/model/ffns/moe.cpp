@@ -7,7 +7,6 @@
 //   balance: E sum_e f_e P_e, f the shares of choices, P the mean softmax; 1 when even (Switch)
 //   z:       mean of logsumexp(logits)^2                             (ST-MoE, arXiv 2202.08906)
 // docs/parts.md derives the roles.
-#include <ATen/ops/empty.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/topk.h>
@@ -18,6 +17,7 @@
 #include "model/ffns/ffns.h"
 #include "ops/grouped.h"
 #include "ops/linear.h"
+#include "ops/wide.h"
 
 namespace rung {
 namespace {
@@ -45,24 +45,13 @@ Choice choose(const Tensor& logits, const ModelConfig& m) {
   return {logits, expert, at::softmax(logits.gather(-1, expert), -1)};
 }
 
-// Choices by expert, [P, E].
-Tensor loads(const Groups& groups, const Tensor& like) {
-  const auto members = static_cast<int64_t>(groups.counts.size());
-  const auto experts = static_cast<int64_t>(groups.counts.front().size());
-  Tensor load = at::empty({members, experts}, at::kDouble);
-  double* at = load.mutable_data_ptr<double>();
-  for (const auto& member : groups.counts)
-    for (const int64_t count : member) *at++ = static_cast<double>(count);
-  return load.to(like.scalar_type());
-}
-
 // y, with the auxiliary losses in its backward pass; tells the tally.
 Tensor with_auxiliary(const Tensor& y, const Choice& choice, const Groups& groups,
                       const Pass& pass) {
   if (pass.loss_factor == 0.0 && !pass.tally) return y;
   const ModelConfig& m = pass.model;
   const int64_t rows = choice.logits.size(1);
-  const Tensor load = loads(groups, choice.logits);
+  const Tensor load = group_sizes(groups, choice.logits);
   const Tensor mean = at::softmax(choice.logits, -1).mean(1);
   const double scale = static_cast<double>(m.moe_experts) / static_cast<double>(rows * m.moe_top_k);
   const Tensor balance = (load * mean).sum(-1) * scale;
@@ -117,8 +106,7 @@ Tensor moe_forward(std::span<const Weight> weights, const Tensor& x, const Pass&
   const FfnFactor factor = ffn_factor_of(pass);
   const ActivationOptions options = activation_options(pass);
   const Tensor scores = linear(x, weights[router]).view({members, rows, m.moe_experts});
-  const Choice choice =
-      choose(scores.scalar_type() == at::kDouble ? scores : scores.to(at::kFloat), m);
+  const Choice choice = choose(wide(scores), m);
   const Groups groups = sort_by_group(choice.expert, m.moe_experts);
   const Tensor input = to_groups(x.reshape({members, rows, x.size(3)}), groups);
   const Tensor inner = activation(

@@ -19,6 +19,7 @@
 #include "ops/norm.h"
 #include "ops/rows.h"
 #include "ops/top_sums.h"
+#include "ops/wide.h"
 
 namespace rung {
 namespace {
@@ -45,16 +46,17 @@ Choice choose(const Tensor& q, const Tensor& sub_keys, const ModelConfig& m, int
   const int64_t n = side_of(m), k = m.peer_top_k, half = m.peer_key / 2;
   const double scale = 1.0 / std::sqrt(static_cast<double>(half));
   const auto scores = [&](int64_t side) {
-    return at::matmul(q.narrow(-1, side * half, half), sub_keys.narrow(1, side * n, n).mT()) *
+    // In bf16 many scores would tie.
+    return at::matmul(wide(q.narrow(-1, side * half, half)),
+                      wide(sub_keys.narrow(1, side * n, n)).mT()) *
            scale;
   };
   const Tensor score1 = scores(0), score2 = scores(1);
   const TopSums top = top_sums(score1, score2, k);
   const Tensor expert = top.first * n + top.second;
-  const Tensor score = score1.gather(-1, top.first) + score2.gather(-1, top.second);
-  const Tensor wide = score.scalar_type() == at::kDouble ? score : score.to(at::kFloat);
+  const Tensor score = gathered(score1, top.first) + gathered(score2, top.second);
   const std::vector<int64_t> shape{q.size(0), rows, m.peer_heads * k};
-  return {expert.view(shape), at::softmax(wide, -1).view(shape)};
+  return {expert.view(shape), at::softmax(score, -1).view(shape)};
 }
 
 }  // namespace
@@ -106,7 +108,8 @@ Tensor peer_forward(std::span<const Weight> weights, const Tensor& x, const Pass
                                      multiplied(weights[keys]), m, rows);
   if (pass.tally) {
     Tensor load = at::zeros({members, m.peer_experts}, at::kDouble);
-    load.scatter_add_(1, expert.flatten(1), gate.detach().to(at::kDouble).flatten(1));
+    load.scatter_add_(1, expert.flatten(1).to(at::kCPU),
+                      gate.detach().to(at::kCPU, at::kDouble).flatten(1));
     pass.tally->add(pass.layer, "experts", load, rows);
   }
   const Tensor inner = activation(

@@ -1,11 +1,13 @@
 // The fused CUDA twins at tensor level: same signatures and recorded gradients as the ops in
 // src/ops, for tensors that fused_on_cuda accepts. Built with RUNG_CUDA only.
 #pragma once
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "ops/activation.h"
 #include "ops/attention.h"
+#include "ops/grouped.h"
 #include "ops/norm.h"
 #include "ops/slstm.h"
 #include "ops/weight.h"
@@ -38,6 +40,18 @@ std::pair<at::Tensor, SlstmState> slstm(const at::Tensor& x, const at::Tensor& r
 
 // fp32; positions must not rise along the last axis.
 at::Tensor interpolated(const at::Tensor& table, const at::Tensor& positions);
+
+// Matrices alike in their factors that lie evenly in the arena.
+bool fits_grouped(const at::Tensor& x, std::span<const Weight> weights);
+at::Tensor grouped_linear(const at::Tensor& x, std::span<const Weight> weights,
+                          const Groups& groups);
+
+bool fits_picks(const at::Tensor& x, const Weight& table);
+at::Tensor picked_dots(const at::Tensor& x, const Weight& table, const at::Tensor& index);
+at::Tensor picked_sum(const at::Tensor& w, const Weight& table, const at::Tensor& index);
+
+// x.gather(-1, index) in fp32, whose gradient sums equal indices in order.
+at::Tensor gathered(const at::Tensor& x, const at::Tensor& index);
 
 bool fits_embedding(const Weight& table);
 at::Tensor embedding(const at::Tensor& tokens, const Weight& table);

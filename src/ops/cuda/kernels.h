@@ -138,6 +138,41 @@ void interpolate_forward(const InterpolateShape& shape, const float* table, cons
 void interpolate_backward(const InterpolateShape& shape, const float* table, const float* p,
                           const float* dout, float* dtable, float* dp, Stream stream);
 
+struct GroupedShape {
+  int64_t members, rows, groups, in, out;
+  int64_t group_stride, member_stride;  // elements between the matrices, and between members'
+};
+// Rows [members, rows, ..] sorted by group, of which group g of a member has rows ends[g] to
+// ends[g + 1] (ends [members, groups + 1]); matrices [out, in].
+// y = factor x W_g^T.
+void grouped_forward(Type type, const GroupedShape& shape, const int* ends, const void* x,
+                     const void* weight, float factor, void* y, Stream stream);
+// dx = factor dy W_g.
+void grouped_input_gradient(Type type, const GroupedShape& shape, const int* ends, const void* dy,
+                            const void* weight, float factor, void* dx, Stream stream);
+// gradient_g += factor dy^T x; the strides are the gradient's.
+void grouped_weight_gradient(Type type, const GroupedShape& shape, const int* ends, const void* x,
+                             const void* dy, float factor, float* gradient, Stream stream);
+
+struct PickShape {
+  int64_t members, rows, picks, width;  // rows that pick from a table [members, .., width]
+  int64_t stride;                       // elements between members' tables
+};
+// a[row, pick] = factor <x[row], table[index[row, pick]]>.
+void pick_dots(Type type, const PickShape& shape, const void* table, const int64_t* index,
+               const void* x, float factor, void* a, Stream stream);
+// y[row] = factor sum over picks of w[row, pick] table[index[row, pick]].
+void pick_sum(Type type, const PickShape& shape, const void* table, const int64_t* index,
+              const void* w, float factor, void* y, Stream stream);
+// gradient[index] += factor w x[row], summed over what picked it: `sorted` indices [members, rows
+// picks] with their places `order`, row * picks + pick.
+void pick_add(Type type, const PickShape& shape, const int64_t* sorted, const int64_t* order,
+              const void* w, const void* x, float factor, float* gradient, Stream stream);
+
+// out [rows, count]: the sums of d [rows, picks] by index; what a gather's gradient is.
+void spread_sums(int64_t rows, int64_t count, int64_t picks, const int64_t* index, const float* d,
+                 float* out, Stream stream);
+
 struct AdamShape {
   int64_t members, size;  // elements of a member; a multiple of 128
 };

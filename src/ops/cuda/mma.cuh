@@ -49,6 +49,11 @@ struct Tile {
   __device__ void as_a(Quad& to, int tile, int k) const {
     load_matrices(to, base + (16 * tile + lane % 16) * stride + 16 * k + lane / 16 * 8);
   }
+  // A = the rows' transpose, k along them: k 16 tile .., rows of A 16 m ...
+  __device__ void as_a_of_columns(Quad& to, int tile, int m) const {
+    load_transposed(
+        to, base + (16 * tile + lane / 16 * 8 + lane % 8) * stride + 16 * m + lane / 8 % 2 * 8);
+  }
   // B = rows' transpose, k along the columns: {to[0], to[1]} for rows 0-7, {to[2], to[3]} for 8-15.
   __device__ void as_b_of_rows(Quad& to, int tile, int k) const {
     load_matrices(
