@@ -1,8 +1,11 @@
 // Densing law: density = e^(A t + B), the density of a model being its effective over its actual
 // parameters and t a date in days. The effective parameters are those that a reference family needs
 // for the same score: fit the family's loss and its accuracy over loss, then invert (law/invert.h).
-// Source: Xiao et al. 2024, "Densing Law of LLMs": the maximum density over time
-// grew by A = 0.007 a day (a doubling in 3.3 months); fitted through the best models of each date.
+// Source: Xiao et al. 2024, "Densing Law of LLMs", equation 5 (ln of the densest model's density =
+// A t + B, t in days from the release of Llama-1) with the density of equation 1, the family's
+// loss a/N^alpha + b/D^beta (no E) at D = 1e12 of equation 2, its sigmoid of equation 3, both
+// inverted in equation 4. A = 0.0073, a doubling in 95 days (section 3.3); its figure 1
+// has 0.007 and 3.3 months.
 #include "law/formula.h"
 #include "law/laws/laws.h"
 
@@ -29,8 +32,9 @@ constexpr Coefficient densing_coefficients[] = {
      .grid_lo = -0.005,
      .grid_hi = 0.02,
      .grid_points = 26,
-     .typical = 0.007},
-    // The source prints no B; densities near e^-1 at its first date.
+     .typical = 0.0073},
+    // The source prints no B; its densities are below 0.1 at the first date and reach 3 in autumn
+    // of the next year (section 3.3), which A joins with B = -3.
     {.name = "B",
      .meaning = "logarithm of the density at t = 0",
      .lo = -1e3,
@@ -38,7 +42,7 @@ constexpr Coefficient densing_coefficients[] = {
      .grid_lo = -8.0,
      .grid_hi = 4.0,
      .grid_points = 13,
-     .typical = -1.0},
+     .typical = -3.0},
 };
 constexpr InputRange densing_design[] = {{10, 650, true}};
 
@@ -47,7 +51,7 @@ constexpr InputRange densing_design[] = {{10, 650, true}};
 constinit const Law densing_law = {
     .name = "densing",
     .formula = "density = e^(A t + B)",
-    .source = "Xiao et al. 2024",
+    .source = "Xiao et al. 2024, equations 1 to 5",
     .identifiable =
         "the densest models of several months; t in days from any date before the first",
     .inputs = densing_inputs,

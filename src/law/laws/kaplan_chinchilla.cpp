@@ -5,9 +5,10 @@
 //     Chinchilla's shapes and vocabulary, coefficients of the re-analysis.
 //   warmup             L = E + A/N^alpha + B/(D - kappa W)^beta, W tokens of learning-rate warm-up
 //     of which the share kappa is lost. Porian et al. 2024, "Resolving Discrepancies in
-//     Compute-Optimal Scaling of Language Models", show that a warm-up of fixed length
-//     burdens small models; they give no formula, this is the least one that says so (half the
-//     tokens are lost where a linear warm-up has half the peak's mean rate).
+//     Compute-Optimal Scaling of Language Models", show that a warm-up of fixed length (Kaplan's
+//     3000 steps of 2^19 tokens, in their code) burdens small models, and that one of N tokens
+//     does not; they give no formula, this is the least one that says so (half the tokens are lost
+//     where a linear warm-up has half the peak's mean rate).
 #include "law/formula.h"
 #include "law/laws/laws.h"
 #include "law/laws/size_and_data.h"

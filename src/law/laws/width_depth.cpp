@@ -5,8 +5,9 @@
 //     width-depth laws; typical values: their grid searches over the runs up to 350B
 //     tokens, where E of the three-term law ran to 0.
 //   levine            width = e^(a + b depth), the width below which a further layer no longer
-//     pays. Source: Levine et al. 2020, "The Depth-to-Width Interplay in Self-Attention",
-//     (a = 5.039, b = 0.0555); a network of 12 depth width^2 parameters follows.
+//     pays. Source: Levine et al. 2020, "The Depth-to-Width Interplay in Self-Attention"
+//     (a = 5.039, b = 0.0555); a network of 12 depth width^2 parameters follows, 30K wide at 1e12
+//     as in its abstract.
 #include "law/formula.h"
 #include "law/laws/laws.h"
 #include "law/laws/terms.h"

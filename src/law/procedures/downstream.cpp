@@ -2,7 +2,9 @@
 // against the loss, accuracy = b + a/(1 + e^(k (L - L0))); predicted is the accuracy at N and D,
 // with the uncertainty of both steps.
 // Source: Bhagia et al. 2024, "Establishing Task Scaling Laws via Compute-Efficient Model Ladders",
-// section 3; Llama team 2024, "The Llama 3 Herd of Models", section 3.2.1.
+// equations 1 (section 3.1, Huber on the logarithms) and 2 (section 3.2, least squares of the
+// accuracies, there with intermediate checkpoints as further rows). Llama team 2024, "The Llama 3
+// Herd of Models", section 3.2.1, has the two steps in words, the first one in FLOPs.
 #include <algorithm>
 #include <cmath>
 
@@ -15,7 +17,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Bhagia et al. 2024, section 3; Llama team 2024, section 3.2.1";
+constexpr std::string_view source = "Bhagia et al. 2024, equations 1 and 2";
 
 struct Chain {
   static constexpr int coefficients = 9, inputs = 2;
@@ -62,7 +64,7 @@ constinit const Law accuracy_law = {
     .coefficients = accuracy_coefficients,
     .evaluate = evaluate_formula<Sigmoid>,
     .target = "accuracy",
-    .objective = "huber",
+    .objective = "raw-least-squares",
     .design = loss_design,
     .noise = 0.01,
 };
@@ -75,7 +77,7 @@ constinit const Law chain_law = {
     .coefficients = chain_coefficients,
     .evaluate = evaluate_formula<Chain>,
     .target = "accuracy",
-    .objective = "huber",
+    .objective = "raw-least-squares",
     .design = run_design,
     .noise = 0.01,
 };

@@ -1,8 +1,9 @@
 // Gradient noise scale: the squared gradient norm at batch B is on average |G|^2 + tr(S)/B, so two
 // or more batches give the simple noise scale B_noise = tr(S)/|G|^2, the second measurement of the
 // critical batch; then B_noise = k x^a in x (model size, tokens, loss).
-// Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", section 2.2 and
-// appendix A.1.
+// Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", equation 2.9 (the
+// simple noise scale) and appendix A.1; of two batches the least squares here are its equation A.2.
+// Single steps' ratio is biased, so let squared norms be means over many steps, as theirs are.
 #include <algorithm>
 #include <cmath>
 
@@ -14,7 +15,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "McCandlish et al. 2018, section 2.2 and appendix A.1";
+constexpr std::string_view source = "McCandlish et al. 2018, equations 2.9 and A.2";
 constexpr std::string_view scale_inputs[] = {"x"};
 constexpr InputRange scale_design[] = {{1e7, 1e9}};
 constexpr Coefficient scale_coefficients[] = {

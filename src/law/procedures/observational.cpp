@@ -1,37 +1,40 @@
-// Observational law: the first three principal components of models' benchmark scores, then
-// logit(accuracy) = w0 + w1 PC1 + w2 PC2 + w3 PC3 for a task, ordinary least squares; predicted is
-// the accuracy of a model known by its scores.
+// Observational law: the first three principal components of models' benchmark scores (centred, not
+// scaled), then logit(accuracy) = w0 + w1 PC1 + w2 PC2 + w3 PC3 for a task, ordinary least squares;
+// predicted is the accuracy of a model known by its scores.
 // Source: Ruan et al. 2024, "Observational Scaling Laws and the Predictability of Language Model
-// Performance", section 3.
+// Performance", equations 3 (logit) and 5 (components), sections 3.2 and 3.4. Their equation 6
+// generalises it to an error h/(1 + e^z) with h within [0.8, 1], 1 in most of their experiments:
+// the setting floor = 1 - h. They fit the accuracies themselves by least squares; the logits here
+// leave the problem linear, and weigh scores near 0 and 1 more.
 #include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
 #include "law/formula.h"
+#include "law/procedures/logistic.h"
 #include "law/procedures/procedures.h"
 #include "law/regression.h"
 
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Ruan et al. 2024, section 3";
+constexpr std::string_view source = "Ruan et al. 2024, equations 3, 5 and 6";
 constexpr int components = 3;
 
 auto logit_of(const auto& c, const Inputs& x) {
-  const auto& [level, first, second, third] = c;
+  const auto& [level, first, second, third, floor] = c;
   return level + first * x[0] + second * x[1] + third * x[2];
 }
 
 struct Logit {
-  static constexpr int coefficients = components + 1, inputs = components;
+  static constexpr int coefficients = components + 2, inputs = components;
   static auto loss(const auto& c, const Inputs& x) { return logit_of(c, x); }
 };
 
 struct Accuracy {
-  static constexpr int coefficients = components + 1, inputs = components;
+  static constexpr int coefficients = components + 2, inputs = components;
   static auto loss(const auto& c, const Inputs& x) {
-    using std::exp;
-    return 1.0 / (1.0 + exp(-logit_of(c, x)));
+    return logistic_accuracy(std::get<components + 1>(c), logit_of(c, x));
   }
 };
 
@@ -46,7 +49,8 @@ constexpr InputRule component_rules[] = {{.domain = Domain::real, .may_follow = 
 constexpr InputRange component_design[] = {{-1.0, 1.0, true}, {-0.4, 0.4, true}, {-0.2, 0.2, true}};
 constexpr Coefficient weight_coefficients[] = {
     weight("w0", "logit at the mean model", -0.5), weight("w1", "of the first component", 3.0),
-    weight("w2", "of the second component", 1.0), weight("w3", "of the third component", -1.0)};
+    weight("w2", "of the second component", 1.0), weight("w3", "of the third component", -1.0),
+    floor_coefficient};
 
 constinit const Law logit_law = {
     .name = "observational.logit",
@@ -64,7 +68,7 @@ constinit const Law logit_law = {
 };
 constinit const Law accuracy_law = {
     .name = "observational.accuracy",
-    .formula = "accuracy = 1/(1 + e^-(w0 + w1 PC1 + w2 PC2 + w3 PC3))",
+    .formula = "accuracy = floor + (1 - floor)/(1 + e^-(w0 + w1 PC1 + w2 PC2 + w3 PC3))",
     .source = source,
     .identifiable = "10 or more models that differ in three independent ways",
     .inputs = component_names,
@@ -80,6 +84,8 @@ constexpr const Law* observational_laws[] = {&logit_law};
 
 constexpr RawColumn observational_columns[] = {{.name = "accuracy"},
                                                {.name = "benchmarks", .kind = ColumnKind::list}};
+constexpr ProcedureSetting observational_settings[] = {floor_setting};
+
 // Loadings [benchmarks, 3] of the centred scores, signs so that better scores count up.
 struct Components {
   Eigen::VectorXd mean;
@@ -104,22 +110,10 @@ Components principal_components(const Eigen::MatrixXd& scores) {
   return result;
 }
 
-void refuse_accuracies(const RawRows& rows, Derivation& derivation) {
-  for (const double value : rows["accuracy"])
-    if (!(value > 0.0 && value < 1.0)) {
-      derivation.diagnostics.push_back(
-          {"units", Severity::refusal,
-           fmt::format("{} must lie between 0 and 1 to have a logit. Received {}. Divide per cents "
-                       "by 100, or leave such rows out.",
-                       rows.names.at("accuracy"), value)});
-      return;
-    }
-}
-
-Derivation derive_observational(const RawRows& rows, const Settings&) {
+Derivation derive_observational(const RawRows& rows, const Settings& settings) {
   Derivation derivation{.redraw = Redraw::laws};
   const size_t n = rows.rows.size(), k = rows.listed.size();
-  refuse_accuracies(rows, derivation);
+  const double floor = read_floor(rows, settings, derivation);
   if (k < 3 || n < 8)
     derivation.diagnostics.push_back(
         {"too-few-benchmarks", Severity::refusal,
@@ -132,7 +126,7 @@ Derivation derive_observational(const RawRows& rows, const Settings&) {
     for (size_t i = 0; i < n; ++i) scores(i, j) = rows[rows.listed[j]][i];
   const Components found = principal_components(scores);
   const Eigen::MatrixXd values = (scores.rowwise() - found.mean.transpose()) * found.loadings;
-  DerivedPart part{.law = &logit_law};
+  DerivedPart part{.law = &logit_law, .fixed = {{"floor", floor}}};
   for (int c = 0; c < components; ++c) {
     const Eigen::VectorXd column = values.col(c);
     const std::vector<double> list(column.data(), column.data() + n);
@@ -140,7 +134,7 @@ Derivation derive_observational(const RawRows& rows, const Settings&) {
     derivation.composed.add(std::string(component_names[c]), list);
   }
   std::vector<double> logit;
-  for (const double value : rows["accuracy"]) logit.push_back(std::log(value / (1.0 - value)));
+  for (const double value : rows["accuracy"]) logit.push_back(logit_above(floor, value));
   part.points.add("logit", logit);
   derivation.composed.add("accuracy", rows["accuracy"]);
   part.points.source = derivation.composed.source = rows.table.source;
@@ -180,7 +174,9 @@ void prepare_observational(const Json& derivation, std::map<std::string, double>
 
 constinit const Procedure observational_procedure = {
     .name = "observational",
-    .formula = "accuracy = 1/(1 + e^-(w0 + w . PC)), PC: 3 components of benchmark scores",
+    .formula =
+        "accuracy = floor + (1 - floor)/(1 + e^-(w0 + w . PC)), PC: 3 components of benchmark "
+        "scores",
     .source = source,
     .identifiable =
         "10 or more models with 3 or more benchmarks each, and the task's accuracy "
@@ -189,6 +185,7 @@ constinit const Procedure observational_procedure = {
     .measured = "accuracy",
     .laws = observational_laws,
     .composed = &accuracy_law,
+    .settings = observational_settings,
     .derive = derive_observational,
     .prepare = prepare_observational,
 };

@@ -67,6 +67,28 @@ TEST_CASE("kaplan-chinchilla: large models leave omega open, with a warning") {
   CHECK((has(fit, "flat-profile") || has(fit, "at-bound")));
 }
 
+TEST_CASE("warmup: one of Kaplan's length steepens the optimum, one of N tokens does not") {
+  const auto c = typical_of(warmup_law);
+  // The exponent of the compute-optimal N between 1e17 and 1e19 FLOPs.
+  const auto exponent = [&](auto warmup) {
+    const auto optimum = [&](double C) {
+      double best = 0.0, best_loss = 1e300;
+      for (const double N : geometric(1e5, 1e10, 20001)) {
+        const double D = C / (6 * N), W = warmup(N);
+        if (D < W) continue;
+        const double loss = evaluate_law(warmup_law, c, std::vector{N, D, W});
+        if (loss < best_loss) best_loss = loss, best = N;
+      }
+      return best;
+    };
+    return std::log(optimum(1e19) / optimum(1e17)) / std::log(1e2);
+  };
+  const double none = exponent([](double) { return 1.0; });
+  CHECK(none == doctest::Approx(c[4] / (c[3] + c[4])).epsilon(0.01));
+  CHECK(exponent([](double N) { return N; }) == doctest::Approx(none).epsilon(0.02));
+  CHECK(exponent([](double) { return 3000.0 * (1 << 19); }) > none + 0.08);
+}
+
 TEST_CASE("warmup: recovers the lost share, also where every run has the same warm-up") {
   const auto truth = typical_of(warmup_law);
   const Rows rows = product({geometric(5e6, 1.5e9, 6), geometric(1e9, 1e11, 6), {9e8}});

@@ -68,6 +68,24 @@ TEST_CASE("width-depth: one width for each depth is refused") {
   CHECK(fit_law(table, {.law = "width-depth", .bootstrap = 0}).refused());
 }
 
+TEST_CASE("levine: a trillion parameters are 30K wide, and GPT-3 is too deep") {
+  const auto c = typical_of(levine_law);
+  const auto width_of = [&](double depth) {
+    return evaluate_law(levine_law, c, std::vector{depth});
+  };
+  const auto depth_of = [&](double parameters) {
+    double lo = 1.0, hi = 200.0;
+    for (int i = 0; i < 100; ++i) {
+      const double depth = 0.5 * (lo + hi), width = width_of(depth);
+      (12 * depth * width * width < parameters ? lo : hi) = depth;
+    }
+    return lo;
+  };
+  CHECK(width_of(depth_of(1e12)) == doctest::Approx(30e3).epsilon(0.02));
+  CHECK(depth_of(175e9) < 96);
+  CHECK(width_of(depth_of(175e9)) > 12288);
+}
+
 TEST_CASE("levine: recovers the published threshold") {
   const auto truth = typical_of(levine_law);
   const Table table = planted(levine_law, truth, product({{6, 12, 18, 24, 36, 48}}), 0.02, 1);

@@ -78,6 +78,33 @@ TEST_CASE("critical-batch: models without a bend are left out, too few are refus
   CHECK(find_diagnostic(fit, "too-few-models"));
 }
 
+TEST_CASE("noise-scale: of two batches it is the source's pair of unbiased estimates") {
+  // Squared norms of batches 8 and 512 at four sizes; equation A.2 by hand.
+  const double size[] = {1e7, 1e8, 1e9, 1e10}, small = 8.0, big = 512.0;
+  Table table;
+  std::vector<double> n, batch, norm;
+  for (int i = 0; i < 4; ++i)
+    for (const double b : {small, big}) {
+      n.push_back(size[i]);
+      batch.push_back(b);
+      norm.push_back(b == small ? 0.9 + 0.2 * i : 0.11 - 0.02 * i);
+    }
+  table.add("N", n);
+  table.add("B", batch);
+  table.add("G2", norm);
+  const Fit fit = fit_law(table, {.law = "noise-scale", .bootstrap = 0});
+  const Json& groups = fit.derivation["groups"];
+  REQUIRE(groups.size() == 4);
+  for (int i = 0; i < 4; ++i) {
+    const double of_small = norm[2 * i], of_big = norm[2 * i + 1];
+    const double g2 = (big * of_big - small * of_small) / (big - small);
+    const double trace = (of_small - of_big) / (1 / small - 1 / big);
+    CHECK(groups[i]["gradient_squared"].get<double>() == doctest::Approx(g2).epsilon(1e-9));
+    CHECK(groups[i]["noise_trace"].get<double>() == doctest::Approx(trace).epsilon(1e-9));
+    CHECK(groups[i]["B_noise"].get<double>() == doctest::Approx(trace / g2).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("noise-scale: two measurements of one truth") {
   std::vector<double> n, batch, norm;
   Random random(3, "norms");
