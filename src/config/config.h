@@ -68,6 +68,8 @@ struct ModelConfig {
   int64_t ssm_conv = 4;       // steps that the depthwise filters see
   int64_t ssm_chunk = 32;     // steps that plain operations take at once
   bool tied = false;
+  // Heads that predict 1, 2, ... tokens ahead: a block each, the last of `depth`, on one trunk.
+  int64_t mtp_heads = 1;
   double density = 1.0;  // share of hidden matrices that is not fixed at zero
   // Mixers by layer, such as "mamba2 x7, attention", repeated to the depth; empty: mixer
   // everywhere.
@@ -208,6 +210,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.ssm_chunk", c.model.ssm_chunk, "steps",
         "that mamba2's and mlstm's plain operations take at once");
   visit("model.tied", c.model.tied, "", "share embedding and readout");
+  visit("model.mtp_heads", c.model.mtp_heads, "heads",
+        "that predict 1, 2, ... tokens ahead: a block each, the last of model.depth");
   visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
   visit("model.pattern", c.model.pattern, "", "mixers by layer, such as 'mamba2 x7, attention'");
   visit("model.ffn_pattern", c.model.ffn_pattern, "", "ffns by layer, such as 'none x3, swiglu'");

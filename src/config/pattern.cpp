@@ -98,9 +98,10 @@ std::vector<int64_t> windows_by_layer(const ModelConfig& model) {
 
 std::vector<bool> branches_of(const ModelConfig& model) {
   std::vector<bool> there;
-  for (const std::string& ffn : ffns_by_layer(model)) {
+  const std::vector<std::string> ffns = ffns_by_layer(model);
+  for (size_t layer = 0; layer < static_cast<size_t>(path_depth(model)); ++layer) {
     there.push_back(true);
-    there.push_back(ffn != no_ffn);
+    there.push_back(ffns[layer] != no_ffn);
   }
   return there;
 }

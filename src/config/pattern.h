@@ -17,9 +17,15 @@ std::vector<std::string> ffns_by_layer(const ModelConfig& model);
 // ones. The list is repeated and cut to the depth. Fails (usage) on other names.
 std::vector<int64_t> windows_by_layer(const ModelConfig& model);
 
+// The blocks that the prediction of the next token passes: all but those of further heads.
+inline int64_t path_depth(const ModelConfig& model) {
+  return model.depth - (model.mtp_heads - 1);
+}
+
 // The name of an ffn that is not there: its block has no second branch.
 inline constexpr const char* no_ffn = "none";
-// Whether each branch is there: the mixer of block 0, its ffn, the mixer of block 1, ...
+// Whether each branch on that way is there: the mixer of block 0, its ffn, the mixer of block 1,
+// ...
 std::vector<bool> branches_of(const ModelConfig& model);
 
 }  // namespace rung

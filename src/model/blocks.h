@@ -24,7 +24,15 @@ at::Tensor embed(const Run& run, const at::Tensor& tokens);
 struct Hidden {
   at::Tensor stream, normed;
 };
+// Sees the stream where heads begin, and returns it.
+using Fork = std::function<at::Tensor(const at::Tensor& stream)>;
 // The branches `range` on the stream h.
-Hidden run_branches(const Run& run, BranchRange range, at::Tensor h);
+Hidden run_branches(const Run& run, BranchRange range, at::Tensor h, const Fork& fork = {});
+
+// The way from tokens to the next: with a cache they follow those that it has seen.
+Hidden run_path(const Run& run, const at::Tensor& tokens, const Fork& fork = {});
+
+// The rotations of `count` positions from the start-th on.
+Rope part_of(const Rope& rope, int64_t start, int64_t count);
 
 }  // namespace rung

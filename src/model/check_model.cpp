@@ -50,12 +50,34 @@ void check_positions(const RunConfig& config) {
     fail_usage("[model] CoPE needs at least 2 positions. Received {}.", model.cope_positions);
 }
 
+// Every head is a block with the branches of the first, which is the last block of the way to the
+// next token.
+void check_heads(const RunConfig& config) {
+  const ModelConfig& m = config.model;
+  if (m.mtp_heads == 1) return;
+  if (m.mtp_heads > m.depth)
+    fail_usage("[model] Each of the {} prediction heads is one of the {} blocks. Set model.depth.",
+               m.mtp_heads, m.depth);
+  if (m.mtp_heads > m.context)
+    fail_usage("[model] model.mtp_heads is at most the context of {}. Received {}.", m.context,
+               m.mtp_heads);
+  const std::vector<std::string> names = ffns_by_layer(m);
+  const auto first = static_cast<size_t>(path_depth(m) - 1);
+  for (size_t layer = first; layer < names.size(); ++layer)
+    if ((names[layer] == no_ffn) != (names[first] == no_ffn))
+      fail_usage("[model] Prediction heads have an ffn all or none. Received {} in block {}.",
+                 names[layer], layer);
+  if (config.device == "cuda")
+    fail_usage("[model] model.mtp_heads runs on the CPU only so far. Received device cuda.");
+}
+
 }  // namespace
 
 void check_model(const RunConfig& config, int64_t vocabulary) {
   check_shape(config.model, vocabulary);
   check_positions(config);
   check_attention(config);
+  check_heads(config);
 }
 
 const Part& checked_part(std::span<const Part> table, std::string_view kind,

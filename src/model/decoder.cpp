@@ -10,7 +10,14 @@
 namespace rung {
 
 BlockFactors block_factors(const RunConfig& config, int64_t vocabulary) {
-  return find_parametrisation(config.parametrisation).block(config, dims_of(config, vocabulary));
+  BlockFactors factors =
+      find_parametrisation(config.parametrisation).block(config, dims_of(config, vocabulary));
+  // A further head stands where the last block of the path does.
+  const auto last = static_cast<size_t>(2 * path_depth(config.model));
+  while (factors.residual.size() < static_cast<size_t>(2 * config.model.depth))
+    for (const size_t b : {last - 2, last - 1})
+      factors.residual.push_back(ResidualFactor(factors.residual[b]));
+  return factors;
 }
 
 namespace {
@@ -83,6 +90,18 @@ struct Builder {
     if (both) norm(d.post_norms, prefix + "ffn_post_norm", layer);
   }
 
+  // Which branches are the heads'.
+  void heads() {
+    const auto first = static_cast<size_t>(path_depth(model()) - 1);
+    std::vector<size_t> starts;  // of the heads' blocks
+    for (size_t i = 0; i < d.branches.size(); ++i)
+      if (d.branches[i] % 2 == 0 && d.branches[i] / 2 >= first) starts.push_back(i);
+    starts.push_back(d.branches.size());
+    d.fork = starts[0];
+    d.path = {0, starts[1]};
+    for (size_t k = 1; k + 1 < starts.size(); ++k) d.heads.push_back({starts[k], starts[k + 1]});
+  }
+
   void readout() {
     if (model().tied) return;
     d.readout = tensors.size();
@@ -117,6 +136,7 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
   builder.embeddings();
   for (size_t layer = 0; layer < mixer_names.size(); ++layer)
     builder.block(static_cast<int>(layer), mixer_names[layer], ffn_names[layer]);
+  builder.heads();
   builder.norm(d.norms, "final_norm", -1);
   builder.readout();
   d.layout = make_layout(std::move(builder.tensors), find_parametrisation(config.parametrisation),
@@ -134,6 +154,10 @@ double forward_flops(const Decoder& d, int64_t time) {
     own.window = d.windows[layer];
     extra += d.mixers[layer]->extra_flops(own, time) + d.ffns[layer]->extra_flops(own, time);
   }
+  const double readout = static_cast<double>(d.layout.tensors[d.readout].size());
+  for (size_t k = 1; k <= d.heads.size(); ++k)
+    extra +=
+        2.0 * readout * static_cast<double>(std::max<int64_t>(0, time - static_cast<int64_t>(k)));
   return 2.0 * std::round(matrices) * static_cast<double>(time) + extra;
 }
 

@@ -30,6 +30,11 @@ struct Decoder {
   std::vector<size_t> mixer_start, ffn_start;  // first tensor of each
   // The branches that are there, in order: 2 x layer for a mixer, 2 x layer + 1 for an ffn.
   std::vector<size_t> branches;
+  BranchRange path;  // of them: the way to the next token
+  // Multi-token prediction: where the last block of the path begins, at which the branches of every
+  // further head read the stream too.
+  size_t fork = 0;
+  std::vector<BranchRange> heads;
   // Before (or after) each of these branches and at the end; post_norms: behind branches that have
   // one on either side.
   std::vector<NormTensors> norms, post_norms;
@@ -42,7 +47,13 @@ struct Decoder {
 struct Cache {
   std::vector<MixerState> layers;
   int64_t time = 0;
+  // How many tokens at the end of the next pass rewind() may take back, and what it needs for that:
+  // of layers whose states do not list their tokens, the states before and after each of them.
+  int64_t revertible = 0;
+  std::vector<std::vector<MixerState>> steps;
 };
+// Takes the last `count` tokens of the last pass back.
+void rewind(const Decoder& decoder, Cache& cache, int64_t count);
 
 // Rotations of the layers that see all tokens before, and of those with a window.
 struct Ropes {
@@ -59,8 +70,8 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary);
 // The same shape with another member's multipliers.
 BlockFactors block_factors(const RunConfig& config, int64_t vocabulary);
 
-// Forward FLOPs of one sequence of `time` tokens: every linear map (readout included) and the
-// mixers' own work.
+// Forward FLOPs of one sequence of `time` tokens as in training: every linear map (the readout once
+// for each head, where its target lies within) and the mixers' own work.
 double forward_flops(const Decoder& decoder, int64_t time);
 
 // Whether every layer's state has one size, and no position ends, so that generation may go on

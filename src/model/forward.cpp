@@ -2,6 +2,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "model/blocks.h"
+#include "model/heads.h"
 #include "model/readout.h"
 
 namespace rung {
@@ -25,22 +26,10 @@ const Rope& rope_of(const Decoder& d, const Ropes& ropes, size_t layer) {
   return d.windows[layer] > 0 ? ropes.local : ropes.global;
 }
 
-namespace {
-
-Hidden run_all(const Run& run, const Tensor& tokens) {
-  Cache* cache = run.cache;
-  if (cache) cache->layers.resize(run.d.mixers.size());
-  const Hidden hidden = run_branches(run, {0, run.d.branches.size()}, embed(run, tokens));
-  if (cache) cache->time += tokens.size(2);
-  return hidden;
-}
-
-}  // namespace
-
 Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
                      const Ropes& ropes, Cache* cache, Tensor* stream) {
   const Hidden hidden =
-      run_all({.d = d, .weights = weights, .ropes = ropes, .cache = cache}, tokens);
+      run_path({.d = d, .weights = weights, .ropes = ropes, .cache = cache}, tokens);
   if (stream) *stream = hidden.stream;
   return hidden.normed;
 }
@@ -58,7 +47,10 @@ Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Ten
                 .ropes = ropes,
                 .loss_factor = gradient * own * readout.A_input / readout.A,
                 .tally = tally};
-  return readout_losses(d, weights, run_all(run, tokens).normed, targets, gradient);
+  Fork fork;
+  if (!d.heads.empty())
+    fork = [&](const Tensor& h) { return train_heads(run, h, targets, gradient); };
+  return readout_losses(d, weights, run_path(run, tokens, fork).normed, targets, gradient);
 }
 
 Tensor token_logits(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,

@@ -45,6 +45,9 @@ struct Part {
   void (*check)(const ModelConfig&) = nullptr;  // fails (usage) on impossible shapes
   bool on_cuda = true;
   bool recurrent = false;  // its state has one size however many tokens it has seen
+  // Takes the last `count` tokens out of a state that lists its tokens; false where it does not
+  // (count 0 asks).
+  bool (*forget)(const ModelConfig&, int64_t window, MixerState&, int64_t count) = nullptr;
 };
 
 std::span<const Part> mixers();

@@ -26,4 +26,7 @@ void record(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inpu
 using Forward = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
 std::vector<at::Tensor> recomputed(const std::vector<at::Tensor>& inputs, const Forward& f);
 
+// The identity on x; `gradient` is added to what comes back to it.
+at::Tensor add_gradient(const at::Tensor& x, const at::Tensor& gradient);
+
 }  // namespace rung

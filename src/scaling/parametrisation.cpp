@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "config/pattern.h"
 #include "core/error.h"
 #include "core/nearest.h"
 
@@ -50,7 +51,7 @@ Dims dims_of(const RunConfig& config, int64_t vocabulary) {
   Dims dims;
   dims.width = model.width;
   dims.base_width = config.base_width;
-  dims.depth = model.depth;
+  dims.depth = path_depth(model);
   dims.base_depth = config.base_depth;
   dims.vocabulary = vocabulary;
   dims.context = model.context;

@@ -39,7 +39,7 @@ struct Conventions {
 // What the rules may depend on besides the tensor itself.
 struct Dims {
   int64_t width = 0, base_width = 0;
-  int64_t depth = 0, base_depth = 0;  // number of blocks
+  int64_t depth = 0, base_depth = 0;  // blocks on the way to the next token
   int64_t vocabulary = 0, context = 0;
   int64_t head_dim = 0, base_head_dim = 0;
   int64_t batch_tokens = 0, tokens = 0;

@@ -146,15 +146,19 @@ std::vector<Evaluation> Population::evaluate(const HeldOut& held_out) {
   return result;
 }
 
-at::Tensor Population::logits(int64_t member, const at::Tensor& tokens, Cache* cache) {
+Population::Bound Population::bound(int64_t member) {
   sync();
-  Decoder own = decoder;
-  own.block = states[static_cast<size_t>(member)].block;
-  const at::Tensor row = eval_weights().narrow(0, member, 1);
-  const std::vector<Weight> bound = bind(own.layout, row, at::Tensor());
+  Bound result{.decoder = decoder, .row = eval_weights().narrow(0, member, 1), .weights = {}};
+  result.decoder.block = states[static_cast<size_t>(member)].block;
+  result.weights = bind(decoder.layout, result.row, at::Tensor());
+  return result;
+}
+
+at::Tensor Population::logits(int64_t member, const at::Tensor& tokens, Cache* cache) {
+  const Bound own = bound(member);
   const Ropes ropes =
-      make_ropes(own.model, tokens.size(-1), row.options(), cache ? cache->time : 0);
-  return token_logits(own, bound, tokens, ropes, cache);
+      make_ropes(own.decoder.model, tokens.size(-1), own.row.options(), cache ? cache->time : 0);
+  return token_logits(own.decoder, own.weights, tokens, ropes, cache);
 }
 
 std::array<double, hyper_count> Population::hyper(int64_t member) const {

@@ -71,6 +71,13 @@ class Population {
   // The weights [P, n] to evaluate, export and generate with: the optimizer's average where it
   // keeps one, else `weights` themselves.
   at::Tensor eval_weights() const;
+  // One member's decoder with its multipliers and the weights to evaluate with, as they are now.
+  struct Bound {
+    Decoder decoder;
+    at::Tensor row;  // [1, n]
+    std::vector<Weight> weights;
+  };
+  Bound bound(int64_t member);
   // Next-token logits [1, 1, T, V] of one member.
   // With a cache the tokens follow those that it has seen.
   at::Tensor logits(int64_t member, const at::Tensor& tokens, Cache* cache = nullptr);

@@ -181,6 +181,10 @@ TEST_CASE("gradients equal central differences of the loss in fp64") {
 
 TEST_CASE("the fused decoder in fp32 is the plain decoder in fp64") {
   std::vector<Variant> all = variants;
+  all.push_back({"three heads, mup, gains", [](RunConfig& c) {
+                   c.parametrisation = "mup", c.model.depth = 4, c.model.mtp_heads = 3;
+                   c.model.norm_gain = true;
+                 }});
   all.push_back({"umup", [](RunConfig& c) { c.parametrisation = "umup"; }});
   all.push_back({"umup, moe and peer", [](RunConfig& c) {
                    c.parametrisation = "umup", c.model.ffn_pattern = "moe, peer";

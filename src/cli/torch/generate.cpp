@@ -1,15 +1,13 @@
 // rung generate: text from a trained run, as it is sampled.
 #include "model/generate.h"
 
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "cli/interrupt.h"
 #include "cli/torch/run_options.h"
 #include "core/error.h"
+#include "model/speculate.h"
 
 namespace rung {
 namespace {
@@ -26,25 +24,6 @@ size_t whole_characters(const std::string& text) {
   return text.size();
 }
 
-// Logits of the token after `tokens`, of which those that the cache has not seen are read. Beyond
-// the context only a recurrent model goes on; others read its last tokens anew.
-std::vector<float> next_logits(OpenRun& run, const std::vector<int32_t>& tokens, Cache& cache) {
-  const auto context = static_cast<size_t>(run.config.model.context);
-  const bool cached = tokens.size() <= context || is_recurrent(run.population->decoder);
-  const size_t length = cached ? tokens.size() - static_cast<size_t>(cache.time) : context;
-  at::Tensor window = at::empty({1, 1, static_cast<int64_t>(length)}, at::kLong);
-  std::copy(tokens.end() - static_cast<std::ptrdiff_t>(length), tokens.end(),
-            window.mutable_data_ptr<int64_t>());
-  const at::Tensor logits =
-      run.population->logits(0, window.to(run.machine.device), cached ? &cache : nullptr);
-  const at::Tensor last = logits.select(2, static_cast<int64_t>(length) - 1)
-                              .reshape({-1})
-                              .to(at::kCPU, at::kFloat)
-                              .contiguous();
-  const float* data = last.const_data_ptr<float>();
-  return {data, data + last.numel()};
-}
-
 Sampling read_sampling(const Arguments& arguments) {
   const Sampling sampling{.temperature = arguments.number("--temperature"),
                           .top_k = arguments.integer("--top-k")};
@@ -55,44 +34,120 @@ Sampling read_sampling(const Arguments& arguments) {
   return sampling;
 }
 
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// How a sequence is made: its tokens, and the time that the model and the draws took.
+struct Sampler {
+  Generation generation;
+  Sampling sampling;
+  Random random;
+  std::vector<int32_t> tokens;
+  double seconds = 0.0;
+
+  void extend(int64_t limit) {
+    const auto start = Clock::now();
+    rung::extend(generation, tokens, limit, [&](std::span<const float> logits) {
+      return sample_token(logits, sampling, random);
+    });
+    seconds += seconds_since(start);
+  }
+};
+
+Sampler make_sampler(const Arguments& arguments, const Population::Bound& bound, bool speculate,
+                     std::vector<int32_t> prompt) {
+  return {
+      .generation = {.decoder = bound.decoder, .weights = bound.weights, .speculate = speculate},
+      .sampling = read_sampling(arguments),
+      .random = Random(static_cast<uint64_t>(arguments.integer("--seed")), "generate"),
+      .tokens = std::move(prompt)};
+}
+
+// The first tokens, made again without drafts: how much longer that takes, and whether they are the
+// same ones (where two logits are equal up to rounding, they need not be).
+struct Comparison {
+  size_t tokens = 0;
+  double seconds = 0.0;
+  bool same = true;
+};
+Comparison without_drafts(const Arguments& arguments, const Population::Bound& bound,
+                          std::span<const int32_t> made, size_t prompt) {
+  Sampler plain = make_sampler(arguments, bound, false, {made.begin(), made.begin() + prompt});
+  while (plain.tokens.size() < made.size() && !arguments.interrupted()) plain.extend(1);
+  return {plain.tokens.size() - prompt, plain.seconds,
+          std::equal(plain.tokens.begin(), plain.tokens.end(), made.begin())};
+}
+
+constexpr size_t compared_tokens = 256;
+
+// What drafts brought, in words and as JSON. `seconds` passed until the first `compared` tokens
+// were there.
+std::string drafts_text(const Generation& g, const Comparison& plain, double speedup, Json& json) {
+  const double each = 1.0 + static_cast<double>(g.accepted) / static_cast<double>(g.passes);
+  json = {{"passes", g.passes},       {"drafted", g.drafted}, {"accepted", g.accepted},
+          {"tokens_per_pass", each},  {"speedup", speedup},   {"compared_tokens", plain.tokens},
+          {"same_tokens", plain.same}};
+  return fmt::format(
+      "{:.2f} tokens a pass: {} of {} drafts accepted ({:.0f} %); {:.2f} times the speed without "
+      "drafts, {} on the first {} tokens",
+      each, g.accepted, g.drafted,
+      g.drafted ? 100.0 * static_cast<double>(g.accepted) / static_cast<double>(g.drafted) : 0.0,
+      speedup, plain.same ? "with the same text" : "with another text (rounding)", plain.tokens);
+}
+
 int run(const Arguments& arguments) {
-  const Sampling sampling = read_sampling(arguments);
+  read_sampling(arguments);
   const int64_t wanted = arguments.integer("--tokens");
   if (wanted < 1 || wanted > 10'000'000)
     fail_usage("[generate] --tokens is at least 1. Received {}.", wanted);
   OpenRun opened = open_named_run(arguments);
+  const Population::Bound bound = opened.population->bound(0);
+  const bool speculate = arguments.has("--speculate");
+  if (speculate && bound.decoder.heads.empty())
+    fail_usage(
+        "[generate] --speculate lets further prediction heads draft. Received a model with "
+        "model.mtp_heads = 1.");
   const std::string prompt = arguments.text("--prompt");
-  std::vector<int32_t> tokens = opened.source->encode(prompt);
+  std::vector<int32_t> start = opened.source->encode(prompt);
   // Nothing yet: a document begins after the separator of the one before.
-  if (tokens.empty()) tokens.push_back(opened.source->describe().value("separator", 0));
-  const size_t prompt_tokens = tokens.size();
-  Random random(static_cast<uint64_t>(arguments.integer("--seed")), "generate");
+  if (start.empty()) start.push_back(opened.source->describe().value("separator", 0));
+  const size_t prompt_tokens = start.size();
   arguments.out->text(prompt);
+  Sampler sampler = make_sampler(arguments, bound, speculate, std::move(start));
+  const auto made = [&] { return sampler.tokens.size() - prompt_tokens; };
   std::string text;
-  size_t shown = 0;
-  Cache cache;
-  const auto start = std::chrono::steady_clock::now();
-  while (static_cast<int64_t>(tokens.size() - prompt_tokens) < wanted && !arguments.interrupted()) {
-    tokens.push_back(sample_token(next_logits(opened, tokens, cache), sampling, random));
-    text = opened.source->decode(std::span(tokens).subspan(prompt_tokens));
+  size_t shown = 0, compared = 0;
+  double compared_seconds = 0.0;
+  while (static_cast<int64_t>(made()) < wanted && !arguments.interrupted()) {
+    sampler.extend(wanted - static_cast<int64_t>(made()));
+    if (compared < compared_tokens) compared = made(), compared_seconds = sampler.seconds;
+    text = opened.source->decode(std::span(sampler.tokens).subspan(prompt_tokens));
     const size_t ready = std::max(shown, whole_characters(text));
     arguments.out->text(text.substr(shown, ready - shown));
     shown = ready;
   }
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const size_t made = tokens.size() - prompt_tokens;
-  const double rate = static_cast<double>(made) / seconds;
+  const double rate = static_cast<double>(made()) / sampler.seconds;
+  Json result{{"prompt", prompt},
+              {"text", text},
+              {"tokens", made()},
+              {"seconds", sampler.seconds},
+              {"tokens_per_second", rate}};
+  std::string note =
+      fmt::format("{} tokens in {:.2f} s, {:.1f} tok/s", made(), sampler.seconds, rate);
+  if (speculate && compared > 0) {
+    const Comparison plain = without_drafts(
+        arguments, bound, std::span(sampler.tokens).first(prompt_tokens + compared), prompt_tokens);
+    note += "; " + drafts_text(sampler.generation, plain, plain.seconds / compared_seconds,
+                               result["speculate"]);
+  }
   if (arguments.json)
-    arguments.out->result({{"prompt", prompt},
-                           {"text", text},
-                           {"tokens", made},
-                           {"seconds", seconds},
-                           {"tokens_per_second", rate}},
-                          "");
+    arguments.out->result(result, "");
   else
     arguments.out->text(text.substr(shown) + "\n");
-  arguments.out->note(fmt::format("{} tokens in {:.2f} s, {:.1f} tok/s", made, seconds, rate));
+  arguments.out->note(note);
   return interrupt_status();
 }
 
@@ -109,7 +164,10 @@ const Verb generate_verb{
          {.name = "--tokens", .help = "tokens to make", .default_text = "200"},
          {.name = "--temperature", .help = "0: always the likeliest token", .default_text = "1"},
          {.name = "--top-k", .help = "likeliest tokens to draw from; 0: all", .default_text = "0"},
-         {.name = "--seed", .help = "of the draws", .default_text = "1"}}),
+         {.name = "--seed", .help = "of the draws", .default_text = "1"},
+         {.name = "--speculate",
+          .takes = Takes::flag,
+          .help = "let the model's further prediction heads draft (model.mtp_heads)"}}),
     .run = run};
 
 }  // namespace rung

@@ -107,4 +107,13 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
   return at.out_bias ? add_bias(y, weights[at.out_bias]) : y;
 }
 
+// With a window older keys are gone, and of offset keys only the last token's own is known.
+bool forget_tokens(const ModelConfig& model, int64_t window, MixerState& state, int64_t count) {
+  if (window > 0 || model.key_offset) return false;
+  if (count > 0)
+    for (at::Tensor* tensor : {&state[0], &state[1]})
+      *tensor = tensor->narrow(2, 0, tensor->size(2) - count);
+  return true;
+}
+
 }  // namespace rung

@@ -9,9 +9,18 @@ double attention_flops(const ModelConfig& model, int64_t time);
 at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
                              const Pass& pass);
 
+bool forget_tokens(const ModelConfig& model, int64_t window, MixerState& state, int64_t count);
+
 constexpr Part attention_mixer{
-    "attention", "causal softmax attention: MHA, GQA or MQA by kv_heads, RoPE, QK-norm",
-    describe_attention, attention_flops, attention_forward};
+    "attention",
+    "causal softmax attention: MHA, GQA or MQA by kv_heads, RoPE, QK-norm",
+    describe_attention,
+    attention_flops,
+    attention_forward,
+    nullptr,
+    true,
+    false,
+    forget_tokens};
 
 void check_mamba2(const ModelConfig& model);
 std::vector<TensorSpec> describe_mamba2(const ModelConfig& model);
