@@ -30,11 +30,11 @@ for stage in ${*:-demo nanogpt everett supar}; do
       line demo-standard '2^-12..2^-7:6' 'model.width=[128,512]' $shape parametrisation=standard
       ;;
     nanogpt)
-      shape="model.depth=2 model.head_dim=64 model.context=1024 train.batch_tokens=32768 train.tokens=4e6 train.members=3 base_width=256"
+      shape="model.depth=2 model.head_dim=64 model.context=1024 train.batch_tokens=32768 train.tokens=4e6 train.members=2 base_width=256"
       for rule in mup standard; do line nanogpt-$rule '2^-13..2^-6:8' 'model.width=[256,512,1024]' $shape parametrisation=$rule; done
       ;;
     everett)
-      shape="model.context=64 model.head_dim=32 train.batch_tokens=4096 train.tokens=4e6 train.members=2"
+      shape="model.context=64 model.head_dim=32 train.batch_tokens=4096 train.tokens=2e6 train.members=2"
       for rule in standard ntk mup-table9 mfp; do
         for alignment in global full none; do
           line everett-$rule-$alignment '2^-12..2^-4:9' 'model.width=[64,128,256,512]' $shape parametrisation=$rule alignment=$alignment
@@ -43,7 +43,7 @@ for stage in ${*:-demo nanogpt everett supar}; do
       ;;
     supar)
       line supar '2^-12..2^-5:8' 'model.density=[1,0.25,0.0625,0.015625]' model.width=256 model.context=64 model.head_dim=32 base_width=64 \
-        train.batch_tokens=4096 train.tokens=4e6 train.members=4 parametrisation=supar
+        train.batch_tokens=4096 train.tokens=4e6 train.members=2 parametrisation=supar
       ;;
     *) echo "no such stage: $stage" >&2 && exit 2 ;;
   esac
