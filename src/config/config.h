@@ -70,7 +70,8 @@ struct ModelConfig {
   bool tied = false;
   // Heads that predict 1, 2, ... tokens ahead: a block each, the last of `depth`, on one trunk.
   int64_t mtp_heads = 1;
-  double density = 1.0;  // share of hidden matrices that is not fixed at zero
+  std::string linear = "dense";  // maps of blocks: dense, or bitnet (ternary weights)
+  double density = 1.0;          // share of hidden matrices that is not fixed at zero
   // Mixers by layer, such as "mamba2 x7, attention", repeated to the depth; empty: mixer
   // everywhere.
   std::string pattern;
@@ -212,6 +213,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.tied", c.model.tied, "", "share embedding and readout");
   visit("model.mtp_heads", c.model.mtp_heads, "heads",
         "that predict 1, 2, ... tokens ahead: a block each, the last of model.depth");
+  visit("model.linear", c.model.linear, "",
+        "maps of blocks: dense, or bitnet (ternary weights, int8 inputs)");
   visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
   visit("model.pattern", c.model.pattern, "", "mixers by layer, such as 'mamba2 x7, attention'");
   visit("model.ffn_pattern", c.model.ffn_pattern, "", "ffns by layer, such as 'none x3, swiglu'");

@@ -78,6 +78,16 @@ constexpr std::array mixtral = {
     Settings{"model.moe_experts", "8"},    Settings{"model.moe_top_k", "2"},
     Settings{"model.moe_gates", "chosen"}, Settings{"model.rope_theta", "1000000"}};
 
+// Ma et al. 2024: no norm has a gain, so that a branch's own and its first map's are one.
+constexpr std::array bitnet = {Settings{"model.linear", "bitnet"}, Settings{"model.ffn", "swiglu"},
+                               Settings{"model.ffn_ratio", "2.75"}};
+
+// Zhu et al. 2024, but for the readout, which is ternary there.
+constexpr std::array matmulfree = {
+    Settings{"model.mixer", "mlgru"},    Settings{"model.linear", "bitnet"},
+    Settings{"model.ffn", "swiglu"},     Settings{"model.ffn_ratio", "2.75"},
+    Settings{"model.norm_gain", "true"}, Settings{"model.position", "none"}};
+
 constexpr std::array table = {
     Preset{"gpt2", "LayerNorm and biases everywhere, GELU, learned positions, tied", gpt2},
     Preset{"llama", "RMSNorm, SwiGLU, RoPE", llama},
@@ -87,7 +97,9 @@ constexpr std::array table = {
     Preset{"gemma2", "norms on both sides, caps, local and global layers in turn", gemma2},
     Preset{"gemma3", "norms on both sides, QK-norm, five local layers to a global one", gemma3},
     Preset{"mixtral", "llama with two of eight experts a token", mixtral},
-    Preset{"mamba2", "Mamba-2 mixers without an ffn", mamba2}};
+    Preset{"mamba2", "Mamba-2 mixers without an ffn", mamba2},
+    Preset{"bitnet", "BitNet b1.58: ternary maps in attention and SwiGLU", bitnet},
+    Preset{"matmulfree", "MatMul-free LM: MLGRU and SwiGLU with ternary maps", matmulfree}};
 
 }  // namespace
 

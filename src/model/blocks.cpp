@@ -58,7 +58,8 @@ Tensor step_by_step(const Part& mixer, std::span<const Weight> weights, const Te
                    .rope = rope,
                    .layer = pass.layer,
                    .window = pass.window,
-                   .state = pass.state};
+                   .state = pass.state,
+                   .shared = pass.shared};
     pieces.push_back(mixer.forward(weights, x.narrow(2, at, count).contiguous(), own));
     steps.push_back(*pass.state);
     at += count;
@@ -72,6 +73,11 @@ bool lists_tokens(const Decoder& d, size_t layer) {
   return mixer.forget && mixer.forget(d.model, d.windows[layer], none, 0);
 }
 
+std::span<const Weight> shared_of(const Run& run, size_t layer) {
+  const size_t start = run.d.shared_start[layer];
+  return start ? run.weights.subspan(start) : std::span<const Weight>();
+}
+
 // Branch b, the mixer (even) or the ffn (odd) of block b / 2, on its input.
 Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
   const Decoder& d = run.d;
@@ -83,6 +89,7 @@ Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
                   .layer = static_cast<int>(layer),
                   .window = d.windows[layer],
                   .state = run.cache ? &run.cache->layers[layer] : nullptr,
+                  .shared = shared_of(run, layer),
                   // Delayed factors are missing within the branch.
                   .loss_factor = r.delayed ? run.loss_factor / r.branch : run.loss_factor,
                   .tally = run.tally};

@@ -71,6 +71,17 @@ void check_heads(const RunConfig& config) {
     fail_usage("[model] model.mtp_heads runs on the CPU only so far. Received device cuda.");
 }
 
+void check_linear(const RunConfig& config) {
+  const ModelConfig& m = config.model;
+  if (m.linear == "dense") return;
+  if (config.device == "cuda")
+    fail_usage("[model] model.linear = {} runs on the CPU only so far. Received device cuda.",
+               m.linear);
+  if (m.position == "cope" || m.density < 1.0)
+    fail_usage("[model] Ternary maps know neither CoPE nor sparse matrices. Received {}.",
+               m.position == "cope" ? "model.position = cope" : "model.density below 1");
+}
+
 }  // namespace
 
 void check_model(const RunConfig& config, int64_t vocabulary) {
@@ -78,6 +89,7 @@ void check_model(const RunConfig& config, int64_t vocabulary) {
   check_positions(config);
   check_attention(config);
   check_heads(config);
+  check_linear(config);
 }
 
 const Part& checked_part(std::span<const Part> table, std::string_view kind,
@@ -94,6 +106,9 @@ const Part& checked_part(std::span<const Part> table, std::string_view kind,
     if (std::none_of(tensors.begin(), tensors.end(), is_bias))
       fail_usage("[model] The ffn {} has no biases. Received model.ffn_bias = true.", name);
   }
+  if (m.linear == "bitnet" && !part.ternary)
+    fail_usage("[model] The {} {} has no ternary form. Received model.linear = bitnet.", kind,
+               name);
   if (config.device == "cuda" && !part.on_cuda)
     fail_usage("[model] The {} {} runs on the CPU only so far. Received device cuda.", kind, name);
   return part;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "config/pattern.h"
 #include "core/error.h"
@@ -49,6 +50,7 @@ struct Builder {
       if (spec.role == Role::hidden) {
         spec.density = model().density;
         spec.active *= model().density;
+        spec.ternary = model().linear == "bitnet";
       }
       tensors.push_back(std::move(spec));
     }
@@ -102,6 +104,22 @@ struct Builder {
     for (size_t k = 1; k + 1 < starts.size(); ++k) d.heads.push_back({starts[k], starts[k + 1]});
   }
 
+  // What the layers of one mixer have in common, once.
+  void shared() {
+    std::map<const Part*, size_t> starts;
+    for (const Part* mixer : d.mixers) {
+      if (mixer->describe_shared && !starts.contains(mixer)) {
+        starts[mixer] = tensors.size();
+        for (TensorSpec& spec : mixer->describe_shared(model())) {
+          spec.name = fmt::format("shared.{}.{}", mixer->name, spec.name);
+          spec.layer = 0;
+          tensors.push_back(std::move(spec));
+        }
+      }
+      d.shared_start.push_back(mixer->describe_shared ? starts[mixer] : 0);
+    }
+  }
+
   void readout() {
     if (model().tied) return;
     d.readout = tensors.size();
@@ -136,6 +154,7 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
   builder.embeddings();
   for (size_t layer = 0; layer < mixer_names.size(); ++layer)
     builder.block(static_cast<int>(layer), mixer_names[layer], ffn_names[layer]);
+  builder.shared();
   builder.heads();
   builder.norm(d.norms, "final_norm", -1);
   builder.readout();

@@ -28,6 +28,8 @@ struct Decoder {
   std::vector<const Part*> mixers, ffns;       // by layer
   std::vector<int64_t> windows;                // of attention, by layer; 0: all tokens before
   std::vector<size_t> mixer_start, ffn_start;  // first tensor of each
+  std::vector<size_t>
+      shared_start;  // of each layer's mixer: what its layers have in common; 0: none
   // The branches that are there, in order: 2 x layer for a mixer, 2 x layer + 1 for an ffn.
   std::vector<size_t> branches;
   BranchRange path;  // of them: the way to the next token

@@ -28,6 +28,7 @@ struct Pass {
   int layer = 0;
   int64_t window = 0;           // tokens that attention sees, itself included; 0: all
   MixerState* state = nullptr;  // x goes on where it ends, and it is advanced; null: x is all
+  std::span<const Weight> shared = {};  // of describe_shared
   // The gradient of an auxiliary loss that is a mean over x's tokens; 0: none is wanted.
   double loss_factor = 0.0;
   Tally* tally = nullptr;  // asks for statistics of what the part did
@@ -45,9 +46,12 @@ struct Part {
   void (*check)(const ModelConfig&) = nullptr;  // fails (usage) on impossible shapes
   bool on_cuda = true;
   bool recurrent = false;  // its state has one size however many tokens it has seen
+  bool ternary = false;    // linear() alone reads its hidden matrices: they may be ternary
   // Takes the last `count` tokens out of a state that lists its tokens; false where it does not
   // (count 0 asks).
   bool (*forget)(const ModelConfig&, int64_t window, MixerState&, int64_t count) = nullptr;
+  // Tensors that all layers of this part have in common; Pass::shared brings them.
+  std::vector<TensorSpec> (*describe_shared)(const ModelConfig&) = nullptr;
 };
 
 std::span<const Part> mixers();

@@ -42,6 +42,10 @@ std::vector<Weight> bind(const Layout& layout, const Tensor& values, const Tenso
     weights.push_back({view(layout, values, i),
                        gradients.defined() ? view(layout, gradients, i) : Tensor(), f.A, f.A_input,
                        f.A_weight});
+    const TensorSpec& spec = layout.tensors[i];
+    if (spec.ternary)
+      weights.back().ternary = std::make_shared<const std::vector<int64_t>>(
+          spec.parts.empty() ? std::vector{spec.shape[0]} : spec.parts);
   }
   return weights;
 }

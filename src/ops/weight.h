@@ -3,6 +3,9 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <memory>
+#include <vector>
+
 namespace rung {
 
 // What an op read and wrote at a weight's use, kept for measurements; tables have no input.
@@ -16,7 +19,9 @@ struct Weight {
   double A = 1.0;       // forward multiplier
   double A_input = 1.0;   // multiplier of the gradient with respect to the op's input
   double A_weight = 1.0;  // multiplier of the weight's gradient
-  Tap* tap = nullptr;     // filled by linear and embedding where it is set
+  // Rows of the parts that have a scale each, where linear() reads ternary weights; null: dense.
+  std::shared_ptr<const std::vector<int64_t>> ternary = nullptr;
+  Tap* tap = nullptr;  // filled by linear and embedding where it is set
 };
 
 // The weight as a leaf of the recorded graph: gradients that reach it are added to weight.gradient.

@@ -35,8 +35,10 @@ struct TensorSpec {
   // Share of the elements that training may move; the others, drawn once, stay zero. Counted in
   // `active` by whoever sets it.
   double density = 1.0;
-  Start start;         // an architecture's own initialisation, instead of the role's
-  bool decays = true;  // false: no weight decay, whatever the rule says
+  std::vector<int64_t> parts;  // rows of the maps that a matrix fuses; empty: it is one
+  bool ternary = false;        // read by ternary_linear (ops/ternary.h)
+  Start start;                 // an architecture's own initialisation, instead of the role's
+  bool decays = true;          // false: no weight decay, whatever the rule says
   int64_t size() const;
 };
 

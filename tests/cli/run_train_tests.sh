@@ -39,7 +39,7 @@ cp out sample.json
 expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
 json "d['text']==load('sample.json')['text'] and d['tokens']==12 and d['tokens_per_second']>0"
 # Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
-for mixer in model.mixer=mamba2 "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu" "model.ffn_pattern=moe, peer"; do
+for mixer in model.mixer=mamba2 model.mixer=mlgru "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu" "model.ffn_pattern=moe, peer"; do
   rm -rf mixed
   expect 0 . '' "$rung" train "${tiny[@]}" --set "$mixer" --out mixed --json
   json "d['loss'] < 4.5 and d['members'][0]['status']=='ok'"
@@ -67,6 +67,22 @@ rows = [logits[i * width:(i + 1) * width] for i in range(32)]
 sys.exit(0 if all(rows[i].index(max(rows[i])) == tokens[i + 1] for i in range(5, 31)) else 1)
 PYTHON
 done
+# Ternary maps: they train, generate and are counted as dense ones; what has none is refused.
+for preset in bitnet matmulfree; do
+  rm -rf ternary
+  expect 0 . '' "$rung" train "${tiny[@]}" --set preset=$preset --out ternary --json
+  json "d['loss'] < 4.5 and d['members'][0]['status']=='ok'"
+  expect 0 . '' "$rung" generate ternary --prompt abc --tokens 40 --temperature 0 --json --quiet
+  json "d['tokens']==40"
+done
+expect 0 . '' "$rung" audit --set preset=llama --json
+cp out dense.json
+expect 0 . '' "$rung" audit --set preset=llama model.linear=bitnet --json
+json "d['N']==load('dense.json')['N'] and d['flops_per_token']==load('dense.json')['flops_per_token']"
+expect 2 '' 'moe has no ternary form' "$rung" audit --set model.linear=bitnet model.ffn=moe
+expect 2 '' 'linear is one of dense, bitnet' "$rung" audit --set model.linear=ternary
+expect 2 '' 'model.linear = bitnet runs on the CPU only' "$rung" audit --set model.linear=bitnet device=cuda
+expect 1 '' 'model.linear' "$rung" export ternary --out folder
 expect 2 '' 'Did you mean .mamba2.' "$rung" audit --set model.mixer=mamba3
 expect 2 '' 'multiple of the layers' "$rung" audit --set "model.pattern=mamba2 x7, attention"
 expect 2 '' 'layers that model.ffn_pattern lists' "$rung" audit --set "model.ffn_pattern=none x7, swiglu"

@@ -49,6 +49,12 @@ const std::vector<Variant> variants{
      }},
     {"slstm", [](RunConfig& c) { c.model.mixer = "slstm", c.model.ssm_conv = 3; }},
     {"mlstm-large", [](RunConfig& c) { c.model.mixer = "mlstm-large", c.model.ssm_chunk = 5; }},
+    {"mlgru", [](RunConfig& c) { c.model.mixer = "mlgru"; }},
+    {"mlgru behind attention, gains, mup",
+     [](RunConfig& c) {
+       c.parametrisation = "mup", c.model.pattern = "attention, mlgru";
+       c.model.norm_gain = true;
+     }},
     {"xlstm [1:1], gains, mup",
      [](RunConfig& c) {
        c.parametrisation = "mup", c.model.pattern = "mlstm-large, slstm";

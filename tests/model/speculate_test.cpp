@@ -27,6 +27,7 @@ const std::vector<Variant> variants{
     {"mlstm", [](RunConfig& c) { c.model.mixer = "mlstm"; }},
     {"mlstm-large", [](RunConfig& c) { c.model.mixer = "mlstm-large"; }},
     {"slstm", [](RunConfig& c) { c.model.mixer = "slstm"; }},
+    {"mlgru", [](RunConfig& c) { c.model.mixer = "mlgru"; }},
     {"hybrid, norms after, moe", [](RunConfig& c) {
        c.model.pattern = "mamba2, attention", c.model.norm_place = "after";
        c.model.ffn = "moe", c.model.moe_experts = 3;

@@ -19,14 +19,19 @@ struct TestPart {
   const Part& part;
   ModelConfig model;
   double loss_factor = 0.0;  // of auxiliary losses
+  int layer = 0;
   BlockFactors block{};
   Rope rope{};
-  std::vector<TensorSpec> specs;
+  std::vector<TensorSpec> specs;  // its own, then those that its layers share
+  size_t own = 0;
   std::vector<Weight> weights;
 
   TestPart(const char* name, const ModelConfig& m, const std::vector<Wave>& waves,
            at::ScalarType type, std::span<const Part> table = mixers())
       : part(find_part(table, "part", name)), model(m), specs(part.describe(m)) {
+    own = specs.size();
+    if (part.describe_shared)
+      for (TensorSpec& spec : part.describe_shared(m)) specs.push_back(std::move(spec));
     block.attention_logit = 1.0 / std::sqrt(static_cast<double>(head_dim_of(m)));
     REQUIRE(specs.size() == waves.size());
     for (const TensorSpec& spec : specs) {
@@ -44,7 +49,9 @@ struct TestPart {
                         {.model = model,
                          .block = block,
                          .rope = rope,
+                         .layer = layer,
                          .state = state,
+                         .shared = std::span(weights).subspan(own),
                          .loss_factor = loss_factor,
                          .tally = tally});
   }

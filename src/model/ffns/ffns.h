@@ -16,14 +16,30 @@ ActivationOptions activation_options(const Pass& pass);
 template <Activation kind>
 at::Tensor ffn_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
 
-constexpr Part swiglu_ffn{"swiglu", "down(up * gate * sigmoid(gate)) (Shazeer 2020)",
-                          describe_gated, no_extra_flops, ffn_forward<Activation::swiglu>};
-constexpr Part geglu_ffn{"geglu", "down(up * gelu_tanh(gate)) (Shazeer 2020)", describe_gated,
-                         no_extra_flops, ffn_forward<Activation::geglu>};
-constexpr Part gelu_ffn{"gelu", "down(gelu_tanh(up))", describe_plain, no_extra_flops,
-                        ffn_forward<Activation::gelu>};
-constexpr Part relu2_ffn{"relu2", "down(relu(up)^2) (So et al. 2021)", describe_plain,
-                         no_extra_flops, ffn_forward<Activation::relu2>};
+constexpr Part swiglu_ffn{.name = "swiglu",
+                          .summary = "down(up * gate * sigmoid(gate)) (Shazeer 2020)",
+                          .describe = describe_gated,
+                          .extra_flops = no_extra_flops,
+                          .forward = ffn_forward<Activation::swiglu>,
+                          .ternary = true};
+constexpr Part geglu_ffn{.name = "geglu",
+                         .summary = "down(up * gelu_tanh(gate)) (Shazeer 2020)",
+                         .describe = describe_gated,
+                         .extra_flops = no_extra_flops,
+                         .forward = ffn_forward<Activation::geglu>,
+                         .ternary = true};
+constexpr Part gelu_ffn{.name = "gelu",
+                        .summary = "down(gelu_tanh(up))",
+                        .describe = describe_plain,
+                        .extra_flops = no_extra_flops,
+                        .forward = ffn_forward<Activation::gelu>,
+                        .ternary = true};
+constexpr Part relu2_ffn{.name = "relu2",
+                         .summary = "down(relu(up)^2) (So et al. 2021)",
+                         .describe = describe_plain,
+                         .extra_flops = no_extra_flops,
+                         .forward = ffn_forward<Activation::relu2>,
+                         .ternary = true};
 
 void check_moe(const ModelConfig& model);
 std::vector<TensorSpec> describe_moe(const ModelConfig& model);
@@ -41,7 +57,11 @@ constexpr Part peer_ffn{
     describe_peer, peer_flops,
     peer_forward,  check_peer};
 
-constexpr Part none_ffn{no_ffn, "no second branch in the block", describe_none, no_extra_flops,
-                        nullptr};
+constexpr Part none_ffn{.name = no_ffn,
+                        .summary = "no second branch in the block",
+                        .describe = describe_none,
+                        .extra_flops = no_extra_flops,
+                        .forward = nullptr,
+                        .ternary = true};
 
 }  // namespace rung

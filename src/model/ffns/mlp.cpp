@@ -15,8 +15,10 @@ std::vector<TensorSpec> with_biases(const ModelConfig& model, std::vector<Tensor
 
 std::vector<TensorSpec> describe_gated(const ModelConfig& model) {
   const int64_t inner = ffn_width_of(model);
-  return with_biases(model, {hidden_matrix("gate_up", 2 * inner, model.width),
-                             hidden_matrix("down", model.width, inner)});
+  std::vector<TensorSpec> maps{hidden_matrix("gate_up", 2 * inner, model.width),
+                               hidden_matrix("down", model.width, inner)};
+  maps[0].parts = {inner, inner};
+  return with_biases(model, std::move(maps));
 }
 
 std::vector<TensorSpec> describe_plain(const ModelConfig& model) {

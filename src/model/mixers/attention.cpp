@@ -32,6 +32,7 @@ std::vector<TensorSpec> describe_attention(const ModelConfig& model) {
                 shared = kv_heads_of(model) * dim;
   std::vector<TensorSpec> tensors{hidden_matrix("qkv", inner + 2 * shared, model.width),
                                   hidden_matrix("out", model.width, inner)};
+  tensors[0].parts = {inner, shared, shared};
   if (model.position == "cope") {
     tensors.push_back(hidden_matrix("positions", model.cope_positions, dim));
     tensors.back().init_std_factor = 0.0;

@@ -12,15 +12,13 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
 bool forget_tokens(const ModelConfig& model, int64_t window, MixerState& state, int64_t count);
 
 constexpr Part attention_mixer{
-    "attention",
-    "causal softmax attention: MHA, GQA or MQA by kv_heads, RoPE, QK-norm",
-    describe_attention,
-    attention_flops,
-    attention_forward,
-    nullptr,
-    true,
-    false,
-    forget_tokens};
+    .name = "attention",
+    .summary = "causal softmax attention: MHA, GQA or MQA by kv_heads, RoPE, QK-norm",
+    .describe = describe_attention,
+    .extra_flops = attention_flops,
+    .forward = attention_forward,
+    .ternary = true,
+    .forget = forget_tokens};
 
 void check_mamba2(const ModelConfig& model);
 std::vector<TensorSpec> describe_mamba2(const ModelConfig& model);
@@ -34,6 +32,7 @@ constexpr Part mamba2_mixer{"mamba2",
                             mamba2_forward,
                             check_mamba2,
                             true,
+                            true,
                             true};
 
 void check_mlstm(const ModelConfig& model);
@@ -41,11 +40,15 @@ std::vector<TensorSpec> describe_mlstm(const ModelConfig& model);
 double mlstm_flops(const ModelConfig& model, int64_t time);
 at::Tensor mlstm_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
 
-constexpr Part mlstm_mixer{
-    "mlstm",        "matrix memory with exponential gates, xLSTM's (Beck et al. 2024)",
-    describe_mlstm, mlstm_flops,
-    mlstm_forward,  check_mlstm,
-    true,           true};
+constexpr Part mlstm_mixer{"mlstm",
+                           "matrix memory with exponential gates, xLSTM's (Beck et al. 2024)",
+                           describe_mlstm,
+                           mlstm_flops,
+                           mlstm_forward,
+                           check_mlstm,
+                           true,
+                           true,
+                           true};
 
 std::vector<TensorSpec> describe_slstm(const ModelConfig& model);
 double slstm_flops(const ModelConfig& model, int64_t time);
@@ -71,6 +74,23 @@ constexpr Part mlstm_large_mixer{
     mlstm_large_forward,
     check_mlstm_large,
     true,
+    true,
     true};
+
+std::vector<TensorSpec> describe_mlgru(const ModelConfig& model);
+std::vector<TensorSpec> describe_mlgru_bounds(const ModelConfig& model);
+double mlgru_flops(const ModelConfig& model, int64_t time);
+at::Tensor mlgru_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
+
+constexpr Part mlgru_mixer{
+    .name = "mlgru",
+    .summary = "elementwise gated recurrence of MatMul-free LM (Zhu et al. 2024)",
+    .describe = describe_mlgru,
+    .extra_flops = mlgru_flops,
+    .forward = mlgru_forward,
+    .on_cuda = false,
+    .recurrent = true,
+    .ternary = true,
+    .describe_shared = describe_mlgru_bounds};
 
 }  // namespace rung

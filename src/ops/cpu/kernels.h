@@ -101,6 +101,13 @@ struct SsdGradients {
 void ssd_backward(const SsdShape& shape, const SsdArrays& in, const float* kept, const float* dy,
                   const float* dlast, const SsdGradients& out, float* scratch);
 
+// h_t = f_t h_{t-1} + (1 - f_t) c_t on `channels` in step; first may be null: zero.
+void gated_scan_forward(int64_t time, int64_t channels, const float* f, const float* c,
+                        const float* first, float* h);
+void gated_scan_backward(int64_t time, int64_t channels, const float* f, const float* c,
+                         const float* first, const float* h, const float* dh, float* df, float* dc,
+                         float* carry);
+
 struct AdamStep {
   float lr, decay, beta1, beta2, epsilon;  // complete for this tensor: lr holds s(t) and C
   float correction1, correction2;          // 1 - beta^t
