@@ -1,6 +1,7 @@
 #include "model/speculate.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -43,10 +44,13 @@ std::vector<int32_t> draft(Generation& g, const Tensor& z, const Ropes& ropes) {
   const Ropes own{part_of(ropes.global, 0, count), part_of(ropes.local, 0, count)};
   g.cache.revertible = 0;
   const Run run{.d = g.decoder, .weights = g.weights, .ropes = own, .cache = &g.cache};
+  std::vector<Tensor> last;
+  for (const BranchRange& head : g.decoder.heads)
+    last.push_back(run_branches(run, head, z).normed.narrow(2, count - 1, 1));
+  const Rows logits(g, at::cat(last, 2));
   std::vector<int32_t> drafts;
-  for (const BranchRange& head : g.decoder.heads) {
-    const Rows logits(g, run_branches(run, head, z).normed.narrow(2, count - 1, 1));
-    const auto row = logits[0];
+  for (size_t k = 0; k < last.size(); ++k) {
+    const auto row = logits[static_cast<int64_t>(k)];
     drafts.push_back(static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin()));
   }
   return drafts;
