@@ -8,6 +8,8 @@
 #include <ATen/ops/tanh.h>
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "ops/cpu/kernels.h"
 #include "ops/cuda/fused.h"
@@ -78,39 +80,51 @@ int64_t chunk_rows(const Tensor& x, int64_t rows, int64_t vocabulary, int64_t ch
   return (rows + chunks - 1) / chunks;
 }
 
+// x [P, rows, D] -> losses [P, rows] and, when wanted, the gradient of x; logits exist for a chunk
+// of rows at a time, or not at all.
+std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& weight,
+                                              const Tensor& targets, const LossOptions& o,
+                                              bool wanted) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_linear_cross_entropy(x, weight, o))
+      return cuda::linear_cross_entropy(x, weight, targets, o, wanted);
+  const int64_t members = x.size(0), rows = x.size(1);
+  const int64_t vocabulary = o.vocabulary ? o.vocabulary : weight.value.size(1);
+  const Tensor matrix = weight.value.detach().narrow(1, 0, vocabulary);
+  const auto wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  Tensor losses = at::empty({members, rows}, x.options().dtype(wide)), dx;
+  if (wanted) dx = at::empty_like(x);
+  const int64_t chunk = chunk_rows(x, rows, vocabulary, o.chunk);
+  for (int64_t start = 0; start < rows; start += chunk) {
+    const int64_t count = std::min(chunk, rows - start);
+    const Tensor part = x.narrow(1, start, count);
+    Tensor logits = at::empty({members, count, vocabulary}, x.options());
+    matmul_into(logits, part, matrix.transpose(1, 2), weight.A * o.logit, false);
+    const Tensor slope = o.cap > 0.0 ? cap_logits(logits, o.cap, wanted) : Tensor();
+    chunk_loss(logits, targets.narrow(1, start, count), o.gradient, wanted,
+               losses.narrow(1, start, count));
+    if (!wanted) continue;
+    if (slope.defined()) logits.mul_(slope);
+    if (weight.gradient.defined())
+      matmul_into(weight.gradient.narrow(1, 0, vocabulary), logits.transpose(1, 2), part,
+                  weight.A_weight * o.logit, true);
+    matmul_into(dx.narrow(1, start, count), logits, matrix, weight.A_input * o.logit, false);
+  }
+  return {losses, dx};
+}
+
 }  // namespace
 
 Tensor linear_cross_entropy(const Tensor& x, const Weight& weight, const Tensor& targets,
                             const LossOptions& o) {
-  const int64_t members = x.size(0), rows = x.size(1) * x.size(2), width = x.size(3);
+  const int64_t members = x.size(0), rows = x.size(1) * x.size(2);
   const bool wanted = recording() && x.requires_grad();
-  const int64_t vocabulary = o.vocabulary ? o.vocabulary : weight.value.size(1);
   Tensor losses, dx;
   {
     at::NoGradGuard off;
-    const Tensor input = x.detach().contiguous().view({members, rows, width});
-    const Tensor matrix = weight.value.detach().narrow(1, 0, vocabulary);
+    const Tensor input = x.detach().contiguous().view({members, rows, x.size(3)});
     const Tensor index = targets.view({members, rows});
-    losses =
-        at::empty({members, rows},
-                  x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat));
-    if (wanted) dx = at::empty_like(input);
-    const int64_t chunk = chunk_rows(x, rows, vocabulary, o.chunk);
-    for (int64_t start = 0; start < rows; start += chunk) {
-      const int64_t count = std::min(chunk, rows - start);
-      const Tensor part = input.narrow(1, start, count);
-      Tensor logits = at::empty({members, count, vocabulary}, x.options());
-      matmul_into(logits, part, matrix.transpose(1, 2), weight.A * o.logit, false);
-      const Tensor slope = o.cap > 0.0 ? cap_logits(logits, o.cap, wanted) : Tensor();
-      chunk_loss(logits, index.narrow(1, start, count), o.gradient, wanted,
-                 losses.narrow(1, start, count));
-      if (!wanted) continue;
-      if (slope.defined()) logits.mul_(slope);
-      if (weight.gradient.defined())
-        matmul_into(weight.gradient.narrow(1, 0, vocabulary), logits.transpose(1, 2), part,
-                    weight.A_weight * o.logit, true);
-      matmul_into(dx.narrow(1, start, count), logits, matrix, weight.A_input * o.logit, false);
-    }
+    std::tie(losses, dx) = losses_and_gradient(input, weight, index, o, wanted);
     losses = losses.view(targets.sizes());
   }
   // Upstream gradients are one by contract: the factor lies in options.gradient.

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "ops/cuda/fused.h"
 
 namespace rung {
 
@@ -35,8 +36,11 @@ double bytes_of_token(const Population& p, bool half) {
                inner = m.ffn_ratio * width;
   double layer = 8.0 * width + 3.0 * inner;
   if (!half) layer += 4.0 * static_cast<double>(heads_of(m) * m.context);
-  return size * (static_cast<double>(m.depth) * layer + 10.0 * width + 6.0 * inner +
-                 static_cast<double>(p.decoder.vocabulary));
+  // Logits, or what takes their place: sums of the stream's width in fp32.
+  const double logits = half && cuda::without_logits(m.width)
+                            ? 2.0 * width
+                            : static_cast<double>(p.decoder.vocabulary);
+  return size * (static_cast<double>(m.depth) * layer + 10.0 * width + 6.0 * inner + logits);
 }
 
 // Bytes that a forward and backward pass over so many sequences of every member asks for at most,

@@ -7,6 +7,7 @@
 
 #include "ops/activation.h"
 #include "ops/attention.h"
+#include "ops/cross_entropy.h"
 #include "ops/grouped.h"
 #include "ops/norm.h"
 #include "ops/slstm.h"
@@ -55,6 +56,16 @@ at::Tensor gathered(const at::Tensor& x, const at::Tensor& index);
 
 bool fits_embedding(const Weight& table);
 at::Tensor embedding(const at::Tensor& tokens, const Weight& table);
+
+// Rows of bf16 and losses without logits in memory (linear_loss.h): up to 128 columns, on Hopper.
+bool without_logits(int64_t width);
+bool fits_linear_cross_entropy(const at::Tensor& x, const Weight& weight,
+                               const LossOptions& options);
+// x [P, rows, D] and targets [P, rows] -> losses [P, rows] and, when wanted, the gradient of x; the
+// weight's is added to its place.
+std::pair<at::Tensor, at::Tensor> linear_cross_entropy(const at::Tensor& x, const Weight& weight,
+                                                       const at::Tensor& targets,
+                                                       const LossOptions& options, bool wanted);
 
 // One chunk's logits [P, rows, V] -> losses [P, rows] (a view is fine); logits become gradients
 // when wanted.

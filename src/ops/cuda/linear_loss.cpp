@@ -1,0 +1,81 @@
+#ifdef RUNG_CUDA
+#include "ops/cuda/linear_loss.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include "ops/cuda/fused.h"
+#include "ops/cuda/tensor.h"
+
+namespace rung::cuda {
+
+using at::Tensor;
+
+#ifdef RUNG_WGMMA
+namespace {
+
+// Rows [.., width] without gaps, members on 16-byte boundaries.
+bool packed(const Tensor& weight) {
+  return weight.stride(2) == 1 && weight.stride(1) == weight.size(2) && weight.stride(0) % 8 == 0 &&
+         reinterpret_cast<uintptr_t>(weight.const_data_ptr()) % 16 == 0;
+}
+
+}  // namespace
+
+bool without_logits(int64_t width) {
+  return fits_linear_loss(width);
+}
+
+bool fits_linear_cross_entropy(const Tensor& x, const Weight& weight, const LossOptions& o) {
+  const Tensor& dw = weight.gradient;
+  return x.scalar_type() == at::kBFloat16 && weight.value.scalar_type() == at::kBFloat16 &&
+         x.size(0) < 65536 && weight.A * o.logit > 0.0 && packed(weight.value) &&
+         (!dw.defined() || (dw.scalar_type() == at::kFloat && packed(dw))) &&
+         without_logits(x.size(2));
+}
+
+std::pair<Tensor, Tensor> linear_cross_entropy(const Tensor& x, const Weight& weight,
+                                               const Tensor& targets, const LossOptions& o,
+                                               bool wanted) {
+  const Tensor index = targets.contiguous();
+  LinearLoss shape{.members = x.size(0),
+                   .rows = x.size(1),
+                   .vocabulary = o.vocabulary ? o.vocabulary : weight.value.size(1),
+                   .width = x.size(2),
+                   .weight_stride = weight.value.stride(0),
+                   .forward = static_cast<float>(weight.A * o.logit),
+                   .cap = static_cast<float>(o.cap)};
+  plan_linear_loss(shape);
+  const auto options = x.options().dtype(at::kFloat);
+  const Tensor losses = at::empty({shape.members, shape.rows}, options);
+  const Tensor lse = at::empty_like(losses), space = at::empty({shape.input_floats()}, options);
+  const Tensor dx = wanted ? at::empty_like(x) : Tensor();
+  const int64_t* const ids = index.const_data_ptr<int64_t>();
+  const double gradient = o.logit * o.gradient;
+  linear_loss_input(shape, data(x), data(weight.value), ids,
+                    static_cast<float>(weight.A_input * gradient), floats(space), floats(losses),
+                    floats(lse), writable(dx), stream());
+  if (wanted && weight.gradient.defined()) {
+    const Tensor parts = at::empty({shape.weight_floats()}, options);
+    linear_loss_weight(shape, data(x), data(weight.value), ids, floats(lse),
+                       static_cast<float>(weight.A_weight * gradient), floats(parts),
+                       floats(weight.gradient), weight.gradient.stride(0), stream());
+  }
+  return {losses, dx};
+}
+
+#else
+bool without_logits(int64_t) {
+  return false;
+}
+bool fits_linear_cross_entropy(const Tensor&, const Weight&, const LossOptions&) {
+  return false;
+}
+std::pair<Tensor, Tensor> linear_cross_entropy(const Tensor&, const Weight&, const Tensor&,
+                                               const LossOptions&, bool) {
+  return {};
+}
+#endif
+
+}  // namespace rung::cuda
+#endif
