@@ -78,27 +78,49 @@ std::span<const Weight> shared_of(const Run& run, size_t layer) {
   return start ? run.weights.subspan(start) : std::span<const Weight>();
 }
 
-// Branch b, the mixer (even) or the ffn (odd) of block b / 2, on its input.
-Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
+// Branch b: the mixer (even) or the ffn (odd) of block b / 2.
+struct Branch {
+  const Part& part;
+  std::span<const Weight> weights;
+  const ResidualFactor& residual;
+  Pass pass;
+};
+Branch branch_of(const Run& run, size_t b) {
   const Decoder& d = run.d;
-  const size_t layer = b / 2;
+  const bool mixes = b % 2 == 0;
+  const size_t layer = b / 2, start = mixes ? d.mixer_start[layer] : d.ffn_start[layer];
   const ResidualFactor& r = d.block.residual[b];
-  const Pass pass{.model = d.model,
-                  .block = d.block,
-                  .rope = rope_of(d, run.ropes, layer),
-                  .layer = static_cast<int>(layer),
-                  .window = d.windows[layer],
-                  .state = run.cache ? &run.cache->layers[layer] : nullptr,
-                  .shared = shared_of(run, layer),
-                  // Delayed factors are missing within the branch.
-                  .loss_factor = r.delayed ? run.loss_factor / r.branch : run.loss_factor,
-                  .tally = run.tally};
-  if (b % 2 == 1) return d.ffns[layer]->forward(run.weights.subspan(d.ffn_start[layer]), x, pass);
-  const Part& mixer = *d.mixers[layer];
-  const std::span<const Weight> weights = run.weights.subspan(d.mixer_start[layer]);
-  if (run.cache && run.cache->revertible > 0 && !lists_tokens(d, layer))
-    return step_by_step(mixer, weights, x, pass, *run.cache);
-  return mixer.forward(weights, x, pass);
+  return {.part = mixes ? *d.mixers[layer] : *d.ffns[layer],
+          .weights = run.weights.subspan(start),
+          .residual = r,
+          .pass = {.model = d.model,
+                   .block = d.block,
+                   .rope = rope_of(d, run.ropes, layer),
+                   .layer = static_cast<int>(layer),
+                   .window = d.windows[layer],
+                   .state = run.cache ? &run.cache->layers[layer] : nullptr,
+                   .shared = shared_of(run, layer),
+                   // Delayed factors are missing within the branch.
+                   .loss_factor = r.delayed ? run.loss_factor / r.branch : run.loss_factor,
+                   .tally = run.tally}};
+}
+
+// Whether branch b is a mixer whose states have to be kept.
+bool goes_step_by_step(const Run& run, size_t b) {
+  return b % 2 == 0 && run.cache && run.cache->revertible > 0 && !lists_tokens(run.d, b / 2);
+}
+
+// Branch b on its input.
+Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
+  const Branch branch = branch_of(run, b);
+  if (goes_step_by_step(run, b))
+    return step_by_step(branch.part, branch.weights, x, branch.pass, *run.cache);
+  return branch.part.forward(branch.weights, x, branch.pass);
+}
+
+// A branch's factor on the gradient that enters it.
+double branch_gradient_of(const ResidualFactor& r) {
+  return r.delayed ? 1.0 : r.branch;
 }
 
 Weight gain_of(const Run& run, const NormTensors& norm) {
@@ -117,35 +139,66 @@ Tensor run_norm(const Run& run, const NormTensors& tensors, const Tensor& x) {
   return with_bias(run, tensors, norm(x, gain_of(run, tensors), norm_options(run.d.model)));
 }
 
+// Of the norm before the range's branch i (its end: the final norm), and of the addition of the
+// branch before it.
+NormOptions options_at(const Run& run, BranchRange range, size_t i) {
+  const Decoder& d = run.d;
+  NormOptions options = norm_options(d.model);
+  if (i < range.end && d.block.residual[d.branches[i]].delayed)
+    options.input_gradient = d.block.residual[d.branches[i]].branch;
+  if (i == range.begin) return options;
+  const ResidualFactor& r = d.block.residual[d.branches[i - 1]];
+  options.skip = r.skip;
+  options.branch = r.branch;
+  options.branch_gradient = branch_gradient_of(r);
+  return options;
+}
+
+// Branch i through an op that does more than its part's forward, where the part has one for these
+// tensors: all of the stream's step, or the norm with the first map, if h is the whole stream.
+// `pending` is the branch that is not yet in h, or undefined. Returns false, and changes nothing,
+// where there is no such op.
+bool run_fused(const Run& run, size_t i, const NormOptions& options, Tensor& h, Tensor& pending) {
+  const Decoder& d = run.d;
+  const NormTensors& norm = d.norms[i];
+  if (norm.gain || norm.bias || !d.post_norms.empty()) return false;
+  if (goes_step_by_step(run, d.branches[i])) return false;
+  const auto [part, weights, residual, pass] = branch_of(run, d.branches[i]);
+  if (part.step) {
+    const ResidualStep step{.norm = options,
+                            .skip = residual.skip,
+                            .branch = residual.branch,
+                            .branch_gradient = branch_gradient_of(residual)};
+    if (const Tensor next = part.step(weights, h, pending, step, pass); next.defined()) {
+      h = next;
+      pending = Tensor();
+      return true;
+    }
+  }
+  if (!part.from_stream || pending.defined()) return false;
+  const auto [stream, branch] = part.from_stream(weights, h, options, pass);
+  if (!branch.defined()) return false;
+  h = stream;
+  pending = branch;
+  return true;
+}
+
 // h = skip h + branch f(norm(h)), or branch norm(f(norm(h))) (Gemma 2), and a final norm.
 Hidden norm_before(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
   const Decoder& d = run.d;
-  Tensor y, branch;
-  for (size_t i = range.begin; i <= range.end; ++i) {
-    const bool last = i == range.end;
-    NormOptions options = norm_options(d.model);
-    if (!last && d.block.residual[d.branches[i]].delayed)
-      options.input_gradient = d.block.residual[d.branches[i]].branch;
-    const NormTensors& tensors = last ? d.norms.back() : d.norms[i];
-    const Weight gain = gain_of(run, tensors);
+  Tensor y, branch;  // the branch is not yet in h
+  for (size_t i = range.begin; i < range.end; ++i) {
     const bool forks = fork && i == d.fork;
-    if (i == range.begin) {
-      if (forks) h = fork(h);
-      y = norm(h, gain, options);
-    } else {
-      const ResidualFactor& r = d.block.residual[d.branches[i - 1]];
-      options.skip = r.skip;
-      options.branch = r.branch;
-      options.branch_gradient = r.delayed ? 1.0 : r.branch;
-      std::tie(h, y) = add_norm(h, branch, gain, options);
-      if (forks) h = fork(h);
-    }
-    y = with_bias(run, tensors, y);
-    if (last) break;
-    branch = run_branch(run, d.branches[i], y);
+    const NormOptions options = options_at(run, range, i);
+    if (!forks && run_fused(run, i, options, h, branch)) continue;
+    std::tie(h, y) = add_norm(h, branch, gain_of(run, d.norms[i]), options);
+    if (forks) h = fork(h);
+    branch = run_branch(run, d.branches[i], with_bias(run, d.norms[i], y));
     if (!d.post_norms.empty()) branch = run_norm(run, d.post_norms[i], branch);
   }
-  return {h, y};
+  const NormTensors& last = d.norms.back();
+  std::tie(h, y) = add_norm(h, branch, gain_of(run, last), options_at(run, range, range.end));
+  return {h, with_bias(run, last, y)};
 }
 
 // Res-post-LN (Liu et al. 2022, arXiv 2111.09883; OLMo 2): h = skip h + branch norm(f(h)), and a

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "model/tally.h"
 #include "ops/attention.h"
+#include "ops/norm.h"
 #include "ops/weight.h"
 #include "scaling/parametrisation.h"
 
@@ -52,6 +53,14 @@ struct Part {
   bool (*forget)(const ModelConfig&, int64_t window, MixerState&, int64_t count) = nullptr;
   // Tensors that all layers of this part have in common; Pass::shared brings them.
   std::vector<TensorSpec> (*describe_shared)(const ModelConfig&) = nullptr;
+  // The residual stream's step through the branch, its norm (without gain or bias) and additions
+  // included, where there is one op for these tensors; undefined elsewhere. x and f [P, B, T, D].
+  at::Tensor (*step)(std::span<const Weight>, const at::Tensor& x, const at::Tensor& f,
+                     const ResidualStep& step, const Pass&) = nullptr;
+  // {x, branch} from the stream itself, its norm (without gain or bias) included, where the part
+  // can read it cheaper so; undefined elsewhere.
+  std::pair<at::Tensor, at::Tensor> (*from_stream)(std::span<const Weight>, const at::Tensor& x,
+                                                   const NormOptions&, const Pass&) = nullptr;
 };
 
 std::span<const Part> mixers();

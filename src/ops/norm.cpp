@@ -33,6 +33,7 @@ Tensor norm_plain(const Tensor& x, const Weight& gain, const NormOptions& option
 
 std::pair<Tensor, Tensor> add_norm_plain(const Tensor& x, const Tensor& f, const Weight& gain,
                                          const NormOptions& options) {
+  if (!f.defined()) return {x, norm_plain(x, gain, options)};
   const Tensor branch = scale_gradient(f, options.branch_gradient / options.branch);
   const Tensor h = x * options.skip + branch * options.branch;
   return {h, norm_plain(h, gain, options)};
@@ -117,6 +118,7 @@ std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& f, const Weigh
                                    const NormOptions& options) {
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && cuda::fits_norm(x, gain)) return cuda::add_norm(x, f, gain, options);
+  if (!f.defined()) return {x, norm(x, gain, options)};
   if (!fused_on_cpu(x)) return add_norm_plain(x, f, gain, options);
   Tensor y, h;
   Saved saved;

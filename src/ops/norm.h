@@ -22,9 +22,18 @@ at::Tensor norm(const at::Tensor& x, const Weight& gain, const NormOptions& opti
 // norm over each of `groups` parts of the last axis, then times the gain over all of it.
 at::Tensor group_norm(const at::Tensor& x, int64_t groups, const Weight& gain,
                       const NormOptions& options);
-// h = skip x + branch f, y = norm(h) * gain; returns {h, y}.
+// h = skip x + branch f, or x where f is undefined, y = norm(h) * gain; returns {h, y}.
 std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& x, const at::Tensor& f,
                                            const Weight& gain, const NormOptions& options);
+
+// A branch's place in a residual stream: h = norm.skip x + norm.branch f, or x where f is
+// undefined, then skip h + branch b(norm(h)).
+struct ResidualStep {
+  NormOptions norm;
+  double skip = 1.0;
+  double branch = 1.0;
+  double branch_gradient = 1.0;  // factor on the gradient of b's output
+};
 
 // Plain twins, from recorded tensor operations.
 at::Tensor norm_plain(const at::Tensor& x, const Weight& gain, const NormOptions& options);

@@ -73,6 +73,23 @@ TEST_CASE("norm and add_norm equal their plain twins") {
   }
 }
 
+TEST_CASE("add_norm without a branch hands its input on, and both gradients arrive") {
+  const auto op = [](auto function) {
+    return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) -> std::vector<Tensor> {
+      const auto [h, y] =
+          function(x[0], Tensor(), w[0], NormOptions{.skip = 0.5, .input_gradient = 0.3});
+      return {h, y};
+    };
+  };
+  check_twin({.name = "norm of a stream",
+              .inputs = {normal({2, 2, 3, 24}, 1)},
+              .weights = {normal({2, 24}, 3)},
+              .fused = op(add_norm),
+              .plain = op(add_norm_plain)});
+  const Tensor x = normal({1, 2, 3, 24}, 1);
+  CHECK(same_bits(add_norm(x, Tensor(), {}, {.skip = 0.5}).first, x));
+}
+
 TEST_CASE("norm has unit mean square, layernorm zero mean, rows of zeros stay zero") {
   const Tensor x = normal({1, 1, 6, 50}, 5).to(at::kFloat) * 7.0 + 3.0;
   const Tensor rms = norm(x, {}, {});

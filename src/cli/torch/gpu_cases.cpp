@@ -5,6 +5,8 @@
 
 #include "core/random.h"
 #include "data/made_tokens.h"
+#include "ops/cuda/mlp.h"
+#include "ops/cuda/norm_linear.h"
 
 namespace rung {
 namespace {
@@ -63,7 +65,10 @@ std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary) {
 double step_bytes(const GpuCase& c) {
   const double D = static_cast<double>(c.width), F = static_cast<double>(c.inner),
                V = static_cast<double>(c.vocabulary);
-  const double token = static_cast<double>(c.depth) * (64.0 * D + 17.0 * F) + 15.0 * D + 5.0 * V;
+  const bool narrow =
+      cuda::fits_mlp(c.width, c.inner) && cuda::fits_norm_linear(c.width, 3 * c.width);
+  const double layer = narrow ? 47.0 * D : 64.0 * D + 17.0 * F;
+  const double token = static_cast<double>(c.depth) * layer + 15.0 * D + 5.0 * V;
   return static_cast<double>(c.members) * (2.0 * token * static_cast<double>(c.batch * c.context) +
                                            42.0 * static_cast<double>(c.parameters()));
 }

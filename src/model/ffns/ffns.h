@@ -16,30 +16,30 @@ ActivationOptions activation_options(const Pass& pass);
 template <Activation kind>
 at::Tensor ffn_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
 
-constexpr Part swiglu_ffn{.name = "swiglu",
-                          .summary = "down(up * gate * sigmoid(gate)) (Shazeer 2020)",
-                          .describe = describe_gated,
-                          .extra_flops = no_extra_flops,
-                          .forward = ffn_forward<Activation::swiglu>,
-                          .ternary = true};
-constexpr Part geglu_ffn{.name = "geglu",
-                         .summary = "down(up * gelu_tanh(gate)) (Shazeer 2020)",
-                         .describe = describe_gated,
-                         .extra_flops = no_extra_flops,
-                         .forward = ffn_forward<Activation::geglu>,
-                         .ternary = true};
-constexpr Part gelu_ffn{.name = "gelu",
-                        .summary = "down(gelu_tanh(up))",
-                        .describe = describe_plain,
-                        .extra_flops = no_extra_flops,
-                        .forward = ffn_forward<Activation::gelu>,
-                        .ternary = true};
-constexpr Part relu2_ffn{.name = "relu2",
-                         .summary = "down(relu(up)^2) (So et al. 2021)",
-                         .describe = describe_plain,
-                         .extra_flops = no_extra_flops,
-                         .forward = ffn_forward<Activation::relu2>,
-                         .ternary = true};
+// The stream's step through the branch as one op; undefined where there is none for these tensors.
+template <Activation kind>
+at::Tensor ffn_step(std::span<const Weight> weights, const at::Tensor& x, const at::Tensor& f,
+                    const ResidualStep& step, const Pass& pass);
+
+template <Activation kind>
+constexpr Part mlp_part(std::string_view name, std::string_view summary,
+                        std::vector<TensorSpec> (*describe)(const ModelConfig&)) {
+  return {.name = name,
+          .summary = summary,
+          .describe = describe,
+          .extra_flops = no_extra_flops,
+          .forward = ffn_forward<kind>,
+          .ternary = true,
+          .step = ffn_step<kind>};
+}
+
+constexpr Part swiglu_ffn = mlp_part<Activation::swiglu>(
+    "swiglu", "down(up * gate * sigmoid(gate)) (Shazeer 2020)", describe_gated);
+constexpr Part geglu_ffn = mlp_part<Activation::geglu>(
+    "geglu", "down(up * gelu_tanh(gate)) (Shazeer 2020)", describe_gated);
+constexpr Part gelu_ffn = mlp_part<Activation::gelu>("gelu", "down(gelu_tanh(up))", describe_plain);
+constexpr Part relu2_ffn =
+    mlp_part<Activation::relu2>("relu2", "down(relu(up)^2) (So et al. 2021)", describe_plain);
 
 void check_moe(const ModelConfig& model);
 std::vector<TensorSpec> describe_moe(const ModelConfig& model);

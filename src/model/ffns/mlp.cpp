@@ -1,3 +1,5 @@
+#include "ops/mlp.h"
+
 #include "model/ffns/ffns.h"
 #include "ops/linear.h"
 
@@ -44,13 +46,32 @@ ActivationOptions activation_options(const Pass& pass) {
   return {.slope = pass.block.ffn_slope, .forward = factor.forward, .backward = factor.backward};
 }
 
+namespace {
+
+template <Activation kind>
+Mlp mlp_of(std::span<const Weight> weights, const Pass& pass) {
+  return {.kind = kind,
+          .activation = activation_options(pass),
+          .first = weights[0],
+          .second = weights[1]};
+}
+
+}  // namespace
+
 template <Activation kind>
 at::Tensor ffn_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass) {
+  if (!pass.model.ffn_bias) return mlp(x, mlp_of<kind>(weights, pass));
   const ActivationOptions options = activation_options(pass);
-  if (!pass.model.ffn_bias)
-    return linear(activation(kind, linear(x, weights[0]), options), weights[1]);
   const at::Tensor inner = activation(kind, add_bias(linear(x, weights[0]), weights[2]), options);
   return add_bias(linear(inner, weights[1]), weights[3]);
+}
+
+template <Activation kind>
+at::Tensor ffn_step(std::span<const Weight> weights, const at::Tensor& x, const at::Tensor& f,
+                    const ResidualStep& step, const Pass& pass) {
+  if (pass.model.ffn_bias) return {};
+  const Mlp m = mlp_of<kind>(weights, pass);
+  return fits_mlp_step(x, m, step) ? mlp_step(x, f, m, step) : at::Tensor();
 }
 
 template at::Tensor ffn_forward<Activation::swiglu>(std::span<const Weight>, const at::Tensor&,
@@ -61,5 +82,16 @@ template at::Tensor ffn_forward<Activation::gelu>(std::span<const Weight>, const
                                                   const Pass&);
 template at::Tensor ffn_forward<Activation::relu2>(std::span<const Weight>, const at::Tensor&,
                                                    const Pass&);
+template at::Tensor ffn_step<Activation::swiglu>(std::span<const Weight>, const at::Tensor&,
+                                                 const at::Tensor&, const ResidualStep&,
+                                                 const Pass&);
+template at::Tensor ffn_step<Activation::geglu>(std::span<const Weight>, const at::Tensor&,
+                                                const at::Tensor&, const ResidualStep&,
+                                                const Pass&);
+template at::Tensor ffn_step<Activation::gelu>(std::span<const Weight>, const at::Tensor&,
+                                               const at::Tensor&, const ResidualStep&, const Pass&);
+template at::Tensor ffn_step<Activation::relu2>(std::span<const Weight>, const at::Tensor&,
+                                                const at::Tensor&, const ResidualStep&,
+                                                const Pass&);
 
 }  // namespace rung

@@ -6,6 +6,7 @@
 #include "model/mixers/mixers.h"
 #include "ops/cope.h"
 #include "ops/linear.h"
+#include "ops/norm_linear.h"
 
 namespace rung {
 namespace {
@@ -87,11 +88,13 @@ at::Tensor finish_qkv(const at::Tensor& qkv, std::span<const Weight> weights,
                  at.k_norm ? weights[at.k_norm] : Weight{});
 }
 
-at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
-                             const Pass& pass) {
+namespace {
+
+// From the output of the map `qkv` to the branch's.
+at::Tensor attend(const at::Tensor& mapped, std::span<const Weight> weights, const Pass& pass) {
   const AttentionOptions options = attention_options(pass.model, pass.block, pass.window);
   const Places at = places_of(pass.model);
-  at::Tensor qkv = finish_qkv(linear(x, weights[0]), weights, pass.model, options);
+  at::Tensor qkv = finish_qkv(mapped, weights, pass.model, options);
   KeyValues past;
   if (pass.state && !pass.state->empty())
     past = {(*pass.state)[0], (*pass.state)[1], (*pass.state)[2]};
@@ -106,6 +109,21 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
   if (pass.state) *pass.state = {past.k, past.v, past.own};
   const at::Tensor y = linear(mixed, weights[1]);
   return at.out_bias ? add_bias(y, weights[at.out_bias]) : y;
+}
+
+}  // namespace
+
+at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
+                             const Pass& pass) {
+  return attend(linear(x, weights[0]), weights, pass);
+}
+
+std::pair<at::Tensor, at::Tensor> attention_from_stream(std::span<const Weight> weights,
+                                                        const at::Tensor& x,
+                                                        const NormOptions& norm, const Pass& pass) {
+  if (!fits_norm_linear(x, weights[0], norm)) return {};
+  const auto [h, qkv] = norm_linear(x, weights[0], norm);
+  return {h, attend(qkv, weights, pass)};
 }
 
 // With a window older keys are gone, and of offset keys only the last token's own is known.

@@ -10,6 +10,9 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
                              const Pass& pass);
 
 bool forget_tokens(const ModelConfig& model, int64_t window, MixerState& state, int64_t count);
+std::pair<at::Tensor, at::Tensor> attention_from_stream(std::span<const Weight> weights,
+                                                        const at::Tensor& x,
+                                                        const NormOptions& norm, const Pass& pass);
 
 constexpr Part attention_mixer{
     .name = "attention",
@@ -18,7 +21,8 @@ constexpr Part attention_mixer{
     .extra_flops = attention_flops,
     .forward = attention_forward,
     .ternary = true,
-    .forget = forget_tokens};
+    .forget = forget_tokens,
+    .from_stream = attention_from_stream};
 
 void check_mamba2(const ModelConfig& model);
 std::vector<TensorSpec> describe_mamba2(const ModelConfig& model);

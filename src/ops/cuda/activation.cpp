@@ -11,20 +11,6 @@ using at::Tensor;
 
 namespace {
 
-Curve curve_of(Activation kind) {
-  switch (kind) {
-    case Activation::swiglu:
-      return Curve::swiglu;
-    case Activation::geglu:
-      return Curve::geglu;
-    case Activation::gelu:
-      return Curve::gelu;
-    case Activation::relu2:
-      return Curve::relu2;
-  }
-  return Curve::relu2;
-}
-
 bool is_gated(Activation kind) {
   return kind == Activation::swiglu || kind == Activation::geglu;
 }

@@ -1,41 +1,10 @@
 // Activations, eight outputs a thread.
-#include "ops/cuda/common.cuh"
+#include "ops/cuda/curve.cuh"
 
 namespace rung::cuda {
 namespace {
 
 constexpr int threads = 256;
-
-__device__ inline float sigmoid(float x) {
-  return 1.0f / (1.0f + __expf(-x));
-}
-
-// gelu_tanh(m x) / m and its derivative with respect to x.
-__device__ inline float gelu(float x, float m, float& derivative) {
-  constexpr float c = 0.7978845608028654f, a = 0.044715f;
-  const float u = m * x, t = tanhf(c * (u + a * u * u * u));
-  derivative = 0.5f * (1.0f + t) + 0.5f * u * (1.0f - t * t) * c * (1.0f + 3.0f * a * u * u);
-  return 0.5f * x * (1.0f + t);
-}
-
-// The curve of the gate (or of the only input) and its derivative.
-template <Curve curve>
-__device__ inline float apply(float x, float m, float& derivative) {
-  if constexpr (curve == Curve::swiglu) {
-    const float s = sigmoid(m * x);
-    derivative = s + m * x * s * (1.0f - s);
-    return x * s;
-  } else if constexpr (curve == Curve::relu2) {
-    const float positive = x < 0.0f ? 0.0f : x;  // lets NaN through
-    derivative = 2.0f * positive;
-    return positive * positive;
-  } else {
-    return gelu(x, m, derivative);
-  }
-}
-
-template <Curve curve>
-constexpr bool gated = curve == Curve::swiglu || curve == Curve::geglu;
 
 template <class T, Curve curve>
 __global__ void __launch_bounds__(threads)
@@ -79,21 +48,6 @@ __global__ void __launch_bounds__(threads)
   }
   store8(dinput + at * 8, x);
   if constexpr (gated<curve>) store8(dinput + (at + vectors) * 8, up);
-}
-
-template <class F>
-void with_curve(Curve curve, F&& f) {
-  using std::integral_constant;
-  switch (curve) {
-    case Curve::swiglu:
-      return f(integral_constant<Curve, Curve::swiglu>());
-    case Curve::geglu:
-      return f(integral_constant<Curve, Curve::geglu>());
-    case Curve::gelu:
-      return f(integral_constant<Curve, Curve::gelu>());
-    case Curve::relu2:
-      return f(integral_constant<Curve, Curve::relu2>());
-  }
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/grouped.h"
+#include "ops/mlp.h"
 #include "ops/norm.h"
 #include "ops/slstm.h"
 #include "ops/weight.h"
@@ -17,7 +18,7 @@ namespace rung::cuda {
 
 // Widths that the norm kernels take.
 bool fits_norm(const at::Tensor& x, const Weight& gain);
-// f undefined: a norm alone; h is then x itself.
+// f undefined: h is x.
 std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& x, const at::Tensor& f,
                                            const Weight& gain, const NormOptions& options);
 
@@ -53,6 +54,16 @@ at::Tensor picked_sum(const at::Tensor& w, const Weight& table, const at::Tensor
 
 // x.gather(-1, index) in fp32, whose gradient sums equal indices in order.
 at::Tensor gathered(const at::Tensor& x, const at::Tensor& index);
+
+// bf16, narrow (mlp.h and norm_linear.h), no taps.
+bool fits_mlp(const at::Tensor& x, const Mlp& m);
+at::Tensor mlp(const at::Tensor& x, const Mlp& m);
+at::Tensor mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                    const ResidualStep& step);
+
+bool fits_norm_linear(const at::Tensor& x, const Weight& weight);
+std::pair<at::Tensor, at::Tensor> norm_linear(const at::Tensor& x, const Weight& weight,
+                                              const NormOptions& options);
 
 bool fits_embedding(const Weight& table);
 at::Tensor embedding(const at::Tensor& tokens, const Weight& table);

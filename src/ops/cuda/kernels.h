@@ -1,7 +1,8 @@
 // Fused CUDA kernels with the member axis, on plain pointers: P members of `rows` rows each, rows
 // contiguous, arithmetic and statistics in fp32, no atomics, fixed summation order that does not
-// depend on P. Every launcher only enqueues on `stream`, so a CUDA graph can capture it. The twins
-// in src/ops/*.cpp say what each computes.
+// depend on P (but for matrices' gradients in mlp.h and norm_linear.h). Every launcher only
+// enqueues on `stream`, so a CUDA graph can capture it. The twins in src/ops/*.cpp say what each
+// computes.
 #pragma once
 #include <cstdint>
 

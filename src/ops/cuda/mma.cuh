@@ -39,31 +39,41 @@ __device__ inline float exp2_fast(float x) {
   return y;
 }
 
-// Rows [rows, stride] of 16 in shared memory, as the operands that the products above want.
-template <int stride>
+// Rows [rows, stride] in shared memory, cut into tiles of 16 by 16, as the operands that the
+// products above want.
+template <int fixed>
 struct Tile {
   const bf16* base;
   int lane;
+  int stride = fixed;
 
+  __device__ const bf16* at(int row, int column) const { return base + row * stride + column; }
   // A: rows 16 tile .., columns 16 k ...
   __device__ void as_a(Quad& to, int tile, int k) const {
-    load_matrices(to, base + (16 * tile + lane % 16) * stride + 16 * k + lane / 16 * 8);
+    load_matrices(to, at(16 * tile + lane % 16, 16 * k + lane / 16 * 8));
   }
   // A = the rows' transpose, k along them: k 16 tile .., rows of A 16 m ...
   __device__ void as_a_of_columns(Quad& to, int tile, int m) const {
-    load_transposed(
-        to, base + (16 * tile + lane / 16 * 8 + lane % 8) * stride + 16 * m + lane / 8 % 2 * 8);
+    load_transposed(to, at(16 * tile + lane / 16 * 8 + lane % 8, 16 * m + lane / 8 % 2 * 8));
   }
   // B = rows' transpose, k along the columns: {to[0], to[1]} for rows 0-7, {to[2], to[3]} for 8-15.
   __device__ void as_b_of_rows(Quad& to, int tile, int k) const {
-    load_matrices(
-        to, base + (16 * tile + lane / 16 * 8 + lane % 8) * stride + 16 * k + lane / 8 % 2 * 8);
+    load_matrices(to, at(16 * tile + lane / 16 * 8 + lane % 8, 16 * k + lane / 8 % 2 * 8));
   }
   // B = the rows themselves, k along them: {to[0], to[1]} for columns 16 n to 16 n + 7, the others
   // for the next eight.
   __device__ void as_b_of_columns(Quad& to, int tile, int n) const {
-    load_transposed(to, base + (16 * tile + lane % 16) * stride + 16 * n + lane / 16 * 8);
+    load_transposed(to, at(16 * tile + lane % 16, 16 * n + lane / 16 * 8));
   }
 };
+
+// The C matrices of two neighbouring blocks of eight columns, rounded, as the A of a product over
+// those 16 columns.
+__device__ inline void as_a(Quad& to, const float (&low)[4], const float (&high)[4]) {
+  to[0] = pack2(low[0], low[1]);
+  to[1] = pack2(low[2], low[3]);
+  to[2] = pack2(high[0], high[1]);
+  to[3] = pack2(high[2], high[3]);
+}
 
 }  // namespace rung::cuda

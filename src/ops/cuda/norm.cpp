@@ -72,9 +72,11 @@ std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& f, const Weigh
                      floats(saved.mean), floats(saved.rstd), stream());
   }
   if (!f.defined()) {
-    record({y}, {x}, [=](const std::vector<Tensor>& g) {
-      return std::vector<Tensor>{
-          gradients(saved, gain, o, g[0].contiguous(), Tensor(), 1.0, 1.0).first};
+    h = input.detach();
+    record({h, y}, {x}, [=](const std::vector<Tensor>& g) {
+      const Tensor dh = g[0].defined() ? g[0].contiguous() : Tensor();
+      if (!g[1].defined()) return std::vector<Tensor>{dh};
+      return std::vector<Tensor>{gradients(saved, gain, o, g[1].contiguous(), dh, 1.0, 1.0).first};
     });
     return {h, y};
   }

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include "ops/activation.h"
 #include "ops/cuda/kernels.h"
 
 namespace rung::cuda {
@@ -21,6 +22,19 @@ inline void* writable(const at::Tensor& t) {
 }
 inline float* floats(const at::Tensor& t) {
   return t.defined() ? t.mutable_data_ptr<float>() : nullptr;
+}
+inline Curve curve_of(Activation kind) {
+  switch (kind) {
+    case Activation::swiglu:
+      return Curve::swiglu;
+    case Activation::geglu:
+      return Curve::geglu;
+    case Activation::gelu:
+      return Curve::gelu;
+    case Activation::relu2:
+      return Curve::relu2;
+  }
+  return Curve::relu2;
 }
 
 }  // namespace rung::cuda

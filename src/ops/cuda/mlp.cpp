@@ -1,0 +1,135 @@
+#ifdef RUNG_CUDA
+#include "ops/cuda/mlp.h"
+
+#include <ATen/ops/empty.h>
+
+#include "ops/cuda/fused.h"
+#include "ops/cuda/tensor.h"
+#include "ops/custom.h"
+
+namespace rung::cuda {
+
+using at::Tensor;
+
+namespace {
+
+MlpShape shape_of(const Tensor& x, const Mlp& m) {
+  return {.curve = curve_of(m.kind),
+          .members = x.size(0),
+          .rows = x.size(1) * x.size(2),
+          .width = x.size(3),
+          .inner = m.second.value.size(2),
+          .first_stride = m.first.value.stride(0),
+          .second_stride = m.second.value.stride(0),
+          .slope = static_cast<float>(m.activation.slope)};
+}
+
+// Both gradients, or none: frozen matrices in part go the plain way.
+bool same_freedom(const Mlp& m) {
+  return m.first.gradient.defined() == m.second.gradient.defined();
+}
+
+int64_t stride_of(const Tensor& gradient) {
+  return gradient.defined() ? gradient.stride(0) : 0;
+}
+
+// The factors that the block's residual additions bring; all one without a block.
+struct Around {
+  double branch = 1.0, branch_gradient = 1.0;
+};
+
+MlpForward forward_of(const Tensor& x, const Mlp& m, const Around& around, const Tensor& out) {
+  return {.x = data(x),
+          .first = data(m.first.value),
+          .second = data(m.second.value),
+          .first_factor = static_cast<float>(m.first.A),
+          .activation = static_cast<float>(m.activation.forward),
+          .second_factor = static_cast<float>(m.second.A * around.branch),
+          .out = writable(out),
+          .block = nullptr};
+}
+
+// Sums the matrices' gradients too; returns the gradient of x.
+Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Around& around,
+                    const MlpAroundGradient* block) {
+  const MlpShape shape = shape_of(x, m);
+  Tensor dx = at::empty_like(x), partial;
+  if (m.first.gradient.defined())
+    partial = at::empty(
+        {shape.members, mlp_blocks(shape), m.first.value[0].numel() + m.second.value[0].numel()},
+        x.options().dtype(at::kFloat));
+  mlp_backward(shape,
+               {.x = data(x),
+                .first = data(m.first.value),
+                .second = data(m.second.value),
+                .dout = data(dout),
+                .first_factor = static_cast<float>(m.first.A),
+                .activation = static_cast<float>(m.activation.forward),
+                .dhidden = static_cast<float>(m.second.A_input * m.activation.backward *
+                                              around.branch_gradient),
+                .dinput = static_cast<float>(m.first.A_input),
+                .dfirst_factor = static_cast<float>(m.first.A_weight),
+                .dsecond_factor = static_cast<float>(m.second.A_weight * around.branch_gradient),
+                .dx = writable(dx),
+                .dfirst = floats(m.first.gradient),
+                .dsecond = floats(m.second.gradient),
+                .dfirst_stride = stride_of(m.first.gradient),
+                .dsecond_stride = stride_of(m.second.gradient),
+                .partial = floats(partial),
+                .block = block},
+               stream());
+  return dx;
+}
+
+}  // namespace
+
+bool fits_mlp(const Tensor& x, const Mlp& m) {
+  return x.scalar_type() == at::kBFloat16 && m.first.value.scalar_type() == at::kBFloat16 &&
+         !m.first.tap && !m.second.tap && same_freedom(m) &&
+         fits_mlp(x.size(3), m.second.value.size(2)) && x.size(0) < 65536 &&
+         x.size(1) * x.size(2) < (int64_t{1} << 30);
+}
+
+Tensor mlp(const Tensor& x, const Mlp& m) {
+  const Tensor input = x.detach().contiguous();
+  Tensor y = at::empty_like(input);
+  mlp_forward(shape_of(input, m), forward_of(input, m, {}, y), stream());
+  record({y}, {x}, [=](const std::vector<Tensor>& g) {
+    return std::vector<Tensor>{run_backward(input, g[0].contiguous(), m, {}, nullptr)};
+  });
+  return y;
+}
+
+Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+  const Tensor input = x.detach().contiguous();
+  const Tensor branch = f.defined() ? f.detach().contiguous() : Tensor();
+  Tensor out = at::empty_like(input);
+  const Tensor h = f.defined() ? at::empty_like(input) : input;
+  const Around factors{step.branch, step.branch_gradient};
+  const MlpAround around{.epsilon = static_cast<float>(step.norm.epsilon),
+                         .f = data(branch),
+                         .skip = static_cast<float>(step.norm.skip),
+                         .branch = static_cast<float>(step.norm.branch),
+                         .h = f.defined() ? writable(h) : nullptr,
+                         .out_skip = static_cast<float>(step.skip)};
+  MlpForward forward = forward_of(input, m, factors, out);
+  forward.block = &around;
+  mlp_forward(shape_of(input, m), forward, stream());
+  record({out}, {x, f}, [=, added = f.defined()](const std::vector<Tensor>& g) {
+    const double skip = added ? step.norm.skip : 1.0,
+                 branch_gradient = added ? step.norm.branch_gradient : 1.0;
+    const Tensor df = skip == branch_gradient ? Tensor() : at::empty_like(h);
+    const MlpAroundGradient gradient{.epsilon = static_cast<float>(step.norm.epsilon),
+                                     .input_gradient = static_cast<float>(step.norm.input_gradient),
+                                     .out_skip = static_cast<float>(step.skip),
+                                     .skip = static_cast<float>(skip),
+                                     .branch = static_cast<float>(branch_gradient),
+                                     .df = writable(df)};
+    const Tensor dx = run_backward(h, g[0].contiguous(), m, factors, &gradient);
+    return std::vector<Tensor>{dx, df.defined() ? df : added ? dx : Tensor()};
+  });
+  return out;
+}
+
+}  // namespace rung::cuda
+#endif

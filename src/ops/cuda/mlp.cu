@@ -1,0 +1,238 @@
+// The ffn's forward pass: a warp takes tiles of rows through both matrices, 16 hidden units at a
+// time.
+#include "ops/cuda/mlp.h"
+#include "ops/cuda/narrow.cuh"
+
+namespace rung::cuda {
+namespace {
+
+// As the kernel wants them; matrices and rows of the first member.
+struct Forward {
+  const bf16 *x, *first, *second;
+  StreamInput stream;
+  bf16 *h, *out;
+  int64_t first_stride, second_stride;
+  int rows, inner, chunks;  // chunks of 16 hidden units, the last padded
+  float first_factor, slope, activation, second_factor;
+  float out_skip;
+};
+
+// sum += the outputs of 16 hidden units.
+template <int D, Curve curve, int tiles>
+__device__ void add_units(float (&sum)[tiles][D / 8][4], const Quad (&a)[tiles][D / 16],
+                          const Forward& s, const Tile<line<D>>& first, const Tile<0>& second,
+                          int chunk) {
+  float gate[tiles][2][4] = {}, up[gated<curve> ? tiles : 1][2][4] = {};
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) {
+    Quad b;
+    first.as_b_of_rows(b, chunk, k);
+#pragma unroll
+    for (int t = 0; t < tiles; ++t) {
+      multiply_add(gate[t][0], a[t][k], b[0], b[1]);
+      multiply_add(gate[t][1], a[t][k], b[2], b[3]);
+    }
+    if constexpr (gated<curve>) {
+      first.as_b_of_rows(b, s.chunks + chunk, k);
+#pragma unroll
+      for (int t = 0; t < tiles; ++t) {
+        multiply_add(up[t][0], a[t][k], b[0], b[1]);
+        multiply_add(up[t][1], a[t][k], b[2], b[3]);
+      }
+    }
+  }
+  Quad hidden[tiles];
+#pragma unroll
+  for (int t = 0; t < tiles; ++t) {
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        float derivative;
+        float& x = gate[t][n][e];
+        x = s.activation * apply<curve>(s.first_factor * x, s.slope, derivative);
+        if constexpr (gated<curve>) x *= s.first_factor * up[t][n][e];
+      }
+    as_a(hidden[t], gate[t][0], gate[t][1]);
+  }
+#pragma unroll
+  for (int n = 0; n < D / 16; ++n) {
+    Quad b;
+    second.as_b_of_rows(b, n, chunk);
+#pragma unroll
+    for (int t = 0; t < tiles; ++t) {
+      multiply_add(sum[t][2 * n], hidden[t], b[0], b[1]);
+      multiply_add(sum[t][2 * n + 1], hidden[t], b[2], b[3]);
+    }
+  }
+}
+
+// The outputs, in place of f; with a block, h is added.
+template <int D, int tiles, bool block>
+__device__ void round_out(const float (&sum)[tiles][D / 8][4], const Forward& s, const bf16* h,
+                          bf16* out, int lane) {
+#pragma unroll
+  for (int t = 0; t < tiles; ++t)
+#pragma unroll
+    for (int n = 0; n < D / 8; ++n)
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const int at = (16 * t + lane / 4 + 8 * r) * line<D> + 8 * n + lane % 4 * 2;
+        float2 y =
+            make_float2(s.second_factor * sum[t][n][2 * r], s.second_factor * sum[t][n][2 * r + 1]);
+        if constexpr (block) {
+          const float2 other = unpack2(*reinterpret_cast<const uint32_t*>(h + at));
+          y.x += s.out_skip * other.x;
+          y.y += s.out_skip * other.y;
+        }
+        *reinterpret_cast<uint32_t*>(out + at) = pack2(y.x, y.y);
+      }
+}
+
+// Sums of the `split` warps of a team, in order, into the first.
+template <int D, int tiles, int split>
+__device__ void add_team(float (&sum)[tiles][D / 8][4], float* shared, int part, int lane) {
+  constexpr int size = tiles * D / 8;
+  float4* const to = reinterpret_cast<float4*>(shared) + lane;
+  if (part > 0)
+#pragma unroll
+    for (int i = 0; i < size; ++i) {
+      const float(&v)[4] = sum[i / (D / 8)][i % (D / 8)];
+      to[((part - 1) * size + i) * 32] = make_float4(v[0], v[1], v[2], v[3]);
+    }
+  __syncthreads();
+  if (part > 0) return;
+  for (int other = 0; other < split - 1; ++other)
+#pragma unroll
+    for (int i = 0; i < size; ++i) {
+      const float4 v = to[(other * size + i) * 32];
+      float(&into)[4] = sum[i / (D / 8)][i % (D / 8)];
+      into[0] += v.x, into[1] += v.y, into[2] += v.z, into[3] += v.w;
+    }
+}
+
+// Teams of `split` warps share the hidden units of their rows.
+template <int D, int tiles, int warps, int split>
+struct Plan {
+  static constexpr int rows = 16 * tiles, teams = warps / split, stage = rows * line<D>;
+  static constexpr int team_sums = (split - 1) * rows * D;
+};
+
+template <int D, Curve curve, int tiles, int warps, int split, bool block>
+__global__ void __launch_bounds__(32 * warps) forward(Forward s) {
+  using P = Plan<D, tiles, warps, split>;
+  constexpr int parts = gated<curve> ? 2 : 1;
+  extern __shared__ __align__(16) bf16 shared[];
+  const int padded = 16 * s.chunks, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  bf16 *const first = shared, *const second = first + parts * padded * line<D>;
+  bf16 *const stages = second + D * (padded + 8), *const x = stages + warp * 2 * P::stage;
+  bf16* const out = x + P::stage;
+  load_first<D>(first, s.first + blockIdx.y * s.first_stride, parts, s.inner, padded);
+  load_second<D>(second, s.second + blockIdx.y * s.second_stride, s.inner, padded);
+  commit_copies();
+  const Tile<line<D>> first_tile{first, lane};
+  const Tile<0> second_tile{second, lane, padded + 8};
+  const int64_t member = static_cast<int64_t>(blockIdx.y) * s.rows * D;
+  const int team = warp / split, part = warp % split;
+  const int begin = s.chunks * part / split, end = s.chunks * (part + 1) / split;
+  for (int base = blockIdx.x * P::teams * P::rows; base < s.rows;
+       base += gridDim.x * P::teams * P::rows) {
+    const int row = base + team * P::rows;
+    load_rows<D>(x, s.x + member, row, s.rows, P::rows, lane, 32);
+    if (block && s.stream.f) load_rows<D>(out, s.stream.f + member, row, s.rows, P::rows, lane, 32);
+    commit_copies();
+    wait_copies<0>();
+    if (base == static_cast<int>(blockIdx.x) * P::teams * P::rows)
+      __syncthreads();  // the matrices are there
+    else
+      __syncwarp();
+    Quad a[tiles][D / 16];
+    read_rows<D, tiles, block>(a, s.stream, x, out, lane);
+    float sum[tiles][D / 8][4] = {};
+#pragma unroll 1
+    for (int chunk = begin; chunk < end; ++chunk)
+      add_units<D, curve, tiles>(sum, a, s, first_tile, second_tile, chunk);
+    if constexpr (split > 1) {
+      float* const sums = reinterpret_cast<float*>(stages + warps * 2 * P::stage);
+      add_team<D, tiles, split>(sum, sums + team * P::team_sums, part, lane);
+    }
+    if (part == 0) {
+      round_out<D, tiles, block>(sum, s, x, out, lane);
+      __syncwarp();
+      write_rows<D>(out, s.out + member, row, s.rows, P::rows, lane);
+      if (block && s.stream.f) write_rows<D>(x, s.h + member, row, s.rows, P::rows, lane);
+    }
+    if constexpr (split > 1)
+      __syncthreads();  // the sums have been read
+    else
+      __syncwarp();  // the stages have been read
+  }
+}
+
+template <int D, Curve curve, int tiles, int warps, int split, bool block>
+void launch(const MlpShape& shape, const Forward& s, Stream stream) {
+  using P = Plan<D, tiles, warps, split>;
+  constexpr int parts = gated<curve> ? 2 : 1;
+  const int padded = 16 * s.chunks;
+  const int bytes = (parts * padded * line<D> + D * (padded + 8) + warps * 2 * P::stage) * 2 +
+                    P::teams * P::team_sums * 4;
+  const auto kernel = forward<D, curve, tiles, warps, split, block>;
+  allow_shared(kernel, bytes);
+  const int64_t each = P::teams * P::rows, wanted = (shape.rows + each - 1) / each;
+  int64_t most = device_blocks() / shape.members;
+  if (most < 1) most = 1;
+  const dim3 grid(static_cast<unsigned>(wanted < most ? wanted : most),
+                  static_cast<unsigned>(shape.members));
+  kernel<<<grid, 32 * warps, bytes, stream>>>(s);
+}
+
+template <int D, Curve curve, bool block>
+void choose(const MlpShape& shape, const Forward& s, Stream stream) {
+#ifdef MLP_FORWARD
+  launch<D, curve, MLP_FORWARD, block>(shape, s, stream);
+#else
+  // Few rows: several warps a tile, so that every multiprocessor has some.
+  if (shape.members * shape.rows <= 16 * 2 * device_blocks())
+    launch<D, curve, 1, 8, 4, block>(shape, s, stream);
+  else
+    launch<D, curve, 1, 16, 1, block>(shape, s, stream);
+#endif
+}
+
+}  // namespace
+
+void mlp_forward(const MlpShape& shape, const MlpForward& f, Stream stream) {
+  Forward s{};
+  s.x = static_cast<const bf16*>(f.x);
+  s.first = static_cast<const bf16*>(f.first);
+  s.second = static_cast<const bf16*>(f.second);
+  s.out = static_cast<bf16*>(f.out);
+  s.first_stride = shape.first_stride;
+  s.second_stride = shape.second_stride;
+  s.rows = static_cast<int>(shape.rows);
+  s.inner = static_cast<int>(shape.inner);
+  s.chunks = static_cast<int>((shape.inner + 15) / 16);
+  s.first_factor = f.first_factor;
+  s.slope = shape.slope;
+  s.activation = f.activation;
+  s.second_factor = f.second_factor;
+  if (f.block) {
+    s.stream = {static_cast<const bf16*>(f.block->f), f.block->skip, f.block->branch,
+                f.block->epsilon};
+    s.h = static_cast<bf16*>(f.block->h);
+    s.out_skip = f.block->out_skip;
+  }
+  with_width(shape.width, [&](auto width) {
+    with_curve(shape.curve, [&](auto curve) {
+      constexpr int D = decltype(width)::value;
+      constexpr Curve C = decltype(curve)::value;
+      if (f.block)
+        choose<D, C, true>(shape, s, stream);
+      else
+        choose<D, C, false>(shape, s, stream);
+    });
+  });
+  check_launch();
+}
+
+}  // namespace rung::cuda

@@ -1,0 +1,308 @@
+// The ffn's backward pass: a warp owns 16 hidden units and keeps their gradients in registers while
+// the block's rows pass by; units lie along the rows of its products, so that hidden values are at
+// once the A of the products with rows along k.
+#include "ops/cuda/mlp.h"
+#include "ops/cuda/narrow_backward.cuh"
+
+namespace rung::cuda {
+namespace {
+
+constexpr int most_warps = 12;
+
+struct Backward {
+  const bf16 *x, *first, *second, *dout;
+  StreamGradient stream;
+  float* partial;
+  int64_t first_stride, second_stride;
+  int rows, per_block, inner, chunks;
+  float first_factor, slope, activation, dhidden, dinput, out_skip;
+};
+
+constexpr int unit_line = tile_rows + 8;
+
+// Where things lie in shared memory; buffers of rows are double.
+template <int D, int parts>
+struct Shared {
+  int padded;
+  bf16* base;
+  static constexpr int stage = tile_rows * line<D>;
+  __device__ bf16* first() const { return base; }
+  __device__ bf16* second() const { return first() + parts * padded * line<D>; }
+  __device__ bf16* x(int buffer) const { return second() + D * (padded + 8) + buffer * stage; }
+  __device__ bf16* dout(int buffer) const { return x(2 + buffer); }
+  // Gradients of the hidden units before their curve [parts padded, unit_line], then of the rows.
+  __device__ bf16* units() const { return x(4); }
+  __device__ bf16* rows() const { return units() + parts * padded * unit_line; }
+  __device__ float* rstd() const { return reinterpret_cast<float*>(rows() + stage); }
+  static int bytes(int padded) {
+    return 2 * (parts * padded * (line<D> + unit_line) + D * (padded + 8) + 5 * stage) +
+           4 * tile_rows;
+  }
+};
+
+// Gradients of the matrices that a warp's 16 units have: rows of the first, columns of the second.
+template <int D, int parts>
+struct Gradients {
+  float first[parts][D / 8][4] = {}, second[D / 8][4] = {};
+};
+
+// From dhidden in `d` and the units before their curve: hidden in `gate` unless it is gated (then
+// in `up`), and gradients before the curve.
+template <Curve curve>
+__device__ inline void turn_back(const Backward& s, float gate, float up, float d, float& hidden,
+                                 float& dgate, float& dup) {
+  float derivative;
+  const float value = apply<curve>(s.first_factor * gate, s.slope, derivative);
+  d *= s.dhidden;
+  if constexpr (gated<curve>) {
+    up *= s.first_factor;
+    hidden = s.activation * value * up;
+    dgate = d * up * derivative;
+    dup = d * value;
+  } else {
+    hidden = s.activation * value;
+    dgate = d * derivative;
+  }
+}
+
+// A C matrix pair of 16 units by 16 rows, as its own A, to shared memory.
+__device__ inline void write_units(const Quad& a, bf16* units, int warp, int step, int lane) {
+  bf16* const to = units + (16 * warp + lane / 4) * unit_line + 16 * step + lane % 4 * 2;
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    *reinterpret_cast<uint32_t*>(to + i % 2 * 8 * unit_line + i / 2 * 8) = a[i];
+}
+
+// sum += A B for the A of 16 units by 16 rows and the B of these rows.
+template <int D>
+__device__ inline void add_rows(float (&sum)[D / 8][4], const Quad& a, const Quad (&b)[D / 16]) {
+#pragma unroll
+  for (int n = 0; n < D / 16; ++n) {
+    multiply_add(sum[2 * n], a, b[n][0], b[n][1]);
+    multiply_add(sum[2 * n + 1], a, b[n][2], b[n][3]);
+  }
+}
+
+template <int D>
+struct Rows {
+  Tile<line<D>> first, x, dout;
+  Tile<0> second;
+};
+
+// A warp's units over 16 rows: gradients before the curve to shared memory, the matrices' to `sum`.
+template <int D, Curve curve>
+__device__ void pass_rows(Gradients<D, gated<curve> ? 2 : 1>& sum, const Backward& s,
+                          const Rows<D>& in, bf16* units, int warp, int step) {
+  constexpr bool two = gated<curve>;
+  float gate[2][4] = {}, up[2][4] = {}, d[2][4] = {};
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) {
+    Quad a, b;
+    in.x.as_b_of_rows(b, step, k);
+    in.first.as_a(a, warp, k);
+    multiply_add(gate[0], a, b[0], b[1]);
+    multiply_add(gate[1], a, b[2], b[3]);
+    if constexpr (two) {
+      in.first.as_a(a, s.chunks + warp, k);
+      multiply_add(up[0], a, b[0], b[1]);
+      multiply_add(up[1], a, b[2], b[3]);
+    }
+    in.dout.as_b_of_rows(b, step, k);
+    in.second.as_a_of_columns(a, k, warp);
+    multiply_add(d[0], a, b[0], b[1]);
+    multiply_add(d[1], a, b[2], b[3]);
+  }
+#pragma unroll
+  for (int n = 0; n < 2; ++n)
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      turn_back<curve>(s, gate[n][e], up[n][e], d[n][e], d[n][e], gate[n][e], up[n][e]);
+  Quad a, b[D / 16];
+#pragma unroll
+  for (int n = 0; n < D / 16; ++n) in.x.as_b_of_columns(b[n], step, n);
+  as_a(a, gate[0], gate[1]);
+  write_units(a, units, warp, step, in.x.lane);
+  add_rows<D>(sum.first[0], a, b);
+  if constexpr (two) {
+    as_a(a, up[0], up[1]);
+    write_units(a, units, s.chunks + warp, step, in.x.lane);
+    add_rows<D>(sum.first[1], a, b);
+  }
+#pragma unroll
+  for (int n = 0; n < D / 16; ++n) in.dout.as_b_of_columns(b[n], step, n);
+  as_a(a, d[0], d[1]);
+  add_rows<D>(sum.second, a, b);
+}
+
+// du of the tile's rows: 32 rows by 16 columns a warp and turn.
+template <int D>
+__device__ void input_gradient(const Tile<unit_line>& units, const Tile<line<D>>& first, int blocks,
+                               float factor, bf16* to, int warp) {
+  constexpr int columns = D / 16;
+  const int lane = units.lane, warps = blockDim.x / 32;
+  for (int u = warp; u < tile_rows / 32 * columns; u += warps) {
+    const int m = u / columns, n = u % columns;
+    float sum[2][2][4] = {};
+#pragma unroll 4
+    for (int k = 0; k < blocks; ++k) {
+      Quad a[2], b;
+      units.as_a_of_columns(a[0], k, 2 * m);
+      units.as_a_of_columns(a[1], k, 2 * m + 1);
+      first.as_b_of_columns(b, k, n);
+#pragma unroll
+      for (int t = 0; t < 2; ++t) {
+        multiply_add(sum[t][0], a[t], b[0], b[1]);
+        multiply_add(sum[t][1], a[t], b[2], b[3]);
+      }
+    }
+    write_product<D>(sum, factor, to, m, n, lane);
+  }
+}
+
+// The block's sums of the matrices' gradients: [parts inner, D] and [D, inner].
+template <int D, int parts>
+__device__ void write_partial(const Gradients<D, parts>& sum, const Backward& s, float* shared) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, padded = 16 * s.chunks;
+  const int64_t index = static_cast<int64_t>(blockIdx.y) * gridDim.x + blockIdx.x;
+  float* const to = s.partial + index * (parts + 1) * s.inner * D;
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int unit = 16 * warp + lane / 4 + 8 * r;
+#pragma unroll
+    for (int n = 0; n < D / 8; ++n) {
+      const int column = 8 * n + lane % 4 * 2;
+      if (unit < s.inner)
+#pragma unroll
+        for (int part = 0; part < parts; ++part)
+          *reinterpret_cast<float2*>(to + (part * s.inner + unit) * D + column) =
+              make_float2(sum.first[part][n][2 * r], sum.first[part][n][2 * r + 1]);
+      shared[column * (padded + 4) + unit] = sum.second[n][2 * r];
+      shared[(column + 1) * (padded + 4) + unit] = sum.second[n][2 * r + 1];
+    }
+  }
+  __syncthreads();
+  const int vectors = s.inner / 4;
+  float* const second = to + parts * s.inner * D;
+  for (int i = threadIdx.x; i < D * vectors; i += blockDim.x) {
+    const int row = i / vectors, at = i % vectors * 4;
+    *reinterpret_cast<float4*>(second + row * s.inner + at) =
+        *reinterpret_cast<const float4*>(shared + row * (padded + 4) + at);
+  }
+}
+
+template <int D, Curve curve, bool block>
+__global__ void __launch_bounds__(32 * most_warps, 1) backward(Backward s) {
+  constexpr int parts = gated<curve> ? 2 : 1;
+  extern __shared__ __align__(16) bf16 shared[];
+  const Shared<D, parts> at{16 * s.chunks, shared};
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int begin = blockIdx.x * s.per_block, end = min(begin + s.per_block, s.rows);
+  const int64_t member = static_cast<int64_t>(blockIdx.y) * s.rows * D;
+  const auto load = [&](int buffer, int row) {
+    load_rows<D>(at.x(buffer), s.x + member, row, end, tile_rows, threadIdx.x, blockDim.x);
+    load_rows<D>(at.dout(buffer), s.dout + member, row, end, tile_rows, threadIdx.x, blockDim.x);
+    commit_copies();
+  };
+  load_first<D>(at.first(), s.first + blockIdx.y * s.first_stride, parts, s.inner, at.padded);
+  load_second<D>(at.second(), s.second + blockIdx.y * s.second_stride, s.inner, at.padded);
+  load(0, begin);
+  load(1, begin + tile_rows);
+  Gradients<D, parts> sum;
+  int buffer = 0;
+  for (int row = begin; row < end; row += tile_rows, buffer ^= 1) {
+    bf16 *const x = at.x(buffer), *const dout = at.dout(buffer);
+    wait_copies<1>();
+    __syncthreads();
+    if constexpr (block) {
+      normalise<D>(x, at.rstd(), s.stream.epsilon);
+      __syncthreads();
+    }
+    const Rows<D> in{
+        {at.first(), lane}, {x, lane}, {dout, lane}, {at.second(), lane, at.padded + 8}};
+#pragma unroll 1
+    for (int step = 0; step < tile_rows / 16; ++step)
+      pass_rows<D, curve>(sum, s, in, at.units(), warp, step);
+    __syncthreads();  // units are there, and both buffers have been read
+    input_gradient<D>({at.units(), lane}, in.first, parts * s.chunks, s.dinput, at.rows(), warp);
+    __syncthreads();
+    write_input_gradient<D, block>(s.stream, at.rows(), x, at.rstd(), member, row, end,
+                                   {dout, s.out_skip});
+    load(buffer, row + 2 * tile_rows);  // a thread overwrites what it has just read
+  }
+  wait_copies<0>();
+  __syncthreads();
+  // The second matrix's sums are turned in the space of the units' and rows' gradients.
+  if (s.partial) write_partial<D, parts>(sum, s, reinterpret_cast<float*>(at.units()));
+}
+
+int parts_of(Curve curve) {
+  return curve == Curve::swiglu || curve == Curve::geglu ? 2 : 1;
+}
+
+int64_t per_block(const MlpShape& shape) {
+  return rows_per_block(shape.members, shape.rows);
+}
+
+void sum_partials(const MlpShape& shape, const MlpBackward& b, Stream stream) {
+  const int64_t second = shape.inner * shape.width, first = parts_of(shape.curve) * second;
+  add_up(shape.members, mlp_blocks(shape), b.partial,
+         {b.dfirst, b.dfirst_stride, first, b.dfirst_factor},
+         {b.dsecond, b.dsecond_stride, second, b.dsecond_factor}, stream);
+}
+
+template <int D, Curve curve, bool block>
+void launch(const MlpShape& shape, const Backward& s, Stream stream) {
+  const int bytes = Shared < D, gated<curve> ? 2 : 1 > ::bytes(16 * s.chunks);
+  const auto kernel = backward<D, curve, block>;
+  allow_shared(kernel, bytes);
+  const dim3 grid(static_cast<unsigned>(mlp_blocks(shape)), static_cast<unsigned>(shape.members));
+  kernel<<<grid, 32 * s.chunks, bytes, stream>>>(s);
+}
+
+}  // namespace
+
+int64_t mlp_blocks(const MlpShape& shape) {
+  const int64_t each = per_block(shape);
+  return (shape.rows + each - 1) / each;
+}
+
+void mlp_backward(const MlpShape& shape, const MlpBackward& b, Stream stream) {
+  Backward s{};
+  s.x = static_cast<const bf16*>(b.x);
+  s.first = static_cast<const bf16*>(b.first);
+  s.second = static_cast<const bf16*>(b.second);
+  s.dout = static_cast<const bf16*>(b.dout);
+  s.stream.dx = static_cast<bf16*>(b.dx);
+  s.partial = b.dfirst ? b.partial : nullptr;
+  s.first_stride = shape.first_stride;
+  s.second_stride = shape.second_stride;
+  s.rows = static_cast<int>(shape.rows);
+  s.per_block = static_cast<int>(per_block(shape));
+  s.inner = static_cast<int>(shape.inner);
+  s.chunks = static_cast<int>((shape.inner + 15) / 16);
+  s.first_factor = b.first_factor;
+  s.slope = shape.slope;
+  s.activation = b.activation;
+  s.dhidden = b.dhidden;
+  s.dinput = b.dinput;
+  if (b.block) {
+    s.stream = {s.stream.dx,      static_cast<bf16*>(b.block->df),
+                b.block->epsilon, b.block->input_gradient,
+                b.block->skip,    b.block->branch};
+    s.out_skip = b.block->out_skip;
+  }
+  with_width(shape.width, [&](auto width) {
+    with_curve(shape.curve, [&](auto curve) {
+      constexpr int D = decltype(width)::value;
+      constexpr Curve C = decltype(curve)::value;
+      if (b.block)
+        launch<D, C, true>(shape, s, stream);
+      else
+        launch<D, C, false>(shape, s, stream);
+    });
+  });
+  if (s.partial) sum_partials(shape, b, stream);
+  check_launch();
+}
+
+}  // namespace rung::cuda

@@ -1,0 +1,69 @@
+#ifdef RUNG_CUDA
+#include "ops/cuda/norm_linear.h"
+
+#include <ATen/ops/empty.h>
+
+#include "ops/cuda/fused.h"
+#include "ops/cuda/tensor.h"
+#include "ops/custom.h"
+
+namespace rung::cuda {
+
+using at::Tensor;
+
+namespace {
+
+NormLinearShape shape_of(const Tensor& x, const Weight& weight, const NormOptions& o) {
+  return {.members = x.size(0),
+          .rows = x.size(1) * x.size(2),
+          .width = x.size(3),
+          .out = weight.value.size(1),
+          .stride = weight.value.stride(0),
+          .epsilon = static_cast<float>(o.epsilon)};
+}
+
+Tensor gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o, const Tensor& dy,
+                   const Tensor& dh) {
+  const NormLinearShape shape = shape_of(x, weight, o);
+  const bool wanted = weight.gradient.defined();
+  Tensor dx = at::empty_like(x), partial;
+  if (wanted)
+    partial = at::empty({shape.members, norm_linear_blocks(shape), shape.out, shape.width},
+                        x.options().dtype(at::kFloat));
+  norm_linear_backward(shape, data(x), data(weight.value),
+                       {.dy = data(dy),
+                        .dh = data(dh),
+                        .input_factor = static_cast<float>(weight.A_input * o.input_gradient),
+                        .matrix_factor = static_cast<float>(weight.A_weight),
+                        .dx = writable(dx),
+                        .dmatrix = floats(weight.gradient),
+                        .dmatrix_stride = wanted ? weight.gradient.stride(0) : 0,
+                        .partial = floats(partial)},
+                       stream());
+  return dx;
+}
+
+}  // namespace
+
+bool fits_norm_linear(const Tensor& x, const Weight& weight) {
+  return x.scalar_type() == at::kBFloat16 && weight.value.scalar_type() == at::kBFloat16 &&
+         !weight.tap && fits_norm_linear(x.size(3), weight.value.size(1)) && x.size(0) < 65536 &&
+         x.size(1) * x.size(2) < (int64_t{1} << 30);
+}
+
+std::pair<Tensor, Tensor> norm_linear(const Tensor& x, const Weight& weight, const NormOptions& o) {
+  const Tensor input = x.detach().contiguous();
+  Tensor h = input.detach();
+  Tensor y = at::empty({x.size(0), x.size(1), x.size(2), weight.value.size(1)}, input.options());
+  norm_linear_forward(shape_of(input, weight, o), data(input), data(weight.value),
+                      static_cast<float>(weight.A), writable(y), stream());
+  record({h, y}, {x}, [=](const std::vector<Tensor>& g) {
+    const Tensor dh = g[0].defined() ? g[0].contiguous() : Tensor();
+    if (!g[1].defined()) return std::vector<Tensor>{dh};
+    return std::vector<Tensor>{gradient_of(input, weight, o, g[1].contiguous(), dh)};
+  });
+  return {h, y};
+}
+
+}  // namespace rung::cuda
+#endif

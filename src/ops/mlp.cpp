@@ -1,0 +1,38 @@
+#include "ops/mlp.h"
+
+#include "ops/cuda/fused.h"
+#include "ops/dispatch.h"
+#include "ops/linear.h"
+
+namespace rung {
+
+using at::Tensor;
+
+Tensor mlp_plain(const Tensor& x, const Mlp& m) {
+  return linear(activation(m.kind, linear(x, m.first), m.activation), m.second);
+}
+
+Tensor mlp(const Tensor& x, const Mlp& m) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_mlp(x, m)) return cuda::mlp(x, m);
+  return mlp_plain(x, m);
+}
+
+Tensor mlp_step_plain(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+  const auto [h, u] = add_norm(x, f, {}, step.norm);
+  const Tensor y = scale_gradient(mlp_plain(u, m), step.branch_gradient / step.branch);
+  return h * step.skip + y * step.branch;
+}
+
+bool fits_mlp_step(const Tensor& x, const Mlp& m, const ResidualStep& step) {
+  if constexpr (with_cuda) return fused_on_cuda(x) && !step.norm.center && cuda::fits_mlp(x, m);
+  return false;
+}
+
+Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+  if constexpr (with_cuda)
+    if (fits_mlp_step(x, m, step)) return cuda::mlp_step(x, f, m, step);
+  return mlp_step_plain(x, f, m, step);
+}
+
+}  // namespace rung
