@@ -11,9 +11,7 @@
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/tensor.h"
 #include "ops/linear.h"
-#include "ops/mlp.h"
 #include "ops/norm.h"
-#include "ops/norm_linear.h"
 #include "support/on_gpu.h"
 
 using namespace rung;
@@ -104,77 +102,6 @@ TEST_CASE("a norm that hands its input on equals its twin on the GPU") {
                 .plain = op(add_norm_plain)});
 }
 
-TEST_CASE("ffns on the GPU equal their twins, with and without the stream around them") {
-  if (no_gpu()) return;
-  struct Case {
-    int64_t members, time, width, inner;
-  };
-  const ActivationOptions factors{.slope = 1.3, .forward = 1.7, .backward = 0.6};
-  const ResidualStep step{
-      .norm = {.skip = 0.8, .branch = 0.6, .branch_gradient = 0.5, .input_gradient = 0.7},
-      .skip = 0.9,
-      .branch = 0.4,
-      .branch_gradient = 1.2};
-  for (const Activation kind :
-       {Activation::swiglu, Activation::geglu, Activation::gelu, Activation::relu2})
-    for (const Case& c : std::vector<Case>{{3, 37, 64, 192},
-                                           {1, 1500, 64, 192},
-                                           {2, 70, 32, 96},
-                                           {2, 33, 64, 72},
-                                           {2, 33, 48, 144},
-                                           {1, 1, 32, 40}})
-      for (const int inputs : {0, 1, 2}) {  // mlp(x), a step from x, a step from x and f
-        const int64_t rows = kind == Activation::swiglu || kind == Activation::geglu ? 2 : 1;
-        const auto op = [=](auto alone, auto around) {
-          return [=](const std::vector<Tensor>& x,
-                     const std::vector<Weight>& w) -> std::vector<Tensor> {
-            const Mlp m{.kind = kind, .activation = factors, .first = w[0], .second = w[1]};
-            if (inputs == 0) return {alone(x[0], m)};
-            return {around(x[0], inputs == 2 ? x[1] : Tensor(), m, step)};
-          };
-        };
-        const std::vector<int64_t> shape{c.members, 2, c.time, c.width};
-        Twin twin{
-            .name = fmt::format("ffn {} P={} T={} D={} F={} inputs={}", static_cast<int>(kind),
-                                c.members, c.time, c.width, c.inner, inputs),
-            .inputs = {normal(shape, 1)},
-            .weights = {normal({c.members, rows * c.inner, c.width}, 3) * 0.2,
-                        normal({c.members, c.width, c.inner}, 4) * 0.1},
-            .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
-            .fused = op(mlp, mlp_step),
-            .plain = op(mlp_plain, mlp_step_plain)};
-        if (inputs == 2) twin.inputs.push_back(normal(shape, 2));
-        check_on_gpu(twin, 1e-2);
-      }
-}
-
-TEST_CASE("maps behind norms on the GPU equal their twins") {
-  if (no_gpu()) return;
-  struct Case {
-    int64_t members, time, width, out;
-  };
-  for (const Case& c : std::vector<Case>{
-           {3, 37, 64, 192}, {1, 1500, 64, 128}, {2, 70, 32, 96}, {2, 33, 48, 144}, {1, 1, 32, 16}})
-    for (const bool handed : {true, false}) {
-      const auto op = [=](auto function) {
-        return
-            [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) -> std::vector<Tensor> {
-              const auto [h, y] = function(x[0], w[0], NormOptions{.input_gradient = 0.7});
-              if (handed) return {h, y};
-              return {y};
-            };
-      };
-      check_on_gpu({.name = fmt::format("norm and map P={} T={} D={} out={} handed={}", c.members,
-                                        c.time, c.width, c.out, handed),
-                    .inputs = {normal({c.members, 2, c.time, c.width}, 1)},
-                    .weights = {normal({c.members, c.out, c.width}, 3) * 0.2},
-                    .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
-                    .fused = op(norm_linear),
-                    .plain = op(norm_linear_plain)},
-                   1e-2);
-    }
-}
-
 TEST_CASE("attention on the GPU equals its twin") {
   if (no_gpu()) return;
   struct Case {
@@ -253,49 +180,6 @@ TEST_CASE("linear maps and losses on the GPU equal their twins") {
                     .unit_upstream = true},
                    1e-2);
     }
-  }
-}
-
-TEST_CASE("losses without logits in memory equal their twin") {
-  if (no_gpu()) return;
-  struct Case {
-    int64_t members, time, width, vocabulary;
-    double size = 1.0;  // of the logits, about
-    double cap = 0.0;
-    int64_t padded = 0;  // rows of the weight beyond the vocabulary
-  };
-  for (const Case& c : std::vector<Case>{{1, 35, 64, 4096},
-                                         {3, 35, 64, 1000},
-                                         {2, 300, 64, 259, 3.0},
-                                         {2, 70, 64, 2000, 60.0},
-                                         {33, 70, 64, 500},
-                                         {1, 200, 128, 1000, 3.0},
-                                         {2, 70, 128, 777, 40.0},
-                                         {2, 70, 96, 300},
-                                         {2, 70, 48, 300, 5.0, 4.0},
-                                         {1, 70, 128, 900, 5.0, 6.0},
-                                         {2, 70, 64, 300, 1.0, 0.0, 20},
-                                         {1, 1, 8, 2},
-                                         {2, 70, 136, 300}}) {
-    // Large, or errors of the weight's gradient would drown in what it is added to.
-    const LossOptions o{
-        .logit = 0.7, .gradient = 64.0, .cap = c.cap, .vocabulary = c.padded ? c.vocabulary : 0};
-    const Tensor targets = ids({c.members, 2, c.time}, c.vocabulary, 5);
-    const auto op = [=](auto function) {
-      return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
-        return std::vector<Tensor>{function(x[0], w[0], targets.to(x[0].device()), o)};
-      };
-    };
-    const double size = c.size / (0.35 * std::sqrt(static_cast<double>(c.width)));
-    check_on_gpu({.name = fmt::format("loss P={} T={} D={} V={} cap={}", c.members, c.time, c.width,
-                                      c.vocabulary, c.cap),
-                  .inputs = {normal({c.members, 2, c.time, c.width}, 1)},
-                  .weights = {normal({c.members, c.vocabulary + c.padded, c.width}, 2) * size},
-                  .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
-                  .fused = op(linear_cross_entropy),
-                  .plain = op(linear_cross_entropy_plain),
-                  .unit_upstream = true},
-                 1e-2);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include "ops/cuda/device.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/tensor.h"
 
@@ -12,26 +13,13 @@ namespace rung::cuda {
 using at::Tensor;
 
 #ifdef RUNG_WGMMA
-namespace {
-
-// Rows [.., width] without gaps, members on 16-byte boundaries.
-bool packed(const Tensor& weight) {
-  return weight.stride(2) == 1 && weight.stride(1) == weight.size(2) && weight.stride(0) % 8 == 0 &&
-         reinterpret_cast<uintptr_t>(weight.const_data_ptr()) % 16 == 0;
-}
-
-}  // namespace
-
 bool without_logits(int64_t width) {
-  return fits_linear_loss(width);
+  return is_hopper() && width % 8 == 0 && width <= widest_linear_loss;
 }
 
 bool fits_linear_cross_entropy(const Tensor& x, const Weight& weight, const LossOptions& o) {
-  const Tensor& dw = weight.gradient;
-  return x.scalar_type() == at::kBFloat16 && weight.value.scalar_type() == at::kBFloat16 &&
-         x.size(0) < 65536 && weight.A * o.logit > 0.0 && packed(weight.value) &&
-         (!dw.defined() || (dw.scalar_type() == at::kFloat && packed(dw))) &&
-         without_logits(x.size(2));
+  return x.scalar_type() == at::kBFloat16 && x.size(0) < 65536 && weight.A * o.logit > 0.0 &&
+         is_packed_half(weight) && without_logits(x.size(2));
 }
 
 std::pair<Tensor, Tensor> linear_cross_entropy(const Tensor& x, const Weight& weight,

@@ -3,6 +3,7 @@
 // bounds.
 #include <algorithm>
 
+#include "ops/cuda/device.h"
 #include "ops/cuda/linear_loss.cuh"
 
 namespace rung::cuda {
@@ -131,6 +132,28 @@ __device__ void write_rows(const LossParts& in, const Online& online,
   }
 }
 
+// A tile once more, with other references: its exponentials were out of bounds. For all of a block
+// together, for its warps multiply together.
+template <class C, bool wanted, bool capped>
+__device__ void mend(const LossParts& in, int tile, uint64_t own_rows, uint64_t rows,
+                     Online& online, float (&part)[2], float (&sum)[C::width / 8][4],
+                     Quad (&p)[C::N / 16]) {
+  constexpr int n = C::N / 8;
+  float s[n][4], factor[2];
+  start_logits<C>(s, own_rows, rows);
+  wgmma_wait<0>();
+  pin(s);
+  finish_logits<n, capped>(s, in, in.vocabulary - tile * C::N);
+  move_reference<n, capped>(s, in, online, factor);
+  if constexpr (wanted)
+#pragma unroll
+    for (int i = 0; i < C::width / 8; ++i)
+#pragma unroll
+      for (int j = 0; j < 4; ++j) sum[i][j] *= factor[j / 2];
+  exponentials<n, capped>(s, in, online, part);
+  if constexpr (wanted) pack(p, s);
+}
+
 template <class C, bool wanted, bool capped>
 __global__ void __launch_bounds__(C::threads, C::blocks) rows_pass(LossParts in, LossResult out) {
   extern __shared__ unsigned char shared[];
@@ -142,7 +165,7 @@ __global__ void __launch_bounds__(C::threads, C::blocks) rows_pass(LossParts in,
   const auto stage = [&](int tile) { return tiles + (tile - begin) % C::stages * C::tile_bytes; };
   const auto load = [&](int tile) {
     if (tile < end) load_panels<C, C::N>(stage(tile), weight, tile * C::N, in.vocabulary, in.width);
-    copy_commit();
+    commit_copies();
   };
   load_panels<C, C::own>(own, in.x_of(blockIdx.z), blockIdx.x * C::own, in.rows, in.width);
 #pragma unroll
@@ -154,27 +177,14 @@ __global__ void __launch_bounds__(C::threads, C::blocks) rows_pass(LossParts in,
   Quad p[n / 2] = {};  // of the tile before
   uint64_t before = describe(tiles, C::N * panel_row);
   bool bounded = true;  // were its exponentials, for this warp
-  // Once more with other references, and all of the block together, for its warps multiply
-  // together.
-  const auto mend = [&](int tile) {
-    float s[n][4], factor[2];
-    start_logits<C>(s, own_rows, before);
-    wgmma_wait<0>();
-    pin(s);
-    finish_logits<n, capped>(s, in, in.vocabulary - tile * C::N);
-    move_reference<n, capped>(s, in, online, factor);
-    if constexpr (wanted)
-#pragma unroll
-      for (int i = 0; i < C::width / 8; ++i)
-#pragma unroll
-        for (int j = 0; j < 4; ++j) sum[i][j] *= factor[j / 2];
-    exponentials<n, capped>(s, in, online, part);
-    if constexpr (wanted) pack(p, s);
+  const auto mend_tile = [&](int tile) {
+    mend<C, wanted, capped>(in, tile, own_rows, before, online, part, sum, p);
   };
   for (int tile = begin; tile < end; ++tile) {
-    copy_wait<ahead - 1>();
+    wait_copies<ahead - 1>();
+    show_copies();
     // The tile has arrived, and the one before the last is done with.
-    if (!__syncthreads_and(bounded)) mend(tile - 1);
+    if (!__syncthreads_and(bounded)) mend_tile(tile - 1);
     online.total[0] += part[0];
     online.total[1] += part[1];
     load(tile + ahead);
@@ -195,7 +205,7 @@ __global__ void __launch_bounds__(C::threads, C::blocks) rows_pass(LossParts in,
       pack(p, s);
     }
   }
-  if (!__syncthreads_and(bounded)) mend(end - 1);
+  if (!__syncthreads_and(bounded)) mend_tile(end - 1);
   online.total[0] += part[0];
   online.total[1] += part[1];
   if constexpr (wanted) {
@@ -213,10 +223,8 @@ __global__ void __launch_bounds__(C::threads, C::blocks) rows_pass(LossParts in,
 // and each of four tiles at least where that can be.
 template <class C>
 int splits_of(int64_t blocks, int64_t tiles) {
-  int device = 0, count = 0;
-  cudaGetDevice(&device);
-  cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
-  const int64_t wanted = std::min(count * C::blocks / std::max<int64_t>(blocks, 1), tiles / 4);
+  const int64_t wanted =
+      std::min(processors() * C::blocks / std::max<int64_t>(blocks, 1), tiles / 4);
   const int64_t each = (tiles + std::max<int64_t>(wanted, 1) - 1) / std::max<int64_t>(wanted, 1);
   return static_cast<int>((tiles + each - 1) / each);
 }
@@ -232,13 +240,6 @@ void launch_rows(const LinearLoss& s, LossParts in, const LossResult& out, Strea
 }
 
 }  // namespace
-
-bool fits_linear_loss(int64_t width) {
-  int device = 0, major = 0;
-  cudaGetDevice(&device);
-  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-  return major == 9 && width % 8 == 0 && width <= widest_loss;
-}
 
 void plan_linear_loss(LinearLoss& s) {
   with_padded_width(s.width, [&](auto width) {

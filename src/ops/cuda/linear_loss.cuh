@@ -26,8 +26,6 @@ struct TilesOf<64> : LossTiles<64, 64, 2, 4, 2> {};
 template <>
 struct TilesOf<128> : LossTiles<128, 64, 3, 4, 1> {};
 
-constexpr int64_t widest_loss = 128;
-
 // Calls f with the padded width as a constant.
 template <class F>
 void with_padded_width(int64_t width, F&& f) {

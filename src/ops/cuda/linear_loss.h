@@ -27,8 +27,7 @@ struct LinearLoss {
   }
 };
 
-// Whether this build and device have the kernels, and they take this width.
-bool fits_linear_loss(int64_t width);
+constexpr int64_t widest_linear_loss = 128;  // widths are multiples of 8 up to this
 // Fills in the splits.
 void plan_linear_loss(LinearLoss& shape);
 

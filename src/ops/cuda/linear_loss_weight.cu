@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
       load_panels<C, C::N>(tiles + slot * stage_bytes, x, tile * C::N, in.rows, in.width);
       load_side<C>(sides + slot * C::side_bytes, in, lse, tile * C::N);
     }
-    copy_commit();
+    commit_copies();
   };
   load_panels<C, C::own>(own, in.weight_of(blockIdx.z), blockIdx.x * C::own, in.vocabulary,
                          in.width);
@@ -122,7 +122,8 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
   Quad p[n / 2] = {};  // of the tile before
   uint64_t before = describe(tiles, C::N * panel_row);
   for (int tile = begin; tile < end; ++tile) {
-    copy_wait<ahead - 1>();
+    wait_copies<ahead - 1>();
+    show_copies();
     __syncthreads();  // the tile has arrived, and the one before the last is done with
     load(tile + ahead);
     const int slot = (tile - begin) % C::stages;

@@ -2,8 +2,10 @@
 #include "ops/cuda/mlp.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/fused.h"
+#include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
 
@@ -84,10 +86,8 @@ Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Aro
 }  // namespace
 
 bool fits_mlp(const Tensor& x, const Mlp& m) {
-  return x.scalar_type() == at::kBFloat16 && m.first.value.scalar_type() == at::kBFloat16 &&
-         !m.first.tap && !m.second.tap && same_freedom(m) &&
-         fits_mlp(x.size(3), m.second.value.size(2)) && x.size(0) < 65536 &&
-         x.size(1) * x.size(2) < (int64_t{1} << 30);
+  return fits_narrow(x, m.first) && fits_narrow(x, m.second) && same_freedom(m) &&
+         fits_mlp(x.size(3), m.second.value.size(2));
 }
 
 Tensor mlp(const Tensor& x, const Mlp& m) {

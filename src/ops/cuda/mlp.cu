@@ -17,87 +17,71 @@ struct Forward {
   float out_skip;
 };
 
-// sum += the outputs of 16 hidden units.
-template <int D, Curve curve, int tiles>
-__device__ void add_units(float (&sum)[tiles][D / 8][4], const Quad (&a)[tiles][D / 16],
-                          const Forward& s, const Tile<line<D>>& first, const Tile<0>& second,
-                          int chunk) {
-  float gate[tiles][2][4] = {}, up[gated<curve> ? tiles : 1][2][4] = {};
+// sum += the outputs of 16 hidden units, for 16 rows.
+template <int D, Curve curve>
+__device__ void add_units(float (&sum)[D / 8][4], const Quad (&a)[D / 16], const Forward& s,
+                          const Tile<line<D>>& first, const Tile<0>& second, int chunk) {
+  float gate[2][4] = {}, up[2][4] = {};
 #pragma unroll
   for (int k = 0; k < D / 16; ++k) {
     Quad b;
     first.as_b_of_rows(b, chunk, k);
-#pragma unroll
-    for (int t = 0; t < tiles; ++t) {
-      multiply_add(gate[t][0], a[t][k], b[0], b[1]);
-      multiply_add(gate[t][1], a[t][k], b[2], b[3]);
-    }
+    multiply_add(gate[0], a[k], b[0], b[1]);
+    multiply_add(gate[1], a[k], b[2], b[3]);
     if constexpr (gated<curve>) {
       first.as_b_of_rows(b, s.chunks + chunk, k);
-#pragma unroll
-      for (int t = 0; t < tiles; ++t) {
-        multiply_add(up[t][0], a[t][k], b[0], b[1]);
-        multiply_add(up[t][1], a[t][k], b[2], b[3]);
-      }
+      multiply_add(up[0], a[k], b[0], b[1]);
+      multiply_add(up[1], a[k], b[2], b[3]);
     }
   }
-  Quad hidden[tiles];
 #pragma unroll
-  for (int t = 0; t < tiles; ++t) {
+  for (int n = 0; n < 2; ++n)
 #pragma unroll
-    for (int n = 0; n < 2; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        float derivative;
-        float& x = gate[t][n][e];
-        x = s.activation * apply<curve>(s.first_factor * x, s.slope, derivative);
-        if constexpr (gated<curve>) x *= s.first_factor * up[t][n][e];
-      }
-    as_a(hidden[t], gate[t][0], gate[t][1]);
-  }
+    for (int e = 0; e < 4; ++e) {
+      float derivative;
+      float& x = gate[n][e];
+      x = s.activation * apply<curve>(s.first_factor * x, s.slope, derivative);
+      if constexpr (gated<curve>) x *= s.first_factor * up[n][e];
+    }
+  Quad hidden;
+  as_a(hidden, gate[0], gate[1]);
 #pragma unroll
   for (int n = 0; n < D / 16; ++n) {
     Quad b;
     second.as_b_of_rows(b, n, chunk);
-#pragma unroll
-    for (int t = 0; t < tiles; ++t) {
-      multiply_add(sum[t][2 * n], hidden[t], b[0], b[1]);
-      multiply_add(sum[t][2 * n + 1], hidden[t], b[2], b[3]);
-    }
+    multiply_add(sum[2 * n], hidden, b[0], b[1]);
+    multiply_add(sum[2 * n + 1], hidden, b[2], b[3]);
   }
 }
 
 // The outputs, in place of f; with a block, h is added.
-template <int D, int tiles, bool block>
-__device__ void round_out(const float (&sum)[tiles][D / 8][4], const Forward& s, const bf16* h,
-                          bf16* out, int lane) {
+template <int D, bool block>
+__device__ void round_out(const float (&sum)[D / 8][4], const Forward& s, const bf16* h, bf16* out,
+                          int lane) {
 #pragma unroll
-  for (int t = 0; t < tiles; ++t)
+  for (int n = 0; n < D / 8; ++n)
 #pragma unroll
-    for (int n = 0; n < D / 8; ++n)
-#pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const int at = (16 * t + lane / 4 + 8 * r) * line<D> + 8 * n + lane % 4 * 2;
-        float2 y =
-            make_float2(s.second_factor * sum[t][n][2 * r], s.second_factor * sum[t][n][2 * r + 1]);
-        if constexpr (block) {
-          const float2 other = unpack2(*reinterpret_cast<const uint32_t*>(h + at));
-          y.x += s.out_skip * other.x;
-          y.y += s.out_skip * other.y;
-        }
-        *reinterpret_cast<uint32_t*>(out + at) = pack2(y.x, y.y);
+    for (int r = 0; r < 2; ++r) {
+      const int at = (lane / 4 + 8 * r) * line<D> + 8 * n + lane % 4 * 2;
+      float2 y = make_float2(s.second_factor * sum[n][2 * r], s.second_factor * sum[n][2 * r + 1]);
+      if constexpr (block) {
+        const float2 other = unpack2(*reinterpret_cast<const uint32_t*>(h + at));
+        y.x += s.out_skip * other.x;
+        y.y += s.out_skip * other.y;
       }
+      *reinterpret_cast<uint32_t*>(out + at) = pack2(y.x, y.y);
+    }
 }
 
 // Sums of the `split` warps of a team, in order, into the first.
-template <int D, int tiles, int split>
-__device__ void add_team(float (&sum)[tiles][D / 8][4], float* shared, int part, int lane) {
-  constexpr int size = tiles * D / 8;
+template <int D, int split>
+__device__ void add_team(float (&sum)[D / 8][4], float* shared, int part, int lane) {
+  constexpr int size = D / 8;
   float4* const to = reinterpret_cast<float4*>(shared) + lane;
   if (part > 0)
 #pragma unroll
     for (int i = 0; i < size; ++i) {
-      const float(&v)[4] = sum[i / (D / 8)][i % (D / 8)];
+      const float(&v)[4] = sum[i];
       to[((part - 1) * size + i) * 32] = make_float4(v[0], v[1], v[2], v[3]);
     }
   __syncthreads();
@@ -106,21 +90,21 @@ __device__ void add_team(float (&sum)[tiles][D / 8][4], float* shared, int part,
 #pragma unroll
     for (int i = 0; i < size; ++i) {
       const float4 v = to[(other * size + i) * 32];
-      float(&into)[4] = sum[i / (D / 8)][i % (D / 8)];
+      float(&into)[4] = sum[i];
       into[0] += v.x, into[1] += v.y, into[2] += v.z, into[3] += v.w;
     }
 }
 
 // Teams of `split` warps share the hidden units of their rows.
-template <int D, int tiles, int warps, int split>
+template <int D, int warps, int split>
 struct Plan {
-  static constexpr int rows = 16 * tiles, teams = warps / split, stage = rows * line<D>;
+  static constexpr int rows = 16, teams = warps / split, stage = rows * line<D>;
   static constexpr int team_sums = (split - 1) * rows * D;
 };
 
-template <int D, Curve curve, int tiles, int warps, int split, bool block>
+template <int D, Curve curve, int warps, int split, bool block>
 __global__ void __launch_bounds__(32 * warps) forward(Forward s) {
-  using P = Plan<D, tiles, warps, split>;
+  using P = Plan<D, warps, split>;
   constexpr int parts = gated<curve> ? 2 : 1;
   extern __shared__ __align__(16) bf16 shared[];
   const int padded = 16 * s.chunks, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -146,18 +130,18 @@ __global__ void __launch_bounds__(32 * warps) forward(Forward s) {
       __syncthreads();  // the matrices are there
     else
       __syncwarp();
-    Quad a[tiles][D / 16];
-    read_rows<D, tiles, block>(a, s.stream, x, out, lane);
-    float sum[tiles][D / 8][4] = {};
+    Quad a[D / 16];
+    read_rows<D, block>(a, s.stream, x, out, lane);
+    float sum[D / 8][4] = {};
 #pragma unroll 1
     for (int chunk = begin; chunk < end; ++chunk)
-      add_units<D, curve, tiles>(sum, a, s, first_tile, second_tile, chunk);
+      add_units<D, curve>(sum, a, s, first_tile, second_tile, chunk);
     if constexpr (split > 1) {
       float* const sums = reinterpret_cast<float*>(stages + warps * 2 * P::stage);
-      add_team<D, tiles, split>(sum, sums + team * P::team_sums, part, lane);
+      add_team<D, split>(sum, sums + team * P::team_sums, part, lane);
     }
     if (part == 0) {
-      round_out<D, tiles, block>(sum, s, x, out, lane);
+      round_out<D, block>(sum, s, x, out, lane);
       __syncwarp();
       write_rows<D>(out, s.out + member, row, s.rows, P::rows, lane);
       if (block && s.stream.f) write_rows<D>(x, s.h + member, row, s.rows, P::rows, lane);
@@ -169,17 +153,17 @@ __global__ void __launch_bounds__(32 * warps) forward(Forward s) {
   }
 }
 
-template <int D, Curve curve, int tiles, int warps, int split, bool block>
+template <int D, Curve curve, int warps, int split, bool block>
 void launch(const MlpShape& shape, const Forward& s, Stream stream) {
-  using P = Plan<D, tiles, warps, split>;
+  using P = Plan<D, warps, split>;
   constexpr int parts = gated<curve> ? 2 : 1;
   const int padded = 16 * s.chunks;
   const int bytes = (parts * padded * line<D> + D * (padded + 8) + warps * 2 * P::stage) * 2 +
                     P::teams * P::team_sums * 4;
-  const auto kernel = forward<D, curve, tiles, warps, split, block>;
+  const auto kernel = forward<D, curve, warps, split, block>;
   allow_shared(kernel, bytes);
   const int64_t each = P::teams * P::rows, wanted = (shape.rows + each - 1) / each;
-  int64_t most = device_blocks() / shape.members;
+  int64_t most = processors() / shape.members;
   if (most < 1) most = 1;
   const dim3 grid(static_cast<unsigned>(wanted < most ? wanted : most),
                   static_cast<unsigned>(shape.members));
@@ -188,15 +172,11 @@ void launch(const MlpShape& shape, const Forward& s, Stream stream) {
 
 template <int D, Curve curve, bool block>
 void choose(const MlpShape& shape, const Forward& s, Stream stream) {
-#ifdef MLP_FORWARD
-  launch<D, curve, MLP_FORWARD, block>(shape, s, stream);
-#else
   // Few rows: several warps a tile, so that every multiprocessor has some.
-  if (shape.members * shape.rows <= 16 * 2 * device_blocks())
-    launch<D, curve, 1, 8, 4, block>(shape, s, stream);
+  if (shape.members * shape.rows <= 16 * 2 * processors())
+    launch<D, curve, 8, 4, block>(shape, s, stream);
   else
-    launch<D, curve, 1, 16, 1, block>(shape, s, stream);
-#endif
+    launch<D, curve, 16, 1, block>(shape, s, stream);
 }
 
 }  // namespace

@@ -73,16 +73,6 @@ __device__ inline void write_units(const Quad& a, bf16* units, int warp, int ste
     *reinterpret_cast<uint32_t*>(to + i % 2 * 8 * unit_line + i / 2 * 8) = a[i];
 }
 
-// sum += A B for the A of 16 units by 16 rows and the B of these rows.
-template <int D>
-__device__ inline void add_rows(float (&sum)[D / 8][4], const Quad& a, const Quad (&b)[D / 16]) {
-#pragma unroll
-  for (int n = 0; n < D / 16; ++n) {
-    multiply_add(sum[2 * n], a, b[n][0], b[n][1]);
-    multiply_add(sum[2 * n + 1], a, b[n][2], b[n][3]);
-  }
-}
-
 template <int D>
 struct Rows {
   Tile<line<D>> first, x, dout;
@@ -252,7 +242,8 @@ void sum_partials(const MlpShape& shape, const MlpBackward& b, Stream stream) {
 
 template <int D, Curve curve, bool block>
 void launch(const MlpShape& shape, const Backward& s, Stream stream) {
-  const int bytes = Shared < D, gated<curve> ? 2 : 1 > ::bytes(16 * s.chunks);
+  constexpr int parts = gated<curve> ? 2 : 1;
+  const int bytes = Shared<D, parts>::bytes(16 * s.chunks);
   const auto kernel = backward<D, curve, block>;
   allow_shared(kernel, bytes);
   const dim3 grid(static_cast<unsigned>(mlp_blocks(shape)), static_cast<unsigned>(shape.members));

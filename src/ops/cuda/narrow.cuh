@@ -3,6 +3,7 @@
 #pragma once
 #include "ops/cuda/async.cuh"
 #include "ops/cuda/curve.cuh"
+#include "ops/cuda/device.h"
 #include "ops/cuda/mma.cuh"
 
 namespace rung::cuda {
@@ -70,53 +71,41 @@ struct StreamInput {
   float skip, branch, epsilon;
 };
 
-// A warp's rows as the A of a product, 16 at a time; with a block they become h in `x`, and then
-// its RMSNorm.
-template <int D, int tiles, bool block>
-__device__ void read_rows(Quad (&a)[tiles][D / 16], const StreamInput& s, bf16* x, const bf16* f,
+// A warp's 16 rows as the A of a product; with a block they become h in `x`, and then its RMSNorm.
+template <int D, bool block>
+__device__ void read_rows(Quad (&a)[D / 16], const StreamInput& s, bf16* x, const bf16* f,
                           int lane) {
   const Tile<line<D>> rows{x, lane};
 #pragma unroll
-  for (int t = 0; t < tiles; ++t) {
+  for (int k = 0; k < D / 16; ++k) rows.as_a(a[k], 0, k);
+  if constexpr (!block) return;
+  const auto place = [lane](int k, int i) {  // of the i-th pair in shared memory
+    return (lane / 4 + i % 2 * 8) * line<D> + 16 * k + lane % 4 * 2 + i / 2 * 8;
+  };
+  float squares[2] = {};
 #pragma unroll
-    for (int k = 0; k < D / 16; ++k) rows.as_a(a[t][k], t, k);
-    if constexpr (!block) continue;
-    float squares[2] = {};
+  for (int k = 0; k < D / 16; ++k)
 #pragma unroll
-    for (int k = 0; k < D / 16; ++k)
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        float2 h = unpack2(a[t][k][i]);
-        const int at =
-            (16 * t + lane / 4 + i % 2 * 8) * line<D> + 16 * k + lane % 4 * 2 + i / 2 * 8;
-        if (s.f) {
-          const float2 other = unpack2(*reinterpret_cast<const uint32_t*>(f + at));
-          a[t][k][i] = pack2(s.skip * h.x + s.branch * other.x, s.skip * h.y + s.branch * other.y);
-          h = unpack2(a[t][k][i]);
-        }
-        squares[i % 2] += h.x * h.x + h.y * h.y;
+    for (int i = 0; i < 4; ++i) {
+      float2 h = unpack2(a[k][i]);
+      if (s.f) {
+        const float2 other = unpack2(*reinterpret_cast<const uint32_t*>(f + place(k, i)));
+        a[k][i] = pack2(s.skip * h.x + s.branch * other.x, s.skip * h.y + s.branch * other.y);
+        h = unpack2(a[k][i]);
       }
-    __syncwarp();  // x has been read
-    const float scale[2] = {rsqrtf(group_sum<4>(squares[0]) / D + s.epsilon),
-                            rsqrtf(group_sum<4>(squares[1]) / D + s.epsilon)};
+      squares[i % 2] += h.x * h.x + h.y * h.y;
+    }
+  __syncwarp();  // x has been read
+  const float scale[2] = {rsqrtf(group_sum<4>(squares[0]) / D + s.epsilon),
+                          rsqrtf(group_sum<4>(squares[1]) / D + s.epsilon)};
 #pragma unroll
-    for (int k = 0; k < D / 16; ++k)
+  for (int k = 0; k < D / 16; ++k)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int at =
-            (16 * t + lane / 4 + i % 2 * 8) * line<D> + 16 * k + lane % 4 * 2 + i / 2 * 8;
-        if (s.f) *reinterpret_cast<uint32_t*>(x + at) = a[t][k][i];
-        const float2 h = unpack2(a[t][k][i]);
-        a[t][k][i] = pack2(h.x * scale[i % 2], h.y * scale[i % 2]);
-      }
-  }
-}
-
-inline int device_blocks() {
-  int device = 0, count = 0;
-  cudaGetDevice(&device);
-  cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
-  return count < 1 ? 1 : count;
+    for (int i = 0; i < 4; ++i) {
+      if (s.f) *reinterpret_cast<uint32_t*>(x + place(k, i)) = a[k][i];
+      const float2 h = unpack2(a[k][i]);
+      a[k][i] = pack2(h.x * scale[i % 2], h.y * scale[i % 2]);
+    }
 }
 
 // Calls f with the width as a constant.

@@ -28,6 +28,16 @@ __device__ void normalise(bf16* x, float* rstd, float epsilon) {
   }
 }
 
+// sum += A B for an A of 16 units by 16 rows and the B of these rows.
+template <int D>
+__device__ inline void add_rows(float (&sum)[D / 8][4], const Quad& a, const Quad (&b)[D / 16]) {
+#pragma unroll
+  for (int n = 0; n < D / 16; ++n) {
+    multiply_add(sum[2 * n], a, b[n][0], b[n][1]);
+    multiply_add(sum[2 * n + 1], a, b[n][2], b[n][3]);
+  }
+}
+
 // A product's 32 rows by 16 columns, rounded, into the rows of a tile.
 template <int D>
 __device__ void write_product(const float (&sum)[2][2][4], float factor, bf16* to, int m, int n,
@@ -136,7 +146,7 @@ inline void add_up(int64_t members, int64_t blocks, const float* partial, const 
 // Rows of a member for each block, so that about every multiprocessor has one.
 inline int64_t rows_per_block(int64_t members, int64_t rows) {
   const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
-  int64_t blocks = device_blocks() / members;
+  int64_t blocks = processors() / members;
   if (blocks < 1) blocks = 1;
   return (tiles + blocks - 1) / blocks * tile_rows;
 }

@@ -2,8 +2,10 @@
 #include "ops/cuda/norm_linear.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/fused.h"
+#include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
 
@@ -46,9 +48,7 @@ Tensor gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o, 
 }  // namespace
 
 bool fits_norm_linear(const Tensor& x, const Weight& weight) {
-  return x.scalar_type() == at::kBFloat16 && weight.value.scalar_type() == at::kBFloat16 &&
-         !weight.tap && fits_norm_linear(x.size(3), weight.value.size(1)) && x.size(0) < 65536 &&
-         x.size(1) * x.size(2) < (int64_t{1} << 30);
+  return fits_narrow(x, weight) && fits_norm_linear(x.size(3), weight.value.size(1));
 }
 
 std::pair<Tensor, Tensor> norm_linear(const Tensor& x, const Weight& weight, const NormOptions& o) {

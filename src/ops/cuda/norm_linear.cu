@@ -1,3 +1,5 @@
+// RMSNorm and the map behind it: forward a warp takes 16 rows, backward a warp owns 16 outputs and
+// keeps their rows of the matrix's gradient in registers while the block's rows pass by.
 #include "ops/cuda/narrow_backward.cuh"
 #include "ops/cuda/norm_linear.h"
 
@@ -37,8 +39,8 @@ __global__ void __launch_bounds__(32 * most_forward) forward(Args s) {
       __syncthreads();  // the matrix is there
     else
       __syncwarp();
-    Quad a[1][D / 16];
-    read_rows<D, 1, true>(a, {nullptr, 1.0f, 0.0f, s.epsilon}, x, nullptr, lane);
+    Quad a[D / 16];
+    read_rows<D, true>(a, {nullptr, 1.0f, 0.0f, s.epsilon}, x, nullptr, lane);
 #pragma unroll 2
     for (int n = 0; n < s.chunks; ++n) {
       float sum[2][4] = {};
@@ -46,8 +48,8 @@ __global__ void __launch_bounds__(32 * most_forward) forward(Args s) {
       for (int k = 0; k < D / 16; ++k) {
         Quad b;
         tile.as_b_of_rows(b, n, k);
-        multiply_add(sum[0], a[0][k], b[0], b[1]);
-        multiply_add(sum[1], a[0][k], b[2], b[3]);
+        multiply_add(sum[0], a[k], b[0], b[1]);
+        multiply_add(sum[1], a[k], b[2], b[3]);
       }
 #pragma unroll
       for (int i = 0; i < 4; ++i)
@@ -197,10 +199,10 @@ void norm_linear_forward(const NormLinearShape& shape, const void* x, const void
   s.y = static_cast<bf16*>(y);
   s.factor = factor;
   // Few rows: small blocks, so that every multiprocessor has some.
-  const int64_t tiles = (shape.rows + 15) / 16, processors = device_blocks();
-  const int64_t even = (tiles * shape.members + processors - 1) / processors;
+  const int64_t tiles = (shape.rows + 15) / 16, available = processors();
+  const int64_t even = (tiles * shape.members + available - 1) / available;
   const int warps = static_cast<int>(even < 2 ? 2 : even > most_forward ? most_forward : even);
-  const int64_t most = processors > shape.members ? processors / shape.members : 1,
+  const int64_t most = available > shape.members ? available / shape.members : 1,
                 wanted = (tiles + warps - 1) / warps;
   const dim3 grid(static_cast<unsigned>(wanted < most ? wanted : most),
                   static_cast<unsigned>(shape.members));

@@ -5,6 +5,7 @@
 
 #include "ops/activation.h"
 #include "ops/cuda/kernels.h"
+#include "ops/weight.h"
 
 namespace rung::cuda {
 
@@ -22,6 +23,17 @@ inline void* writable(const at::Tensor& t) {
 }
 inline float* floats(const at::Tensor& t) {
   return t.defined() ? t.mutable_data_ptr<float>() : nullptr;
+}
+// Rows [P, rows, width] as vector copies want them: without gaps, members on 16-byte boundaries.
+inline bool is_packed(const at::Tensor& t) {
+  return t.stride(2) == 1 && t.stride(1) == t.size(2) && t.stride(0) % 8 == 0 &&
+         reinterpret_cast<uintptr_t>(t.const_data_ptr()) % 16 == 0;
+}
+// A matrix in bf16 whose gradient, unless it is frozen, is summed in fp32.
+inline bool is_packed_half(const Weight& w) {
+  return w.value.scalar_type() == at::kBFloat16 && is_packed(w.value) &&
+         (!w.gradient.defined() ||
+          (w.gradient.scalar_type() == at::kFloat && is_packed(w.gradient)));
 }
 inline Curve curve_of(Activation kind) {
   switch (kind) {

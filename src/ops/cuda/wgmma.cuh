@@ -3,6 +3,7 @@
 // mma.cuh says for its warp's 16 rows. Operations run in order, asynchronously, between
 // `wgmma_fence` and `wgmma_wait`; until then nobody else may touch their registers.
 #pragma once
+#include "ops/cuda/async.cuh"
 #include "ops/cuda/mma.cuh"
 
 namespace rung::cuda {
@@ -48,27 +49,8 @@ __device__ inline void pin(float (&sum)[n][4]) {
     asm volatile("" : "+f"(sum[i][0]), "+f"(sum[i][1]), "+f"(sum[i][2]), "+f"(sum[i][3])::"memory");
 }
 
-__device__ inline uint32_t shared_address(const void* pointer) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
-}
-// Copies `bytes` (4, 8 or 16) to shared memory, or zeros unless `real`, asynchronously.
-template <int bytes>
-__device__ inline void copy_async(uint32_t to, const void* from, bool real) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(from), "n"(bytes),
-               "r"(real ? bytes : 0));
-}
-template <>
-__device__ inline void copy_async<16>(uint32_t to, const void* from, bool real) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
-               "r"(real ? 16 : 0));
-}
-__device__ inline void copy_commit() {
-  asm volatile("cp.async.commit_group;" ::: "memory");
-}
-// Waits until at most `pending` groups of this thread's copies run, and shows the others to wgmma.
-template <int pending>
-__device__ inline void copy_wait() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+// Shows this thread's finished copies to wgmma, which reads by another path (the async proxy).
+__device__ inline void show_copies() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
