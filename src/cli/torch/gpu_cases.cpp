@@ -5,6 +5,7 @@
 
 #include "core/random.h"
 #include "data/made_tokens.h"
+#include "ops/cuda/linear_loss.h"
 #include "ops/cuda/mlp.h"
 #include "ops/cuda/norm_linear.h"
 
@@ -67,8 +68,11 @@ double step_bytes(const GpuCase& c) {
                V = static_cast<double>(c.vocabulary);
   const bool narrow =
       cuda::fits_mlp(c.width, c.inner) && cuda::fits_norm_linear(c.width, 3 * c.width);
-  const double layer = narrow ? 47.0 * D : 64.0 * D + 17.0 * F;
-  const double token = static_cast<double>(c.depth) * layer + 15.0 * D + 5.0 * V;
+  const bool short_heads = c.context <= 256 && c.width / c.heads <= 32;
+  const double rotation = short_heads ? 0.0 : 12.0 * D;
+  const double layer = rotation + (narrow ? 35.0 * D : 52.0 * D + 17.0 * F);
+  const double logits = c.width <= cuda::widest_linear_loss ? 0.0 : 5.0 * V;
+  const double token = static_cast<double>(c.depth) * layer + 15.0 * D + logits;
   return static_cast<double>(c.members) * (2.0 * token * static_cast<double>(c.batch * c.context) +
                                            42.0 * static_cast<double>(c.parameters()));
 }

@@ -49,8 +49,10 @@ std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary);
 //   two add-norms 8 D; QKV 4 D, rotation 6 D, attention 4 D, output 2 D; gate-up D + 2 F, SwiGLU
 //   3 F, down F + D
 // and backward 38 D + 11 F (two products for each of the forward's); head and embedding 15 D + 5 V.
-// Narrow models write neither normalised rows nor hidden units: forward 20 D (norm and QKV 4 D, the
-// step through the ffn 4 D), backward 27 D (9 D of these two).
+// What fused kernels do not move is not counted: of short heads the rotation (small_attention.h);
+// of narrow layers normalised rows and hidden units (mlp.h, norm_linear.h), which leaves forward
+// 14 D (norm and QKV 4 D, the step through the ffn 4 D) and backward 21 D (9 D of these two); of
+// narrow readouts the logits (linear_loss.h).
 // Per parameter 42 bytes: fp32 weight, moments and gradient through AdamW (28) and its bf16 copy
 // (2), the norm (4), the gradient's writing (4), and the copy's two readings (4).
 double step_bytes(const GpuCase& c);
