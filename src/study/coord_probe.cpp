@@ -10,6 +10,7 @@
 #include <cmath>
 #include <map>
 
+#include "config/pattern.h"
 #include "core/error.h"
 #include "model/mixers/attention.h"
 #include "ops/linear.h"
@@ -63,7 +64,8 @@ Look look(const Population& p, const Tensor& windows, const Ropes& ropes) {
   readout.tap = &result.readout;
   for (size_t i = 0; i < bound.size(); ++i) bound[i].tap = &result.taps[i];
   linear(hidden_states(d, bound, windows, ropes, nullptr, &result.stream), readout);
-  for (size_t layer = 0; layer < d.mixers.size(); ++layer)
+  // Further prediction heads are not looked at.
+  for (size_t layer = 0; layer < static_cast<size_t>(path_depth(d.model)); ++layer)
     if (d.mixers[layer]->name == "attention")
       result.scores.push_back(visible_scores(d, std::span(bound).subspan(d.mixer_start[layer]),
                                              result.taps[d.mixer_start[layer]].output,

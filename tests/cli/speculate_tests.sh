@@ -52,6 +52,10 @@ cp out plain.json
 expect 0 . '' "$rung" generate recurrent --prompt '# Doc' --tokens 120 --temperature 0 --speculate --json --quiet
 json "d['text']==load('plain.json')['text'] and d['speculate']['accepted']>0"
 
+# The coordinate check looks at the way to the next token.
+expect 0 'Passed: 0 of' '' "$rung" coord --data text.txt --set model.depth=4 model.mtp_heads=3 model.context=16 train.batch_tokens=256 \
+  data.held_out=0.2 train.lr=0.25 --horizons 1 --probe 256 --threads 1 --quiet --widths 16,32
+
 # Bad input: one clear line.
 expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=2048 --out one --json
 expect 2 '' 'Received a model with model.mtp_heads = 1' "$rung" generate one --speculate
