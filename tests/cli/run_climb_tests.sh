@@ -61,6 +61,9 @@ expect 1 . 'holds a climb already' "$rung" climb "${shape[@]}" --budget "$two_sh
 expect 0 . '' "$rung" climb "${shape[@]}" --budget "$two_shares" --compare attention,model.ffn=gelu --out versus --resume
 json "[(a['predicted'],a['measured'],a['curve_flops']) for a in d['alternatives']]==[(a['predicted'],a['measured'],a['curve_flops']) for a in load('versus.json')['alternatives']]"
 expect 0 . '' "$rung" report versus
+expect 0 . '' env DEVICE=cpu DATA=synthetic:vocabulary=32 BUDGET=1e16flop MORE="--dry-run --quiet --json" "$(dirname "${BASH_SOURCE[0]}")/../../bench/five_mixers.sh" "$rung" five
+json "sorted({g['name'].split('/')[0] for g in d['groups']})==['attention','hybrid','mamba2','mlstm','xlstm'] and sum(g['name'].endswith('/target') for g in d['groups'])==5"
+expect 2 '' 'An alternative is given twice. Received two:mamba2' "$rung" climb --compare two:attention,two:mamba2 --out none
 expect 2 '' 'takes two alternatives at least' "$rung" climb --compare attention --out none
 expect 2 '' 'No part has this name. Received atention. Did you mean attention' "$rung" climb --compare atention,mamba2 --out none
 expect 2 '' 'share their data' "$rung" climb --compare attention,data.path=x --out none

@@ -136,13 +136,11 @@ ClimbHooks hooks_of(const Arguments& arguments) {
           .say = [&](const std::string& line) { arguments.out->note(line); }};
 }
 
-int dry_run(const ClimbRequest& request, const Arguments& arguments) {
+void add_rows(std::vector<DryRow>& rows, const std::string& before, const ClimbRequest& request,
+              const Arguments& arguments) {
   const DryClimb dry = plan_only(request);
-  std::vector<DryRow> rows;
   for (const Group& group : dry.groups)
-    rows.push_back({group.name, estimate(group, dry.vocabulary, arguments.threads)});
-  report_dry_run(arguments, rows, request.base);
-  return 0;
+    rows.push_back({before + group.name, estimate(group, dry.vocabulary, arguments.threads)});
 }
 
 int finish(const Arguments& arguments, const ClimbOutcome& outcome,
@@ -164,11 +162,12 @@ int run_comparison(const Arguments& arguments) {
     alternatives.push_back({named.name, request_from(arguments, named.settings)});
   if (arguments.dry_run) {
     const double share = 1.0 / static_cast<double>(alternatives.size());
+    std::vector<DryRow> rows;
     for (Alternative& alternative : alternatives) {
       alternative.request.seconds *= share, alternative.request.plan.flops *= share;
-      arguments.out->note("== " + alternative.name);
-      dry_run(alternative.request, arguments);
+      add_rows(rows, alternative.name + "/", alternative.request, arguments);
     }
+    report_dry_run(arguments, rows, alternatives.front().request.base);
     return 0;
   }
   return finish(
@@ -180,7 +179,12 @@ int run_comparison(const Arguments& arguments) {
 int run(const Arguments& arguments) {
   if (!arguments.list("--compare").empty()) return run_comparison(arguments);
   const ClimbRequest request = request_from(arguments);
-  if (arguments.dry_run) return dry_run(request, arguments);
+  if (arguments.dry_run) {
+    std::vector<DryRow> rows;
+    add_rows(rows, "", request, arguments);
+    report_dry_run(arguments, rows, request.base);
+    return 0;
+  }
   return finish(arguments, run_climb(request, hooks_of(arguments)), outcome_text);
 }
 

@@ -38,6 +38,9 @@ Setting setting_of(const std::string& word) {
           "Received "
           "{}.",
           word);
+    std::string& value = setting.values.front();  // its quotes kept commas together, no more
+    if (value.size() > 1 && value.front() == '"' && value.back() == '"')
+      value = value.substr(1, value.size() - 2);
     return setting;
   }
   std::vector<std::string> known;
@@ -62,14 +65,28 @@ std::string folder_name(std::string text) {
   return text;
 }
 
+// At separators outside of quotes, as patterns of layers have commas of their own.
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> words{""};
-  for (const char c : text)
-    if (c == separator)
+  bool quoted = false;
+  for (const char c : text) {
+    if (c == '"') quoted = !quoted;
+    if (c == separator && !quoted)
       words.emplace_back();
     else
       words.back() += c;
+  }
   return words;
+}
+
+// [NAME:]SETTING+SETTING..
+NamedSettings alternative_of(const std::string& text) {
+  const size_t colon = text.find(':'), rest = colon == std::string::npos ? 0 : colon + 1;
+  const bool is_named = rest > 1 && text.find_first_of("=+\"") > colon;
+  NamedSettings named{folder_name(is_named ? text.substr(0, colon) : text), {}};
+  for (const std::string& word : split(is_named ? text.substr(rest) : text, '+'))
+    named.settings.push_back(setting_of(word));
+  return named;
 }
 
 }  // namespace
@@ -78,8 +95,7 @@ std::vector<NamedSettings> parse_alternatives(const std::vector<std::string>& te
   std::vector<NamedSettings> alternatives;
   for (const std::string& list : texts)
     for (const std::string& text : split(list, ',')) {
-      NamedSettings named{folder_name(text), {}};
-      for (const std::string& word : split(text, '+')) named.settings.push_back(setting_of(word));
+      NamedSettings named = alternative_of(text);
       for (const NamedSettings& other : alternatives)
         if (other.name == named.name)
           fail_usage("[compare] An alternative is given twice. Received {}.", text);
