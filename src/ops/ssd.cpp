@@ -1,11 +1,13 @@
 #include "ops/ssd.h"
 
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/unbind.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -26,50 +28,63 @@ namespace {
 Tensor first_state(const SsdInput& in) {
   if (in.state.defined()) return in.state;
   return at::zeros({in.x.size(0), in.x.size(1), in.x.size(3), in.x.size(4), in.b.size(4)},
-                   in.x.options());
+                   in.dt.options());
 }
 
 }  // namespace
 
+// unbind, not select: its gradient is one stack, where every select's is as large as all steps.
 std::pair<Tensor, Tensor> ssd_recurrent(const SsdInput& in) {
   const int64_t repeat = in.x.size(3) / in.b.size(3);
   Tensor h = first_state(in);
+  const auto xs = at::unbind(in.x * in.dt.unsqueeze(-1), 2);
+  const auto decays = at::unbind(at::exp(in.dt * in.a.unsqueeze(1).unsqueeze(1)), 2);  // [P, B, H]
+  const auto bs = at::unbind(in.b.repeat_interleave(repeat, 3), 2);
+  const auto cs = at::unbind(in.c.repeat_interleave(repeat, 3), 2);
   std::vector<Tensor> y;
-  for (int64_t t = 0; t < in.x.size(2); ++t) {
-    const Tensor dt = in.dt.select(2, t);  // [P, B, H]
-    const Tensor decay = at::exp(dt * in.a.unsqueeze(1)).unsqueeze(-1).unsqueeze(-1);
-    const Tensor b = in.b.select(2, t).repeat_interleave(repeat, 2).unsqueeze(-2);
-    const Tensor c = in.c.select(2, t).repeat_interleave(repeat, 2).unsqueeze(-1);
-    h = decay * h + (dt.unsqueeze(-1) * in.x.select(2, t)).unsqueeze(-1) * b;
-    y.push_back(at::matmul(h, c).squeeze(-1));
+  for (size_t t = 0; t < xs.size(); ++t) {
+    h = decays[t].unsqueeze(-1).unsqueeze(-1) * h + xs[t].unsqueeze(-1) * bs[t].unsqueeze(-2);
+    y.push_back(at::matmul(h, cs[t].unsqueeze(-1)).squeeze(-1));
   }
   return {at::stack(y, 2), h};
 }
 
 // Within a chunk as attention with the decays as its mask; across chunks by the recurrence of
-// their states. A padded step has dt = 0: it neither decays nor adds.
+// their states. A padded step has dt = 0: it neither decays nor adds. Heads of a group share b and
+// c, so that their states [N, R p] are one product; decays are summed, and states kept, in dt's
+// type.
 std::pair<Tensor, Tensor> ssd_chunked(const SsdInput& in, int64_t chunk) {
   const int64_t time = in.x.size(2), heads = in.x.size(3), groups = in.b.size(3);
+  const at::ScalarType type = in.x.scalar_type(), exact = in.dt.scalar_type();
   chunk = std::min(chunk, time);
-  const Tensor log_decay = in.dt * in.a.unsqueeze(1).unsqueeze(1);
-  const Tensor l = chunks_of(log_decay, groups, chunk);                   // [P, B, chunks, G, R, L]
-  const Tensor x = chunks_of(in.x * in.dt.unsqueeze(-1), groups, chunk);  // [.., L, p]
-  const Tensor b = chunks_of(in.b, groups, chunk), c = chunks_of(in.c, groups, chunk);
-  const Tensor between = at::exp(log_decays(l)), since = at::exp(at::cumsum(l, -1)).unsqueeze(-1);
-  const Tensor until = between.select(-2, chunk - 1).unsqueeze(-1);  // from each step to the end
-  const Tensor inside = at::matmul(at::matmul(c, b.mT()) * between, x);
-  const Tensor added = at::matmul((x * until).mT(), b);  // [P, B, chunks, G, R, p, N]
-  const Tensor kept = since.select(-2, chunk - 1).unsqueeze(-1);
-  Tensor h = first_state(in).view_as(added.select(2, 0));
+  const Tensor l = chunks_of(in.dt * in.a.unsqueeze(1).unsqueeze(1), groups, chunk);
+  const Tensor sums = at::cumsum(l, -1);  // [P, B, chunks, G, R, L]
+  const Tensor between = type == exact ? at::exp(log_decays(l)) : decays_in(type, sums, -sums);
+  const Tensor until = at::exp(sums_after(l)).unsqueeze(-1);
+  const Tensor x = chunks_of(in.x * in.dt.unsqueeze(-1), groups, chunk);  // [.., G, R, L, p]
+  const auto shared = [&](const Tensor& t) { return chunks_of(t, groups, chunk).squeeze(4); };
+  const Tensor b = shared(in.b), c = shared(in.c);  // [P, B, chunks, G, L, N]
+  const auto side_by_side = [](const Tensor& t) {   // [.., R, L, p] -> [.., L, R p]
+    return t.movedim(-3, -2).flatten(-2);
+  };
+  const Tensor scores = at::matmul(c, b.mT()).unsqueeze(4) * between;
+  const Tensor inside = at::matmul(scores, x.to(type));
+  const Tensor added = at::matmul(b.mT(), side_by_side((x * until).to(type))).to(exact);
+  const int64_t repeat = heads / groups, size = in.x.size(4);
+  const auto kept = at::unbind(at::exp(sums.select(-1, chunk - 1)), 2);   // [P, B, G, R]
+  const auto parts = at::unbind(added.unflatten(-1, {repeat, size}), 2);  // [P, B, G, N, R, p]
+  Tensor h = first_state(in).to(exact).unflatten(2, {groups, repeat}).movedim(-1, 3);
   std::vector<Tensor> states;
-  for (int64_t k = 0; k < added.size(2); ++k) {
+  for (size_t k = 0; k < parts.size(); ++k) {
     states.push_back(h);
-    h = kept.select(2, k) * h + added.select(2, k);
+    h = at::addcmul(parts[k], kept[k].unsqueeze(3).unsqueeze(-1), h);
   }
-  const Tensor carried = at::matmul(c, at::stack(states, 2).mT()) * since;
-  const Tensor y = (inside + carried).movedim(5, 3);  // [P, B, chunks, L, G, R, p]
-  return {y.reshape({y.size(0), y.size(1), -1, heads, y.size(6)}).narrow(2, 0, time),
-          h.reshape({h.size(0), h.size(1), heads, h.size(4), h.size(5)})};
+  const Tensor before = at::stack(states, 2).flatten(-2).to(type);  // [P, B, chunks, G, N, R p]
+  const Tensor carried = at::matmul(c, before).unflatten(-1, {repeat, size});  // [.., L, R, p]
+  const Tensor y =
+      (carried * at::exp(sums).mT().unsqueeze(-1) + inside.movedim(-3, -2)).movedim(4, 3);
+  return {y.reshape({y.size(0), y.size(1), -1, heads, size}).narrow(2, 0, time).to(type),
+          h.movedim(3, -1).flatten(2, 3)};
 }
 
 namespace {
@@ -144,9 +159,8 @@ namespace {
 // Of the chunks only the inputs are kept, as their decays are many times larger.
 std::pair<Tensor, Tensor> ssd_cuda(const SsdInput& in, int64_t chunk) {
   const auto run = [=](const std::vector<Tensor>& t) -> std::vector<Tensor> {
-    const auto [y, last] =
-        ssd_chunked({wide(t[0]), wide(t[1]), wide(t[2]), wide(t[3]), wide(t[4]), t[5]}, chunk);
-    return {y.to(t[0].scalar_type()), last};
+    const auto [y, last] = ssd_chunked({t[0], wide(t[1]), wide(t[2]), t[3], t[4], t[5]}, chunk);
+    return {y, last};
   };
   const auto out = recomputed({in.x, in.dt, in.a, in.b, in.c, in.state}, run);
   return {out[0], out[1]};
@@ -156,6 +170,7 @@ std::pair<Tensor, Tensor> ssd_cuda(const SsdInput& in, int64_t chunk) {
 
 std::pair<Tensor, Tensor> ssd(const SsdInput& input, int64_t chunk) {
   if (fused_on_cpu(input.x)) return ssd_cpu(input);
+  chunk = chosen_chunk(chunk, input.x.size(4), input.b.size(4));
   if (fused_on_cuda(input.x)) return ssd_cuda(input, chunk);
   return input.x.size(2) == 1 ? ssd_recurrent(input) : ssd_chunked(input, chunk);
 }

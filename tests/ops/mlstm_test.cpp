@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 
 #include "support/goldens.h"
+#include "support/half.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -131,4 +132,47 @@ TEST_CASE("mLSTM neither overflows nor loses its digits where gates span hundred
     CHECK(near.memory.isfinite().all().item<bool>());
     CHECK((near.h - want.h).abs().median().item<double>() < 1e-4);
   }
+}
+
+// Where |n q| nearly cancels, h moves by much more than its inputs; smaller input gates leave the
+// floor of 1 in charge.
+TEST_CASE("mLSTM whose products are bf16 is the recurrence of the rounded inputs, with gradients") {
+  struct Case {
+    int64_t time, heads, key, value, chunk;
+    double spread, input;
+  };
+  for (const Case& c : {Case{64, 2, 16, 16, 32, 1.0, -3.0}, Case{37, 2, 16, 24, 16, 1.0, -3.0},
+                        Case{33, 3, 32, 64, 16, 4.0, -12.0}}) {
+    CAPTURE(c.time);
+    const auto gate = [&](uint64_t seed) {
+      return normal({2, 1, c.time, c.heads}, seed) * c.spread;
+    };
+    const Tensor q = normal({2, 1, c.time, c.heads, c.key}, 1);
+    check_half(
+        {q / std::sqrt(static_cast<double>(c.key)), normal({2, 1, c.time, c.heads, c.key}, 2),
+         normal({2, 1, c.time, c.heads, c.value}, 3), gate(4) + c.input, gate(5) + 3.0},
+        {3, 4},
+        [&](const std::vector<Tensor>& t) {
+          const MlstmInput in{t[0], t[1], t[2], t[3], t[4], {}, {}};
+          return (is_half(t[0]) ? mlstm_chunked(in, c.chunk) : mlstm_recurrent(in)).h;
+        },
+        2e-2);
+  }
+}
+
+TEST_CASE("mLSTM with bf16 products does not overflow where gates span hundreds of powers of e") {
+  const MlstmInput in = random_input(48, 80, 60.0);
+  const auto to = [](const Tensor& t, at::ScalarType type) { return t.to(type); };
+  const MlstmInput half{to(in.q, at::kBFloat16),
+                        to(in.k, at::kBFloat16),
+                        to(in.v, at::kBFloat16),
+                        to(in.input, at::kFloat).requires_grad_(),
+                        to(in.forget, at::kFloat).requires_grad_(),
+                        to(in.memory, at::kFloat),
+                        to(in.m, at::kFloat)};
+  const MlstmOutput out = mlstm_chunked(half, 16);
+  CHECK(out.h.isfinite().all().item<bool>());
+  (out.h.to(at::kFloat).clamp(-10.0, 10.0)).sum().backward();
+  CHECK(half.input.grad().isfinite().all().item<bool>());
+  CHECK(half.forget.grad().isfinite().all().item<bool>());
 }

@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 
 #include "support/goldens.h"
+#include "support/half.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -151,5 +152,24 @@ TEST_CASE("SSD in fp32 stays near fp64 where decays span many orders") {
     const auto [near, end] = form.run(f);
     CHECK(distance(near, y) < 1e-5);
     CHECK(distance(end, last) < 1e-5);
+  }
+}
+
+TEST_CASE(
+    "SSD whose products are bf16 is the recurrence of the rounded inputs, gradients included") {
+  struct Case {
+    int64_t time, heads, groups, size, state, chunk;
+  };
+  for (const Case& c : {Case{64, 4, 1, 16, 16, 32}, Case{37, 4, 2, 8, 24, 16}}) {
+    CAPTURE(c.time);
+    const Tensor dt = (normal({2, 1, c.time, c.heads}, 2) * 0.5 - 2.0).exp();
+    check_half(
+        {normal({2, 1, c.time, c.heads, c.size}, 1), dt, -(normal({2, c.heads}, 3) * 0.5).exp(),
+         normal({2, 1, c.time, c.groups, c.state}, 4),
+         normal({2, 1, c.time, c.groups, c.state}, 5)},
+        {1, 2}, [&](const std::vector<Tensor>& t) {
+          const SsdInput in{t[0], t[1], t[2], t[3], t[4], {}};
+          return (is_half(t[0]) ? ssd_chunked(in, c.chunk) : ssd_recurrent(in)).first;
+        });
   }
 }

@@ -7,11 +7,10 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <exception>
 #include <string>
 
-#include "support/twins.h"
+#include "support/half.h"
 
 namespace rung::test {
 
@@ -94,16 +93,10 @@ inline std::vector<Tensor> run_on(const Twin& twin, const Twin::Op& op, at::Scal
   return results;
 }
 
-// Relative difference in the 2-norm; not a number never passes.
-inline double gap(const Tensor& a, const Tensor& b) {
-  return std::sqrt((a - b).square().sum().item<double>() /
-                   std::max(b.square().sum().item<double>(), 1e-60));
-}
-
 inline void check_on_gpu(const Twin& twin, double half_tolerance = 6e-3,
                          double single_tolerance = 1e-5) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    INFO(twin.name, " ", toString(type));
+    INFO(twin.name, " ", std::string(toString(type)));
     const auto want = run_on(twin, twin.plain, type, false);
     const auto got = run_on(twin, twin.fused, type, true);
     const auto again = run_on(twin, twin.fused, type, true);
@@ -120,7 +113,7 @@ inline void check_on_gpu(const Twin& twin, double half_tolerance = 6e-3,
 // depends on its numbers, and a replay gives the bits of the plain call.
 inline void check_captured(const Twin& twin) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    INFO(twin.name, " captured ", toString(type));
+    INFO(twin.name, " captured ", std::string(toString(type)));
     Prepared p = prepare(twin, type, true);
     const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
     c10::cuda::device_synchronize();

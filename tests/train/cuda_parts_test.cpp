@@ -16,7 +16,7 @@ struct Variant {
   std::function<void(RunConfig&)> set;
 };
 
-const std::vector<Variant> mixers_and_options{
+const std::vector<Variant> attention_options{
     {"window", [](RunConfig& c) { c.model.window = 9; }},
     {"window, local and global",
      [](RunConfig& c) {
@@ -34,12 +34,18 @@ const std::vector<Variant> mixers_and_options{
      [](RunConfig& c) { c.model.qk_norm = true, c.model.qk_norm_over = "width"; }},
     {"learned positions", [](RunConfig& c) { c.model.position = "learned"; }},
     {"CoPE", [](RunConfig& c) { c.model.position = "cope", c.model.cope_positions = 8; }},
+};
+
+const std::vector<Variant> recurrent_mixers{
     {"mamba2", [](RunConfig& c) { c.model.mixer = "mamba2"; }},
     {"mamba2, two groups",
      [](RunConfig& c) { c.model.mixer = "mamba2", c.model.ssm_groups = 2, c.model.ssm_chunk = 7; }},
     {"mlstm", [](RunConfig& c) { c.model.mixer = "mlstm", c.model.ssm_chunk = 8; }},
     {"mlstm-large", [](RunConfig& c) { c.model.mixer = "mlstm-large"; }},
     {"slstm", [](RunConfig& c) { c.model.mixer = "slstm"; }},
+};
+
+const std::vector<Variant> patterns{
     {"hybrid", [](RunConfig& c) { c.model.pattern = "mamba2, attention"; }},
     {"mlstm and slstm with its ffn",
      [](RunConfig& c) { c.model.pattern = "mlstm, slstm", c.model.ffn_pattern = "none, geglu"; }},
@@ -63,7 +69,7 @@ const std::vector<Variant> sparse_ffns{
 // What a failure within a captured step says, in one line.
 template <class Body>
 void guarded(const Variant& variant, Body&& body) {
-  CAPTURE(variant.name);
+  CAPTURE(std::string(variant.name));
   try {
     body();
   } catch (const std::exception& error) {
@@ -82,7 +88,7 @@ std::vector<RunConfig> configs_of(const Variant& variant, const char* precision,
 void check_variants(const std::vector<Variant>& variants, double tolerance) {
   for (const Variant& variant : variants)
     for (const char* rule : {"standard", "umup"}) {
-      CAPTURE(rule);
+      CAPTURE(std::string(rule));
       guarded(variant, [&] {
         Population host = make(configs_of(variant, "fp32", rule, 2), "cpu");
         Population device = make(configs_of(variant, "fp32", rule, 2), "cuda");
@@ -116,9 +122,19 @@ void check_variants(const std::vector<Variant>& variants, double tolerance) {
 
 }  // namespace
 
-TEST_CASE("mixers and attention's options train on the GPU as on the CPU") {
+TEST_CASE("attention's options train on the GPU as on the CPU") {
   if (no_gpu()) return;
-  check_variants(mixers_and_options, 5e-4);
+  check_variants(attention_options, 5e-4);
+}
+
+TEST_CASE("recurrent mixers train on the GPU as on the CPU") {
+  if (no_gpu()) return;
+  check_variants(recurrent_mixers, 5e-4);
+}
+
+TEST_CASE("patterns of mixers train on the GPU as on the CPU") {
+  if (no_gpu()) return;
+  check_variants(patterns, 5e-4);
 }
 
 TEST_CASE("mixtures and retrievals train on the GPU as on the CPU, and report what they chose") {

@@ -19,11 +19,13 @@ PickShape shape_of(const Tensor& index, const Tensor& table) {
   return {index.size(0), index.size(1), index.size(2), table.size(2), table.stride(0)};
 }
 
-// gradient[index] += factor w x.
+// gradient[index] += factor w x. The sort's passes are as many as its keys are wide.
 void add_picks(const Tensor& index, const Weight& table, const Tensor& w, const Tensor& x) {
   if (!table.gradient.defined()) return;
-  const auto [sorted, order] = at::sort(index.flatten(1), std::optional<bool>(true), -1, false);
-  const Tensor entries = sorted.contiguous(), places = order.contiguous();
+  const at::ScalarType narrow = table.value.size(1) <= 32768 ? at::kShort : at::kInt;
+  const auto [sorted, order] =
+      at::sort(index.flatten(1).to(narrow), std::optional<bool>(true), -1, false);
+  const Tensor entries = sorted.to(at::kLong).contiguous(), places = order.contiguous();
   pick_add(type_of(x), shape_of(index, table.gradient), entries.const_data_ptr<int64_t>(),
            places.const_data_ptr<int64_t>(), data(w), data(x), static_cast<float>(table.A_weight),
            floats(table.gradient), stream());
