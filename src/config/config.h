@@ -66,7 +66,7 @@ struct ModelConfig {
   int64_t ssm_groups = 1;     // of heads that share B and C
   int64_t ssm_expand = 2;     // inner units over width
   int64_t ssm_conv = 4;       // steps that the depthwise filters see
-  int64_t ssm_chunk = 32;     // steps that plain operations take at once
+  int64_t ssm_chunk = 0;      // steps that plain operations take at once; 0: by the state's size
   bool tied = false;
   // Heads that predict 1, 2, ... tokens ahead: a block each, the last of `depth`, on one trunk.
   int64_t mtp_heads = 1;
@@ -209,7 +209,7 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.ssm_conv", c.model.ssm_conv, "steps",
         "length of depthwise filters (mamba2, mlstm, slstm)");
   visit("model.ssm_chunk", c.model.ssm_chunk, "steps",
-        "that mamba2's and mlstm's plain operations take at once");
+        "that mamba2's and mlstm's plain operations take at once; 0: by the size of the state");
   visit("model.tied", c.model.tied, "", "share embedding and readout");
   visit("model.mtp_heads", c.model.mtp_heads, "heads",
         "that predict 1, 2, ... tokens ahead: a block each, the last of model.depth");
