@@ -4,7 +4,8 @@
 #   nanogpt  EleutherAI/nanoGPT-mup: 2 layers, batches of 32 x 1,024, 122 steps, muP and the standard parametrisation
 #   everett  Everett et al. 2024 (arXiv 2407.05872): parametrisations and alignments; exponent of the best rate over the width
 #   supar    SuPar (arXiv 2405.15743): static masks of density 1 to 1/64
-# Usage: bench/small_targets.sh RUNG OUT [stage...]     Environment: DEVICE (cpu, cuda), DATA (text).
+# Usage: bench/small_targets.sh RUNG OUT [stage...]
+# Environment: DEVICE (cpu, cuda), DATA (text); of nanogpt also WIDTHS and NANOGPT (--set words).
 set -uo pipefail
 rung=$1 out=$2
 shift 2
@@ -30,8 +31,10 @@ for stage in ${*:-demo nanogpt everett supar}; do
       line demo-standard '2^-12..2^-7:6' 'model.width=[128,512]' $shape parametrisation=standard
       ;;
     nanogpt)
-      shape="model.depth=2 model.head_dim=64 model.context=1024 train.batch_tokens=32768 train.tokens=4e6 train.members=2 base_width=256"
-      for rule in mup standard; do line nanogpt-$rule '2^-13..2^-6:8' 'model.width=[256,512,1024]' $shape parametrisation=$rule; done
+      shape="model.depth=2 ${NANOGPT:-model.head_dim=64 model.context=1024 train.batch_tokens=32768 train.tokens=4e6 train.members=2 base_width=256}"
+      for rule in mup standard; do
+        line nanogpt-$rule '2^-13..2^-5:9' "model.width=${WIDTHS:-[256,512,1024]}" $shape parametrisation=$rule
+      done
       ;;
     everett)
       shape="model.context=64 model.head_dim=32 train.batch_tokens=4096 train.tokens=2e6 train.members=2"
