@@ -39,7 +39,9 @@ struct ModelConfig {
   bool peer_norm = true;                   // LayerNorm on queries
   int64_t peer_shared = 0;                 // neurons that every token has besides
   std::string norm = "rmsnorm";            // rmsnorm or layernorm
-  std::string norm_place = "before";       // of a branch; after: Res-post-LN; both
+  std::string norm_place = "before";       // of a branch; after: Res-post-LN; both; or none
+  bool parallel = false;                   // mixer and ffn of a block read the same input
+  double ffn_gain = 0.0;                   // start of a learned scalar on ffn branches; 0: none
   bool norm_gain = false;                  // learned gain on norms
   bool norm_bias = false;                  // learned bias on norms outside mixers
   double norm_epsilon = 1e-6;              // added to the mean square
@@ -72,6 +74,8 @@ struct ModelConfig {
   int64_t mtp_heads = 1;
   std::string linear = "dense";  // maps of blocks: dense, or bitnet (ternary weights)
   double density = 1.0;          // share of hidden matrices that is not fixed at zero
+  // Parts by layer that stay as they were drawn, such as "none x3, block"; empty: none.
+  std::string frozen;
   // Mixers by layer, such as "mamba2 x7, attention", repeated to the depth; empty: mixer
   // everywhere.
   std::string pattern;
@@ -171,7 +175,10 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.peer_shared", c.model.peer_shared, "neurons", "of peer that every token has");
   visit("model.norm", c.model.norm, "", "rmsnorm or layernorm");
   visit("model.norm_place", c.model.norm_place, "",
-        "before a branch, after it (Res-post-LN, for mus), or both");
+        "before a branch, after it (Res-post-LN, for mus), both, or none but the first and last");
+  visit("model.parallel", c.model.parallel, "", "mixer and ffn of a block read the same input");
+  visit("model.ffn_gain", c.model.ffn_gain, "",
+        "start of a learned scalar on every ffn branch (sas: 0.1); 0: none");
   visit("model.norm_gain", c.model.norm_gain, "", "learn a gain in every norm");
   visit("model.norm_bias", c.model.norm_bias, "", "learn a bias in the norms around branches");
   visit("model.norm_epsilon", c.model.norm_epsilon, "", "added to the mean square in these norms");
@@ -216,6 +223,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.linear", c.model.linear, "",
         "maps of blocks: dense, or bitnet (ternary weights, int8 inputs)");
   visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
+  visit("model.frozen", c.model.frozen, "",
+        "parts by layer that are never trained: none, mixer, ffn or block, such as 'none, block'");
   visit("model.pattern", c.model.pattern, "", "mixers by layer, such as 'mamba2 x7, attention'");
   visit("model.ffn_pattern", c.model.ffn_pattern, "", "ffns by layer, such as 'none x3, swiglu'");
   visit("train.tokens", c.train.tokens, "tokens", "tokens to train on");

@@ -96,6 +96,20 @@ std::vector<int64_t> windows_by_layer(const ModelConfig& model) {
   return windows;
 }
 
+std::vector<Frozen> frozen_by_layer(const ModelConfig& model) {
+  std::vector<Frozen> frozen(static_cast<size_t>(model.depth));
+  if (model.frozen.empty()) return frozen;
+  const Pattern list{"model.frozen", "none, mixer, ffn or block", model.frozen};
+  const std::vector<std::string> names = repeated(list, model.depth);
+  for (size_t layer = 0; layer < names.size(); ++layer) {
+    const std::string& name = names[layer];
+    if (name != "none" && name != "mixer" && name != "ffn" && name != "block")
+      malformed(list, name);
+    frozen[layer] = {name == "mixer" || name == "block", name == "ffn" || name == "block"};
+  }
+  return frozen;
+}
+
 std::vector<bool> branches_of(const ModelConfig& model) {
   std::vector<bool> there;
   const std::vector<std::string> ffns = ffns_by_layer(model);

@@ -17,6 +17,12 @@ std::vector<std::string> ffns_by_layer(const ModelConfig& model);
 // ones. The list is repeated and cut to the depth. Fails (usage) on other names.
 std::vector<int64_t> windows_by_layer(const ModelConfig& model);
 
+// Which parts of each layer stay as they were drawn, by model.frozen.
+struct Frozen {
+  bool mixer = false, ffn = false;
+};
+std::vector<Frozen> frozen_by_layer(const ModelConfig& model);
+
 // The blocks that the prediction of the next token passes: all but those of further heads.
 inline int64_t path_depth(const ModelConfig& model) {
   return model.depth - (model.mtp_heads - 1);

@@ -71,6 +71,15 @@ constexpr std::array mamba2 = {Settings{"model.mixer", "mamba2"}, Settings{"mode
                                Settings{"model.norm_epsilon", "1e-5"},
                                Settings{"model.position", "none"}};
 
+// He & Hofmann 2024: the authors' `skipless` and `skipless-parallel`, whose ffn is a ReLU's.
+constexpr std::array sas = {Settings{"model.mixer", "sas"}, Settings{"model.norm_gain", "true"},
+                            Settings{"model.ffn", "gelu"}, Settings{"model.ffn_ratio", "4"},
+                            Settings{"model.ffn_gain", "0.1"}};
+constexpr std::array sas_p = {
+    Settings{"model.mixer", "sas"},    Settings{"model.norm_gain", "true"},
+    Settings{"model.ffn", "gelu"},     Settings{"model.ffn_ratio", "4"},
+    Settings{"model.ffn_gain", "0.1"}, Settings{"model.parallel", "true"}};
+
 // Jiang et al. 2024.
 constexpr std::array mixtral = {
     Settings{"model.norm_gain", "true"},   Settings{"model.norm_epsilon", "1e-5"},
@@ -99,7 +108,9 @@ constexpr std::array table = {
     Preset{"mixtral", "llama with two of eight experts a token", mixtral},
     Preset{"mamba2", "Mamba-2 mixers without an ffn", mamba2},
     Preset{"bitnet", "BitNet b1.58: ternary maps in attention and SwiGLU", bitnet},
-    Preset{"matmulfree", "MatMul-free LM: MLGRU and SwiGLU with ternary maps", matmulfree}};
+    Preset{"matmulfree", "MatMul-free LM: MLGRU and SwiGLU with ternary maps", matmulfree},
+    Preset{"sas", "shaped attention without values, output map and skip", sas},
+    Preset{"sas-p", "sas with the ffn beside the mixer, not behind it", sas_p}};
 
 }  // namespace
 

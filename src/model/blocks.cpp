@@ -115,7 +115,9 @@ Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
   const Branch branch = branch_of(run, b);
   if (goes_step_by_step(run, b))
     return step_by_step(branch.part, branch.weights, x, branch.pass, *run.cache);
-  return branch.part.forward(branch.weights, x, branch.pass);
+  const Tensor y = branch.part.forward(branch.weights, x, branch.pass);
+  const size_t gain = b % 2 == 1 ? run.d.ffn_gain[b / 2] : 0;
+  return gain ? y * multiplied(run.weights[gain]).view({x.size(0), 1, 1, 1}) : y;
 }
 
 // A branch's factor on the gradient that enters it.
@@ -162,6 +164,7 @@ bool run_fused(const Run& run, size_t i, const NormOptions& options, Tensor& h, 
   const Decoder& d = run.d;
   const NormTensors& norm = d.norms[i];
   if (norm.gain || norm.bias || !d.post_norms.empty()) return false;
+  if (d.branches[i] % 2 == 1 && d.ffn_gain[d.branches[i] / 2]) return false;  // it knows no gain
   if (goes_step_by_step(run, d.branches[i])) return false;
   const auto [part, weights, residual, pass] = branch_of(run, d.branches[i]);
   if (part.step) {
@@ -214,11 +217,30 @@ Hidden norm_after(const Run& run, BranchRange range, Tensor h, const Fork& fork)
   return {h, run_norm(run, d.norms.back(), h)};
 }
 
+// Norms where they are, each before its branch: x = norm(h) or h, h = skip h + branch f(x). In a
+// parallel block (Wang & Komatsuzaki 2021) the ffn reads the mixer's x: with both skips
+// h + f(x) + g(x), and f(x) + g(x) behind a mixer without one (SAS-P).
+Hidden norm_where_there(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
+  const Decoder& d = run.d;
+  Tensor x;
+  for (size_t i = range.begin; i < range.end; ++i) {
+    if (fork && i == d.fork) h = fork(h);
+    const size_t b = d.branches[i];
+    if (!d.model.parallel || b % 2 == 0) x = d.norms[i].there ? run_norm(run, d.norms[i], h) : h;
+    const ResidualFactor& r = d.block.residual[b];
+    const Tensor f = run_branch(run, b, x) * r.branch;
+    h = r.skip == 0.0 ? f : h * r.skip + f;
+  }
+  return {h, run_norm(run, d.norms.back(), h)};
+}
+
 }  // namespace
 
 Hidden run_branches(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
-  return run.d.model.norm_place == "after" ? norm_after(run, range, std::move(h), fork)
-                                           : norm_before(run, range, std::move(h), fork);
+  const ModelConfig& m = run.d.model;
+  if (m.norm_place == "after") return norm_after(run, range, std::move(h), fork);
+  if (m.norm_place == "none" || m.parallel) return norm_where_there(run, range, std::move(h), fork);
+  return norm_before(run, range, std::move(h), fork);
 }
 
 Hidden run_path(const Run& run, const Tensor& tokens, const Fork& fork) {

@@ -82,6 +82,23 @@ void check_linear(const RunConfig& config) {
                m.position == "cope" ? "model.position = cope" : "model.density below 1");
 }
 
+// Blocks beside the usual ones.
+void check_kind(const RunConfig& config) {
+  const ModelConfig& m = config.model;
+  if (m.parallel && m.norm_place != "before" && m.norm_place != "none")
+    fail_usage(
+        "[model] model.parallel has one norm a block, before it, or none. Received "
+        "model.norm_place = {}.",
+        m.norm_place);
+  const char* key = m.parallel               ? "model.parallel"
+                    : m.ffn_gain > 0.0       ? "model.ffn_gain"
+                    : m.norm_place == "none" ? "model.norm_place = none"
+                    : !m.frozen.empty()      ? "model.frozen"
+                                             : nullptr;
+  if (key && config.device == "cuda")
+    fail_usage("[model] {} runs on the CPU only so far. Received device cuda.", key);
+}
+
 }  // namespace
 
 void check_model(const RunConfig& config, int64_t vocabulary) {
@@ -90,6 +107,31 @@ void check_model(const RunConfig& config, int64_t vocabulary) {
   check_attention(config);
   check_heads(config);
   check_linear(config);
+  check_kind(config);
+}
+
+void check_blocks(const RunConfig& config, const BlockFactors& block) {
+  const ModelConfig& m = config.model;
+  const std::string& rule = config.parametrisation;
+  // Unit scaling's branch factors reach the gradient at the split, which lies before a norm.
+  const bool delayed = std::any_of(block.residual.begin(), block.residual.end(),
+                                   [](const ResidualFactor& r) { return r.delayed; });
+  if (delayed && m.norm_place != "before" && m.norm_place != "both")
+    fail_usage(
+        "[model] {} wants norms before branches. Set model.norm_place=before, or another "
+        "parametrisation.",
+        rule);
+  if (delayed && (m.parallel || m.ffn_gain > 0.0))
+    fail_usage("[model] {} has no factors for {}. Set parametrisation=mup or standard.", rule,
+               m.parallel ? "model.parallel" : "model.ffn_gain");
+  const Promise promise = find_parametrisation(rule).promise;
+  for (const std::string& name : mixers_by_layer(m))
+    // A rule that shares the stream between branches and skips, by depth or otherwise.
+    if (!find_part(mixers(), "mixer", name).skip && (delayed || promise.depth || rule == "mus"))
+      fail_usage(
+          "[model] {} has no factors for blocks without a skip. Received the mixer {}. Set "
+          "parametrisation=mup or standard.",
+          rule, name);
 }
 
 const Part& checked_part(std::span<const Part> table, std::string_view kind,

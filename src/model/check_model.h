@@ -11,4 +11,7 @@ void check_model(const RunConfig& config, int64_t vocabulary);
 const Part& checked_part(std::span<const Part> table, std::string_view kind,
                          const std::string& name, const RunConfig& config);
 
+// That the parametrisation has factors for blocks of this kind.
+void check_blocks(const RunConfig& config, const BlockFactors& block);
+
 }  // namespace rung

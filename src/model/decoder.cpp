@@ -6,6 +6,7 @@
 
 #include "config/pattern.h"
 #include "core/error.h"
+#include "model/channels.h"
 #include "model/check_model.h"
 
 namespace rung {
@@ -18,6 +19,9 @@ BlockFactors block_factors(const RunConfig& config, int64_t vocabulary) {
   while (factors.residual.size() < static_cast<size_t>(2 * config.model.depth))
     for (const size_t b : {last - 2, last - 1})
       factors.residual.push_back(ResidualFactor(factors.residual[b]));
+  const std::vector<std::string> names = mixers_by_layer(config.model);
+  for (size_t layer = 0; layer < names.size(); ++layer)
+    if (!find_part(mixers(), "mixer", names[layer]).skip) factors.residual[2 * layer] = {0.0, 1.0};
   return factors;
 }
 
@@ -27,26 +31,29 @@ namespace {
 struct Builder {
   const RunConfig& config;
   Decoder d;
+  std::vector<Frozen> frozen = frozen_by_layer(config.model);
   std::vector<TensorSpec> tensors = {};
 
   const ModelConfig& model() const { return config.model; }
 
-  void norm(std::vector<NormTensors>& norms, const std::string& name, int layer) {
-    NormTensors norm;
+  void norm(std::vector<NormTensors>& norms, const std::string& name, int layer,
+            bool there = true) {
+    NormTensors norm{.there = there};
     const auto vector = [&](Role role, const std::string& full) {
       tensors.push_back(vector_of(role, full, model().width));
       tensors.back().layer = layer;
       return tensors.size() - 1;
     };
-    if (model().norm_gain) norm.gain = vector(Role::gain, name);
-    if (model().norm_bias) norm.bias = vector(Role::bias, name + "_bias");
+    if (there && model().norm_gain) norm.gain = vector(Role::gain, name);
+    if (there && model().norm_bias) norm.bias = vector(Role::bias, name + "_bias");
     norms.push_back(norm);
   }
 
-  void part(const Part& part, const std::string& prefix, int layer) {
+  void part(const Part& part, const std::string& prefix, int layer, bool frozen) {
     for (TensorSpec& spec : part.describe(model())) {
       spec.name = prefix + spec.name;
       spec.layer = layer;
+      spec.frozen = frozen;
       if (spec.role == Role::hidden) {
         spec.density = model().density;
         spec.active *= model().density;
@@ -75,20 +82,29 @@ struct Builder {
   void block(int layer, const std::string& mixer, const std::string& ffn) {
     const std::string prefix = fmt::format("blocks.{}.", layer);
     const auto at = static_cast<size_t>(layer);
-    const bool both = model().norm_place == "both";
+    const bool both = model().norm_place == "both", bare = model().norm_place == "none";
     d.mixers.push_back(&checked_part(mixers(), "mixer", mixer, config));
     d.ffns.push_back(&checked_part(ffns(), "ffn", ffn, config));
     d.branches.push_back(2 * at);
-    norm(d.norms, prefix + "mixer_norm", layer);
+    norm(d.norms, prefix + "mixer_norm", layer, !bare || layer == 0);
     d.mixer_start.push_back(tensors.size());
-    part(*d.mixers.back(), prefix + "mixer.", layer);
+    part(*d.mixers.back(), prefix + "mixer.", layer, frozen[at].mixer);
     if (both) norm(d.post_norms, prefix + "mixer_post_norm", layer);
     d.ffn_start.push_back(tensors.size());
+    d.ffn_gain.push_back(0);
     if (ffn == no_ffn) return;
     d.branches.push_back(2 * at + 1);
-    norm(d.norms, prefix + "ffn_norm", layer);
+    norm(d.norms, prefix + "ffn_norm", layer, !bare && !model().parallel);
+    if (model().ffn_gain > 0.0) {
+      d.ffn_gain.back() = tensors.size();
+      const double start = model().ffn_gain;
+      tensors.push_back(per_channel(
+          prefix + "ffn_gain", {1}, 1,
+          [start](const TensorSpec&, int64_t, Random&) { return start; }, false));
+      tensors.back().layer = layer;
+    }
     d.ffn_start.back() = tensors.size();
-    part(*d.ffns.back(), prefix + "ffn.", layer);
+    part(*d.ffns.back(), prefix + "ffn.", layer, frozen[at].ffn);
     if (both) norm(d.post_norms, prefix + "ffn_post_norm", layer);
   }
 
@@ -142,12 +158,7 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
                         .layout = {},
                         .block = block_factors(config, vocabulary)}};
   Decoder& d = builder.d;
-  // Unit scaling's branch factors reach the gradient at the split, which lies before a norm.
-  if (model.norm_place == "after" && d.block.residual.front().delayed)
-    fail_usage(
-        "[model] {} wants norms before branches. Set model.norm_place=before, or another "
-        "parametrisation.",
-        config.parametrisation);
+  check_blocks(config, d.block);
   d.windows = windows_by_layer(model);
   const std::vector<std::string> mixer_names = mixers_by_layer(model),
                                  ffn_names = ffns_by_layer(model);
@@ -178,6 +189,14 @@ double forward_flops(const Decoder& d, int64_t time) {
     extra +=
         2.0 * readout * static_cast<double>(std::max<int64_t>(0, time - static_cast<int64_t>(k)));
   return 2.0 * std::round(matrices) * static_cast<double>(time) + extra;
+}
+
+double training_flops(const Decoder& d, int64_t time) {
+  double frozen = 0.0;
+  for (const TensorSpec& spec : d.layout.tensors)
+    if (spec.frozen && spec.shape.size() == 2)
+      frozen += static_cast<double>(spec.size()) * spec.active;
+  return 3.0 * forward_flops(d, time) - 2.0 * std::round(frozen) * static_cast<double>(time);
 }
 
 bool is_recurrent(const Decoder& d) {

@@ -13,6 +13,7 @@ namespace rung {
 // Tensors of a norm; 0: absent.
 struct NormTensors {
   size_t gain = 0, bias = 0;
+  bool there = true;  // false: what it would normalise is passed on
 };
 
 // Some of a decoder's branches, of which the list says which they are.
@@ -29,7 +30,8 @@ struct Decoder {
   std::vector<int64_t> windows;                // of attention, by layer; 0: all tokens before
   std::vector<size_t> mixer_start, ffn_start;  // first tensor of each
   std::vector<size_t>
-      shared_start;  // of each layer's mixer: what its layers have in common; 0: none
+      shared_start;              // of each layer's mixer: what its layers have in common; 0: none
+  std::vector<size_t> ffn_gain;  // learned scalar on the branch; 0: none
   // The branches that are there, in order: 2 x layer for a mixer, 2 x layer + 1 for an ffn.
   std::vector<size_t> branches;
   BranchRange path;  // of them: the way to the next token
@@ -75,6 +77,10 @@ BlockFactors block_factors(const RunConfig& config, int64_t vocabulary);
 // Forward FLOPs of one sequence of `time` tokens as in training: every linear map (the readout once
 // for each head, where its target lies within) and the mixers' own work.
 double forward_flops(const Decoder& decoder, int64_t time);
+
+// With the backward pass, which takes as much again for the gradients of what maps read and of
+// their weights, but for those of frozen weights.
+double training_flops(const Decoder& decoder, int64_t time);
 
 // Whether every layer's state has one size, and no position ends, so that generation may go on
 // beyond the context.

@@ -12,9 +12,10 @@ namespace rung {
 namespace {
 
 constexpr std::array mixer_table{attention_mixer,   mamba2_mixer, mlstm_mixer,
-                                 mlstm_large_mixer, slstm_mixer,  mlgru_mixer};
-constexpr std::array ffn_table{swiglu_ffn, geglu_ffn, gelu_ffn, relu2_ffn,
-                               moe_ffn,    peer_ffn,  none_ffn};
+                                 mlstm_large_mixer, slstm_mixer,  mlgru_mixer,
+                                 sas_mixer,         sas_v_mixer,  sas_vp_mixer};
+constexpr std::array ffn_table{swiglu_ffn, geglu_ffn, gelu_ffn,     relu2_ffn,
+                               moe_ffn,    peer_ffn,  fastfood_ffn, none_ffn};
 
 }  // namespace
 

@@ -61,6 +61,7 @@ struct Part {
   // can read it cheaper so; undefined elsewhere.
   std::pair<at::Tensor, at::Tensor> (*from_stream)(std::span<const Weight>, const at::Tensor& x,
                                                    const NormOptions&, const Pass&) = nullptr;
+  bool skip = true;  // the stream goes around it as well
 };
 
 std::span<const Part> mixers();

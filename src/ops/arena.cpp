@@ -11,16 +11,41 @@ namespace rung {
 
 using at::Tensor;
 
+namespace {
+
+int64_t padded_size(const TensorSpec& spec) {
+  constexpr int64_t unit = 128;
+  return (spec.size() + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
 Layout make_layout(std::vector<TensorSpec> tensors, const Parametrisation& parametrisation,
                    const Dims& dims, std::string_view alignment) {
-  constexpr int64_t unit = 128;
   Layout layout{.tensors = std::move(tensors)};
-  for (const TensorSpec& spec : layout.tensors) {
+  layout.offsets.resize(layout.tensors.size());
+  for (const TensorSpec& spec : layout.tensors)
     layout.factors.push_back(complete_factors(parametrisation, spec, dims, alignment));
-    layout.offsets.push_back(layout.stride);
-    layout.stride += (spec.size() + unit - 1) / unit * unit;
+  for (const bool frozen : {false, true}) {
+    for (size_t i = 0; i < layout.tensors.size(); ++i) {
+      if (layout.tensors[i].frozen != frozen) continue;
+      layout.offsets[i] = layout.stride;
+      layout.stride += padded_size(layout.tensors[i]);
+    }
+    if (!frozen) layout.trained = layout.stride;
   }
   return layout;
+}
+
+Layout trained_part(const Layout& layout) {
+  Layout part{.stride = layout.trained, .trained = layout.trained};
+  for (size_t i = 0; i < layout.tensors.size(); ++i) {
+    if (layout.tensors[i].frozen) continue;
+    part.tensors.push_back(layout.tensors[i]);
+    part.factors.push_back(layout.factors[i]);
+    part.offsets.push_back(layout.offsets[i]);
+  }
+  return part;
 }
 
 Tensor view(const Layout& layout, const Tensor& arena, size_t index) {
@@ -39,9 +64,9 @@ std::vector<Weight> bind(const Layout& layout, const Tensor& values, const Tenso
   std::vector<Weight> weights;
   for (size_t i = 0; i < layout.tensors.size(); ++i) {
     const Factors& f = layout.factors[i];
-    weights.push_back({view(layout, values, i),
-                       gradients.defined() ? view(layout, gradients, i) : Tensor(), f.A, f.A_input,
-                       f.A_weight});
+    const bool moves = gradients.defined() && !layout.tensors[i].frozen;
+    weights.push_back({view(layout, values, i), moves ? view(layout, gradients, i) : Tensor(), f.A,
+                       f.A_input, f.A_weight});
     const TensorSpec& spec = layout.tensors[i];
     if (spec.ternary)
       weights.back().ternary = std::make_shared<const std::vector<int64_t>>(
@@ -62,8 +87,7 @@ constexpr int64_t piece_size = int64_t{1} << 16;
 std::vector<Piece> cut(const Layout& layout) {
   std::vector<Piece> pieces;
   for (size_t i = 0; i < layout.tensors.size(); ++i) {
-    const int64_t next = i + 1 < layout.tensors.size() ? layout.offsets[i + 1] : layout.stride;
-    const int64_t size = next - layout.offsets[i];
+    const int64_t size = padded_size(layout.tensors[i]);
     for (int64_t begin = 0; begin < size; begin += piece_size)
       pieces.push_back({i, begin, std::min(size, begin + piece_size)});
   }

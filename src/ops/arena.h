@@ -1,4 +1,5 @@
-// One flat buffer [P, n] holds all trained weights of a population; a weight is a named view of it.
+// One flat buffer [P, n] holds all weights of a population; a weight is a named view of it. Frozen
+// tensors lie behind the trained ones, so that gradients and moments end before them.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -17,7 +18,8 @@ struct Layout {
   std::vector<TensorSpec> tensors;
   std::vector<Factors> factors;
   std::vector<int64_t> offsets;
-  int64_t stride = 0;  // n: elements of one member
+  int64_t stride = 0;   // n: elements of one member
+  int64_t trained = 0;  // of them, in front: those of tensors that are not frozen
 };
 
 Layout make_layout(std::vector<TensorSpec> tensors, const Parametrisation& parametrisation,
@@ -26,7 +28,11 @@ Layout make_layout(std::vector<TensorSpec> tensors, const Parametrisation& param
 // The view [P, shape...] of tensor `index` in an arena [P, n].
 at::Tensor view(const Layout& layout, const at::Tensor& arena, size_t index);
 
-// Views of every tensor with its multipliers; `gradients` may be undefined.
+// What an optimizer moves: the trained tensors alone, in an arena of their elements.
+Layout trained_part(const Layout& layout);
+
+// Views of every tensor with its multipliers; `gradients` [P, n] or [P, trained] may be undefined,
+// and is where a tensor is frozen.
 std::vector<Weight> bind(const Layout& layout, const at::Tensor& values,
                          const at::Tensor& gradients);
 

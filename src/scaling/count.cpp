@@ -14,16 +14,20 @@ double active_size(const TensorSpec& tensor) {
 
 Counts count(std::span<const TensorSpec> tensors) {
   Counts counts;
-  double active = 0.0;
+  double active = 0.0, frozen = 0.0;
   for (const TensorSpec& tensor : tensors) {
     counts.N_total += tensor.size();
     if (tensor.role == Role::embedding || tensor.role == Role::tied)
       counts.N_embedding += tensor.size();
     if (tensor.role == Role::readout || tensor.role == Role::tied)
       counts.N_readout += tensor.size();
-    if (tensor.counts_in_N && tensor.role != Role::embedding) active += active_size(tensor);
+    if (tensor.frozen) counts.frozen += tensor.size();
+    if (!tensor.counts_in_N || tensor.role == Role::embedding) continue;
+    active += active_size(tensor);
+    if (tensor.frozen) frozen += active_size(tensor);
   }
-  counts.N = counts.N_active = std::llround(active);
+  counts.N = std::llround(active);
+  counts.N_active = std::llround(active - frozen);
   return counts;
 }
 

@@ -9,11 +9,12 @@
 namespace rung {
 
 // N: what a token multiplies by (body and readout; the active share of mixtures; no embedding
-// table). N_total: all that is stored. A tied matrix is counted once in N and N_total, and in both
-// of the others.
+// table). N_total: all that is stored. N_active: N less what is frozen. A tied matrix is counted
+// once in N and N_total, and in both of the others.
 struct Counts {
   int64_t N = 0, N_total = 0, N_embedding = 0, N_readout = 0;
-  int64_t N_active = 0;  // as N
+  int64_t N_active = 0;
+  int64_t frozen = 0;  // of N_total
 };
 Counts count(std::span<const TensorSpec> tensors);
 

@@ -20,7 +20,7 @@ struct TensorSpec;
 // The value at initialisation of element `index`; `random` is a stream of that element alone.
 using Start = std::function<double(const TensorSpec&, int64_t index, Random& random)>;
 
-// One trained tensor of one member; shapes leave out the member axis. Matrices are [out, in].
+// One tensor of one member; shapes leave out the member axis. Matrices are [out, in].
 struct TensorSpec {
   std::string name;  // stable: the checkpoint's name
   Role role = Role::hidden;
@@ -39,6 +39,8 @@ struct TensorSpec {
   bool ternary = false;        // read by ternary_linear (ops/ternary.h)
   Start start;                 // an architecture's own initialisation, instead of the role's
   bool decays = true;          // false: no weight decay, whatever the rule says
+  // Stays as it was drawn: it has no gradient, no moments, and no decay.
+  bool frozen = false;
   int64_t size() const;
 };
 

@@ -67,6 +67,8 @@ FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m) {
   if (ffn == "gelu") return {gelu_factor(m)};
   if (ffn == "silu") return {silu_factor(m)};
   if (ffn == "relu2") return {relu_squared_factor()};
+  // One factor forward and backward, so that gradients are true up to a constant.
+  if (ffn == "fastfood") return {{gelu_factor(m).forward, gelu_factor(m).forward}};
   if (ffn == "moe") return moe_factor(model, m);
   if (ffn == "peer") return peer_factor(model, m);
   fail_usage("[unit scaling] No factor is known for this ffn. Received {}.", ffn);

@@ -43,6 +43,7 @@ Json tensor_json(const TensorSpec& tensor, const Factors& f) {
           {"C", f.C},
           {"decay", f.decay},
           {"epsilon", f.epsilon},
+          {"frozen", tensor.frozen},
           {"uses", uses}};
 }
 
@@ -62,7 +63,8 @@ Json audit_json(const RunConfig& config, int64_t vocabulary) {
           {"vocabulary", vocabulary},
           {"N", counts.N},
           {"N_total", counts.N_total},
-          {"flops_per_token", 3.0 * forward_flops(decoder, context) / static_cast<double>(context)},
+          {"N_active", counts.N_active},
+          {"flops_per_token", training_flops(decoder, context) / static_cast<double>(context)},
           {"tensors", tensors},
           {"multipliers", multipliers_json(decoder.block)}};
 }

@@ -136,8 +136,8 @@ PathPoint path_point(const RunConfig& base, int64_t vocabulary, int64_t width,
   point.batch_tokens = batch_tokens_for(options.batch_coefficient, static_cast<int64_t>(tokens),
                                         base.model.context, options.measures);
   point.tokens = static_cast<int64_t>(tokens) / point.batch_tokens * point.batch_tokens;
-  point.C = 3.0 * forward_flops(decoder, base.model.context) /
-            static_cast<double>(base.model.context) * static_cast<double>(point.tokens);
+  point.C = training_flops(decoder, base.model.context) / static_cast<double>(base.model.context) *
+            static_cast<double>(point.tokens);
   return point;
 }
 

@@ -105,11 +105,12 @@ Requirements estimate(const Group& group, int64_t vocabulary, int threads) {
   Requirements e{.N = counts.N, .N_total = counts.N_total, .steps = first.train.tokens / batch};
   e.members = static_cast<int64_t>(group.members.size());
   e.tokens = e.steps * batch;
-  e.flops = members * 3.0 * forward_flops(decoder, context) * static_cast<double>(e.tokens) /
+  e.flops = members * training_flops(decoder, context) * static_cast<double>(e.tokens) /
             static_cast<double>(context);
   const int moments =
       static_cast<int>(find_optimizer(first.train.optimizer).state(decoder.layout).size());
-  const double weights = static_cast<double>(training_bytes(counts.N_total, moments));
+  const double weights = static_cast<double>(
+      training_bytes(counts.N_total - counts.frozen, moments) + 4 * counts.frozen);
   // Kept by the backward pass: about ten activations of the residual's size and three of the ffn's
   // a layer, logits on top; the CPU holds one member a worker at a time.
   const double a_token = static_cast<double>(first.model.depth * first.model.width) *

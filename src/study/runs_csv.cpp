@@ -85,7 +85,7 @@ RunRecord plan_record(const RunConfig& config, const Schedule& schedule,
   r.N_readout = counts.N_readout, r.N_active = counts.N_active;
   r.D = tokens, r.D_unique = std::min(tokens, distinct);
   const double sequences = static_cast<double>(tokens) / static_cast<double>(context);
-  r.C = 3.0 * forward_flops(decoder, context) * sequences;
+  r.C = training_flops(decoder, context) * sequences;
   r.C_6ND = flops_6nd(r.N, r.D);
   return r;
 }

@@ -51,7 +51,7 @@ class CpuEngine : public Population::Engine {
     shard_sequences_ = std::max<int64_t>(1, shard_tokens / context);
     shards_ = (p.batch_sequences + shard_sequences_ - 1) / shard_sequences_;
     lanes_ = std::min(shards_, max_lanes);
-    gradient_ = at::zeros({p.members(), lanes_, p.decoder.layout.stride}, p.weights.options());
+    gradient_ = at::zeros({p.members(), lanes_, p.trained.stride}, p.weights.options());
     ropes_ = make_ropes(p.decoder.model, context, p.weights.options());
     for (int64_t m = 0; m < p.members(); ++m) {
       members_.push_back(p.decoder);
@@ -151,13 +151,15 @@ class CpuEngine : public Population::Engine {
       sum.backward();
       total += sum.item<double>();
     }
-    if (p.mask.defined()) gradient_.select(0, m).select(0, lane).mul_(p.mask.select(0, m));
+    if (p.mask.defined())
+      gradient_.select(0, m).select(0, lane).mul_(
+          p.mask.select(0, m).narrow(0, 0, p.trained.stride));
     return total;
   }
 
   void update(Population& p, int64_t m, double loss_sum) {
     MemberState& state = p.states[static_cast<size_t>(m)];
-    const int64_t n = p.decoder.layout.stride;
+    const int64_t n = p.trained.stride;
     const Tensor rows = gradient_.select(0, m);
     double squares = 0.0;
     if (rows.scalar_type() == at::kFloat) {
@@ -179,12 +181,12 @@ class CpuEngine : public Population::Engine {
     std::map<std::string, Tensor> own;
     for (const auto& [name, tensor] : p.optimizer_state) own[name] = tensor.narrow(0, m, 1);
     at::NoGradGuard off;
-    p.optimizer->step({p.decoder.layout, p.weights.narrow(0, m, 1), rows.narrow(0, 0, 1), own,
-                       hyper_row.to(p.weights.scalar_type())});
+    p.optimizer->step({p.trained, p.weights.narrow(0, m, 1).narrow(1, 0, n), rows.narrow(0, 0, 1),
+                       own, hyper_row.to(p.weights.scalar_type())});
   }
 
   int64_t shard_sequences_, shards_, lanes_;
-  Tensor gradient_;  // [P, lanes, n]
+  Tensor gradient_;  // [P, lanes, trained]
   Ropes ropes_;
   std::vector<Decoder> members_;            // the decoder with each member's multipliers
   std::vector<std::vector<Weight>> bound_;  // [P * lanes]

@@ -312,8 +312,8 @@ class CudaEngine : public Population::Engine {
                        .hyper = hyper_.mutable_data_ptr<float>(),
                        .result = result_.mutable_data_ptr<float>()},
                       cuda::stream());
-    p.optimizer->step({p.decoder.layout, p.weights, gradient_, p.optimizer_state, hyper_, factors_,
-                       alive_, compute_});
+    p.optimizer->step(
+        {p.trained, p.weights, gradient_, p.optimizer_state, hyper_, factors_, alive_, compute_});
   }
 
   c10::cuda::CUDAStream stream_;

@@ -1,6 +1,7 @@
 #include "train/population.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
@@ -87,13 +88,14 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
   const Decoder ruled = make_decoder(first, source_->vocabulary());
   decoder = ruled;
   if (alter) alter(decoder);
+  trained = trained_part(decoder.layout);
   schedule = make_schedule(first.train, steps);
   optimizer = &find_optimizer(first.train.optimizer);
   check_optimizer(*optimizer, schedule, machine_);
   const auto options =
       at::TensorOptions().dtype(master_type(first.precision)).device(machine_.device);
   weights = at::zeros({static_cast<int64_t>(members.size()), decoder.layout.stride}, options);
-  for (const StateSpec& spec : optimizer->state(decoder.layout))
+  for (const StateSpec& spec : optimizer->state(trained))
     optimizer_state[spec.name] = at::zeros({weights.size(0), spec.size}, options);
   if (has_sparse(decoder.layout)) mask = at::empty_like(weights);
   Parallel parallel;
@@ -132,8 +134,12 @@ at::Tensor Population::eval_weights() const {
   at::Tensor beta1 = at::empty({members(), 1}, at::kDouble);
   for (size_t m = 0; m < states.size(); ++m)
     beta1.mutable_data_ptr<double>()[m] = hyper(static_cast<int64_t>(m))[hyper_beta1];
-  return optimizer->eval_weights(
-      {decoder.layout, weights, optimizer_state, beta1.to(weights.options())});
+  const at::Tensor moving = weights.narrow(1, 0, trained.stride);
+  const at::Tensor used =
+      optimizer->eval_weights({trained, moving, optimizer_state, beta1.to(weights.options())});
+  if (trained.stride == decoder.layout.stride) return used;
+  return at::cat({used, weights.narrow(1, trained.stride, decoder.layout.stride - trained.stride)},
+                 1);
 }
 
 std::vector<Evaluation> Population::evaluate(const HeldOut& held_out) {

@@ -83,6 +83,7 @@ class Population {
   at::Tensor logits(int64_t member, const at::Tensor& tokens, Cache* cache = nullptr);
 
   Decoder decoder;
+  Layout trained;  // of decoder.layout what is not frozen: gradients' and the optimizer's
   Schedule schedule;
   const Optimizer* optimizer = nullptr;
   int64_t step = 0;             // optimizer steps done

@@ -282,7 +282,7 @@ RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource
   d.result.seconds = seconds_since(d.start);
   const double steps = static_cast<double>(d.total_steps);
   const ModelConfig& model = d.population.decoder.model;
-  d.result.flops = 3.0 * forward_flops(d.population.decoder, model.context) * steps *
+  d.result.flops = training_flops(d.population.decoder, model.context) * steps *
                    static_cast<double>(d.population.batch_sequences);
   if (d.on_disk()) {
     Json all = Json::array();

@@ -52,6 +52,23 @@ TEST_CASE("ffns have a pattern of their own, and some branches may not be there"
   CHECK(error_of([&] { ffns_by_layer(model); }).find("model.ffn_pattern") != std::string::npos);
 }
 
+TEST_CASE("frozen parts by layer, one pattern for mixers and ffns") {
+  ModelConfig model;
+  model.depth = 4;
+  for (const Frozen& f : frozen_by_layer(model)) CHECK(!(f.mixer || f.ffn));
+  model.frozen = "none, mixer, ffn, block";
+  const std::vector<Frozen> frozen = frozen_by_layer(model);
+  for (const size_t layer : {0, 1, 2, 3}) {
+    CHECK(frozen[layer].mixer == (layer == 1 || layer == 3));
+    CHECK(frozen[layer].ffn == (layer >= 2));
+  }
+  model.frozen = "none x3, all";
+  CHECK(error_of([&] { frozen_by_layer(model); }).find("model.frozen") != std::string::npos);
+  model.frozen = "none x3";
+  CHECK(error_of([&] { frozen_by_layer(model); }).find("multiple of the layers") !=
+        std::string::npos);
+}
+
 TEST_CASE("windows by layer: the list is repeated and cut, global layers have none") {
   using Windows = std::vector<int64_t>;
   const auto windows = [](const char* list, int64_t depth) {

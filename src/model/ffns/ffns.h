@@ -57,6 +57,17 @@ constexpr Part peer_ffn{
     describe_peer, peer_flops,
     peer_forward,  check_peer};
 
+std::vector<TensorSpec> describe_fastfood(const ModelConfig& model);
+double fastfood_flops(const ModelConfig& model, int64_t time);
+at::Tensor fastfood_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
+constexpr Part fastfood_ffn{
+    .name = "fastfood",
+    .summary = "gelu between fast structured transforms of diagonals (Yang et al. 2015)",
+    .describe = describe_fastfood,
+    .extra_flops = fastfood_flops,
+    .forward = fastfood_forward,
+    .on_cuda = false};
+
 constexpr Part none_ffn{.name = no_ffn,
                         .summary = "no second branch in the block",
                         .describe = describe_none,

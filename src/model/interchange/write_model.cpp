@@ -35,6 +35,7 @@ RunConfig canonical(const RunConfig& given, int64_t vocabulary) {
   m.ffn_ratio = static_cast<double>(ffn_width_of(m)) / static_cast<double>(m.width);
   m.norm_gain = true;
   m.density = 1.0;
+  m.frozen.clear();
   // One part in all layers, however it was written.
   const auto unify = [](std::string& name, std::string& pattern,
                         const std::vector<std::string>& by_layer) {
@@ -56,6 +57,7 @@ RunConfig canonical(const RunConfig& given, int64_t vocabulary) {
     m.ssm_state = own.ssm_state, m.ssm_head_dim = own.ssm_head_dim, m.ssm_groups = own.ssm_groups;
     m.ssm_expand = own.ssm_expand, m.ssm_conv = own.ssm_conv;
     m.ffn_bias = own.ffn_bias, m.tied = own.tied, m.logit_cap = own.logit_cap;
+    m.parallel = own.parallel, m.ffn_gain = own.ffn_gain;
     if (own.ffn != "none") m.ffn_ratio = own.ffn_ratio;
     return c;
   }

@@ -97,4 +97,29 @@ constexpr Part mlgru_mixer{
     .ternary = true,
     .describe_shared = describe_mlgru_bounds};
 
+void check_sas(const ModelConfig& model);
+template <bool values, bool projection>
+std::vector<TensorSpec> describe_sas(const ModelConfig& model);
+template <bool values, bool projection>
+at::Tensor sas_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
+
+template <bool values, bool projection>
+constexpr Part sas_part(std::string_view name, std::string_view summary) {
+  return {.name = name,
+          .summary = summary,
+          .describe = describe_sas<values, projection>,
+          .extra_flops = attention_flops,
+          .forward = sas_forward<values, projection>,
+          .check = check_sas,
+          .on_cuda = false,
+          .forget = forget_tokens,
+          .skip = false};
+}
+constexpr Part sas_mixer = sas_part<false, false>(
+    "sas", "shaped attention without values, output map and skip (He & Hofmann 2024)");
+constexpr Part sas_v_mixer =
+    sas_part<true, false>("sas-v", "sas with values learned around the identity: its first layer");
+constexpr Part sas_vp_mixer =
+    sas_part<true, true>("sas-vp", "sas with values and output map learned around the identity");
+
 }  // namespace rung

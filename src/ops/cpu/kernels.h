@@ -48,6 +48,9 @@ void pick_sum(const PickShape& shape, const float* table, const int64_t* index, 
 void pick_add(const PickShape& shape, const int64_t* index, const float* a, const float* v,
               float factor, float* table);
 
+// x H of every row in place, n a power of two.
+void hadamard(int64_t rows, int64_t n, float* x);
+
 // Of each row: the places in a and b, `n` long, of the k largest of all sums, largest first.
 void top_sums(int64_t rows, int64_t n, int64_t k, const float* a, const float* b, int64_t* first,
               int64_t* second);
