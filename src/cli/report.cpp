@@ -1,5 +1,5 @@
-// rung report: draws (again) the page of a climb folder, a fit, a plan, a coordinate check or a
-// comparison, from its files alone.
+// rung report: draws (again) the page of a climb folder, a fit, a plan, a coordinate check, tensor
+// scales or a comparison, from its files alone.
 #include "report/report.h"
 
 #include "cli/verb.h"
@@ -11,6 +11,7 @@
 #include "report/coord_page.h"
 #include "report/fit_page.h"
 #include "report/plan_page.h"
+#include "report/scales_page.h"
 
 namespace rung {
 namespace {
@@ -21,8 +22,9 @@ std::filesystem::path write_page(const fs::path& file) {
   fs::path page = file;
   page.replace_extension(".html");
   const std::string title = file.filename().string();
-  write_file(page, is_plan(json)    ? plan_page(json, title)
-                   : is_coord(json) ? coord_page(json, title)
+  write_file(page, is_plan(json)     ? plan_page(json, title)
+                   : is_coord(json)  ? coord_page(json, title)
+                   : is_scales(json) ? scales_page(json, title)
                    : is_comparison(json)
                        ? compare_page(json, title)
                        : fit_page(json, fit_curves(fit_from_json(json, file.string())), title));
@@ -32,7 +34,7 @@ std::filesystem::path write_page(const fs::path& file) {
 // The file to draw of a folder with a fit or a check and nothing of a climb; empty otherwise.
 fs::path only_file(const fs::path& folder) {
   if (fs::exists(folder / "plan.json") || fs::exists(folder / "log.jsonl")) return {};
-  for (const char* name : {"fit.json", "coord.json", "compare.json"})
+  for (const char* name : {"fit.json", "coord.json", "scales.json", "compare.json"})
     if (fs::exists(folder / name)) return folder / name;
   return {};
 }

@@ -163,6 +163,7 @@ NormOptions options_at(const Run& run, BranchRange range, size_t i) {
 bool run_fused(const Run& run, size_t i, const NormOptions& options, Tensor& h, Tensor& pending) {
   const Decoder& d = run.d;
   const NormTensors& norm = d.norms[i];
+  if (run.stream) return false;  // it is looked at before each branch
   if (norm.gain || norm.bias || !d.post_norms.empty()) return false;
   if (d.branches[i] % 2 == 1 && d.ffn_gain[d.branches[i] / 2]) return false;  // it knows no gain
   if (goes_step_by_step(run, d.branches[i])) return false;
@@ -186,6 +187,22 @@ bool run_fused(const Run& run, size_t i, const NormOptions& options, Tensor& h, 
   return true;
 }
 
+// The stream h before the i-th of all branches, or behind a range.
+Tensor seen(const Run& run, BranchRange range, size_t i, const Tensor& h) {
+  if (!run.stream || (i == range.end && range.begin != run.d.path.begin)) return h;
+  return watched(h, i == range.end ? run.stream->back() : (*run.stream)[i]);
+}
+
+// The stream with the pending branch in it, and its norm. Where the stream is looked at these are
+// two ops: the fused one shows the gradient of h by the skip path alone.
+std::pair<Tensor, Tensor> sum_and_norm(const Run& run, BranchRange range, size_t i, const Tensor& h,
+                                       const Tensor& branch, const NormOptions& options) {
+  const Weight gain = gain_of(run, i == range.end ? run.d.norms.back() : run.d.norms[i]);
+  if (!run.stream) return add_norm(h, branch, gain, options);
+  const Tensor sum = seen(run, range, i, branch.defined() ? add_branch(h, branch, options) : h);
+  return {sum, norm(sum, gain, options)};
+}
+
 // h = skip h + branch f(norm(h)), or branch norm(f(norm(h))) (Gemma 2), and a final norm.
 Hidden norm_before(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
   const Decoder& d = run.d;
@@ -194,14 +211,14 @@ Hidden norm_before(const Run& run, BranchRange range, Tensor h, const Fork& fork
     const bool forks = fork && i == d.fork;
     const NormOptions options = options_at(run, range, i);
     if (!forks && run_fused(run, i, options, h, branch)) continue;
-    std::tie(h, y) = add_norm(h, branch, gain_of(run, d.norms[i]), options);
+    std::tie(h, y) = sum_and_norm(run, range, i, h, branch, options);
     if (forks) h = fork(h);
     branch = run_branch(run, d.branches[i], with_bias(run, d.norms[i], y));
     if (!d.post_norms.empty()) branch = run_norm(run, d.post_norms[i], branch);
   }
-  const NormTensors& last = d.norms.back();
-  std::tie(h, y) = add_norm(h, branch, gain_of(run, last), options_at(run, range, range.end));
-  return {h, with_bias(run, last, y)};
+  std::tie(h, y) =
+      sum_and_norm(run, range, range.end, h, branch, options_at(run, range, range.end));
+  return {h, with_bias(run, d.norms.back(), y)};
 }
 
 // Res-post-LN (Liu et al. 2022, arXiv 2111.09883; OLMo 2): h = skip h + branch norm(f(h)), and a
@@ -209,11 +226,13 @@ Hidden norm_before(const Run& run, BranchRange range, Tensor h, const Fork& fork
 Hidden norm_after(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
   const Decoder& d = run.d;
   for (size_t i = range.begin; i < range.end; ++i) {
+    h = seen(run, range, i, h);
     if (fork && i == d.fork) h = fork(h);
     const ResidualFactor& r = d.block.residual[d.branches[i]];
     const Tensor f = run_norm(run, d.norms[i], run_branch(run, d.branches[i], h));
     h = h * r.skip + f * r.branch;
   }
+  h = seen(run, range, range.end, h);
   return {h, run_norm(run, d.norms.back(), h)};
 }
 
@@ -224,6 +243,7 @@ Hidden norm_where_there(const Run& run, BranchRange range, Tensor h, const Fork&
   const Decoder& d = run.d;
   Tensor x;
   for (size_t i = range.begin; i < range.end; ++i) {
+    h = seen(run, range, i, h);
     if (fork && i == d.fork) h = fork(h);
     const size_t b = d.branches[i];
     if (!d.model.parallel || b % 2 == 0) x = d.norms[i].there ? run_norm(run, d.norms[i], h) : h;
@@ -231,6 +251,7 @@ Hidden norm_where_there(const Run& run, BranchRange range, Tensor h, const Fork&
     const Tensor f = run_branch(run, b, x) * r.branch;
     h = r.skip == 0.0 ? f : h * r.skip + f;
   }
+  h = seen(run, range, range.end, h);
   return {h, run_norm(run, d.norms.back(), h)};
 }
 

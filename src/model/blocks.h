@@ -15,6 +15,7 @@ struct Run {
   // The factor by which gradients of the mean loss exceed the truth in the residual stream.
   double loss_factor = 0.0;
   Tally* tally = nullptr;
+  StreamTaps* stream = nullptr;
 };
 
 // The residual stream before the first branch. tokens [P, B, T] -> [P, B, T, D].

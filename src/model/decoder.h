@@ -86,6 +86,9 @@ double training_flops(const Decoder& decoder, int64_t time);
 // beyond the context.
 bool is_recurrent(const Decoder& decoder);
 
+// The residual stream before each branch of Decoder::branches, and behind the path's last.
+using StreamTaps = std::vector<Tap>;
+
 // Hidden states after the final norm. tokens [P, B, T] int64 -> [P, B, T, D]. With a cache the
 // tokens follow those that it has seen, `ropes` are of their positions, and it is advanced.
 // `stream`, where given, receives the residual stream before that norm.
@@ -95,10 +98,12 @@ at::Tensor hidden_states(const Decoder& decoder, std::span<const Weight> weights
 
 // Losses in nats [P, B, T]. Backward accumulates gradients of sum(losses) * gradient_scale, times
 // the parametrisation's own gradient factor, and of parts' auxiliary losses, which are not
-// reported, as if each were added to the mean of the losses. Parts report to `tally`.
+// reported, as if each were added to the mean of the losses. Parts report to `tally`, and `stream`
+// must live as long as the backward pass.
 at::Tensor token_losses(const Decoder& decoder, std::span<const Weight> weights,
                         const at::Tensor& tokens, const at::Tensor& targets, const Ropes& ropes,
-                        double gradient_scale, Tally* tally = nullptr);
+                        double gradient_scale, Tally* tally = nullptr,
+                        StreamTaps* stream = nullptr);
 
 // Logits [P, B, T, V] as the loss sees them, without recording.
 at::Tensor token_logits(const Decoder& decoder, std::span<const Weight> weights,

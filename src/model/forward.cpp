@@ -35,8 +35,8 @@ Tensor hidden_states(const Decoder& d, std::span<const Weight> weights, const Te
 }
 
 Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Tensor& tokens,
-                    const Tensor& targets, const Ropes& ropes, double gradient_scale,
-                    Tally* tally) {
+                    const Tensor& targets, const Ropes& ropes, double gradient_scale, Tally* tally,
+                    StreamTaps* stream) {
   const Weight& readout = weights[d.readout];
   const double gradient = d.block.loss_gradient * gradient_scale;
   // Where the readout's backward multiplier is not its forward one, the stream's gradient is off
@@ -46,7 +46,9 @@ Tensor token_losses(const Decoder& d, std::span<const Weight> weights, const Ten
                 .weights = weights,
                 .ropes = ropes,
                 .loss_factor = gradient * own * readout.A_input / readout.A,
-                .tally = tally};
+                .tally = tally,
+                .stream = stream};
+  if (stream) stream->resize(d.branches.size() + 1);
   Fork fork;
   if (!d.heads.empty())
     fork = [&](const Tensor& h) { return train_heads(run, h, targets, gradient); };

@@ -94,12 +94,14 @@ std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& wei
   const auto wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   Tensor losses = at::empty({members, rows}, x.options().dtype(wide)), dx;
   if (wanted) dx = at::empty_like(x);
-  const int64_t chunk = chunk_rows(x, rows, vocabulary, o.chunk);
+  // A tap keeps all logits at once.
+  const int64_t chunk = weight.taps ? rows : chunk_rows(x, rows, vocabulary, o.chunk);
   for (int64_t start = 0; start < rows; start += chunk) {
     const int64_t count = std::min(chunk, rows - start);
     const Tensor part = x.narrow(1, start, count);
     Tensor logits = at::empty({members, count, vocabulary}, x.options());
     matmul_into(logits, part, matrix.transpose(1, 2), weight.A * o.logit, false);
+    const size_t use = weight.taps ? open_tap(weight, x, logits.clone()) : 0;
     const Tensor slope = o.cap > 0.0 ? cap_logits(logits, o.cap, wanted) : Tensor();
     chunk_loss(logits, targets.narrow(1, start, count), o.gradient, wanted,
                losses.narrow(1, start, count));
@@ -109,6 +111,7 @@ std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& wei
       matmul_into(weight.gradient.narrow(1, 0, vocabulary), logits.transpose(1, 2), part,
                   weight.A_weight * o.logit, true);
     matmul_into(dx.narrow(1, start, count), logits, matrix, weight.A_input * o.logit, false);
+    close_tap(weight, use, logits, dx);
   }
   return {losses, dx};
 }

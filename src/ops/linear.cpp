@@ -52,13 +52,16 @@ Tensor linear(const Tensor& x, const Weight& weight) {
     y = at::empty({members, x.size(1), x.size(2), out}, x.options().requires_grad(false));
     matmul_into(y.view({members, rows, out}), input, value.transpose(1, 2), weight.A, false);
   }
-  if (weight.tap) *weight.tap = {x.detach(), y.detach()};
+  const size_t use = open_tap(weight, x, y);
   record({y}, {x}, [=, w = weight, needs_input = x.requires_grad()](const std::vector<Tensor>& g) {
     const Tensor dy = g[0].contiguous().view({members, rows, out});
     if (w.gradient.defined()) matmul_into(w.gradient, dy.transpose(1, 2), input, w.A_weight, true);
-    if (!needs_input) return std::vector<Tensor>{Tensor()};
-    Tensor dx = at::empty(x.sizes(), dy.options());
-    matmul_into(dx.view({members, rows, in}), dy, value, w.A_input, false);
+    Tensor dx;
+    if (needs_input) {
+      dx = at::empty(x.sizes(), dy.options());
+      matmul_into(dx.view({members, rows, in}), dy, value, w.A_input, false);
+    }
+    close_tap(w, use, dy, dx);
     return std::vector<Tensor>{dx};
   });
   return y;
@@ -70,7 +73,7 @@ Tensor add_bias(const Tensor& y, const Weight& bias) {
 
 Tensor embedding(const Tensor& tokens, const Weight& table) {
   if constexpr (with_cuda)
-    if (!table.tap && fused_on_cuda(table.value) && cuda::fits_embedding(table))
+    if (!table.taps && fused_on_cuda(table.value) && cuda::fits_embedding(table))
       return cuda::embedding(tokens, table);
   const int64_t members = tokens.size(0), rows = tokens.size(1) * tokens.size(2);
   const int64_t vocabulary = table.value.size(1), width = table.value.size(2);
@@ -83,11 +86,12 @@ Tensor embedding(const Tensor& tokens, const Weight& table) {
     if (table.A != 1.0) y.mul_(table.A);
     y = y.view({members, tokens.size(1), tokens.size(2), width});
   }
-  if (table.tap) *table.tap = {at::Tensor(), y.detach()};
+  const size_t use = open_tap(table, {}, y);
   record(
       {y}, {},
       [=, w = table](const std::vector<Tensor>& g) {
         if (!w.gradient.defined() || !g[0].defined()) return std::vector<Tensor>{};
+        close_tap(w, use, g[0], {});
         Tensor rows_gradient = g[0].reshape({members * rows, width}).to(w.gradient.scalar_type());
         if (w.A_weight != 1.0) rows_gradient = rows_gradient * w.A_weight;
         // The arena's rows lie P strides apart, so each member adds to its own table.

@@ -31,11 +31,15 @@ Tensor norm_plain(const Tensor& x, const Weight& gain, const NormOptions& option
   return y;
 }
 
+Tensor add_branch(const Tensor& x, const Tensor& f, const NormOptions& options) {
+  const Tensor branch = scale_gradient(f, options.branch_gradient / options.branch);
+  return x * options.skip + branch * options.branch;
+}
+
 std::pair<Tensor, Tensor> add_norm_plain(const Tensor& x, const Tensor& f, const Weight& gain,
                                          const NormOptions& options) {
   if (!f.defined()) return {x, norm_plain(x, gain, options)};
-  const Tensor branch = scale_gradient(f, options.branch_gradient / options.branch);
-  const Tensor h = x * options.skip + branch * options.branch;
+  const Tensor h = add_branch(x, f, options);
   return {h, norm_plain(h, gain, options)};
 }
 

@@ -25,6 +25,8 @@ at::Tensor group_norm(const at::Tensor& x, int64_t groups, const Weight& gain,
 // h = skip x + branch f, or x where f is undefined, y = norm(h) * gain; returns {h, y}.
 std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& x, const at::Tensor& f,
                                            const Weight& gain, const NormOptions& options);
+// The h of add_norm alone.
+at::Tensor add_branch(const at::Tensor& x, const at::Tensor& f, const NormOptions& options);
 
 // A branch's place in a residual stream: h = norm.skip x + norm.branch f, or x where f is
 // undefined, then skip h + branch b(norm(h)).

@@ -8,10 +8,12 @@
 
 namespace rung {
 
-// What an op read and wrote at a weight's use, kept for measurements; tables have no input.
+// What an op read and wrote at one use of a weight, kept for measurements, and once the backward
+// pass has been there the gradients of both; tables have no input.
 struct Tap {
-  at::Tensor input, output;
+  at::Tensor input, output, input_gradient, output_gradient;
 };
+using Taps = std::vector<Tap>;  // in the order of uses
 
 struct Weight {
   at::Tensor value;     // [P, ...] in the compute type
@@ -21,8 +23,17 @@ struct Weight {
   double A_weight = 1.0;  // multiplier of the weight's gradient
   // Rows of the parts that have a scale each, where linear() reads ternary weights; null: dense.
   std::shared_ptr<const std::vector<int64_t>> ternary = nullptr;
-  Tap* tap = nullptr;  // filled by linear and embedding where it is set
+  // Where it is set, linear, embedding and the readout's loss add their uses.
+  Taps* taps = nullptr;
 };
+
+// Notes a use of a weight that is listened to, and later its gradients. `use` is the place in taps.
+size_t open_tap(const Weight& weight, const at::Tensor& input, const at::Tensor& output);
+void close_tap(const Weight& weight, size_t use, const at::Tensor& output_gradient,
+               const at::Tensor& input_gradient);
+
+// The identity on x, which with its gradient becomes the output of `tap`.
+at::Tensor watched(const at::Tensor& x, Tap& tap);
 
 // The weight as a leaf of the recorded graph: gradients that reach it are added to weight.gradient.
 at::Tensor leaf(const Weight& weight);

@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/tril_indices.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,8 +11,8 @@
 
 #include "config/pattern.h"
 #include "core/error.h"
-#include "model/mixers/attention.h"
 #include "ops/linear.h"
+#include "study/probe.h"
 
 namespace rung {
 namespace {
@@ -22,8 +21,8 @@ using at::Tensor;
 
 // One forward pass over the probe: what tensors read and wrote.
 struct Look {
-  std::vector<Tap> taps;  // by tensor; a tied matrix as the table
-  Tap readout;
+  std::vector<Taps> taps;  // by tensor; a tied matrix as the table
+  Taps readout;
   Tensor stream;
   std::vector<Tensor> scores;  // [P, B, heads, pairs] of every layer with attention
 };
@@ -40,18 +39,6 @@ Tensor probe_windows(const TokenSource& source, int64_t context, int64_t tokens,
   return windows.expand({members, count, context}).contiguous();
 }
 
-// q.k times the rule's factor over the pairs that a causal softmax without a window sees.
-Tensor visible_scores(const Decoder& d, std::span<const Weight> weights, const Tensor& map,
-                      const Rope& rope) {
-  const AttentionOptions options = attention_options(d.model, d.block, 0);
-  const Tensor qkv = finish_qkv(map, weights, d.model, options);
-  const Tensor scores = attention_scores(qkv, rope, options);
-  const int64_t time = qkv.size(2);
-  const Tensor pairs = at::tril_indices(time, time, 0, at::TensorOptions().dtype(at::kLong));
-  const Tensor flat = (pairs.select(0, 0) * time + pairs.select(0, 1)).to(scores.device());
-  return scores.flatten(-2).index_select(-1, flat);
-}
-
 Look look(const Population& p, const Tensor& windows, const Ropes& ropes) {
   const at::NoGradGuard off;
   Decoder d = p.decoder;
@@ -61,14 +48,14 @@ Look look(const Population& p, const Tensor& windows, const Ropes& ropes) {
   std::vector<Weight> bound = bind(d.layout, p.weights, Tensor());
   Weight readout = bound[d.readout];
   readout.A *= d.block.loss_logit;
-  readout.tap = &result.readout;
-  for (size_t i = 0; i < bound.size(); ++i) bound[i].tap = &result.taps[i];
+  readout.taps = &result.readout;
+  for (size_t i = 0; i < bound.size(); ++i) bound[i].taps = &result.taps[i];
   linear(hidden_states(d, bound, windows, ropes, nullptr, &result.stream), readout);
   // Further prediction heads are not looked at.
   for (size_t layer = 0; layer < static_cast<size_t>(path_depth(d.model)); ++layer)
     if (d.mixers[layer]->name == "attention")
       result.scores.push_back(visible_scores(d, std::span(bound).subspan(d.mixer_start[layer]),
-                                             result.taps[d.mixer_start[layer]].output,
+                                             result.taps[d.mixer_start[layer]].front().output,
                                              rope_of(d, ropes, layer)));
   return result;
 }
@@ -98,10 +85,6 @@ void add(std::vector<double>& sum, const std::vector<double>& values) {
   for (size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
 }
 
-std::string kind_of(const std::string& name) {
-  return name.starts_with("blocks.") ? name.substr(name.find('.', 7) + 1) : name;
-}
-
 class Comparison {
  public:
   Comparison(const Population& p, const Look& start, const Tensor& start_weights, const Look& now)
@@ -112,18 +95,18 @@ class Comparison {
         last_(bind(p.decoder.layout, p.weights, {})) {
     const at::NoGradGuard off;
     for (size_t i = 0; i < now.taps.size(); ++i) {
-      const Tap& tap = now.taps[i];
-      if (!tap.output.defined()) continue;  // gains, and tensors that no linear map reads
-      Sums& sums =
-          outputs(kind_of(p.decoder.layout.tensors[i].name), tap.output, start.taps[i].output);
+      if (now.taps[i].empty()) continue;  // gains, and tensors that no linear map reads
+      const Tap& tap = now.taps[i].front();
+      Sums& sums = outputs(kind_of(p.decoder.layout.tensors[i].name), tap.output,
+                           start.taps[i].front().output);
       if (tap.input.defined())
         matrix(sums, i, tap, last_[i].A);
       else
         table(sums, i);
     }
     const size_t r = p.decoder.readout;
-    matrix(outputs("readout", now.readout.output, start.readout.output), r, now.readout,
-           last_[r].A * p.states.front().block.loss_logit);
+    matrix(outputs("readout", now.readout.front().output, start.readout.front().output), r,
+           now.readout.front(), last_[r].A * p.states.front().block.loss_logit);
     outputs("stream", now.stream, start.stream);
     for (size_t layer = 0; layer < now.scores.size(); ++layer)
       outputs("attention", now.scores[layer], start.scores[layer]);
@@ -194,7 +177,7 @@ class Comparison {
     if (population_.step == 0) return;
     const Tensor share = kept(sums, i).unsqueeze(3);
     add(sum(sums, Quantity::step),
-        mean_squares(now_.taps[i].output - start_.taps[i].output * share));
+        mean_squares(now_.taps[i].front().output - start_.taps[i].front().output * share));
   }
 
   double value(const Sums& sums, Quantity q, size_t m, int64_t horizon) const {

@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "ops/cpu/kernels.h"
+#include "train/batch.h"
 #include "train/engine.h"
 
 namespace rung {
@@ -24,25 +25,6 @@ using at::Tensor;
 constexpr int64_t shard_tokens =
     512;  // activations of one shard stay in cache; small batches still split
 constexpr int64_t max_lanes = 4;
-
-// The [1, B, T] inputs and targets of some windows of context + 1 tokens.
-struct Batch {
-  Tensor tokens, targets;
-};
-
-Batch to_batch(std::span<const int32_t> windows, int64_t context) {
-  const int64_t count = static_cast<int64_t>(windows.size()) / (context + 1);
-  Batch batch{at::empty({1, count, context}, at::kLong), at::empty({1, count, context}, at::kLong)};
-  int64_t* tokens = batch.tokens.mutable_data_ptr<int64_t>();
-  int64_t* targets = batch.targets.mutable_data_ptr<int64_t>();
-  for (int64_t i = 0; i < count; ++i)
-    for (int64_t t = 0; t < context; ++t) {
-      const int32_t* window = windows.data() + i * (context + 1);
-      tokens[i * context + t] = window[t];
-      targets[i * context + t] = window[t + 1];
-    }
-  return batch;
-}
 
 class CpuEngine : public Population::Engine {
  public:
@@ -138,12 +120,7 @@ class CpuEngine : public Population::Engine {
     for (int64_t shard = lane; shard < shards_; shard += lanes_) {
       const int64_t begin = shard * shard_sequences_;
       const int64_t count = std::min(shard_sequences_, p.batch_sequences - begin);
-      std::vector<int32_t> windows(static_cast<size_t>(count * (context + 1)));
-      for (int64_t i = 0; i < count; ++i)
-        source(p).read(window(p, m, begin + i),
-                       std::span(windows).subspan(static_cast<size_t>(i * (context + 1)),
-                                                  static_cast<size_t>(context + 1)));
-      const Batch batch = to_batch(windows, context);
+      const Batch batch = coming_batch(p, m, begin, count);
       const Tensor losses = token_losses(members_[static_cast<size_t>(m)], bound(m, lane),
                                          batch.tokens, batch.targets, ropes_,
                                          1.0 / static_cast<double>(p.batch_sequences * context));

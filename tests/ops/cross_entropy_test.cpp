@@ -1,5 +1,9 @@
 #include "ops/cross_entropy.h"
 
+#include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/softmax.h>
+
 #include <limits>
 
 #include "support/twins.h"
@@ -87,4 +91,22 @@ TEST_CASE("equal logits cost ln V; huge logits stay finite; NaN reaches the loss
     const Tensor loss = linear_cross_entropy(x, {.value = value, .gradient = {}}, targets, {});
     CHECK_FALSE(loss.isfinite().any().item<bool>());
   }
+}
+
+TEST_CASE("a tap on the readout keeps logits and gradients of all chunks at once") {
+  Taps taps;
+  const Tensor x = normal({1, 2, 5, 4}, 1).requires_grad_(), map = normal({1, 6, 4}, 2);
+  const Tensor targets = ids({1, 2, 5}, 6, 3);
+  linear_cross_entropy(x, {.value = map, .A = 0.5, .A_input = 0.25, .taps = &taps}, targets,
+                       {.logit = 2.0, .gradient = 0.1, .chunk = 3})
+      .sum()
+      .backward();
+  REQUIRE(taps.size() == 1);
+  const Tensor logits = at::matmul(x.detach().view({1, 10, 4}), map.mT());
+  CHECK(distance(taps[0].output, logits) < 1e-6);
+  const Tensor gradient =
+      at::softmax(logits, -1)
+          .scatter_add(-1, targets.view({1, 10, 1}), at::full({1, 10, 1}, -1.0, logits.options()));
+  CHECK(distance(taps[0].output_gradient, gradient * 0.1) < 1e-6);
+  CHECK(distance(taps[0].input_gradient.view(x.sizes()), x.grad()) == 0.0);
 }

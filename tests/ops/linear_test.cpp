@@ -3,6 +3,7 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 
 #include "ops/norm.h"
 #include "support/twins.h"
@@ -86,14 +87,34 @@ TEST_CASE("matmul_into adds or replaces, and writes through strided views") {
   CHECK(arena.narrow(1, 22, 18).abs().sum().item<double>() == 0.0);
 }
 
-TEST_CASE("taps keep what linear and embedding read and wrote") {
-  Tap matrix, table;
-  const Tensor x = normal({2, 3, 4, 5}, 1);
-  const Tensor y = linear(x, {.value = normal({2, 7, 5}, 2), .A = 0.5, .tap = &matrix});
-  CHECK(distance(matrix.input, x) == 0.0);
-  CHECK(distance(matrix.output, y) == 0.0);
+TEST_CASE("taps keep what linear and embedding read and wrote, use by use, and the gradients") {
+  Taps matrix, table;
+  const Tensor x = normal({2, 3, 4, 5}, 1).requires_grad_();
+  const Tensor map = normal({2, 7, 5}, 2), sum = at::zeros({2, 7, 5}, map.options());
+  const Weight weight{
+      .value = map, .gradient = sum, .A = 0.5, .A_input = 3.0, .A_weight = 2.0, .taps = &matrix};
+  linear(x, weight);
+  const Tensor y = linear(x, weight);
+  REQUIRE(matrix.size() == 2);
+  CHECK(distance(matrix[1].input, x) == 0.0);
+  CHECK(distance(matrix[1].output, y) == 0.0);
+  const Tensor dy = normal(y.sizes().vec(), 5);
+  (y * dy).sum().backward();
+  CHECK_FALSE(matrix[0].output_gradient.defined());
+  CHECK(distance(matrix[1].output_gradient, dy.view({2, 12, 7})) == 0.0);
+  CHECK(distance(matrix[1].input_gradient, x.grad()) == 0.0);
   const Tensor rows =
-      embedding(ids({2, 3, 4}, 6, 3), {.value = normal({2, 6, 5}, 4), .A = 2.0, .tap = &table});
-  CHECK_FALSE(table.input.defined());
-  CHECK(distance(table.output, rows) == 0.0);
+      embedding(ids({2, 3, 4}, 6, 3), {.value = normal({2, 6, 5}, 4), .A = 2.0, .taps = &table});
+  CHECK_FALSE(table[0].input.defined());
+  CHECK(distance(table[0].output, rows) == 0.0);
+}
+
+TEST_CASE("a watched tensor keeps its value and the whole gradient of what comes after") {
+  Tap tap;
+  const Tensor x = normal({2, 3}, 1).requires_grad_();
+  const Tensor y = watched(x * 2.0, tap);
+  (y * y + y).sum().backward();
+  CHECK(distance(tap.output, x * 2.0) == 0.0);
+  CHECK(distance(tap.output_gradient, x * 4.0 + 1.0) < 1e-14);
+  CHECK(distance(x.grad(), x * 8.0 + 2.0) < 1e-14);
 }

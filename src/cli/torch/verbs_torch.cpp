@@ -16,6 +16,7 @@ extern const Verb import_verb;
 extern const Verb export_verb;
 extern const Verb audit_verb;
 extern const Verb coord_verb;
+extern const Verb scales_verb;
 extern const Verb mixers_verb;
 extern const Verb ffns_verb;
 extern const Verb optimizers_verb;
@@ -26,10 +27,10 @@ extern const Verb bench_verb;
 
 std::span<const Verb* const> torch_verbs() {
   static constexpr std::array verbs = {
-      &climb_verb,      &verify_verb,  &forecast_verb, &train_verb,  &sweep_verb,
-      &ladder_verb,     &eval_verb,    &generate_verb, &logits_verb, &import_verb,
-      &export_verb,     &audit_verb,   &coord_verb,    &mixers_verb, &ffns_verb,
-      &optimizers_verb, &formats_verb, &presets_verb,  &doctor_verb, &bench_verb,
+      &climb_verb,   &verify_verb,   &forecast_verb, &train_verb,  &sweep_verb,      &ladder_verb,
+      &eval_verb,    &generate_verb, &logits_verb,   &import_verb, &export_verb,     &audit_verb,
+      &coord_verb,   &scales_verb,   &mixers_verb,   &ffns_verb,   &optimizers_verb, &formats_verb,
+      &presets_verb, &doctor_verb,   &bench_verb,
   };
   return verbs;
 }
