@@ -2,12 +2,7 @@
 # Presets, and runs from and to Hugging Face folders, on the real program.
 # Usage: interchange_tests.sh RUNG GOLDEN (tests/golden)
 rung=$1 golden=$2
-work=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
-trap 'rm -rf "$work"' EXIT
-export XDG_CACHE_HOME=$work/cache
-unset RUNG_CACHE
-cd "$work" || exit 1
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 python3 - <<'PYTHON'
 import random
 random.seed(2)

@@ -2,13 +2,9 @@
 # The climb's contract on the real program: results, files, the record that precedes the target,
 # equality of equal climbs, kill -9 and signals, bad input. Usage: run_climb_tests.sh RUNG
 rung=$1
-work=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 mounted=
 trap '[ -n "$mounted" ] && umount "$mounted"; rm -rf "$work"' EXIT
-export XDG_CACHE_HOME=$work/cache
-unset RUNG_CACHE
-cd "$work" || exit 1
 # later NAME COMMAND...: beside what follows; now NAME: its status, with its output as the last command's.
 later() { { "${@:2}" >"$work/$1.out" 2>"$work/$1.err" </dev/null; echo $? >"$work/$1.rc"; } & eval "later_$1=$!"; }
 now() { eval "wait \$later_$1"; cp "$work/$1.out" "$work/out"; cat "$work/$1.err" >&2; return "$(cat "$work/$1.rc")"; }

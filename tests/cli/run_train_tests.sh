@@ -2,12 +2,7 @@
 # The verbs that train and read runs, on the real program: results, files, resumption, bad input.
 # Usage: run_train_tests.sh RUNG
 rung=$1
-work=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
-trap 'rm -rf "$work"' EXIT
-export XDG_CACHE_HOME=$work/cache
-unset RUNG_CACHE
-cd "$work" || exit 1
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 
 # A text with some structure: 80 documents of pseudo-random sentences.
 python3 - <<'PYTHON'

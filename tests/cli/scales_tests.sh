@@ -2,12 +2,7 @@
 # The annotated model, on the real program: tables, files, a page, and bad input.
 # Usage: scales_tests.sh RUNG
 rung=$1
-work=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
-trap 'rm -rf "$work"' EXIT
-export XDG_CACHE_HOME=$work/cache
-unset RUNG_CACHE
-cd "$work" || exit 1
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 
 python3 - <<'PYTHON'
 import random

@@ -2,12 +2,7 @@
 # Multi-token prediction and drafts, on the real program: training, the log, generation with and without drafts, bad input.
 # Usage: speculate_tests.sh RUNG
 rung=$1
-work=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
-trap 'rm -rf "$work"' EXIT
-export XDG_CACHE_HOME=$work/cache
-unset RUNG_CACHE
-cd "$work" || exit 1
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 
 # Lines that repeat, so that drafts are right now and then.
 python3 - <<'PYTHON'

@@ -8,11 +8,6 @@ using namespace rung::test;
 
 namespace {
 
-struct Variant {
-  const char* name;
-  void (*change)(RunConfig&);
-};
-
 // Every way in which a mixer keeps what it has read.
 const std::vector<Variant> variants{
     {"attention", [](RunConfig&) {}},

@@ -10,10 +10,6 @@ namespace {
 
 constexpr int64_t vocabulary = 11;
 
-struct Variant {
-  const char* name;
-  void (*change)(RunConfig&);
-};
 const std::vector<Variant> variants{
     {"attention", [](RunConfig&) {}},
     {"gqa, geglu, umup",

@@ -9,16 +9,11 @@
 #include <vector>
 
 #include "support/configs.h"
+#include "support/no_gpu.h"
 #include "support/twins.h"
 #include "train/population.h"
 
 namespace rung::test {
-
-inline bool no_gpu() {
-  if (c10::cuda::device_count() > 0) return false;
-  MESSAGE("skipped: no CUDA device");
-  return true;
-}
 
 // Width 32 with heads of 8: every fused kernel takes part.
 inline RunConfig small_config(const std::string& precision, const std::string& rule = "standard") {

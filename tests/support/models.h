@@ -8,6 +8,12 @@
 
 namespace rung::test {
 
+// A configuration off the defaults.
+struct Variant {
+  const char* name;
+  void (*change)(RunConfig&);
+};
+
 struct Model {
   Decoder decoder;
   Tensor weights, gradient;  // [P, n]
@@ -59,6 +65,19 @@ inline Tensor loss_and_gradient(Model& model, const Batch& batch) {
       token_losses(model.decoder, bound, batch.tokens, batch.targets, model.ropes, 1.0 / count);
   losses.sum().backward();
   return losses.detach();
+}
+
+// Slope of loss() over weight `at` of a model in fp64, from h below to h above.
+template <class Loss>
+double central_difference(Model& model, int64_t at, double h, Loss&& loss) {
+  double& value = model.weights.mutable_data_ptr<double>()[at];
+  const double kept = value;
+  value = kept + h;
+  const double above = loss();
+  value = kept - h;
+  const double below = loss();
+  value = kept;
+  return (above - below) / (2.0 * h);
 }
 
 }  // namespace rung::test

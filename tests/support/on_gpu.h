@@ -11,14 +11,9 @@
 #include <string>
 
 #include "support/half.h"
+#include "support/no_gpu.h"
 
 namespace rung::test {
-
-inline bool no_gpu() {
-  if (c10::cuda::device_count() > 0) return false;
-  MESSAGE("skipped: no CUDA device");
-  return true;
-}
 
 inline Tensor rounded(const Tensor& x, at::ScalarType type) {
   return x.is_floating_point() ? x.to(type).to(at::kDouble) : x;

@@ -20,10 +20,8 @@ int64_t vocabulary_of(const DataConfig& data, Sources& sources) {
 
 int run(const Arguments& arguments) {
   Sources sources;
-  const std::vector<RunConfig> members = read_members(arguments);
-  if (members.size() > 1)
-    fail_usage("[audit] One configuration at a time. Received lists that make {}.", members.size());
-  const Json audit = audit_json(members[0], vocabulary_of(members[0].data, sources));
+  const RunConfig config = read_one(arguments, "audit");
+  const Json audit = audit_json(config, vocabulary_of(config.data, sources));
   std::vector<TableRow> rows;
   for (const Json& t : audit.at("tensors")) {
     TableRow row{t.at("name").get<std::string>(), t.at("role").get<std::string>(),
@@ -35,7 +33,7 @@ int run(const Arguments& arguments) {
   }
   const std::string text =
       fmt::format("{} at width {}, depth {}: N {}, stored {}, {:.4g} training FLOPs a token\n\n",
-                  members[0].parametrisation, members[0].model.width, members[0].model.depth,
+                  config.parametrisation, config.model.width, config.model.depth,
                   audit.at("N").get<int64_t>(), audit.at("N_total").get<int64_t>(),
                   audit.at("flops_per_token").get<double>()) +
       text_table({"tensor", "role", "fan in", "fan out", "A", "B", "C", "decay", "epsilon"}, rows);

@@ -133,10 +133,7 @@ int dry_run(const Arguments& arguments, const RunConfig& config, const CoordPlan
 }
 
 int run(const Arguments& arguments) {
-  const std::vector<RunConfig> members = read_members(arguments);
-  if (members.size() > 1)
-    fail_usage("[coord] One configuration at a time. Received lists that make {}.", members.size());
-  RunConfig config = members.front();
+  RunConfig config = read_one(arguments, "coord");
   if (arguments.has("--parametrisation"))
     config.parametrisation = arguments.text("--parametrisation");
   const CoordPlan plan = read_plan(arguments);
@@ -146,11 +143,7 @@ int run(const Arguments& arguments) {
   const CoordResult result = check_coordinates(
       config, plan, source, make_machine(config.device, arguments.threads), make_hooks(arguments));
   arguments.out->end_progress();
-  if (result.interrupted) {
-    arguments.out->result({{"status", "interrupted"}}, "interrupted; nothing was written");
-    const int status = interrupt_status();
-    return status ? status : 1;
-  }
+  if (result.interrupted) return report_interrupted(arguments);
   const fs::path out = arguments.text("--out");
   Json json = to_json(result, plan);
   json["parametrisation"] = config.parametrisation;

@@ -86,11 +86,7 @@ int dry_run(const Arguments& arguments, RunConfig config, const ScalesPlan& plan
 }
 
 int run(const Arguments& arguments) {
-  const std::vector<RunConfig> members = read_members(arguments);
-  if (members.size() > 1)
-    fail_usage("[scales] One configuration at a time. Received lists that make {}.",
-               members.size());
-  RunConfig config = members.front();
+  RunConfig config = read_one(arguments, "scales");
   if (arguments.has("--parametrisation"))
     config.parametrisation = arguments.text("--parametrisation");
   const ScalesPlan plan = read_plan(arguments);
@@ -100,11 +96,7 @@ int run(const Arguments& arguments) {
   const ScalesResult result = record_scales(
       config, plan, source, make_machine(config.device, arguments.threads), make_hooks(arguments));
   arguments.out->end_progress();
-  if (result.interrupted) {
-    arguments.out->result({{"status", "interrupted"}}, "interrupted; nothing was written");
-    const int status = interrupt_status();
-    return status ? status : 1;
-  }
+  if (result.interrupted) return report_interrupted(arguments);
   const fs::path out = arguments.text("--out");
   Json json = to_json(result, config);
   std::string text = range_table(result) + class_table(result) + legend;

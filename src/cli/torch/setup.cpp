@@ -58,6 +58,14 @@ std::vector<RunConfig> read_members(const Arguments& arguments, const std::vecto
   return members;
 }
 
+RunConfig read_one(const Arguments& arguments, std::string_view verb) {
+  const std::vector<RunConfig> members = read_members(arguments);
+  if (members.size() > 1)
+    fail_usage("[{}] One configuration at a time. Received lists that make {}.", verb,
+               members.size());
+  return members.front();
+}
+
 std::shared_ptr<const TokenSource> Sources::open(const DataConfig& config) {
   const std::string key = fmt::format("{}\n{}\n{}\n{}", config.path, config.tokenizer,
                                       config.vocabulary, config.held_out);
@@ -86,13 +94,26 @@ StudyContext make_context(const Arguments& arguments, Sources& sources, const Ru
           .note = [out = arguments.out](const std::string& line) { out->note(line); }};
 }
 
+namespace {
+
+int status_of_interrupt() {
+  const int status = interrupt_status();
+  return status ? status : 1;
+}
+
+}  // namespace
+
+int report_interrupted(const Arguments& arguments) {
+  arguments.out->result({{"status", "interrupted"}}, "interrupted; nothing was written");
+  return status_of_interrupt();
+}
+
 int report_interrupted(const Arguments& arguments, const fs::path& out) {
   arguments.out->result(
       {{"status", "interrupted"}, {"out", out.string()}},
       fmt::format("interrupted; saved in {}. The same command with --resume continues.",
                   out.string()));
-  const int status = interrupt_status();
-  return status ? status : 1;
+  return status_of_interrupt();
 }
 
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,

@@ -23,6 +23,8 @@ std::vector<Option> with_config_options(std::vector<Option> own);
 // so that a run can be resumed and evaluated from anywhere.
 std::vector<RunConfig> read_members(const Arguments& arguments,
                                     const std::vector<Setting>& extra = {});
+// The one member of a verb that takes no lists. Fails (usage, named `verb`) on several.
+RunConfig read_one(const Arguments& arguments, std::string_view verb);
 // The parts of texts such as 64,128.
 std::vector<std::string> split_commas(const std::vector<std::string>& texts);
 std::string absolute_data_path(const std::string& path);
@@ -43,6 +45,8 @@ StudyContext make_context(const Arguments& arguments, Sources& sources, const Ru
 
 // What was saved and how to go on; returns the exit status of the signal.
 int report_interrupted(const Arguments& arguments, const std::filesystem::path& out);
+// The same for a verb that saves nothing on the way.
+int report_interrupted(const Arguments& arguments);
 
 // --dry-run: a line a group with parameters, FLOPs, memory and rough time at this machine's speed.
 struct DryRow {
