@@ -71,6 +71,14 @@ constexpr std::array mamba2 = {Settings{"model.mixer", "mamba2"}, Settings{"mode
                                Settings{"model.norm_epsilon", "1e-5"},
                                Settings{"model.position", "none"}};
 
+// Beck et al. 2025.
+constexpr std::array xlstm = {Settings{"model.mixer", "mlstm-large"},
+                              Settings{"model.ffn", "swiglu"},
+                              Settings{"model.ffn_ratio", "2.6666666666666667"},
+                              Settings{"model.logit_cap", "30"},
+                              Settings{"model.norm_gain", "true"},
+                              Settings{"model.position", "none"}};
+
 // He & Hofmann 2024: the authors' `skipless` and `skipless-parallel`, whose ffn is a ReLU's.
 constexpr std::array sas = {Settings{"model.mixer", "sas"}, Settings{"model.norm_gain", "true"},
                             Settings{"model.ffn", "gelu"}, Settings{"model.ffn_ratio", "4"},
@@ -107,6 +115,7 @@ constexpr std::array table = {
     Preset{"gemma3", "norms on both sides, QK-norm, five local layers to a global one", gemma3},
     Preset{"mixtral", "llama with two of eight experts a token", mixtral},
     Preset{"mamba2", "Mamba-2 mixers without an ffn", mamba2},
+    Preset{"xlstm", "xLSTM 7B: mLSTM and SwiGLU, logits capped", xlstm},
     Preset{"bitnet", "BitNet b1.58: ternary maps in attention and SwiGLU", bitnet},
     Preset{"matmulfree", "MatMul-free LM: MLGRU and SwiGLU with ternary maps", matmulfree},
     Preset{"sas", "shaped attention without values, output map and skip", sas},

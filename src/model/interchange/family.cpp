@@ -9,9 +9,14 @@ namespace {
 // A run is exported as the first that has all of its model.
 const std::array table = {llama_family, mistral_family, qwen2_family,  qwen3_family,
                           olmo2_family, gemma1_family,  gemma2_family, gemma3_family,
-                          gpt2_family,  mixtral_family, mamba2_family};
+                          gpt2_family,  mixtral_family, mamba2_family, xlstm_family};
 
 }  // namespace
+
+std::vector<TensorMap> tensors_of(const Family& family, const ModelConfig& model,
+                                  const Json& config) {
+  return family.stored ? family.stored(model, config) : family.tensors(model);
+}
 
 std::span<const Family> families() {
   return table;

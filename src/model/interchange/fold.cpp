@@ -32,6 +32,8 @@ class Folder {
         attention(prefix, ends);
       else if (part.name == "mamba2")
         mamba2(prefix + "mixer.", ends);
+      else if (part.name == "mlstm-large")
+        mlstm_large(prefix + "mixer.", ends);
       else if (part.name == "moe")
         mixture(prefix + "ffn.", block_factor(layer), ends);
       else if (names_.contains(prefix + "ffn.down"))
@@ -125,6 +127,15 @@ class Folder {
     for (const char* name : {"conv", "conv_bias", "A_log", "dt_bias", "D"})
       scale(prefix + name, A(prefix + name));
     gain(prefix + "norm", 1.0, d_.model.ssm_expand * d_.model.width);
+    scale(prefix + "out", A(prefix + "out") * ends.out);
+  }
+
+  void mlstm_large(const std::string& prefix, Ends ends) {
+    for (const char* name : {"q", "k", "v", "o", "gates"})
+      scale(prefix + name, A(prefix + name) * ends.in);
+    scale(prefix + "q", d_.block.attention_logit / target_.attention_logit);
+    scale(prefix + "gate_bias", A(prefix + "gate_bias"));
+    gain(prefix + "norm", qk_gain(prefix + "norm"), d_.model.width);
     scale(prefix + "out", A(prefix + "out") * ends.out);
   }
 

@@ -136,10 +136,9 @@ Tensor read_one(const TensorBlock& block, const TensorMap& map, int64_t rows) {
 // The file's tensors by ours that they are pieces of, in the order of the family's list.
 std::map<std::string, std::vector<Tensor>> read_pieces(const TensorFolder& files,
                                                        const Family& family,
-                                                       const ModelConfig& model,
+                                                       const std::vector<TensorMap>& maps,
                                                        const std::string& where) {
   const Names names(files, family);
-  const std::vector<TensorMap> maps = family.tensors(model);
   std::map<std::string, int64_t> rows_of, taken;  // of tensors that are several of ours
   for (const TensorMap& map : maps) rows_of[map.theirs] += map.part;
   std::map<std::string, std::vector<Tensor>> pieces;
@@ -174,7 +173,8 @@ ImportedModel read_model(const fs::path& folder) {
   model.config = read_config(*model.family, json, path.string());
   const TensorFolder files(folder);
   for (const auto& [name, pieces] :
-       read_pieces(files, *model.family, model.config.model, folder.string())) {
+       read_pieces(files, *model.family, tensors_of(*model.family, model.config.model, json),
+                   folder.string())) {
     for (const Tensor& piece : pieces)
       if (piece.dim() != pieces.front().dim() ||
           piece.sizes().slice(1) != pieces.front().sizes().slice(1))

@@ -17,6 +17,27 @@ namespace {
 
 using at::Tensor;
 
+// A recurrent model without what attention alone reads, and without a ratio that no ffn has.
+ModelConfig without_attention(const ModelConfig& own) {
+  ModelConfig m;
+  m.width = own.width, m.depth = own.depth;
+  m.mixer = own.mixer, m.ffn = own.ffn, m.ffn_pattern = own.ffn_pattern;
+  m.norm = own.norm, m.norm_place = own.norm_place, m.norm_gain = true;
+  m.norm_bias = own.norm_bias, m.norm_epsilon = own.norm_epsilon;
+  m.position = own.position == "learned" ? own.position : "none";
+  m.linear = own.linear, m.ffn_bias = own.ffn_bias, m.tied = own.tied;
+  m.logit_cap = own.logit_cap;
+  m.parallel = own.parallel, m.ffn_gain = own.ffn_gain;
+  if (own.ffn != "none") m.ffn_ratio = own.ffn_ratio;
+  if (own.mixer == "mlstm-large") {
+    m.heads = own.heads, m.head_dim = own.head_dim;
+    return m;
+  }
+  m.ssm_state = own.ssm_state, m.ssm_head_dim = own.ssm_head_dim, m.ssm_groups = own.ssm_groups;
+  m.ssm_expand = own.ssm_expand, m.ssm_conv = own.ssm_conv;
+  return m;
+}
+
 // The model with all sizes written out and what has no effect at its default, so that equal models
 // have equal configurations. Gains are there once multipliers are folded.
 RunConfig canonical(const RunConfig& given, int64_t vocabulary) {
@@ -45,20 +66,8 @@ RunConfig canonical(const RunConfig& given, int64_t vocabulary) {
   };
   unify(m.mixer, m.pattern, mixers_by_layer(m));
   unify(m.ffn, m.ffn_pattern, ffns_by_layer(m));
-  if (m.pattern.empty() && m.mixer == "mamba2") {
-    // What attention alone reads, and a ratio that no ffn has.
-    const ModelConfig own = m;
-    m = ModelConfig{};
-    m.width = own.width, m.depth = own.depth;
-    m.mixer = own.mixer, m.ffn = own.ffn, m.ffn_pattern = own.ffn_pattern;
-    m.norm = own.norm, m.norm_place = own.norm_place, m.norm_gain = true;
-    m.norm_bias = own.norm_bias, m.norm_epsilon = own.norm_epsilon;
-    m.position = own.position == "learned" ? own.position : "none";
-    m.ssm_state = own.ssm_state, m.ssm_head_dim = own.ssm_head_dim, m.ssm_groups = own.ssm_groups;
-    m.ssm_expand = own.ssm_expand, m.ssm_conv = own.ssm_conv;
-    m.ffn_bias = own.ffn_bias, m.tied = own.tied, m.logit_cap = own.logit_cap;
-    m.parallel = own.parallel, m.ffn_gain = own.ffn_gain;
-    if (own.ffn != "none") m.ffn_ratio = own.ffn_ratio;
+  if (m.pattern.empty() && (m.mixer == "mamba2" || m.mixer == "mlstm-large")) {
+    m = without_attention(m);
     return c;
   }
   const std::vector<int64_t> windows = windows_by_layer(m);
@@ -170,13 +179,14 @@ Tensor theirs_of(const Tensor& ours, const TensorMap& map) {
   return part;
 }
 
-NamedTensors translate(const Match& match, const NamedTensors& ours, const Decoder& decoder) {
+NamedTensors translate(const Match& match, const Json& json, const NamedTensors& ours,
+                       const Decoder& decoder) {
   NamedTensors result;
   std::set<std::string> used;
   RunConfig config = match.config;  // the shapes of biases that the run does not have
   config.parametrisation = "standard";
   const Decoder full = make_decoder(config, decoder.vocabulary);
-  for (const TensorMap& map : match.family->tensors(match.config.model)) {
+  for (const TensorMap& map : tensors_of(*match.family, match.config.model, json)) {
     const auto found = ours.find(map.ours);
     used.insert(map.ours);
     Tensor values;
@@ -209,9 +219,8 @@ const Family& write_model(const RunConfig& config, const Decoder& decoder, const
   const double root_dim = std::sqrt(static_cast<double>(head_dim_of(decoder.model)));
   const FoldTarget target{.embedding = match.config.multipliers.alpha_emb,
                           .attention_logit = match.config.multipliers.alpha_attn / root_dim};
-  const NamedTensors tensors = translate(match, fold(decoder, row, target), decoder);
-  write_tensors(folder, tensors);
   Json json = match.family->write(match.config);
+  write_tensors(folder, translate(match, json, fold(decoder, row, target), decoder));
   json["model_type"] = match.family->model_type;
   json["architectures"] = {match.family->architecture};
   json["torch_dtype"] = row.scalar_type() == at::kDouble ? "float64" : "float32";

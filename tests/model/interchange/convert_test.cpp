@@ -16,7 +16,8 @@ constexpr Golden goldens[] = {
     {"llama", "llama"},     {"llama-tied", "llama"}, {"mistral", "mistral"},
     {"qwen2", "qwen2"},     {"qwen3", "qwen3"},      {"olmo2", "olmo2"},
     {"gpt2", "gpt2"},       {"gemma", "gemma"},      {"gemma2", "gemma2"},
-    {"mixtral", "mixtral"}, {"mamba2", "mamba2"},    {"gemma3", "gemma3_text"}};
+    {"mixtral", "mixtral"}, {"mamba2", "mamba2"},    {"gemma3", "gemma3_text"},
+    {"xlstm", "xlstm"},     {"xlstm-fused", "xlstm"}};
 
 }  // namespace
 
@@ -77,6 +78,11 @@ TEST_CASE("multipliers fold into weights: a run exported and imported computes t
       {"mamba2",
        {"parametrisation=umup", "model.mixer=mamba2", "model.ffn=none", "model.tied=true",
         "model.norm_epsilon=1e-5", "multipliers.alpha_res=0.7"}},
+      {"xlstm",
+       {"parametrisation=umup", "preset=xlstm", "multipliers.alpha_attn=1.4",
+        "multipliers.alpha_res=0.7", "multipliers.alpha_ffn=1.2"}},
+      {"xlstm",
+       {"parametrisation=completep", "preset=xlstm", "model.norm_gain=false", "model.tied=true"}},
   };
   for (const Case& c : cases) {
     CAPTURE(c.family);
@@ -117,5 +123,7 @@ TEST_CASE("what no family can hold is refused by the name of the key") {
   holds(refusal({"model.mixer=mamba2"}), "mamba2, differs in model.ffn (\"swiglu\"");
   holds(refusal({"model.mixer=mamba2", "model.ffn=none"}),
         "model.norm_epsilon (1e-06, there 1e-05)");
+  holds(refusal({"preset=xlstm", "model.logit_cap=0"}), "model.logit_cap (0.0, there 30.0)");
+  holds(refusal({"preset=xlstm", "model.norm_epsilon=1e-5"}), "xlstm, differs in model.norm_eps");
   holds(refusal({"preset=gemma2", "model.window=5", "model.norm=layernorm"}), "model.norm");
 }

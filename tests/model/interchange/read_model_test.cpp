@@ -111,6 +111,25 @@ TEST_CASE("an infinity as Python writes it is read, another limit is refused") {
   holds(other.error(), "time_step_limit is supported from 0 to infinity only");
 }
 
+TEST_CASE("xLSTM's sizes have two names each, and what its parts have no room for is refused") {
+  holds(after_setting("xlstm", "embedding_dim", 32), "embedding_dim differs from hidden_size");
+  holds(after_setting("xlstm", "gate_soft_cap", 20.0), "gate_soft_cap is supported as 15.0 only");
+  holds(after_setting("xlstm", "qk_dim_factor", 1.0), "qk_dim_factor is supported as 0.5 only");
+  holds(after_setting("xlstm", "use_bias", true), "use_bias is supported as false only");
+  holds(after_setting("xlstm", "norm_eps", 1e-5), "norm_eps is supported as 1e-06 only");
+  holds(after_setting("xlstm", "num_heads", 3), "num_heads must divide half of hidden_size");
+  holds(after_setting("xlstm", "weight_mode", "split"), "weight_mode is supported as single or");
+  holds(after_setting("xlstm", "weight_mode", "fused"), "Received no backbone.blocks.0");
+  Copy copy("xlstm");  // as the first release of the 7B model has them
+  copy.drop("hidden_size");
+  copy.drop("num_hidden_layers");
+  copy.set("output_logit_soft_cap", 20);
+  const ModelConfig m = read_model(copy.folder.path).config.model;
+  CHECK(m.width == 16);
+  CHECK(m.depth == 2);
+  CHECK(m.logit_cap == 20.0);
+}
+
 TEST_CASE("missing, extra and misshapen tensors are named in one line") {
   const std::string name = "model.layers.1.mlp.up_proj.weight";
   {
