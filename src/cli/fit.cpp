@@ -50,7 +50,7 @@ std::vector<std::string> read_laws(std::string_view text) {
   return laws;
 }
 
-FitOptions read_options(const Arguments& arguments) {
+FitOptions read_fit_options(const Arguments& arguments) {
   FitOptions options;
   options.columns = parse_column_map(arguments.text("--columns"));
   if (arguments.has("--schedules"))
@@ -147,8 +147,8 @@ int run_groups(const Arguments& arguments, const Table& table, const FitOptions&
   return fits.fitted() > 0 ? 0 : static_cast<int>(Failure::refused);
 }
 
-int run(const Arguments& arguments) {
-  FitOptions options = read_options(arguments);
+int run_fit(const Arguments& arguments) {
+  FitOptions options = read_fit_options(arguments);
   const std::vector<std::string> laws = read_laws(arguments.text("--law"));
   const Table table = read_runs(arguments.list("TABLE"));
   if (arguments.has("--by")) {
@@ -228,6 +228,6 @@ const Verb fit_verb{
           .help =
               "what orders the rungs where several laws are weighed (default: C, else an input)"},
          {.name = "--out", .help = "file that `rung predict` reads"}},
-    .run = run};
+    .run = run_fit};
 
 }  // namespace rung

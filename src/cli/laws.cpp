@@ -7,7 +7,7 @@
 namespace rung {
 namespace {
 
-int run(const Arguments& arguments) {
+int run_laws(const Arguments& arguments) {
   const Json tables = laws_to_json();
   std::vector<TableRow> rows;
   for (const char* table : {"laws", "procedures"})
@@ -28,6 +28,6 @@ const Verb laws_verb{.name = "laws",
                      .summary = "list the scaling laws that fit knows, with their formulas",
                      .example = "rung laws",
                      .options = {},
-                     .run = run};
+                     .run = run_laws};
 
 }  // namespace rung

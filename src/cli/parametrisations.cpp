@@ -6,7 +6,7 @@
 namespace rung {
 namespace {
 
-int run(const Arguments& arguments) {
+int run_parametrisations(const Arguments& arguments) {
   Json list = Json::array();
   std::vector<TableRow> rows;
   for (const Parametrisation& p : parametrisations()) {
@@ -26,6 +26,6 @@ const Verb parametrisations_verb{
     .summary = "list the rules from role and shape to multipliers, initialisation and LR",
     .example = "rung parametrisations",
     .options = {},
-    .run = run};
+    .run = run_parametrisations};
 
 }  // namespace rung

@@ -72,7 +72,7 @@ void read_hardware(const Arguments& arguments, PlanOptions& options) {
   options.bandwidth = given(arguments, "--bandwidth", options.bandwidth);
 }
 
-PlanOptions read_options(const Arguments& arguments, double level) {
+PlanOptions read_plan_options(const Arguments& arguments, double level) {
   PlanOptions options;
   read_hardware(arguments, options);
   options.flops = given(arguments, "--flops", options.flops);
@@ -125,9 +125,9 @@ NextRuns read_next(const Arguments& arguments) {
   return next;
 }
 
-int run(const Arguments& arguments) {
+int run_plan(const Arguments& arguments) {
   const std::vector<PlanSource> sources = read_sources(arguments);
-  const PlanOptions options = read_options(arguments, sources.front().fit().level);
+  const PlanOptions options = read_plan_options(arguments, sources.front().fit().level);
   const Plan plan = make_plan(sources, options, arguments.has("--out"));
   Json json = plan_to_json(plan, options);
   std::string text = plan_text(plan, options);
@@ -219,6 +219,6 @@ const Verb plan_verb{
     .summary = "what to train under a budget, from fits, and which runs to train next, or refuse",
     .example = "rung plan fit.json --time 30d --hardware h100:64 --out plan.json",
     .options = options_of_plan,
-    .run = run};
+    .run = run_plan};
 
 }  // namespace rung

@@ -88,7 +88,7 @@ int predict_rows(const Arguments& arguments, const Fit& fit, double level) {
   return 0;
 }
 
-int run(const Arguments& arguments) {
+int run_predict(const Arguments& arguments) {
   const std::string path = arguments.text("FIT");
   Json stored = read_json(path);
   if (holds_groups(stored))
@@ -137,6 +137,6 @@ const Verb predict_verb{
                 {.name = "--columns", .help = "which of its columns to read, as for fit"},
                 {.name = "--schedules", .help = "learning curves: the rates' knots, as for fit"},
                 {.name = "--level", .help = "probability of the interval (default: the fit's)"}},
-    .run = run};
+    .run = run_predict};
 
 }  // namespace rung

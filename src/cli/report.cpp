@@ -39,7 +39,7 @@ fs::path only_file(const fs::path& folder) {
   return {};
 }
 
-int run(const Arguments& arguments) {
+int run_report(const Arguments& arguments) {
   const fs::path path = arguments.text("PATH");
   fs::path page;
   if (fs::is_regular_file(path)) {
@@ -65,6 +65,6 @@ const Verb report_verb{
     .options = {{.name = "PATH",
                  .help = "folder of a climb or a check, or the file of a fit, plan or check",
                  .required = true}},
-    .run = run};
+    .run = run_report};
 
 }  // namespace rung

@@ -7,12 +7,12 @@
 namespace rung {
 namespace {
 
-using Json = nlohmann::json;
+using PlainJson = nlohmann::json;
 
 constexpr size_t longest_line = size_t{1} << 28;
 
 // Keeps only the top level's "text": no tree is built.
-struct TextField : nlohmann::json_sax<Json> {
+struct TextField : nlohmann::json_sax<PlainJson> {
   std::string text, message;
   int depth = 0;
   bool wanted = false, found = false, object = false;
@@ -94,7 +94,7 @@ void JsonLinesReader::line(std::string_view text, bool torn) {
   ++number_;
   if (text.find_first_not_of(" \t\r") == text.npos) return;
   TextField field;
-  if (!Json::sax_parse(text.begin(), text.end(), &field)) {
+  if (!PlainJson::sax_parse(text.begin(), text.end(), &field)) {
     if (torn)
       fail(
           "[data] {} is truncated: its last line {} is torn. Drop that line or copy the file "

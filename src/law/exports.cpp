@@ -11,7 +11,7 @@
 namespace rung {
 namespace {
 
-constexpr double missing = std::numeric_limits<double>::quiet_NaN();
+constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
 constexpr std::string_view separator = " - ";
 
 struct Series {
@@ -53,12 +53,12 @@ struct LongTable {
         return s.run == name && !std::isnan(s.column->values[row]);
       });
       if (!any) continue;
-      run.values.push_back(missing), run.text.push_back(name);
+      run.values.push_back(no_value), run.text.push_back(name);
       abscissa.values.push_back(x.values[row]);
       for (const Series& s : series)
         if (s.run == name) {
           Column& column = key(s.key);
-          column.values.resize(run.values.size() - 1, missing);
+          column.values.resize(run.values.size() - 1, no_value);
           column.values.push_back(s.column->values[row]);
         }
     }
@@ -85,7 +85,7 @@ Table lengthen_chart_export(Table table) {
   Table result{.rows = points.run.values.size(), .source = table.source, .sha256 = table.sha256};
   result.columns = {std::move(points.run), std::move(points.abscissa)};
   for (Column& column : points.keys) {
-    column.values.resize(result.rows, missing);
+    column.values.resize(result.rows, no_value);
     result.columns.push_back(std::move(column));
   }
   return result;
@@ -102,7 +102,7 @@ Table scalar_export(const Json& array, const std::string& source) {
           source, i + 1);
     // TensorBoard writes values that are not finite as text, which no fit takes.
     for (size_t k = 0; k < 3; ++k)
-      columns[k].push_back(point[k].is_number() ? point[k].get<double>() : missing);
+      columns[k].push_back(point[k].is_number() ? point[k].get<double>() : no_value);
   }
   Table table{.source = source};
   table.add("Wall time", std::move(columns[0]));

@@ -12,9 +12,9 @@ namespace {
 
 constexpr std::string_view example = "L = E + A/N^alpha + B/D^beta";
 
-class Parser {
+class TreeParser {
  public:
-  Parser(std::string_view text, FormulaTree& tree)
+  TreeParser(std::string_view text, FormulaTree& tree)
       : tokens_(text, "formula", example), tree_(tree) {
     tree_.text = text;
   }
@@ -153,7 +153,7 @@ int degree(const FormulaTree& tree, const std::vector<bool>& set) {
 FormulaTree parse_formula(std::string_view text, std::span<const std::string> inputs) {
   FormulaTree tree;
   tree.inputs.assign(inputs.begin(), inputs.end());
-  Parser(text, tree).parse();
+  TreeParser(text, tree).parse();
   if (tree.coefficients.empty())
     fail_usage("[formula] There is no coefficient to fit. Received {}. Example: {}.", text,
                example);

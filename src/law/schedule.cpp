@@ -9,7 +9,7 @@
 namespace rung {
 namespace {
 
-constexpr double most_steps = 2e7;  // of all runs together: the rates are kept one by one
+constexpr double most_schedule_steps = 2e7;  // of all runs together: the rates are kept one by one
 
 struct Knot {
   size_t step = 0;
@@ -63,9 +63,9 @@ Runs collect(const Table& table, const std::map<std::string, std::string>& colum
   std::map<std::string, size_t> known;
   for (size_t row = 0; row < table.rows; ++row) {
     const double at = step.values[row], rate = lr.values[row];
-    if (!(at >= 0.0) || at != std::floor(at) || at > most_steps)
-      fail("[schedule] A step is a whole number up to {:g}. Received {} in {} of {}.", most_steps,
-           at, table.where(row), table.source);
+    if (!(at >= 0.0) || at != std::floor(at) || at > most_schedule_steps)
+      fail("[schedule] A step is a whole number up to {:g}. Received {} in {} of {}.",
+           most_schedule_steps, at, table.where(row), table.source);
     if (!(rate >= 0.0) || !std::isfinite(rate))
       fail("[schedule] A learning rate is finite and not negative. Received {} in {} of {}.", rate,
            table.where(row), table.source);
@@ -90,9 +90,9 @@ Runs collect(const Table& table, const std::map<std::string, std::string>& colum
   if (runs.names.empty()) fail("[schedule] There is no row. Received {}.", table.source);
   double total = 0.0;
   for (const auto& knots : runs.knots) total += static_cast<double>(knots.back().step);
-  if (total > most_steps)
+  if (total > most_schedule_steps)
     fail("[schedule] The runs have {:g} steps together, more than {:g}. Received {}.", total,
-         most_steps, table.source);
+         most_schedule_steps, table.source);
   return runs;
 }
 

@@ -18,6 +18,11 @@ inline void push_series(Json& chart, Json series) {
   if (!series["data"].empty()) chart["series"].push_back(std::move(series));
 }
 
+// Place of series i of `count` on the page's scale of shades, in [0, 1].
+inline double shade_of(size_t i, size_t count) {
+  return count > 1 ? static_cast<double>(i) / static_cast<double>(count - 1) : 0.5;
+}
+
 // Null for a plot that has no series.
 inline Json or_null(Json chart) {
   return chart["series"].empty() ? Json() : chart;

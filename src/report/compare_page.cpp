@@ -10,10 +10,6 @@
 namespace rung {
 namespace {
 
-double shade_of(size_t i, size_t count) {
-  return count < 2 ? 0.5 : static_cast<double>(i) / static_cast<double>(count - 1);
-}
-
 // A line with its band for each alternative; over FLOPs also the runs that it was fitted to.
 Json curves_chart(const Json& comparison, const char* name, Json x, bool with_runs) {
   auto chart = new_chart(name, "Loss of each alternative with a 90 % band", std::move(x),

@@ -21,10 +21,6 @@ constexpr std::array drawn = {
     Drawn{"change", "A fan_in RMS(W − W0): a matrix's own change at full alignment"},
     Drawn{"step", "RMS of what the tensor's own change adds to its output"}};
 
-double shade_of(size_t i, size_t count) {
-  return count > 1 ? static_cast<double>(i) / static_cast<double>(count - 1) : 0.5;
-}
-
 double last_horizon(const Json& coord) {
   double last = 0.0;
   for (const Json& s : coord["samples"]) last = std::fmax(last, number_at(s, "horizon"));
@@ -104,7 +100,7 @@ Json alignment_chart(const Json& coord) {
   return or_null(std::move(chart));
 }
 
-std::string header(const Json& coord, std::string_view title) {
+std::string coord_header(const Json& coord, std::string_view title) {
   std::string html = fmt::format("<h1>{}</h1>\n", escape_html(title));
   const std::string rule = escape_html(text_at(coord, "parametrisation"));
   const std::string status = text_at(coord, "status");
@@ -155,7 +151,7 @@ bool is_coord(const Json& json) {
 
 std::string coord_page(const Json& coord, std::string_view title) {
   Json charts = Json::array();
-  std::string html = header(coord, title);
+  std::string html = coord_header(coord, title);
   std::set<std::string> axes;
   for (const Json& s : coord["slopes"]) axes.insert(text_at(s, "axis"));
   for (const std::string& axis_name : axes) {

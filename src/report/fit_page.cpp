@@ -42,10 +42,6 @@ size_t nearest_line(const Json& lines, double value) {
   return best;
 }
 
-double shade_of(size_t i, size_t count) {
-  return count > 1 ? static_cast<double>(i) / static_cast<double>(count - 1) : 0.5;
-}
-
 Json data_chart(const Json& fit, const Json& curves) {
   if (!curves.contains("lines")) return {};
   const std::string x = text_at(curves, "x"), by = text_at(curves, "by"), target = target_of(fit);
@@ -211,7 +207,7 @@ std::string forms_table(const Json& fit) {
          html_table({"law", "weight", "rollout error", "status"}, rows, {false, true, true, false});
 }
 
-std::string header(const Json& fit, std::string_view title) {
+std::string fit_header(const Json& fit, std::string_view title) {
   const bool refused = text_at(fit, "status") == "refused";
   return fmt::format(
       "<header><div class=\"brand\"><span>Rung</span> fit <span class=\"badge {}\">{}</span></div>"
@@ -226,7 +222,7 @@ std::string header(const Json& fit, std::string_view title) {
 std::string fit_page(const Json& fit, const Json& curves, std::string_view title) {
   const ClimbFiles files{.fit = fit};
   Json charts = Json::array();
-  std::string html = header(fit, title);
+  std::string html = fit_header(fit, title);
   const std::string which = text_at(curves, "by").empty() ? "" : " on the last line of the legend";
   const std::string caption =
       "Circles are measured rows, lines the law, the band where a new measurement would lie" +

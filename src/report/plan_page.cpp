@@ -83,7 +83,7 @@ std::string stat(std::string_view kind, std::string_view label, const std::strin
       label, value, small);
 }
 
-std::string header(const Json& plan, std::string_view title) {
+std::string plan_header(const Json& plan, std::string_view title) {
   const double level = 100 * number_at(plan, "level");
   std::string html = fmt::format(
       "<header><div class=\"brand\"><span>Rung</span> plan</div><h1>{}</h1><p class=\"lead\">{}"
@@ -217,7 +217,7 @@ bool is_plan(const Json& json) {
 
 std::string plan_page(const Json& plan, std::string_view title) {
   Json charts = Json::array();
-  std::string html = header(plan, title);
+  std::string html = plan_header(plan, title);
   html += html_section(
       "basin", "The basin",
       figure(charts, basin_chart(plan), "",

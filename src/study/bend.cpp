@@ -10,11 +10,11 @@ namespace rung {
 namespace {
 
 // y = level + slope x + curvature x^2, x from the largest rung on, weighted by 1 / variance.
-struct Parabola {
+struct BendParabola {
   double level, slope, curvature, curvature_se;
 };
 
-Parabola parabola_through(const std::vector<Rung>& rungs) {
+BendParabola parabola_through(const std::vector<Rung>& rungs) {
   Eigen::Matrix3d normal = Eigen::Matrix3d::Zero();
   Eigen::Vector3d right = Eigen::Vector3d::Zero();
   for (const Rung& r : rungs) {
@@ -35,7 +35,7 @@ double bend_deviation(std::span<const RunRecord> ladder,
                       double predicted) {
   const std::vector<Rung> rungs = rung_means(ladder, deviations, above);
   if (rungs.size() < 4) return 0.0;
-  const Parabola p = parabola_through(rungs);
+  const BendParabola p = parabola_through(rungs);
   if (!(p.curvature < -2.0 * p.curvature_se)) return 0.0;
   const double tangent = p.level + p.slope * (std::log(static_cast<double>(N)) - rungs.back().x);
   return std::abs(std::log(predicted) - tangent) / 1.645;

@@ -85,9 +85,10 @@ void add(std::vector<double>& sum, const std::vector<double>& values) {
   for (size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
 }
 
-class Comparison {
+class ProbeComparison {
  public:
-  Comparison(const Population& p, const Look& start, const Tensor& start_weights, const Look& now)
+  ProbeComparison(const Population& p, const Look& start, const Tensor& start_weights,
+                  const Look& now)
       : population_(p),
         start_(start),
         now_(now),
@@ -215,7 +216,7 @@ bool measure_shape(const std::vector<RunConfig>& members, const CoordPlan& plan,
   const Ropes ropes = make_ropes(p.decoder.model, context, p.weights.options());
   const Tensor weights = p.weights.clone();
   const Look start = look(p, windows, ropes);
-  Comparison(p, start, weights, start).append(0, samples);
+  ProbeComparison(p, start, weights, start).append(0, samples);
   for (const int64_t horizon : plan.horizons) {
     while (p.step < horizon) {
       p.advance();
@@ -224,7 +225,7 @@ bool measure_shape(const std::vector<RunConfig>& members, const CoordPlan& plan,
     p.sync();
     if (any_diverged(p)) return false;
     const Look now = look(p, windows, ropes);
-    Comparison(p, start, weights, now).append(horizon, samples);
+    ProbeComparison(p, start, weights, now).append(horizon, samples);
   }
   return true;
 }

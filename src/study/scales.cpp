@@ -25,17 +25,18 @@ struct Seen {
 };
 
 // Gradients of the coming step, and what its first sequences did to every tensor.
-struct Look {
+struct ScalesLook {
   std::vector<Taps> taps;  // by tensor
   StreamTaps stream;
   Tensor gradients;  // [1, n]
   double loss = 0.0;
 };
 
-Look look(const Population& p, const Decoder& d, const Ropes& ropes, int64_t probe_tokens) {
-  Look result{.taps = std::vector<Taps>(d.layout.tensors.size()),
-              .stream = {},
-              .gradients = at::zeros_like(p.weights)};
+ScalesLook look_at(const Population& p, const Decoder& d, const Ropes& ropes,
+                   int64_t probe_tokens) {
+  ScalesLook result{.taps = std::vector<Taps>(d.layout.tensors.size()),
+                    .stream = {},
+                    .gradients = at::zeros_like(p.weights)};
   const std::vector<Weight> plain = bind(d.layout, p.weights, result.gradients);
   std::vector<Weight> tapped = plain;
   for (size_t i = 0; i < tapped.size(); ++i) tapped[i].taps = &result.taps[i];
@@ -58,7 +59,7 @@ Look look(const Population& p, const Decoder& d, const Ropes& ropes, int64_t pro
 
 class Collector {
  public:
-  Collector(const Decoder& d, const Tensor& weights, const Look& look) {
+  Collector(const Decoder& d, const Tensor& weights, const ScalesLook& look) {
     for (size_t i = 0; i < d.layout.tensors.size(); ++i) {
       const TensorSpec& spec = d.layout.tensors[i];
       for (size_t use = 0; use < look.taps[i].size(); ++use)
@@ -107,7 +108,7 @@ class Collector {
 };
 
 void add_scores(Collector& all, const Population& p, const Decoder& d, const Ropes& ropes,
-                const Look& look) {
+                const ScalesLook& look) {
   const at::NoGradGuard off;
   const std::vector<Weight> bound = bind(d.layout, p.weights, {});
   for (size_t layer = 0; layer < d.mixers.size(); ++layer)
@@ -129,7 +130,7 @@ void append_rows(ScalesResult& result, const Population& p, const ScalesPlan& pl
   Decoder d = p.decoder;
   d.block = p.states.front().block;
   const Ropes ropes = make_ropes(d.model, d.model.context, p.weights.options());
-  const Look now = look(p, d, ropes, plan.probe_tokens);
+  const ScalesLook now = look_at(p, d, ropes, plan.probe_tokens);
   Collector all(d, p.weights, now);
   add_scores(all, p, d, ropes, now);
   std::vector<ScaleRow> rows(all.seen.size());

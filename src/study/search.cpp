@@ -21,12 +21,12 @@ SearchOutcome independent_search(std::span<const RunConfig> seeds, std::span<con
   if (rate == over.end())
     fail_usage("[sweep] An independent search begins with learning rates. Add --over train.lr=...");
   Search search(seeds, train);
-  std::vector<Point> line;
+  std::vector<SearchPoint> line;
   for (const std::string& value : rate->values) line.push_back({{"train.lr", value}});
   const std::vector<double> rates = search.stage("rates", line);
   if (rates.empty()) return search.outcome;
-  const Point best_rate = line[lowest(rates)];
-  std::vector<Point> lines;
+  const SearchPoint best_rate = line[lowest(rates)];
+  std::vector<SearchPoint> lines;
   for (const Setting& setting : over)
     if (setting.key != "train.lr")
       for (const std::string& value : setting.values) {
@@ -36,7 +36,7 @@ SearchOutcome independent_search(std::span<const RunConfig> seeds, std::span<con
   if (lines.empty()) return search.outcome;
   const std::vector<double> losses = search.stage("lines", lines);
   if (losses.empty()) return search.outcome;
-  Point combined = best_rate;
+  SearchPoint combined = best_rate;
   size_t begin = 0;
   for (const Setting& setting : over) {
     if (setting.key == "train.lr") continue;
@@ -46,13 +46,13 @@ SearchOutcome independent_search(std::span<const RunConfig> seeds, std::span<con
     combined.push_back(lines[static_cast<size_t>(best - losses.begin())].back());
     begin = end;
   }
-  search.stage("combined", std::vector<Point>{combined});
+  search.stage("combined", std::vector<SearchPoint>{combined});
   return search.outcome;
 }
 
 SearchOutcome halving_search(std::span<const RunConfig> seeds, std::span<const Setting> over,
                              int64_t points, uint64_t seed, const TrainStage& train) {
-  std::vector<Point> left = draw_points(seeds, over, points, seed);
+  std::vector<SearchPoint> left = draw_points(seeds, over, points, seed);
   Search search(seeds, train);
   int64_t rounds = 1;
   while ((points >> (rounds - 1)) > 1) ++rounds;
@@ -67,7 +67,7 @@ SearchOutcome halving_search(std::span<const RunConfig> seeds, std::span<const S
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return losses[a] < losses[b]; });
-    std::vector<Point> kept;
+    std::vector<SearchPoint> kept;
     for (size_t i = 0; i < std::max<size_t>(1, left.size() / 2); ++i)
       kept.push_back(left[order[i]]);
     left = std::move(kept);

@@ -76,7 +76,7 @@ double expected_improvement(const Process::Belief& belief, double best) {
 
 // A point's place in the unit cube.
 VectorXd place(const std::vector<bool>& continuous, std::span<const Setting> over,
-               const Point& point) {
+               const SearchPoint& point) {
   VectorXd x(static_cast<Eigen::Index>(over.size()));
   for (size_t i = 0; i < over.size(); ++i) {
     const Setting& setting = over[i];
@@ -117,23 +117,23 @@ SearchOutcome bayesian_search(std::span<const RunConfig> seeds, std::span<const 
   const std::vector<bool> continuous = continuous_keys(seeds.front(), over);
   Search search(seeds, train);
   const int64_t batch = points / 4;
-  std::vector<Point> next = draw_points(seeds, over, batch, seed);
+  std::vector<SearchPoint> next = draw_points(seeds, over, batch, seed);
   std::vector<VectorXd> at;
   std::vector<double> losses;
   for (int64_t round = 1;; ++round) {
     const std::vector<double> found = search.stage(fmt::format("batch-{}", round), next);
     if (found.empty()) break;
     losses.insert(losses.end(), found.begin(), found.end());
-    for (const Point& point : next) at.push_back(place(continuous, over, point));
+    for (const SearchPoint& point : next) at.push_back(place(continuous, over, point));
     const int64_t left = points - static_cast<int64_t>(losses.size());
     if (left <= 0) break;
     VectorXd y = standardised(losses);
     const Process fitted = fit_process(at, y);
     std::vector<VectorXd> believed = at;
-    const std::vector<Point> pool =
+    const std::vector<SearchPoint> pool =
         draw_points(seeds, over, candidates, seed + static_cast<uint64_t>(round));
     std::vector<VectorXd> places;
-    for (const Point& point : pool) places.push_back(place(continuous, over, point));
+    for (const SearchPoint& point : pool) places.push_back(place(continuous, over, point));
     next.clear();
     for (int64_t i = 0; i < std::min(batch, left); ++i) {
       const Process process = process_with(believed, y, fitted.length, fitted.noise);

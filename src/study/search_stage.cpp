@@ -9,9 +9,10 @@
 
 namespace rung {
 
-std::vector<RunConfig> members_at(std::span<const RunConfig> seeds, std::span<const Point> points) {
+std::vector<RunConfig> members_at(std::span<const RunConfig> seeds,
+                                  std::span<const SearchPoint> points) {
   std::vector<RunConfig> members;
-  for (const Point& point : points)
+  for (const SearchPoint& point : points)
     for (RunConfig config : seeds) {
       for (const auto& [key, value] : point) apply_setting(config, key, value);
       validate(config);
@@ -33,9 +34,9 @@ std::vector<double> point_losses(std::span<const RunRecord> records, size_t seed
   return losses;
 }
 
-Point random_point(const std::vector<bool>& continuous, std::span<const Setting> over,
-                   Random& random) {
-  Point point;
+SearchPoint random_point(const std::vector<bool>& continuous, std::span<const Setting> over,
+                         Random& random) {
+  SearchPoint point;
   for (size_t i = 0; i < over.size(); ++i) {
     const Setting& setting = over[i];
     const double u = random.uniform();
@@ -62,11 +63,11 @@ Search::Search(std::span<const RunConfig> seeds, const TrainStage& train)
   outcome.loss = NAN;
 }
 
-std::vector<double> Search::stage(const std::string& name, std::span<const Point> points) {
+std::vector<double> Search::stage(const std::string& name, std::span<const SearchPoint> points) {
   return stage(name, points, seeds_, true);
 }
 
-std::vector<double> Search::stage(const std::string& name, std::span<const Point> points,
+std::vector<double> Search::stage(const std::string& name, std::span<const SearchPoint> points,
                                   std::span<const RunConfig> seeds, bool may_win) {
   const std::vector<RunConfig> members = members_at(seeds, points);
   const StudyResult result = train_(name, members);
@@ -106,12 +107,12 @@ std::pair<double, double> ends_of(const Setting& setting) {
   return {low, high};
 }
 
-std::vector<Point> draw_points(std::span<const RunConfig> seeds, std::span<const Setting> over,
-                               int64_t points, uint64_t seed) {
+std::vector<SearchPoint> draw_points(std::span<const RunConfig> seeds,
+                                     std::span<const Setting> over, int64_t points, uint64_t seed) {
   if (points < 1) fail_usage("[sweep] --points must be at least 1. Received {}.", points);
   Random random(seed, "random search");
   const std::vector<bool> continuous = continuous_keys(seeds.front(), over);
-  std::vector<Point> drawn;
+  std::vector<SearchPoint> drawn;
   for (int64_t i = 0; i < points; ++i) drawn.push_back(random_point(continuous, over, random));
   return drawn;
 }

@@ -18,7 +18,7 @@ int64_t vocabulary_of(const DataConfig& data, Sources& sources) {
   return sources.open(data)->vocabulary();
 }
 
-int run(const Arguments& arguments) {
+int run_audit(const Arguments& arguments) {
   Sources sources;
   const RunConfig config = read_one(arguments, "audit");
   const Json audit = audit_json(config, vocabulary_of(config.data, sources));
@@ -49,6 +49,6 @@ const Verb audit_verb{.name = "audit",
                       .summary = "every tensor's role, dimensions, multiplier, init, LR and decay",
                       .example = "rung audit --set parametrisation=mup model.width=256",
                       .options = config_options(),
-                      .run = run};
+                      .run = run_audit};
 
 }  // namespace rung

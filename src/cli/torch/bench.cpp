@@ -53,7 +53,7 @@ int rounds_of(const Arguments& arguments, int otherwise) {
   return static_cast<int>(rounds);
 }
 
-BenchOptions read_options(const Arguments& arguments) {
+BenchOptions read_bench_options(const Arguments& arguments) {
   BenchOptions options;
   options.steps = arguments.integer("--steps");
   options.seconds = arguments.number("--seconds");
@@ -116,12 +116,12 @@ void skip_absent(std::vector<const GpuCase*>& cases, const Arguments& arguments,
   cases.clear();
 }
 
-int run(const Arguments& arguments) {
+int run_bench(const Arguments& arguments) {
   const std::vector<const CpuCase*> cpu = choose(cpu_cases, arguments, "cpu");
   std::vector<const GpuCase*> gpu = choose(gpu_cases, arguments, "cuda");
   Json skipped = Json::array();
   skip_absent(gpu, arguments, skipped);
-  const BenchOptions options = read_options(arguments);
+  const BenchOptions options = read_bench_options(arguments);
   Json cases = Json::array(), machine;
   std::string text;
   bool failed = false;
@@ -174,6 +174,6 @@ const Verb bench_verb{
                 {.name = "--compile",
                  .takes = Takes::flag,
                  .help = "let the CPU's rival use torch.compile; the GPU's always does"}},
-    .run = run};
+    .run = run_bench};
 
 }  // namespace rung

@@ -96,12 +96,12 @@ Measurement run_rival(const CpuCase& c, const BenchOptions& options,
   return total;
 }
 
-struct Row {
+struct CpuRow {
   std::vector<double> rates, rival_rates, ratios;
   double seconds = 0.0;
 };
 
-Json row_json(const CpuCase& c, const Row& row) {
+Json cpu_row_json(const CpuCase& c, const CpuRow& row) {
   Json json = {{"case", c.name},     {"seconds", row.seconds}, {"rate", median(row.rates)},
                {"unit", "tokens/s"}, {"rival", nullptr},       {"ratio", nullptr},
                {"rates", row.rates}};
@@ -113,14 +113,14 @@ Json row_json(const CpuCase& c, const Row& row) {
 }
 
 // Rival, ours, rival, ours, ...: a machine that slows down slows both.
-Row run_case(const CpuCase& c, const BenchOptions& options, const Arguments& arguments) {
+CpuRow run_cpu_case(const CpuCase& c, const BenchOptions& options, const Arguments& arguments) {
   static const auto source = std::make_shared<RandomTokens>();
   const auto start = Clock::now();
   std::vector<std::unique_ptr<Rival>> rivals;
   const int processes = c.processes ? c.processes : options.threads;
   for (int i = 0; i < processes && !options.python.empty(); ++i)
     rivals.push_back(std::make_unique<Rival>(rival_command(options, "rival_cpu.py")));
-  Row row;
+  CpuRow row;
   for (int round = 0; round < options.cpu_rounds; ++round) {
     if (!rivals.empty()) row.rival_rates.push_back(run_rival(c, options, rivals).rate());
     row.rates.push_back(run_ours(c, options, source, arguments).rate());
@@ -142,8 +142,8 @@ BenchTable run_cpu_cases(std::span<const CpuCase* const> cases, const BenchOptio
   BenchTable table;
   table.head = {"case", "tok/s", "rival", "ratio", "took", "what"};
   for (const CpuCase* c : cases) {
-    const Row row = run_case(*c, options, arguments);
-    table.cases.push_back(row_json(*c, row));
+    const CpuRow row = run_cpu_case(*c, options, arguments);
+    table.cases.push_back(cpu_row_json(*c, row));
     const bool alone = row.ratios.empty();
     table.rows.push_back({std::string(c->name), fmt::format("{:.1f}k", median(row.rates) / 1e3),
                           alone ? "-" : fmt::format("{:.1f}k", median(row.rival_rates) / 1e3),

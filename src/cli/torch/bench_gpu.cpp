@@ -29,7 +29,7 @@ struct Ours {
   int64_t memory = 0;
 };
 
-struct Row {
+struct GpuRow {
   std::vector<double> rates, rival_rates, ratios;  // ratios by round where they took turns
   double build_seconds = 0.0, capture_seconds = 0.0, flops_per_token = 0.0, seconds = 0.0;
   int64_t memory = 0;
@@ -81,7 +81,7 @@ double our_round(const Ours& ours, const GpuCase& c, const Bench& bench) {
   return rate;
 }
 
-void note_ours(Row& row, const Ours& ours, const GpuCase& c) {
+void note_ours(GpuRow& row, const Ours& ours, const GpuCase& c) {
   row.build_seconds = ours.build_seconds;
   row.capture_seconds = ours.capture_seconds;
   row.memory = ours.memory;
@@ -90,8 +90,8 @@ void note_ours(Row& row, const Ours& ours, const GpuCase& c) {
 }
 
 // Rival, ours, rival, ours, ...: a card that slows down slows both.
-Row in_turns(const GpuCase& c, Opponent& opponent, const Bench& bench) {
-  Row row;
+GpuRow in_turns(const GpuCase& c, Opponent& opponent, const Bench& bench) {
+  GpuRow row;
   const Ours ours = start(c, bench);
   note_ours(row, ours, c);
   row.rival = opponent.prepared;
@@ -107,8 +107,8 @@ Row in_turns(const GpuCase& c, Opponent& opponent, const Bench& bench) {
 }
 
 // Ours, the rival, ours again, each alone on the card: for two that may not fit beside each other.
-Row sandwich(const GpuCase& c, Opponents& opponents, const Bench& bench) {
-  Row row;
+GpuRow sandwich(const GpuCase& c, Opponents& opponents, const Bench& bench) {
+  GpuRow row;
   Opponent& opponent = opponents[c.shape];
   const int rounds = bench.options.gpu_rounds, before = (rounds + 1) / 2;
   const auto ours = [&](int count) {
@@ -131,7 +131,7 @@ Row sandwich(const GpuCase& c, Opponents& opponents, const Bench& bench) {
   return row;
 }
 
-Json row_json(const GpuCase& c, const Row& row, const Bench& bench) {
+Json gpu_row_json(const GpuCase& c, const GpuRow& row, const Bench& bench) {
   const double rate = median(row.rates), step = tokens_per_step(c) / rate;
   const double matmul = row.flops_per_token * rate / bench.matmul;
   const double bandwidth = step_bytes(c) / step / bench.copy;
@@ -196,12 +196,12 @@ TableRow table_row(const Json& json) {
 }
 
 // A case that fails (too large for this card) leaves the others alone.
-Json run_case(const GpuCase& c, Opponents& opponents, const Bench& bench) {
+Json run_gpu_case(const GpuCase& c, Opponents& opponents, const Bench& bench) {
   const auto begin = Clock::now();
   try {
-    Row row = c.alone ? sandwich(c, opponents, bench) : in_turns(c, opponents[c.shape], bench);
+    GpuRow row = c.alone ? sandwich(c, opponents, bench) : in_turns(c, opponents[c.shape], bench);
     row.seconds = seconds_since(begin);
-    const Json json = row_json(c, row, bench);
+    const Json json = gpu_row_json(c, row, bench);
     bench.arguments.out->note(joined(table_row(json), "  "));
     return json;
   } catch (const std::exception& error) {
@@ -231,7 +231,7 @@ BenchTable run_gpu_cases(std::span<const GpuCase* const> cases, const BenchOptio
                                   bench.matmul / 1e12, bench.copy / 1e12));
   std::map<const GpuCase*, Json> rows;
   for (size_t i = 0; i < order.size(); ++i) {
-    rows[order[i]] = run_case(*order[i], opponents, bench);
+    rows[order[i]] = run_gpu_case(*order[i], opponents, bench);
     if (i + 1 == order.size() || order[i + 1]->shape != order[i]->shape)
       opponents.erase(order[i]->shape);
   }

@@ -176,7 +176,7 @@ int run_comparison(const Arguments& arguments) {
       comparison_text);
 }
 
-int run(const Arguments& arguments) {
+int run_climb(const Arguments& arguments) {
   if (!arguments.list("--compare").empty()) return run_comparison(arguments);
   const ClimbRequest request = request_from(arguments);
   if (arguments.dry_run) {
@@ -232,7 +232,7 @@ const Verb climb_verb{
                 {"--out", Takes::value, "folder of the climb", "climb"},
                 {"--resume", Takes::flag, "continue the climb in --out"},
                 {"--predict-only", Takes::flag, "stop after the prediction and write target.toml"}},
-    .run = run,
+    .run = run_climb,
     .trains = true};
 
 extern const Verb verify_verb;

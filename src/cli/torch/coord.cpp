@@ -27,7 +27,7 @@ std::vector<int64_t> read_sizes(const Arguments& arguments, const char* option) 
   return sizes;
 }
 
-CoordPlan read_plan(const Arguments& arguments) {
+CoordPlan read_coord_plan(const Arguments& arguments) {
   CoordPlan plan;
   plan.depths = read_sizes(arguments, "--depths");
   // Depths alone are a check over depth at the configuration's width.
@@ -136,7 +136,7 @@ int run(const Arguments& arguments) {
   RunConfig config = read_one(arguments, "coord");
   if (arguments.has("--parametrisation"))
     config.parametrisation = arguments.text("--parametrisation");
-  const CoordPlan plan = read_plan(arguments);
+  const CoordPlan plan = read_coord_plan(arguments);
   Sources sources;
   const auto source = sources.open(config.data);
   if (arguments.dry_run) return dry_run(arguments, config, plan, *source);

@@ -25,7 +25,7 @@ double free_bytes(fs::path folder) {
   return error ? -1.0 : static_cast<double>(space.available);
 }
 
-int run(const Arguments& arguments) {
+int run_doctor(const Arguments& arguments) {
   const bool cuda = at::hasCUDA();
   const std::string device = cuda && arguments.device != "cpu" ? "cuda" : "cpu";
   const double memory =
@@ -74,6 +74,6 @@ const Verb doctor_verb{.name = "doctor",
                        .group = "tools",
                        .summary = "versions, cores, memory, disk and the speed of matrix products",
                        .example = "rung doctor",
-                       .run = run};
+                       .run = run_doctor};
 
 }  // namespace rung

@@ -10,7 +10,7 @@
 namespace rung {
 namespace {
 
-int run(const Arguments& arguments) {
+int run_eval(const Arguments& arguments) {
   OpenRequest request;
   if (arguments.has("--data")) request.data_path = absolute_data_path(arguments.text("--data"));
   if (arguments.has("--held-out")) {
@@ -66,6 +66,6 @@ const Verb eval_verb{
          {.name = "--held-out",
           .help = "share of the text's documents to read; absent: as trained"},
          {.name = "--tokens", .help = "most held-out tokens; absent: as trained"}}),
-    .run = run};
+    .run = run_eval};
 
 }  // namespace rung

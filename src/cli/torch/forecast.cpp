@@ -9,7 +9,7 @@
 namespace rung {
 namespace {
 
-int run(const Arguments& arguments) {
+int run_forecast(const Arguments& arguments) {
   ForecastOptions options{.law = arguments.text("--law"),
                           .measures = measures_without(arguments.list("--without"))};
   for (const MeasureName& measure : measure_names)
@@ -47,6 +47,6 @@ const Verb forecast_verb{
                  "measures left out: regime offset prior rollout goodness noise seeds"},
                 {"--ahead", Takes::value,
                  "only rungs of at most this fraction of the target's FLOPs; 0: all", "0"}},
-    .run = run};
+    .run = run_forecast};
 
 }  // namespace rung

@@ -98,7 +98,7 @@ std::string drafts_text(const Generation& g, const Comparison& plain, double spe
       speedup, plain.same ? "with the same text" : "with another text (rounding)", plain.tokens);
 }
 
-int run(const Arguments& arguments) {
+int run_generate(const Arguments& arguments) {
   read_sampling(arguments);
   const int64_t wanted = arguments.integer("--tokens");
   if (wanted < 1 || wanted > 10'000'000)
@@ -168,6 +168,6 @@ const Verb generate_verb{
          {.name = "--speculate",
           .takes = Takes::flag,
           .help = "let the model's further prediction heads draft (model.mtp_heads)"}}),
-    .run = run};
+    .run = run_generate};
 
 }  // namespace rung

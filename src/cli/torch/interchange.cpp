@@ -7,7 +7,8 @@
 namespace rung {
 namespace {
 
-int report(const Arguments& arguments, const Interchanged& made, const std::string& out) {
+int report_interchange(const Arguments& arguments, const Interchanged& made,
+                       const std::string& out) {
   arguments.out->result({{"family", made.family},
                          {"parameters", made.parameters},
                          {"vocabulary", made.vocabulary},
@@ -21,14 +22,14 @@ int report(const Arguments& arguments, const Interchanged& made, const std::stri
 
 int run_import(const Arguments& arguments) {
   const std::string out = arguments.text("--out");
-  return report(arguments,
-                import_run(arguments.text("FOLDER"), out, make_machine("cpu", arguments.threads)),
-                out);
+  return report_interchange(
+      arguments, import_run(arguments.text("FOLDER"), out, make_machine("cpu", arguments.threads)),
+      out);
 }
 
 int run_export(const Arguments& arguments) {
   const std::string out = arguments.text("--out");
-  return report(arguments, export_run(open_named_run(arguments), out), out);
+  return report_interchange(arguments, export_run(open_named_run(arguments), out), out);
 }
 
 }  // namespace

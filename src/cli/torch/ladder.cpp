@@ -34,7 +34,7 @@ Requirements rung_estimate(const RungPlan& rung, int64_t vocabulary, int threads
   return e;
 }
 
-int report(const StudyResult& study, const Arguments& arguments) {
+int report_ladder(const StudyResult& study, const Arguments& arguments) {
   const fs::path out = out_folder(arguments);
   Json runs = Json::array();
   std::vector<TableRow> rows;
@@ -61,7 +61,7 @@ int report(const StudyResult& study, const Arguments& arguments) {
   return 0;
 }
 
-int run(const Arguments& arguments) {
+int run_ladder(const Arguments& arguments) {
   std::vector<Shape> shapes;
   for (const std::string& text : split_commas(arguments.list("--shapes")))
     shapes.push_back(parse_shape(text));
@@ -80,7 +80,7 @@ int run(const Arguments& arguments) {
   const StudyResult study = run_ladder(plan, context);
   arguments.out->end_progress();
   if (study.interrupted) return report_interrupted(arguments, context.folder);
-  return report(study, arguments);
+  return report_ladder(study, arguments);
 }
 
 }  // namespace
@@ -102,7 +102,7 @@ const Verb ladder_verb{
           .required = true},
          {.name = "--out", .help = "folder of the ladder"},
          {.name = "--resume", .takes = Takes::flag, .help = "continue what the folder holds"}}),
-    .run = run,
+    .run = run_ladder,
     .trains = true};
 
 }  // namespace rung

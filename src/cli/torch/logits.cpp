@@ -29,7 +29,7 @@ at::Tensor read_tokens(const fs::path& path, int64_t vocabulary) {
   return tokens;
 }
 
-int run(const Arguments& arguments) {
+int run_logits(const Arguments& arguments) {
   const OpenRun opened = open_named_run(arguments);
   const int64_t vocabulary = opened.source->vocabulary();
   const at::Tensor tokens = read_tokens(arguments.text("--tokens"), vocabulary);
@@ -63,6 +63,6 @@ const Verb logits_verb{
          {.name = "--out",
           .help = "safetensors that receives `logits`, float32 [B, T, V]",
           .required = true}}),
-    .run = run};
+    .run = run_logits};
 
 }  // namespace rung

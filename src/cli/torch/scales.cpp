@@ -13,7 +13,7 @@
 namespace rung {
 namespace {
 
-ScalesPlan read_plan(const Arguments& arguments) {
+ScalesPlan read_scales_plan(const Arguments& arguments) {
   ScalesPlan plan{.steps = {}, .probe_tokens = arguments.integer("--probe")};
   for (const std::string& text : split_commas(arguments.list("--steps"))) {
     const auto number = parse_number(text);
@@ -85,11 +85,11 @@ int dry_run(const Arguments& arguments, RunConfig config, const ScalesPlan& plan
   return 0;
 }
 
-int run(const Arguments& arguments) {
+int run_scales(const Arguments& arguments) {
   RunConfig config = read_one(arguments, "scales");
   if (arguments.has("--parametrisation"))
     config.parametrisation = arguments.text("--parametrisation");
-  const ScalesPlan plan = read_plan(arguments);
+  const ScalesPlan plan = read_scales_plan(arguments);
   Sources sources;
   const auto source = sources.open(config.data);
   if (arguments.dry_run) return dry_run(arguments, config, plan, *source);
@@ -136,7 +136,7 @@ const Verb scales_verb{
           .default_text = "8192"},
          {.name = "--out",
           .help = "folder that receives scales.json, scales.csv and scales.html"}}),
-    .run = run,
+    .run = run_scales,
     .trains = true};
 
 }  // namespace rung

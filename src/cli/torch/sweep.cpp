@@ -66,9 +66,9 @@ Json record_json(const RunRecord& record) {
   return json;
 }
 
-int report(const std::vector<RunConfig>& members, const StudyResult& study,
-           const std::vector<std::string>& keys, const Arguments& arguments,
-           const SearchOutcome* search) {
+int report_sweep(const std::vector<RunConfig>& members, const StudyResult& study,
+                 const std::vector<std::string>& keys, const Arguments& arguments,
+                 const SearchOutcome* search) {
   const fs::path out = out_folder(arguments);
   const size_t best = best_of(study.records);
   Json runs = Json::array(), optima = Json::array(), moves = Json::array();
@@ -189,11 +189,11 @@ int search_in_stages(const Arguments& arguments, const std::vector<Setting>& ove
                                   : bayesian_search(seeds, over, points, seed, train);
   arguments.out->end_progress();
   if (found.interrupted) return report_interrupted(arguments, context.folder);
-  return report(found.members, {found.records, found.seconds}, swept_keys(over, found.members),
-                arguments, &found);
+  return report_sweep(found.members, {found.records, found.seconds},
+                      swept_keys(over, found.members), arguments, &found);
 }
 
-int run(const Arguments& arguments) {
+int run_sweep(const Arguments& arguments) {
   const std::vector<Setting> over = read_over(arguments);
   const std::string search = arguments.text("--search");
   if (in_stages(search)) return search_in_stages(arguments, over);
@@ -214,7 +214,7 @@ int run(const Arguments& arguments) {
   const StudyResult study = run_sweep(members, context);
   arguments.out->end_progress();
   if (study.interrupted) return report_interrupted(arguments, context.folder);
-  return report(members, study, swept_keys(over, members), arguments, nullptr);
+  return report_sweep(members, study, swept_keys(over, members), arguments, nullptr);
 }
 
 }  // namespace
@@ -242,7 +242,7 @@ const Verb sweep_verb{
           .default_text = "32"},
          {.name = "--out", .help = "folder of the sweep"},
          {.name = "--resume", .takes = Takes::flag, .help = "continue what the folder holds"}}),
-    .run = run,
+    .run = run_sweep,
     .trains = true};
 
 }  // namespace rung

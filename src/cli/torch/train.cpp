@@ -79,14 +79,14 @@ bool train_one(Work& work, const Group& group, const Arguments& arguments, const
   return true;
 }
 
-struct Row {
+struct TrainRow {
   MemberResult result;
   double flops = 0.0, bits_per_byte = NAN;
   std::string folder;
 };
 
-std::vector<Row> rows_of(const Work& work) {
-  std::vector<Row> rows(work.members.size());
+std::vector<TrainRow> rows_of(const Work& work) {
+  std::vector<TrainRow> rows(work.members.size());
   for (const Trained& trained : work.trained)
     for (size_t m = 0; m < trained.group->members.size(); ++m) {
       const MemberResult& r = trained.result.finishes.back()[m];
@@ -96,9 +96,9 @@ std::vector<Row> rows_of(const Work& work) {
   return rows;
 }
 
-Json members_json(const std::vector<Row>& rows) {
+Json members_json(const std::vector<TrainRow>& rows) {
   Json members = Json::array();
-  for (const Row& row : rows) {
+  for (const TrainRow& row : rows) {
     Json member = to_json(row.result);
     member["width"] = row.result.config.model.width;
     member["depth"] = row.result.config.model.depth;
@@ -110,7 +110,7 @@ Json members_json(const std::vector<Row>& rows) {
   return members;
 }
 
-std::string members_text(const std::vector<Row>& rows, size_t best) {
+std::string members_text(const std::vector<TrainRow>& rows, size_t best) {
   std::vector<TableRow> table;
   for (size_t i = 0; i < rows.size(); ++i) {
     const MemberResult& r = rows[i].result;
@@ -124,8 +124,9 @@ std::string members_text(const std::vector<Row>& rows, size_t best) {
   return text_table({"member", "shape", "lr", "seed", "loss", "se", ""}, table);
 }
 
-int report(const Work& work, const Arguments& arguments, const fs::path& out, double seconds) {
-  const std::vector<Row> rows = rows_of(work);
+int report_train(const Work& work, const Arguments& arguments, const fs::path& out,
+                 double seconds) {
+  const std::vector<TrainRow> rows = rows_of(work);
   size_t best = rows.size();
   for (size_t i = 0; i < rows.size(); ++i)
     if (std::isfinite(rows[i].result.loss) &&
@@ -133,7 +134,7 @@ int report(const Work& work, const Arguments& arguments, const fs::path& out, do
       best = i;
   if (best == rows.size())
     fail("[train] Every member diverged. Lower train.lr, or set train.clip.");
-  const Row& row = rows[best];
+  const TrainRow& row = rows[best];
   const RunConfig& first = work.members.front();
   const double rate = work.seconds > 0.0 ? work.tokens / work.seconds : NAN;
   const double mfu = work.seconds > 0.0
@@ -163,7 +164,7 @@ int report(const Work& work, const Arguments& arguments, const fs::path& out, do
   return 0;
 }
 
-int run(const Arguments& arguments) {
+int run_train(const Arguments& arguments) {
   Work work{.members = read_members(arguments)};
   work.groups = group_members(work.members);
   std::vector<DryRow> dry;
@@ -194,7 +195,7 @@ int run(const Arguments& arguments) {
     if (!train_one(work, group, arguments, out, machine)) return report_interrupted(arguments, out);
     seconds += work.trained.back().result.seconds;
   }
-  return report(work, arguments, out, seconds);
+  return report_train(work, arguments, out, seconds);
 }
 
 }  // namespace
@@ -208,7 +209,7 @@ const Verb train_verb{
     .options = with_config_options(
         {{.name = "--out", .help = "folder of the run"},
          {.name = "--resume", .takes = Takes::flag, .help = "continue what the folder holds"}}),
-    .run = run,
+    .run = run_train,
     .trains = true};
 
 }  // namespace rung

@@ -46,7 +46,7 @@ constexpr InputRange annealing_design[] = {{0.3, 12.0}, {0.0, 0.2, true}};
 constexpr InputRule annealing_rules[] = {{}, {.domain = Domain::real}};
 
 // A table without the columns S1 and S2 gives them by its runs' schedules.
-BoundLaw bind(const Law& law, const Binding& binding) {
+BoundLaw bind_annealing(const Law& law, const Binding& binding) {
   BoundLaw bound{.law = std::make_shared<Law>(law)};
   if (match_column(binding.table, "S1", binding.columns) &&
       match_column(binding.table, "S2", binding.columns))
@@ -79,7 +79,7 @@ constinit const Law annealing_law = {
     .design = annealing_design,
     .noise = 0.002,
     .input_rules = annealing_rules,
-    .bind = bind,
+    .bind = bind_annealing,
 };
 
 std::vector<AnnealingAreas> annealing_areas(std::span<const double> lr, double lambda) {

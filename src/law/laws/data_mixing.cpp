@@ -71,11 +71,11 @@ constexpr Coefficient effect(std::string_view name, std::string_view meaning, in
           .typical = typical};
 }
 
-constexpr std::string_view source = "Ye et al. 2024, section 3";
+constexpr std::string_view mixing_source = "Ye et al. 2024, section 3";
 constexpr std::string_view identifiable =
     "more mixtures than named domains + 2, whose shares vary independently; leave one domain "
     "unnamed, as the shares sum to one; c needs losses that bend away from an exponential";
-constexpr InputRule share{.domain = Domain::non_negative};
+constexpr InputRule mixture_share{.domain = Domain::non_negative};
 
 // What a law made at run time points to.
 struct Made {
@@ -129,7 +129,7 @@ std::unique_ptr<Made> make(std::string_view text) {
         effect(made->effects[j], made->meanings[j], points, j % 2 == 0 ? -1.5 : 0.5));
   }
   made->design.assign(n, {0.0, 1.0 / static_cast<double>(n), true});
-  made->rules.assign(n, share);
+  made->rules.assign(n, mixture_share);
   made->law = data_mixing_law;
   made->law.name = made->law.definition = made->text;
   made->law.formula = made->formula;
@@ -159,14 +159,14 @@ constexpr Coefficient data_mixing_coefficients[] = {
     effect("t1", "effect of domain 1 in place of the unnamed one", 13, -1.5),
     effect("t2", "effect of domain 2 in place of the unnamed one", 13, 0.5)};
 constexpr InputRange data_mixing_design[] = {{0.0, 0.5, true}, {0.0, 0.5, true}};
-constexpr InputRule data_mixing_rules[] = {share, share};
+constexpr InputRule data_mixing_rules[] = {mixture_share, mixture_share};
 
 }  // namespace
 
 constinit const Law data_mixing_law = {
     .name = "data-mixing",
     .formula = "L = c + k exp(t1 r1 + t2 r2); data-mixing:A,B,... for columns A, B, ...",
-    .source = source,
+    .source = mixing_source,
     .identifiable = identifiable,
     .inputs = data_mixing_inputs,
     .coefficients = data_mixing_coefficients,

@@ -19,7 +19,7 @@ namespace rung {
 namespace {
 
 constexpr std::string_view inputs[] = {"run", "step"};
-constexpr Coefficient coefficients[] = {
+constexpr Coefficient multi_power_coefficients[] = {
     {.name = "L0", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 2.65145},
     {.name = "A",
      .meaning = "power term",
@@ -137,7 +137,7 @@ void evaluate(const Law& law, const double* c, const double* x, size_t rows, int
   }
 }
 
-BoundLaw bind(const Law& law, const Binding& binding) {
+BoundLaw bind_multi_power(const Law& law, const Binding& binding) {
   const auto curves = std::make_shared<Curves>();
   const ScheduledRows rows = schedule_rows(binding, law.name);
   for (const RateSchedule& schedule : rows.schedules) {
@@ -184,11 +184,11 @@ constinit const Law multi_power_law = {
         "several schedules: one whose rate stays constant long, one that falls "
         "smoothly and one that drops at once",
     .inputs = inputs,
-    .coefficients = coefficients,
+    .coefficients = multi_power_coefficients,
     .evaluate = evaluate,
     .noise = 0.002,
     .run_input = 0,
-    .bind = bind,
+    .bind = bind_multi_power,
 };
 
 }  // namespace rung

@@ -12,7 +12,7 @@ namespace rung {
 namespace {
 
 constexpr std::string_view sigmoid_inputs[] = {"L"};
-constexpr auto coefficients = sigmoid_coefficients(4.0, 0.9);
+constexpr auto sigmoid_terms = sigmoid_coefficients(4.0, 0.9);
 constexpr InputRange sigmoid_design[] = {{0.4, 1.6, true}};
 constexpr InputRule sigmoid_rules[] = {{.domain = Domain::real}};
 
@@ -26,7 +26,7 @@ constinit const Law sigmoid_law = {
         "L reaches from the floor of guessing past the middle of the rise; a needs "
         "models near the best score, else fix it",
     .inputs = sigmoid_inputs,
-    .coefficients = coefficients,
+    .coefficients = sigmoid_terms,
     .evaluate = evaluate_formula<Sigmoid>,
     .target = "accuracy",
     .objective = "raw-least-squares",

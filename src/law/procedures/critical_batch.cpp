@@ -17,35 +17,36 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Zhang et al. 2024, section 2; McCandlish et al. 2018";
-constexpr std::string_view size_inputs[] = {"x"};
-constexpr InputRange size_design[] = {{85, 1200}};
-constexpr Coefficient batch_coefficients[] = {
+constexpr std::string_view critical_batch_source =
+    "Zhang et al. 2024, section 2; McCandlish et al. 2018";
+constexpr std::string_view critical_size_inputs[] = {"x"};
+constexpr InputRange critical_size_design[] = {{85, 1200}};
+constexpr Coefficient critical_batch_coefficients[] = {
     factor_coefficient("k", "critical batch at x = 1", 93.197),
     exponent_coefficient("a", "exponent of x", 0.46828),
 };
-constinit const Law batch_law = {
+constinit const Law critical_batch_law = {
     .name = "critical-batch.cbs",
     .formula = "cbs = k x^a",
-    .source = source,
+    .source = critical_batch_source,
     .identifiable = "x varies over a decade or more",
-    .inputs = size_inputs,
-    .coefficients = batch_coefficients,
+    .inputs = critical_size_inputs,
+    .coefficients = critical_batch_coefficients,
     .evaluate = evaluate_formula<Monomial<1>>,
     .target = "cbs",
     .objective = "least-squares",
-    .design = size_design,
+    .design = critical_size_design,
     .noise = 0.05,
 };
-constexpr const Law* critical_batch_laws[] = {&batch_law};
+constexpr const Law* critical_batch_laws[] = {&critical_batch_law};
 
 constexpr std::string_view size_aliases[] = {"N",          "M",          "model_size_M",
                                              "model_size", "parameters", "D"};
-constexpr std::string_view batch_aliases[] = {"batch_size", "batch", "bs", "batch_tokens"};
+constexpr std::string_view critical_batch_aliases[] = {"batch_size", "batch", "bs", "batch_tokens"};
 constexpr std::string_view steps_aliases[] = {"steps_to_goal", "S"};
 constexpr RawColumn critical_batch_columns[] = {
     {.name = "x", .aliases = size_aliases},
-    {.name = "B", .aliases = batch_aliases},
+    {.name = "B", .aliases = critical_batch_aliases},
     {.name = "steps", .aliases = steps_aliases},
 };
 constexpr ProcedureSetting critical_batch_settings[] = {
@@ -152,7 +153,7 @@ Derivation derive_critical_batch(const RawRows& rows, const Settings& settings) 
   derivation.noise = std::sqrt(squares / std::max(1.0, derivation.freedom));
   report_models(dropped, outside, sizes.size(), derivation);
   if (sizes.size() < 3) return derivation;
-  DerivedPart part{.law = &batch_law, .columns = {{"x", rows.names.at("x")}}};
+  DerivedPart part{.law = &critical_batch_law, .columns = {{"x", rows.names.at("x")}}};
   part.points.source = "critical batches";
   part.points.add(rows.names.at("x"), sizes);
   part.points.add("cbs", critical);
@@ -165,7 +166,7 @@ Derivation derive_critical_batch(const RawRows& rows, const Settings& settings) 
 constinit const Procedure critical_batch_procedure = {
     .name = "critical-batch",
     .formula = "steps = a + b/B per model; cbs = k x^a",
-    .source = source,
+    .source = critical_batch_source,
     .identifiable = "3 or more models, each with batches well below and well above its bend",
     .columns = critical_batch_columns,
     .measured = "steps",

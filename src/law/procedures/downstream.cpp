@@ -17,7 +17,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Bhagia et al. 2024, equations 1 and 2";
+constexpr std::string_view downstream_source = "Bhagia et al. 2024, equations 1 and 2";
 
 struct Chain {
   static constexpr int coefficients = 9, inputs = 2;
@@ -29,49 +29,50 @@ struct Chain {
 };
 
 // The loss's coefficients, then the accuracy's: the composed law has all of them in this order.
-constexpr auto loss_coefficients = size_and_data_coefficients({1.8, 480.0, 2100.0, 0.35, 0.37});
+constexpr auto downstream_loss_coefficients =
+    size_and_data_coefficients({1.8, 480.0, 2100.0, 0.35, 0.37});
 constexpr auto accuracy_coefficients = sigmoid_coefficients(5.0, 2.4);
 constexpr auto chain_coefficients = [] {
   std::array<Coefficient, 9> all;
-  std::copy(loss_coefficients.begin(), loss_coefficients.end(), all.begin());
+  std::copy(downstream_loss_coefficients.begin(), downstream_loss_coefficients.end(), all.begin());
   std::copy(accuracy_coefficients.begin(), accuracy_coefficients.end(), all.begin() + 5);
   return all;
 }();
 constexpr std::string_view run_inputs[] = {"N", "D"};
-constexpr std::string_view loss_inputs[] = {"L"};
+constexpr std::string_view downstream_loss_inputs[] = {"L"};
 constexpr InputRange run_design[] = {{5e7, 1.6e10}, {1e9, 4e11}};
-constexpr InputRange loss_design[] = {{1.9, 3.2, true}};
+constexpr InputRange downstream_loss_design[] = {{1.9, 3.2, true}};
 
-constinit const Law loss_law = {
+constinit const Law downstream_loss_law = {
     .name = "downstream.L",
     .formula = "L = E + A/N^alpha + B/D^beta",
-    .source = source,
+    .source = downstream_source,
     .identifiable = "N and D vary independently, each over about a decade or more",
     .inputs = run_inputs,
-    .coefficients = loss_coefficients,
+    .coefficients = downstream_loss_coefficients,
     .evaluate = evaluate_formula<SizeAndData>,
     .design = run_design,
     .noise = 0.003,
 };
-constinit const Law accuracy_law = {
+constinit const Law downstream_accuracy_law = {
     .name = "downstream.accuracy_of_L",
     .formula = "accuracy = b + a/(1 + e^(k (L - L0)))",
-    .source = source,
+    .source = downstream_source,
     .identifiable =
         "the losses reach past the middle of the rise; a and b need both plateaus, "
         "else fix them",
-    .inputs = loss_inputs,
+    .inputs = downstream_loss_inputs,
     .coefficients = accuracy_coefficients,
     .evaluate = evaluate_formula<Sigmoid>,
     .target = "accuracy",
     .objective = "raw-least-squares",
-    .design = loss_design,
+    .design = downstream_loss_design,
     .noise = 0.01,
 };
 constinit const Law chain_law = {
     .name = "downstream.accuracy",
     .formula = "accuracy = b + a/(1 + e^(k (L - L0))), L = E + A/N^alpha + B/D^beta",
-    .source = source,
+    .source = downstream_source,
     .identifiable = "both steps are",
     .inputs = run_inputs,
     .coefficients = chain_coefficients,
@@ -81,7 +82,7 @@ constinit const Law chain_law = {
     .design = run_design,
     .noise = 0.01,
 };
-constexpr const Law* chain_laws[] = {&loss_law, &accuracy_law};
+constexpr const Law* chain_laws[] = {&downstream_loss_law, &downstream_accuracy_law};
 
 constexpr std::string_view loss_aliases[] = {"task_loss"};
 constexpr RawColumn chain_columns[] = {
@@ -89,7 +90,7 @@ constexpr RawColumn chain_columns[] = {
 
 Derivation derive_chain(const RawRows& rows, const Settings&) {
   Derivation derivation{.redraw = Redraw::laws};
-  DerivedPart loss{.law = &loss_law}, accuracy{.law = &accuracy_law};
+  DerivedPart loss{.law = &downstream_loss_law}, accuracy{.law = &downstream_accuracy_law};
   for (const char* name : {"N", "D", "L"}) loss.points.add(name, rows[name]);
   for (const char* name : {"L", "accuracy"}) accuracy.points.add(name, rows[name]);
   for (const char* name : {"N", "D", "accuracy"}) derivation.composed.add(name, rows[name]);
@@ -112,7 +113,7 @@ Derivation derive_chain(const RawRows& rows, const Settings&) {
 constinit const Procedure downstream_procedure = {
     .name = "downstream",
     .formula = "accuracy = b + a/(1 + e^(k (L - L0))), L = E + A/N^alpha + B/D^beta",
-    .source = source,
+    .source = downstream_source,
     .identifiable =
         "runs whose N and D vary independently and whose accuracies reach past the "
         "middle of their rise",

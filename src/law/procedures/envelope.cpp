@@ -15,11 +15,11 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Hoffmann et al. 2022, section 3.1 (approach 1)";
-constinit const Law size_law = optimal_size_law("envelope.N_opt", source);
-constinit const Law data_law = optimal_data_law("envelope.D_opt", source);
-constinit const Law loss_law = optimal_loss_law("envelope.L_opt", source);
-constexpr const Law* envelope_laws[] = {&size_law, &data_law, &loss_law};
+constexpr std::string_view envelope_source = "Hoffmann et al. 2022, section 3.1 (approach 1)";
+constinit const Law envelope_size_law = optimal_size_law("envelope.N_opt", envelope_source);
+constinit const Law envelope_data_law = optimal_data_law("envelope.D_opt", envelope_source);
+constinit const Law envelope_loss_law = optimal_loss_law("envelope.L_opt", envelope_source);
+constexpr const Law* envelope_laws[] = {&envelope_size_law, &envelope_data_law, &envelope_loss_law};
 
 constexpr std::string_view run_aliases[] = {"run", "run_id", "experiment"};
 constexpr RawColumn envelope_columns[] = {
@@ -159,7 +159,7 @@ void review_envelope(const RawRows& rows, const Settings& settings, Fit& fit) {
 constinit const Procedure envelope_procedure = {
     .name = "envelope",
     .formula = "N_opt, D_opt = k C^a, L_opt = E + A C^-alpha through the lowest curves",
-    .source = source,
+    .source = envelope_source,
     .identifiable =
         "training curves of 5 or more sizes that cross: 3 of them lowest somewhere "
         "between smaller and larger ones",

@@ -14,11 +14,11 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Hoffmann et al. 2022, section 3.2 (approach 2)";
-constinit const Law size_law = optimal_size_law("isoflop.N_opt", source);
-constinit const Law data_law = optimal_data_law("isoflop.D_opt", source);
-constinit const Law loss_law = optimal_loss_law("isoflop.L_opt", source);
-constexpr const Law* isoflop_laws[] = {&size_law, &data_law, &loss_law};
+constexpr std::string_view isoflop_source = "Hoffmann et al. 2022, section 3.2 (approach 2)";
+constinit const Law isoflop_size_law = optimal_size_law("isoflop.N_opt", isoflop_source);
+constinit const Law isoflop_data_law = optimal_data_law("isoflop.D_opt", isoflop_source);
+constinit const Law isoflop_loss_law = optimal_loss_law("isoflop.L_opt", isoflop_source);
+constexpr const Law* isoflop_laws[] = {&isoflop_size_law, &isoflop_data_law, &isoflop_loss_law};
 
 constexpr ProcedureSetting isoflop_settings[] = {
     {"tolerance", "relative width of a budget", 0.1},
@@ -106,7 +106,7 @@ void review_isoflop(const RawRows& rows, const Settings& settings, Fit& fit) {
 constinit const Procedure isoflop_procedure = {
     .name = "isoflop",
     .formula = "N_opt, D_opt = k C^a, L_opt = E + A C^-alpha through parabolas' minima",
-    .source = source,
+    .source = isoflop_source,
     .identifiable = "3 or more budgets, each with 4 or more sizes on both sides of its minimum",
     .columns = isoflop_columns,
     .measured = "L",

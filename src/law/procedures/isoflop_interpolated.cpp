@@ -17,11 +17,15 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Porian et al. 2024";
-constinit const Law size_law = optimal_size_law("isoflop-interpolated.N_opt", source);
-constinit const Law data_law = optimal_data_law("isoflop-interpolated.D_opt", source);
-constinit const Law loss_law = optimal_loss_law("isoflop-interpolated.L_opt", source);
-constexpr const Law* interpolated_laws[] = {&size_law, &data_law, &loss_law};
+constexpr std::string_view interpolated_source = "Porian et al. 2024";
+constinit const Law interpolated_size_law =
+    optimal_size_law("isoflop-interpolated.N_opt", interpolated_source);
+constinit const Law interpolated_data_law =
+    optimal_data_law("isoflop-interpolated.D_opt", interpolated_source);
+constinit const Law interpolated_loss_law =
+    optimal_loss_law("isoflop-interpolated.L_opt", interpolated_source);
+constexpr const Law* interpolated_laws[] = {&interpolated_size_law, &interpolated_data_law,
+                                            &interpolated_loss_law};
 
 constexpr ProcedureSetting interpolated_settings[] = {
     {"tolerance", "relative width of a budget", 0.1},
@@ -34,12 +38,12 @@ constexpr double least_freedom = 4.0;   // before the rows' scatter counts as th
 constexpr double least_interior = 0.5;  // of the resamples with an interior minimum
 
 // One budget's points along one axis, ascending, the lowest loss of equal sizes kept.
-struct Curve {
+struct BudgetCurve {
   std::vector<double> x, y;  // logarithms
 };
 
-Curve make_curve(const std::vector<double>& axis, const std::vector<double>& loss) {
-  Curve curve;
+BudgetCurve make_curve(const std::vector<double>& axis, const std::vector<double>& loss) {
+  BudgetCurve curve;
   for (const auto& equal : group_values(axis, 1e-6)) {
     curve.x.push_back(std::log(axis[equal.front()]));
     const std::vector<double> losses = pick(loss, equal);
@@ -78,7 +82,7 @@ struct NoisyMinimum {
   double at = 0.0, at_sd = 0.0, value = 0.0, value_sd = 0.0, interior = 0.0;
 };
 
-NoisyMinimum noisy_minimum(const Curve& curve, double noise, int resamples, uint64_t budget) {
+NoisyMinimum noisy_minimum(const BudgetCurve& curve, double noise, int resamples, uint64_t budget) {
   std::vector<double> places, values;
   for (int i = 0; i < resamples; ++i) {
     Random random(budget, "seed noise", i);
@@ -117,8 +121,8 @@ Derivation derive_interpolated(const RawRows& rows, const Settings& settings) {
     const std::vector<size_t>& members = budgets[g];
     const double flops = geometric_mean(rows["C"], members);
     const std::vector<double> loss = pick(rows["L"], members);
-    const Curve sizes = make_curve(pick(rows["N"], members), loss);
-    const Curve tokens = make_curve(pick(rows["D"], members), loss);
+    const BudgetCurve sizes = make_curve(pick(rows["N"], members), loss);
+    const BudgetCurve tokens = make_curve(pick(rows["D"], members), loss);
     Json record = {{"C", flops}, {"points", members.size()}};
     const auto drop = [&](const char* reason) {
       record["status"] = reason;
@@ -174,7 +178,7 @@ void review_interpolated(const RawRows& rows, const Settings& settings, Fit& fit
 constinit const Procedure isoflop_interpolated_procedure = {
     .name = "isoflop-interpolated",
     .formula = "the same through minima of Akima curves under seed noise, weighted",
-    .source = source,
+    .source = interpolated_source,
     .identifiable = "3 or more budgets, each with 5 or more sizes on both sides of its minimum",
     .columns = isoflop_columns,
     .measured = "L",

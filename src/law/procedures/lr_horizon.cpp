@@ -15,7 +15,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Bjorck et al. 2024, section 4";
+constexpr std::string_view horizon_source = "Bjorck et al. 2024, section 4";
 
 // The published exponents are positive: lr falls with D and N.
 template <int n>
@@ -29,14 +29,14 @@ struct Falling {
 };
 
 constexpr std::string_view horizon_inputs[] = {"D"};
-constexpr std::string_view size_inputs[] = {"N", "D"};
+constexpr std::string_view horizon_size_inputs[] = {"N", "D"};
 constexpr InputRange horizon_design[] = {{2.5e10, 8e11}};
-constexpr InputRange size_design[] = {{5e7, 2.7e9}, {2.5e10, 8e11}};
+constexpr InputRange horizon_size_design[] = {{5e7, 2.7e9}, {2.5e10, 8e11}};
 constexpr Coefficient horizon_coefficients[] = {
     factor_coefficient("B", "learning rate at one token", 3.0),
     exponent_coefficient("beta", "exponent of the horizon", 0.32),
 };
-constexpr Coefficient size_coefficients[] = {
+constexpr Coefficient horizon_size_coefficients[] = {
     factor_coefficient("C", "learning rate at N = D = 1", 300.0),
     exponent_coefficient("alpha", "exponent of size", 0.23, 17),
     exponent_coefficient("beta", "exponent of the horizon", 0.32, 17),
@@ -44,7 +44,7 @@ constexpr Coefficient size_coefficients[] = {
 constinit const Law horizon_law = {
     .name = "lr-horizon.lr_opt",
     .formula = "lr_opt = B D^-beta",
-    .source = source,
+    .source = horizon_source,
     .identifiable = "horizons over a decade or more at one size",
     .inputs = horizon_inputs,
     .coefficients = horizon_coefficients,
@@ -54,24 +54,24 @@ constinit const Law horizon_law = {
     .design = horizon_design,
     .noise = 0.1,
 };
-constinit const Law size_law = {
+constinit const Law horizon_size_law = {
     .name = "lr-horizon.lr_opt_N",
     .formula = "lr_opt = C N^-alpha D^-beta",
-    .source = source,
+    .source = horizon_source,
     .identifiable = "sizes and horizons vary independently",
-    .inputs = size_inputs,
-    .coefficients = size_coefficients,
+    .inputs = horizon_size_inputs,
+    .coefficients = horizon_size_coefficients,
     .evaluate = evaluate_formula<Falling<2>>,
     .target = "lr_opt",
     .objective = "least-squares",
-    .design = size_design,
+    .design = horizon_size_design,
     .noise = 0.1,
 };
-constexpr const Law* horizon_laws[] = {&horizon_law, &size_law};
+constexpr const Law* horizon_laws[] = {&horizon_law, &horizon_size_law};
 
-constexpr std::string_view lr_aliases[] = {"learning_rate", "peak_lr", "max_lr"};
+constexpr std::string_view horizon_lr_aliases[] = {"learning_rate", "peak_lr", "max_lr"};
 constexpr RawColumn horizon_columns[] = {
-    {.name = "N", .optional = true}, {"D"}, {.name = "lr", .aliases = lr_aliases}, {"L"}};
+    {.name = "N", .optional = true}, {"D"}, {.name = "lr", .aliases = horizon_lr_aliases}, {"L"}};
 constexpr ProcedureSetting horizon_settings[] = {
     {"points", "distinct learning rates that a horizon needs", 4},
     {"within", "of a horizon's lowest loss, relative: runs beyond are off the parabola", 0.05},
@@ -145,7 +145,7 @@ Derivation derive_horizon(const RawRows& rows, const Settings& settings) {
                      rates.size(), needed)});
     return derivation;
   }
-  DerivedPart part{.law = many_sizes ? &size_law : &horizon_law};
+  DerivedPart part{.law = many_sizes ? &horizon_size_law : &horizon_law};
   part.points.source = "optimal learning rates";
   if (many_sizes) part.points.add("N", sizes);
   part.points.add("D", tokens);
@@ -159,7 +159,7 @@ Derivation derive_horizon(const RawRows& rows, const Settings& settings) {
 constinit const Procedure lr_horizon_procedure = {
     .name = "lr-horizon",
     .formula = "lr_opt = B D^-beta, or C N^-alpha D^-beta, through parabolas' minima",
-    .source = source,
+    .source = horizon_source,
     .identifiable = "3 or more horizons over a decade, each swept on both sides of its optimum",
     .columns = horizon_columns,
     .measured = "L",

@@ -15,7 +15,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "McCandlish et al. 2018, equations 2.9 and A.2";
+constexpr std::string_view noise_scale_source = "McCandlish et al. 2018, equations 2.9 and A.2";
 constexpr std::string_view scale_inputs[] = {"x"};
 constexpr InputRange scale_design[] = {{1e7, 1e9}};
 constexpr Coefficient scale_coefficients[] = {
@@ -25,7 +25,7 @@ constexpr Coefficient scale_coefficients[] = {
 constinit const Law scale_law = {
     .name = "noise-scale.B_noise",
     .formula = "B_noise = k x^a",
-    .source = source,
+    .source = noise_scale_source,
     .identifiable = "x varies over a decade or more",
     .inputs = scale_inputs,
     .coefficients = scale_coefficients,
@@ -38,11 +38,11 @@ constinit const Law scale_law = {
 constexpr const Law* noise_scale_laws[] = {&scale_law};
 
 constexpr std::string_view x_aliases[] = {"N", "D", "L", "step"};
-constexpr std::string_view batch_aliases[] = {"batch_size", "batch", "bs", "batch_tokens"};
+constexpr std::string_view noise_batch_aliases[] = {"batch_size", "batch", "bs", "batch_tokens"};
 constexpr std::string_view norm_aliases[] = {"grad_norm_squared", "grad_norm2", "squared_norm"};
 constexpr RawColumn noise_scale_columns[] = {
     {.name = "x", .aliases = x_aliases},
-    {.name = "B", .aliases = batch_aliases},
+    {.name = "B", .aliases = noise_batch_aliases},
     {.name = "G2", .aliases = norm_aliases},
 };
 
@@ -124,7 +124,7 @@ Derivation derive_noise_scale(const RawRows& rows, const Settings&) {
 constinit const Procedure noise_scale_procedure = {
     .name = "noise-scale",
     .formula = "B_noise = tr(S)/|G|^2 from |G_B|^2 = |G|^2 + tr(S)/B; B_noise = k x^a",
-    .source = source,
+    .source = noise_scale_source,
     .identifiable = "3 or more values of x, each with 2 or more batches far apart",
     .columns = noise_scale_columns,
     .measured = "G2",

@@ -18,7 +18,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Ruan et al. 2024, equations 3, 5 and 6";
+constexpr std::string_view observational_source = "Ruan et al. 2024, equations 3, 5 and 6";
 constexpr int components = 3;
 
 auto logit_of(const auto& c, const Inputs& x) {
@@ -55,7 +55,7 @@ constexpr Coefficient weight_coefficients[] = {
 constinit const Law logit_law = {
     .name = "observational.logit",
     .formula = "logit = w0 + w1 PC1 + w2 PC2 + w3 PC3",
-    .source = source,
+    .source = observational_source,
     .identifiable = "10 or more models that differ in three independent ways",
     .inputs = component_names,
     .coefficients = weight_coefficients,
@@ -69,7 +69,7 @@ constinit const Law logit_law = {
 constinit const Law accuracy_law = {
     .name = "observational.accuracy",
     .formula = "accuracy = floor + (1 - floor)/(1 + e^-(w0 + w1 PC1 + w2 PC2 + w3 PC3))",
-    .source = source,
+    .source = observational_source,
     .identifiable = "10 or more models that differ in three independent ways",
     .inputs = component_names,
     .coefficients = weight_coefficients,
@@ -177,7 +177,7 @@ constinit const Procedure observational_procedure = {
     .formula =
         "accuracy = floor + (1 - floor)/(1 + e^-(w0 + w . PC)), PC: 3 components of benchmark "
         "scores",
-    .source = source,
+    .source = observational_source,
     .identifiable =
         "10 or more models with 3 or more benchmarks each, and the task's accuracy "
         "between guessing and perfect",

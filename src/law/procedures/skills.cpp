@@ -21,7 +21,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Polo et al. 2024, one skill";
+constexpr std::string_view skills_source = "Polo et al. 2024, one skill";
 
 auto skill_of(const auto& c, const Inputs& x) {
   using std::log;
@@ -36,14 +36,15 @@ struct Skill {
   static auto loss(const auto& c, const Inputs& x) { return skill_of(c, x); }
 };
 
-struct Accuracy {
+struct SkillAccuracy {
   static constexpr int coefficients = 6, inputs = 3;
   static auto loss(const auto& c, const Inputs& x) {
     return logistic_accuracy(std::get<5>(c), skill_of(c, x));
   }
 };
 
-constexpr Coefficient weight(std::string_view name, std::string_view meaning, double typical) {
+constexpr Coefficient skill_weight(std::string_view name, std::string_view meaning,
+                                   double typical) {
   return {
       .name = name, .meaning = meaning, .lo = -1e3, .hi = 1e3, .linear = true, .typical = typical};
 }
@@ -59,9 +60,9 @@ constexpr Coefficient reference(std::string_view name, std::string_view meaning,
           .typical = typical};
 }
 constexpr Coefficient skill_coefficients[] = {
-    weight("w_N", "gain per e-fold of size", 0.4),
-    weight("w_D", "gain per e-fold of data", 0.3),
-    weight("w_ND", "interaction of size and data", 0.0),
+    skill_weight("w_N", "gain per e-fold of size", 0.4),
+    skill_weight("w_D", "gain per e-fold of data", 0.3),
+    skill_weight("w_ND", "interaction of size and data", 0.0),
     reference("N_0", "size at which levels are stated", 3e9),
     reference("D_0", "tokens at which levels are stated", 1e12),
     floor_coefficient};
@@ -74,7 +75,7 @@ constexpr Law skill_law_named(std::string_view name, std::string_view formula,
                               std::string_view target, Evaluate evaluate) {
   return {.name = name,
           .formula = formula,
-          .source = source,
+          .source = skills_source,
           .identifiable = "two or more models in most families, whose sizes and tokens vary",
           .inputs = skill_inputs,
           .coefficients = skill_coefficients,
@@ -85,16 +86,16 @@ constexpr Law skill_law_named(std::string_view name, std::string_view formula,
           .noise = 0.05,
           .input_rules = skill_rules};
 }
-constinit const Law logit_law = skill_law_named(
+constinit const Law skills_logit_law = skill_law_named(
     "skills.logit", "logit = level + w_N ln(N/N_0) + w_D ln(D/D_0) + w_ND ln(N/N_0) ln(D/D_0)",
     "logit", evaluate_formula<Skill>);
-constinit const Law accuracy_law =
+constinit const Law skills_accuracy_law =
     skill_law_named("skills.accuracy",
                     "accuracy = floor + (1 - floor)/(1 + e^-(level + w_N ln(N/N_0) + w_D ln(D/D_0) "
                     "+ w_ND ln(N/N_0) "
                     "ln(D/D_0)))",
-                    "accuracy", evaluate_formula<Accuracy>);
-constexpr const Law* skill_laws[] = {&logit_law};
+                    "accuracy", evaluate_formula<SkillAccuracy>);
+constexpr const Law* skill_laws[] = {&skills_logit_law};
 
 constexpr RawColumn skill_columns[] = {
     {"N"}, {"D"}, {.name = "accuracy"}, {.name = "family", .kind = ColumnKind::label}};
@@ -185,7 +186,7 @@ Derivation derive_skills(const RawRows& rows, const Settings& settings) {
     return derivation;
   }
   const std::vector<double> level = family_levels(rows, terms, weights, families, derivation);
-  DerivedPart part{.law = &logit_law,
+  DerivedPart part{.law = &skills_logit_law,
                    .fixed = {{"N_0", terms.size_0}, {"D_0", terms.tokens_0}, {"floor", floor}}};
   if (terms.columns.size() == 2) part.fixed["w_ND"] = 0.0;
   for (Table* table : {&part.points, &derivation.composed}) {
@@ -206,12 +207,12 @@ constinit const Procedure skills_procedure = {
     .name = "skills",
     .formula =
         "logit(accuracy above floor) = family's level + w_N ln N + w_D ln D (+ w_ND ln N ln D)",
-    .source = source,
+    .source = skills_source,
     .identifiable = "two or more models in most families, whose sizes and tokens vary",
     .columns = skill_columns,
     .measured = "accuracy",
     .laws = skill_laws,
-    .composed = &accuracy_law,
+    .composed = &skills_accuracy_law,
     .settings = skill_settings,
     .derive = derive_skills,
 };

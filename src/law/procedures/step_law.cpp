@@ -18,7 +18,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Li et al. 2025, equation 1";
+constexpr std::string_view step_law_source = "Li et al. 2025, equation 1";
 constexpr std::string_view rate_inputs[] = {"N", "D"};
 constexpr std::string_view batch_inputs[] = {"D"};
 constexpr InputRange rate_design[] = {{2e8, 1.1e9}, {4e9, 1e11}};
@@ -36,7 +36,7 @@ constexpr Coefficient batch_coefficients[] = {
 constexpr Law rate_law_named(std::string_view name) {
   return {.name = name,
           .formula = "lr = c N^a D^b",
-          .source = source,
+          .source = step_law_source,
           .identifiable = "N and D vary independently, each over about a decade",
           .inputs = rate_inputs,
           .coefficients = rate_coefficients,
@@ -50,7 +50,7 @@ constexpr Law rate_law_named(std::string_view name) {
 constexpr Law batch_law_named(std::string_view name) {
   return {.name = name,
           .formula = "bs = d D^e",
-          .source = source,
+          .source = step_law_source,
           .identifiable = "D varies over about a decade",
           .inputs = batch_inputs,
           .coefficients = batch_coefficients,
@@ -100,8 +100,8 @@ struct SweepPoint {
   double size, tokens, rate, batch;
 };
 
-void add_parts(const std::vector<SweepPoint>& points, std::span<const Law* const> laws,
-               Derivation& derivation) {
+void add_step_law_parts(const std::vector<SweepPoint>& points, std::span<const Law* const> laws,
+                        Derivation& derivation) {
   const auto column = [&](auto member) {
     std::vector<double> values;
     for (const SweepPoint& point : points) values.push_back(point.*member);
@@ -192,7 +192,7 @@ Derivation derive_near_optimal(const RawRows& rows, const Settings& settings) {
   derivation.record["points"] = points.size();
   refuse_few(cells.size(), derivation);
   check_batch_unit(rows, sequence, derivation);
-  if (cells.size() >= 4) add_parts(points, step_laws, derivation);
+  if (cells.size() >= 4) add_step_law_parts(points, step_laws, derivation);
   return derivation;
 }
 
@@ -238,7 +238,7 @@ Derivation derive_bowl(const RawRows& rows, const Settings& settings) {
                      dropped, cells.size())});
   refuse_few(points.size(), derivation);
   check_batch_unit(rows, settings.at("sequence"), derivation);
-  if (points.size() >= 4) add_parts(points, bowl_laws, derivation);
+  if (points.size() >= 4) add_step_law_parts(points, bowl_laws, derivation);
   return derivation;
 }
 
@@ -247,7 +247,7 @@ Derivation derive_bowl(const RawRows& rows, const Settings& settings) {
 constinit const Procedure step_law_procedure = {
     .name = "step-law",
     .formula = "lr = c N^a D^b, bs = d D^e through near-optimal runs",
-    .source = source,
+    .source = step_law_source,
     .identifiable = "4 or more cells of (N, D), N and D varied independently",
     .columns = sweep_columns,
     .measured = "L",
@@ -259,7 +259,7 @@ constinit const Procedure step_law_procedure = {
 constinit const Procedure step_law_bowl_procedure = {
     .name = "step-law-bowl",
     .formula = "lr = c N^a D^b, bs = d D^e through minima of paraboloids",
-    .source = source,
+    .source = step_law_source,
     .identifiable = "4 or more cells of (N, D), each swept on both sides of its optimum",
     .columns = sweep_columns,
     .measured = "L",

@@ -17,7 +17,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Tao et al. 2024, section 4.1 (approach 1)";
+constexpr std::string_view vocabulary_1_source = "Tao et al. 2024, section 4.1 (approach 1)";
 
 struct SquareRoot {
   static constexpr int coefficients = 1, inputs = 1;
@@ -38,7 +38,7 @@ constexpr Law budget_law(std::string_view name, std::string_view formula, std::s
                          std::span<const Coefficient> coefficients, Evaluate evaluate) {
   return {.name = name,
           .formula = formula,
-          .source = source,
+          .source = vocabulary_1_source,
           .identifiable = "budgets over a decade or more",
           .inputs = budget_inputs,
           .coefficients = coefficients,
@@ -110,7 +110,7 @@ Derivation derive_vocabulary_1(const RawRows& rows, const Settings& settings) {
 constinit const Procedure vocabulary_1_procedure = {
     .name = "vocabulary-1",
     .formula = "Nv = k_Nv F^alpha, Nnv = k_Nnv F^0.5, H = k_H F^0.5 through the lowest rows",
-    .source = source,
+    .source = vocabulary_1_source,
     .identifiable =
         "checkpoints of several sizes with several vocabularies each, whose losses "
         "cross over a decade of FLOPs",

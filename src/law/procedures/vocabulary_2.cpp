@@ -16,7 +16,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Tao et al. 2024, section 4.2 (approach 2)";
+constexpr std::string_view vocabulary_2_source = "Tao et al. 2024, section 4.2 (approach 2)";
 
 struct Anchored {
   static constexpr int coefficients = 3, inputs = 1;
@@ -45,7 +45,7 @@ constexpr Coefficient anchored_coefficients[] = {
 constinit const Law anchored_law = {
     .name = "vocabulary-2.Nv",
     .formula = "Nv = Nv_0 (Nnv/Nnv_0)^gamma",
-    .source = source,
+    .source = vocabulary_2_source,
     .identifiable = "bodies over a decade or more; Nv_0 and Nnv_0 are given",
     .inputs = body_inputs,
     .coefficients = anchored_coefficients,
@@ -127,7 +127,7 @@ void review_vocabulary_2(const RawRows&, const Settings& settings, Fit& fit) {
 constinit const Procedure vocabulary_2_procedure = {
     .name = "vocabulary-2",
     .formula = "Nv = Nv_0 (Nnv/Nnv_0)^gamma through dF/dV = 0",
-    .source = source,
+    .source = vocabulary_2_source,
     .identifiable = "3 or more bodies over a decade; no losses are read",
     .columns = body_columns,
     .measured = "Nnv",

@@ -17,7 +17,7 @@
 namespace rung {
 namespace {
 
-constexpr std::string_view source = "Tao et al. 2024, section 4.3 (approach 3)";
+constexpr std::string_view vocabulary_3_source = "Tao et al. 2024, section 4.3 (approach 3)";
 
 struct UnigramLoss {
   static constexpr int coefficients = 6, inputs = 3;
@@ -28,9 +28,9 @@ struct UnigramLoss {
   }
 };
 
-constexpr std::string_view loss_inputs[] = {"Nnv", "Nv", "D"};
-constexpr InputRange loss_design[] = {{3.3e7, 1.13e9}, {2e6, 2e8}, {1e8, 5e10}};
-constexpr Coefficient loss_coefficients[] = {
+constexpr std::string_view vocabulary_3_loss_inputs[] = {"Nnv", "Nv", "D"};
+constexpr InputRange vocabulary_3_loss_design[] = {{3.3e7, 1.13e9}, {2e6, 2e8}, {1e8, 5e10}};
+constexpr Coefficient vocabulary_3_loss_coefficients[] = {
     {.name = "E",
      .meaning = "loss below the unigram model's",
      .lo = 0.0,
@@ -56,20 +56,20 @@ constexpr Coefficient loss_coefficients[] = {
      .grid_points = 12,
      .typical = 0.4466},
 };
-constinit const Law loss_law = {
+constinit const Law vocabulary_3_loss_law = {
     .name = "vocabulary-3.L_u",
     .formula = "L_u = -E + A1/Nnv^beta + A2/Nv^alpha + B/D^beta",
-    .source = source,
+    .source = vocabulary_3_source,
     .identifiable = "Nnv, Nv and D vary independently, each over about a decade or more",
-    .inputs = loss_inputs,
-    .coefficients = loss_coefficients,
+    .inputs = vocabulary_3_loss_inputs,
+    .coefficients = vocabulary_3_loss_coefficients,
     .evaluate = evaluate_formula<UnigramLoss>,
     .target = "L_u",
     .objective = "huber",
-    .design = loss_design,
+    .design = vocabulary_3_loss_design,
     .noise = 0.02,
 };
-constexpr const Law* unigram_laws[] = {&loss_law};
+constexpr const Law* unigram_laws[] = {&vocabulary_3_loss_law};
 
 constexpr ProcedureSetting unigram_settings[] = {
     compression_settings[0],
@@ -100,7 +100,7 @@ Derivation derive_vocabulary_3(const RawRows& rows, const Settings& settings) {
   derivation.record["curves"] = curves.size();
   for (const Diagnostic& d : derivation.diagnostics)
     if (d.severity == Severity::refusal) return derivation;
-  DerivedPart part{.law = &loss_law};
+  DerivedPart part{.law = &vocabulary_3_loss_law};
   part.points.source = "checkpoints";
   part.points.add("Nnv", std::move(body));
   part.points.add("Nv", std::move(vocabulary));
@@ -133,7 +133,7 @@ void prepare_vocabulary_3(const Json& derivation, std::map<std::string, double>&
 constinit const Procedure vocabulary_3_procedure = {
     .name = "vocabulary-3",
     .formula = "L_u = -E + A1/Nnv^beta + A2/Nv^alpha + B/D^beta, Nv = V d, D = H f(V)",
-    .source = source,
+    .source = vocabulary_3_source,
     .identifiable = "several bodies, vocabularies and lengths, varied independently",
     .columns = vocabulary_columns,
     .measured = "L_u",

@@ -5,7 +5,7 @@
 namespace rung {
 namespace {
 
-RunConfig read(Fields& f) {
+RunConfig read_gpt2(Fields& f) {
   f.bookkeeping();
   f.harmless({"task_specific_params", "resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_type",
               "summary_use_proj", "summary_activation", "summary_proj_to_labels",
@@ -38,7 +38,7 @@ RunConfig read(Fields& f) {
   return config;
 }
 
-Json write(const RunConfig& config) {
+Json write_gpt2(const RunConfig& config) {
   const ModelConfig& m = config.model;
   return {{"vocab_size", config.data.vocabulary},
           {"n_embd", m.width},
@@ -51,7 +51,7 @@ Json write(const RunConfig& config) {
           {"tie_word_embeddings", m.tied}};
 }
 
-std::vector<TensorMap> tensors(const ModelConfig& m) {
+std::vector<TensorMap> gpt2_tensors(const ModelConfig& m) {
   std::vector<TensorMap> maps{{"embedding", "transformer.wte.weight"},
                               {"positions", "transformer.wpe.weight"}};
   for (int64_t layer = 0; layer < m.depth; ++layer) {
@@ -83,9 +83,9 @@ std::vector<TensorMap> tensors(const ModelConfig& m) {
 constinit const Family gpt2_family{"gpt2",
                                    "GPT2LMHeadModel",
                                    "GPT-2: learned positions, biases, LayerNorm",
-                                   read,
-                                   write,
-                                   tensors,
+                                   read_gpt2,
+                                   write_gpt2,
+                                   gpt2_tensors,
                                    "transformer.",
                                    {".attn.bias", ".attn.masked_bias"}};
 

@@ -38,18 +38,18 @@ Json write_mistral(const RunConfig& config) {
   return json;
 }
 
-std::vector<TensorMap> tensors(const ModelConfig& model) {
+std::vector<TensorMap> llama_tensors(const ModelConfig& model) {
   return decoder_tensors(model, {});
 }
 
 }  // namespace
 
 constinit const Family llama_family{
-    "llama", "LlamaForCausalLM", "Llama 1 to 3: GQA, tied or not", read_llama, write_llama,
-    tensors, "model.",           {".rotary_emb.inv_freq"}};
+    "llama",       "LlamaForCausalLM", "Llama 1 to 3: GQA, tied or not", read_llama, write_llama,
+    llama_tensors, "model.",           {".rotary_emb.inv_freq"}};
 constinit const Family mistral_family{
     "mistral",    "MistralForCausalLM",    "Mistral: Llama with windows",
-    read_mistral, write_mistral,           tensors,
+    read_mistral, write_mistral,           llama_tensors,
     "model.",     {".rotary_emb.inv_freq"}};
 
 }  // namespace rung

@@ -6,7 +6,7 @@
 namespace rung {
 namespace {
 
-RunConfig read(Fields& f) {
+RunConfig read_mamba2(Fields& f) {
   f.bookkeeping();
   f.harmless({"residual_in_fp32", "rescale_prenorm_residual", "time_step_rank", "time_step_min",
               "time_step_max", "time_step_floor", "chunk_size", "rms_norm"});
@@ -45,7 +45,7 @@ RunConfig read(Fields& f) {
   return config;
 }
 
-Json write(const RunConfig& config) {
+Json write_mamba2(const RunConfig& config) {
   const ModelConfig& m = config.model;
   return {{"vocab_size", config.data.vocabulary},
           {"hidden_size", m.width},
@@ -60,7 +60,7 @@ Json write(const RunConfig& config) {
           {"tie_word_embeddings", m.tied}};
 }
 
-std::vector<TensorMap> tensors(const ModelConfig& m) {
+std::vector<TensorMap> mamba2_tensors(const ModelConfig& m) {
   const int64_t inner = m.ssm_expand * m.width;
   std::vector<TensorMap> maps{{"embedding", "backbone.embeddings.weight"}};
   for (int64_t layer = 0; layer < m.depth; ++layer) {
@@ -88,8 +88,13 @@ std::vector<TensorMap> tensors(const ModelConfig& m) {
 
 }  // namespace
 
-constinit const Family mamba2_family{
-    "mamba2", "Mamba2ForCausalLM", "Mamba-2: one group, no ffn", read, write, tensors, "backbone.",
-    {}};
+constinit const Family mamba2_family{"mamba2",
+                                     "Mamba2ForCausalLM",
+                                     "Mamba-2: one group, no ffn",
+                                     read_mamba2,
+                                     write_mamba2,
+                                     mamba2_tensors,
+                                     "backbone.",
+                                     {}};
 
 }  // namespace rung

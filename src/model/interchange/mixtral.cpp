@@ -6,7 +6,7 @@
 namespace rung {
 namespace {
 
-RunConfig read(Fields& f) {
+RunConfig read_mixtral(Fields& f) {
   f.whole("num_key_value_heads");  // absent, it is not the number of heads
   RunConfig config = read_decoder(f, "hidden_act", false);
   ModelConfig& m = config.model;
@@ -23,7 +23,7 @@ RunConfig read(Fields& f) {
   return config;
 }
 
-Json write(const RunConfig& config) {
+Json write_mixtral(const RunConfig& config) {
   const ModelConfig& m = config.model;
   Json json = write_decoder(config, "hidden_act");
   json.erase("attention_bias");
@@ -34,19 +34,15 @@ Json write(const RunConfig& config) {
   return json;
 }
 
-std::vector<TensorMap> tensors(const ModelConfig& model) {
+std::vector<TensorMap> mixtral_tensors(const ModelConfig& model) {
   return decoder_tensors(model, {});
 }
 
 }  // namespace
 
-constinit const Family mixtral_family{"mixtral",
-                                      "MixtralForCausalLM",
-                                      "Mixtral: Llama with a mixture of experts",
-                                      read,
-                                      write,
-                                      tensors,
-                                      "model.",
-                                      {".rotary_emb.inv_freq"}};
+constinit const Family mixtral_family{
+    "mixtral",    "MixtralForCausalLM",    "Mixtral: Llama with a mixture of experts",
+    read_mixtral, write_mixtral,           mixtral_tensors,
+    "model.",     {".rotary_emb.inv_freq"}};
 
 }  // namespace rung

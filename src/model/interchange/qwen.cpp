@@ -54,21 +54,21 @@ RunConfig read_qwen3(Fields& f) {
   return config;
 }
 
-std::vector<TensorMap> tensors(const ModelConfig& model) {
+std::vector<TensorMap> qwen_tensors(const ModelConfig& model) {
   return decoder_tensors(model, {});
 }
 
 }  // namespace
 
 constinit const Family qwen2_family{
-    "qwen2", "Qwen2ForCausalLM", "Qwen 2: biases on q, k and v", read_qwen2, write_qwen2,
-    tensors, "model.",           {".rotary_emb.inv_freq"}};
+    "qwen2",      "Qwen2ForCausalLM", "Qwen 2: biases on q, k and v", read_qwen2, write_qwen2,
+    qwen_tensors, "model.",           {".rotary_emb.inv_freq"}};
 constinit const Family qwen3_family{"qwen3",
                                     "Qwen3ForCausalLM",
                                     "Qwen 3: QK-norm a head",
                                     read_qwen3,
                                     write_qwen,
-                                    tensors,
+                                    qwen_tensors,
                                     "model.",
                                     {}};
 

@@ -12,21 +12,21 @@ using at::Tensor;
 
 namespace {
 
-struct Saved {
+struct SavedNorm {
   Tensor h, mean, rstd;
 };
 
-NormShape shape_of(const Tensor& x, const Weight& gain, const NormOptions& o) {
+NormShape norm_shape_of(const Tensor& x, const Weight& gain, const NormOptions& o) {
   return {x.size(0), x.size(1) * x.size(2),
           x.size(3), static_cast<float>(o.epsilon),
           o.center,  gain.value.defined() ? gain.value.stride(0) : 0};
 }
 
 // Gradients of x and f from those of h and y; the second is undefined when both are the same.
-std::pair<Tensor, Tensor> gradients(const Saved& saved, const Weight& gain, const NormOptions& o,
-                                    const Tensor& dy, const Tensor& dh, double skip,
-                                    double branch) {
-  const NormShape shape = shape_of(dy, gain, o);
+std::pair<Tensor, Tensor> gradients(const SavedNorm& saved, const Weight& gain,
+                                    const NormOptions& o, const Tensor& dy, const Tensor& dh,
+                                    double skip, double branch) {
+  const NormShape shape = norm_shape_of(dy, gain, o);
   Tensor dx = at::empty_like(dy), df, partial;
   if (branch != skip) df = at::empty_like(dy);
   if (gain.gradient.defined())
@@ -57,8 +57,8 @@ std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& f, const Weigh
                                    const NormOptions& o) {
   const Tensor input = x.detach().contiguous();
   const Tensor branch = f.defined() ? f.detach().contiguous() : Tensor();
-  const NormShape shape = shape_of(input, gain, o);
-  Saved saved;
+  const NormShape shape = norm_shape_of(input, gain, o);
+  SavedNorm saved;
   Tensor y, h;
   {
     at::NoGradGuard off;

@@ -15,7 +15,7 @@ using at::Tensor;
 
 namespace {
 
-NormLinearShape shape_of(const Tensor& x, const Weight& weight, const NormOptions& o) {
+NormLinearShape norm_linear_shape_of(const Tensor& x, const Weight& weight, const NormOptions& o) {
   return {.members = x.size(0),
           .rows = x.size(1) * x.size(2),
           .width = x.size(3),
@@ -26,7 +26,7 @@ NormLinearShape shape_of(const Tensor& x, const Weight& weight, const NormOption
 
 Tensor gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o, const Tensor& dy,
                    const Tensor& dh) {
-  const NormLinearShape shape = shape_of(x, weight, o);
+  const NormLinearShape shape = norm_linear_shape_of(x, weight, o);
   const bool wanted = weight.gradient.defined();
   Tensor dx = at::empty_like(x), partial;
   if (wanted)
@@ -55,7 +55,7 @@ std::pair<Tensor, Tensor> norm_linear(const Tensor& x, const Weight& weight, con
   const Tensor input = x.detach().contiguous();
   Tensor h = input.detach();
   Tensor y = at::empty({x.size(0), x.size(1), x.size(2), weight.value.size(1)}, input.options());
-  norm_linear_forward(shape_of(input, weight, o), data(input), data(weight.value),
+  norm_linear_forward(norm_linear_shape_of(input, weight, o), data(input), data(weight.value),
                       static_cast<float>(weight.A), writable(y), stream());
   record({h, y}, {x}, [=](const std::vector<Tensor>& g) {
     const Tensor dh = g[0].defined() ? g[0].contiguous() : Tensor();
