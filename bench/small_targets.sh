@@ -5,7 +5,7 @@
 #   everett  Everett et al. 2024 (arXiv 2407.05872): parametrisations and alignments; exponent of the best rate over the width
 #   supar    SuPar (arXiv 2405.15743): static masks of density 1 to 1/64
 # Usage: bench/small_targets.sh RUNG OUT [stage...]
-# Environment: DEVICE (cpu, cuda), DATA (text); of nanogpt also WIDTHS and NANOGPT (--set words).
+# Environment: DEVICE (cpu, cuda), DATA (text); of nanogpt also WIDTHS and NANOGPT (--set words), of everett RULES.
 set -uo pipefail
 rung=$1 out=$2
 shift 2
@@ -31,14 +31,14 @@ for stage in ${*:-demo nanogpt everett supar}; do
       line demo-standard '2^-12..2^-7:6' 'model.width=[128,512]' $shape parametrisation=standard
       ;;
     nanogpt)
-      shape="model.depth=2 ${NANOGPT:-model.head_dim=64 model.context=1024 train.batch_tokens=32768 train.tokens=4e6 train.members=2 base_width=256}"
+      shape="model.depth=2 ${NANOGPT:-model.head_dim=64 model.context=1024 train.batch_tokens=32768 train.tokens=4e6 train.members=4 base_width=256}"
       for rule in mup standard; do
         line nanogpt-$rule '2^-13..2^-5:9' "model.width=${WIDTHS:-[256,512,1024]}" $shape parametrisation=$rule
       done
       ;;
     everett)
-      shape="model.context=64 model.head_dim=32 train.batch_tokens=4096 train.tokens=2e6 train.members=2"
-      for rule in standard ntk mup-table9 mfp; do
+      shape="model.context=64 model.head_dim=32 train.batch_tokens=4096 train.tokens=2e6 train.members=4"
+      for rule in ${RULES:-standard ntk mup-table9 mfp}; do
         for alignment in global full none; do
           line everett-$rule-$alignment '2^-12..2^-4:9' 'model.width=[64,128,256,512]' $shape parametrisation=$rule alignment=$alignment
         done
@@ -46,7 +46,7 @@ for stage in ${*:-demo nanogpt everett supar}; do
       ;;
     supar)
       line supar '2^-12..2^-5:8' 'model.density=[1,0.25,0.0625,0.015625]' model.width=256 model.context=64 model.head_dim=32 base_width=64 \
-        train.batch_tokens=4096 train.tokens=4e6 train.members=2 parametrisation=supar
+        train.batch_tokens=4096 train.tokens=4e6 train.members=4 parametrisation=supar
       ;;
     *) echo "no such stage: $stage" >&2 && exit 2 ;;
   esac
