@@ -22,8 +22,15 @@ bool repeats(const Observations& sorted) {
   return 2 * points <= sorted.rows();
 }
 
+// How thoroughly to look: `coarse` as for solve; `walk`: along flat valleys too.
+struct Search {
+  size_t starts = 0;
+  bool coarse = false, walk = false;
+};
+
 // From the grid; the rows are as they should be.
-Optimum solve_rows(const Problem& problem, size_t starts, bool coarse) {
+Optimum solve_rows(const Problem& problem, const Search& search) {
+  const auto [starts, coarse, walk] = search;
   Optimum best;
   const int place = coarse ? -1 : place_coefficient(problem);
   for (const Start& start : grid_starts(problem, starts, coarse)) {
@@ -36,20 +43,17 @@ Optimum solve_rows(const Problem& problem, size_t starts, bool coarse) {
     best.start = start.theta;
     best.start_objective = start.objective;
   }
-  if (place < 0) return best;
-  const Solution swept = sweep_place(problem, place, best.solution);
-  if (swept.objective < best.solution.objective) best.solution = swept;
+  if (walk) best.solution = walk_valleys(problem, best.solution);
+  if (place >= 0) best.solution = sweep_place(problem, place, best.solution);
   return best;
 }
 
-}  // namespace
-
-Optimum solve(const Problem& problem, size_t starts, bool coarse) {
+Optimum solve(const Problem& problem, const Search& search) {
   if (problem.data->rows() > 2 * grid_rows) {
     const Observations few = thinned(*problem.data, grid_rows);
     Problem small = problem;
     small.data = &few;
-    Optimum optimum = solve(small, starts, coarse);
+    Optimum optimum = solve(small, search);
     optimum.start = optimum.solution.theta;
     optimum.start_objective = objective_at(problem, optimum.start);
     optimum.solution = polish(problem, optimum.start);
@@ -58,13 +62,19 @@ Optimum solve(const Problem& problem, size_t starts, bool coarse) {
   const Observations sorted = grouped(*problem.data);
   Problem same = problem;
   if (repeats(sorted)) same.data = &sorted;
-  return solve_rows(same, starts, coarse);
+  return solve_rows(same, search);
+}
+
+}  // namespace
+
+Optimum solve(const Problem& problem, size_t starts, bool coarse) {
+  return solve(problem, Search{starts, coarse, !coarse});
 }
 
 Solution solve_with_fixed(const Problem& problem, int coefficient, double theta) {
   Problem held = problem;
   held.lo[coefficient] = held.hi[coefficient] = theta;
-  return solve(held, 3).solution;
+  return solve(held, Search{.starts = 3}).solution;
 }
 
 Solution walk_with_fixed(const Problem& problem, const Vector& from, int coefficient,

@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace rung {
 namespace {
 
-constexpr int places = 60;
-constexpr double near = 0.02;  // minima along the place this far above the best are polished too
+constexpr int places = 60;     // over the range of the place, or of a coefficient's grid
+constexpr double near = 0.02;  // minima this far above the best are polished too
+// Of walks along a valley: how far above the best they end, and how often they begin anew from
+// something lower.
+constexpr double walls = 0.002;
+constexpr int walks = 3;
 
 // `from` with its nuisances at one of the two lowest values of their grids.
 Vector sharpened(const Problem& problem, const Vector& from, int place, int level) {
@@ -21,6 +26,46 @@ Vector sharpened(const Problem& problem, const Vector& from, int place, int leve
         std::clamp(lo + level * (hi - lo) / (c.grid_points - 1), problem.lo[i], problem.hi[i]);
   }
   return theta;
+}
+
+struct GridRange {
+  double lo, hi;
+};
+
+GridRange grid_range(const Coefficient& c) {
+  return {to_theta(c, c.grid_lo), to_theta(c, c.grid_hi)};
+}
+
+// The free non-linear coefficients that have a grid of a given range.
+std::vector<int> gridded(const Problem& problem) {
+  std::vector<int> result;
+  for (int i = 0; i < problem.size(); ++i) {
+    const Coefficient& c = problem.law->coefficients[i];
+    if (!c.linear && c.grid_points > 1 && c.along_input < 0 && !problem.fixed(i))
+      result.push_back(i);
+  }
+  return result;
+}
+
+// One coefficient to one side: the best of `from` and of the minima passed.
+Solution walk(const Problem& problem, int along, double step, const Solution& from) {
+  Solution best = from, before = from, here = from;
+  Problem held = problem;
+  for (int k = 1; k <= places / 2; ++k) {
+    const double value =
+        std::clamp(from.theta[along] + k * step, problem.lo[along], problem.hi[along]);
+    if (value == here.theta[along]) break;
+    held.lo[along] = held.hi[along] = value;
+    const Solution next = polish(held, here.theta, {.max_steps = 8, .tolerance = 1e-9});
+    if (k > 1 && here.objective <= before.objective && here.objective <= next.objective) {
+      const Solution found = polish(problem, here.theta);
+      if (found.objective < best.objective) best = found;
+    }
+    if (!(next.objective <= best.objective * (1.0 + walls))) break;
+    before = std::exchange(here, next);
+  }
+  if (here.objective < best.objective) best = polish(problem, here.theta);  // still falling
+  return best;
 }
 
 }  // namespace
@@ -51,6 +96,25 @@ Solution sweep_place(const Problem& problem, int place, const Solution& from) {
       const Solution found = polish(problem, at[k].theta);
       if (found.objective < best.objective) best = found;
     }
+  }
+  return best;
+}
+
+Solution walk_valleys(const Problem& problem, const Solution& from) {
+  const std::vector<int> coefficients = gridded(problem);
+  Solution best = from;
+  for (int round = 0; round < walks; ++round) {
+    const Solution here = best;
+    for (const int i : coefficients) {
+      const GridRange grid = grid_range(problem.law->coefficients[i]);
+      if (here.theta[i] >= grid.lo && here.theta[i] <= grid.hi) continue;
+      const double step = (grid.hi - grid.lo) / places;
+      for (const double side : {-step, step}) {
+        const Solution found = walk(problem, i, side, here);
+        if (found.objective < best.objective) best = found;
+      }
+    }
+    if (!(best.objective < here.objective)) break;
   }
   return best;
 }

@@ -1,6 +1,7 @@
-// Minima that a start grid steps over: where something lies along an input (the place of a break).
-// Data without a clear break have a shallow minimum at many places, and their order shows only once
-// the other coefficients have followed.
+// Minima that a start grid steps over: where something lies along an input (the place of a break),
+// and along a flat valley that leads out of the grid. Data without a clear break have a shallow
+// minimum at many places, those that hardly determine a coefficient one wherever a few residuals
+// cross zero together; their order shows only once the other coefficients have followed.
 #pragma once
 #include "law/polish.h"
 #include "law/problem.h"
@@ -14,5 +15,10 @@ int place_coefficient(const Problem& problem);
 // polished a few steps from `from` (nuisances, such as the width of a break, from the low values of
 // their grid), and the minima along the place polished to the end.
 Solution sweep_place(const Problem& problem, int place, const Solution& from);
+
+// The best of `from` and of the minima along the valleys that lead out of the start grid: each
+// coefficient that `from` has beyond its grid's range is moved in small steps to both sides, the
+// others following, for half the range or until the objective has risen.
+Solution walk_valleys(const Problem& problem, const Solution& from);
 
 }  // namespace rung

@@ -1,11 +1,9 @@
 #include <doctest/doctest.h>
 
-#include "core/random.h"
 #include "law/fit.h"
 #include "law/law_data.h"
 #include "law/laws/laws.h"
-#include "law/select.h"
-#include "law/solve.h"
+#include "law/perturbed.h"
 
 using namespace rung;
 
@@ -40,8 +38,7 @@ TEST_CASE("broken-power: the lowest of many shallow minima" * doctest::test_suit
   const FitOptions options{.law = "broken-power"};
   Selection rows = select_rows(read_table(law_data("chinchilla-kyo/df.csv")), options);
   const Problem problem = make_problem(rows, options);
-  const std::vector<double> left =
-      residuals(problem, coefficients_of(problem, solve(problem).solution.theta));
+  const Vector optimum = solve(problem).solution.theta;
   // The rows' residuals added once more, and a break that random starts found lowest for them.
   struct Drawn {
     uint64_t draw;
@@ -49,12 +46,7 @@ TEST_CASE("broken-power: the lowest of many shallow minima" * doctest::test_suit
   };
   for (const Drawn& known : {Drawn{4, {1.875, 5270.0, 0.1941, 0.2962, 1.476e21, 0.05}},
                              Drawn{5, {1.792, 2350.0, 0.1740, 0.3183, 4.441e21, 0.05}}}) {
-    Random random(0, "multistart", known.draw);
-    Selection drawn = rows;
-    for (size_t i = 0; i < drawn.data.rows(); ++i) {
-      drawn.data.loss[i] *= std::exp(left[random.below(left.size())]);
-      drawn.data.log_loss[i] = std::log(drawn.data.loss[i]);
-    }
+    const Selection drawn = perturbed(rows, problem, optimum, known.draw);
     const Problem changed = make_problem(drawn, options);
     Vector start(6);
     for (int i = 0; i < 6; ++i) start[i] = to_theta(broken_power_law.coefficients[i], known.c[i]);

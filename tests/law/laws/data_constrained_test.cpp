@@ -6,6 +6,7 @@
 #include "law/fit.h"
 #include "law/law_data.h"
 #include "law/laws/laws.h"
+#include "law/perturbed.h"
 
 using namespace rung;
 
@@ -65,6 +66,28 @@ TEST_CASE("data-constrained: the published constants of repetition are a local m
   CHECK(best.objective_value <= 0.0158046625 * (1 + 1e-6));
   CHECK(best.values()[5] == doctest::Approx(95.4).epsilon(0.02));
   CHECK(best.values()[6] == doctest::Approx(1.71).epsilon(0.02));
+}
+
+// Far beyond the start grid, where the excess hardly matters, minima lie side by side.
+TEST_CASE("data-constrained: the lowest minimum of a valley that leads out of the start grid") {
+  const FitOptions options = fixed_base();
+  const Selection rows = select_rows(read_table(law_data("data-constrained/points.csv")), options);
+  const Problem problem = make_problem(rows, options);
+  const Vector optimum = solve(problem).solution.theta;
+  // Draws and what random starts found lowest for them.
+  struct Drawn {
+    uint64_t draw;
+    double R_D, R_N;
+  };
+  for (const Drawn& known : {Drawn{36, 362.823, 0.313037}, Drawn{61, 1e5, 0.130143},
+                             Drawn{169, 2449.23, 0.0395865}, Drawn{937, 961.604, 0.258142}}) {
+    const Selection drawn = perturbed(rows, problem, optimum, known.draw);
+    const Problem changed = make_problem(drawn, options);
+    Vector start = optimum;
+    start[5] = std::log(known.R_D);
+    start[6] = std::log(known.R_N);
+    CHECK(solve(changed).solution.objective <= polish(changed, start).objective * (1.0 + 1e-6));
+  }
 }
 
 TEST_SUITE_BEGIN("slow");
