@@ -29,8 +29,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rival_mixers import MIXERS, fastest_chunk
+
 DEFAULTS = {"width": 64, "depth": 4, "heads": 4, "inner": 192, "context": 256, "batch": 16, "vocabulary": 4096,
-            "forms": ["autocast/step", "copies/trees", "copies/step"], "trial": 0.3, "device": "cuda"}
+            "mixer": "attention", "forms": ["autocast/step", "copies/trees", "copies/step"], "trial": 0.3, "device": "cuda"}
 WARM_UPS = 4  # reduce-overhead compiles, warms up and records before it replays
 POOL = 16     # batches held on the device, used in turn
 
@@ -54,6 +56,17 @@ class Block(nn.Module):
         return x + self.down(F.silu(gate) * up)
 
 
+class MixerBlock(nn.Module):
+    """A recurrent mixer alone, without an ffn."""
+
+    def __init__(self, job):
+        super().__init__()
+        self.mixer = MIXERS[job["mixer"]](job)
+
+    def forward(self, x, cosine, sine):
+        return x + self.mixer(F.rms_norm(x, (x.shape[-1],)))
+
+
 def rotate(x, cosine, sine):
     """x [B, T, heads, d]; the rotation is computed in fp32 and rounded once."""
     a, b = x.chunk(2, -1)
@@ -65,14 +78,19 @@ class Decoder(nn.Module):
         super().__init__()
         width, dim = job["width"], job["width"] // job["heads"]
         self.embedding = nn.Embedding(job["vocabulary"], width)
-        self.blocks = nn.ModuleList(Block(width, job["heads"], job["inner"]) for _ in range(job["depth"]))
+        attention = job["mixer"] == "attention"
+        self.blocks = nn.ModuleList(Block(width, job["heads"], job["inner"]) if attention else MixerBlock(job)
+                                    for _ in range(job["depth"]))
         self.readout = nn.Linear(width, job["vocabulary"], bias=False)
         frequency = torch.exp(torch.arange(dim // 2) * (-2.0 * math.log(10000.0) / dim))
         angle = torch.outer(torch.arange(job["context"]), frequency).unsqueeze(1)
         self.register_buffer("cosine", angle.cos())
         self.register_buffer("sine", angle.sin())
         for name, weight in self.named_parameters():
-            nn.init.normal_(weight, std=1.0 if name.startswith("embedding") else weight.shape[1] ** -0.5)
+            nn.init.normal_(weight, std=1.0 if name.startswith("embedding") else weight.shape[-1] ** -0.5)
+        if not attention:
+            for block in self.blocks:
+                block.mixer.draw()
 
     def forward(self, tokens, targets):
         x = self.embedding(tokens).bfloat16()
@@ -96,14 +114,15 @@ class Trainer:
             self.batch = tokens[0].clone()
             self.loss = torch.zeros(())
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        # The embedding is gathered from its fp32 table; only the matrices have copies.
+        # The embedding is gathered from its fp32 table, and gates read fp32; only the matrices have copies.
         matrices = [m for m in self.model.modules() if isinstance(m, nn.Linear)] if not self.autocast else []
         self.masters = [nn.Parameter(m.weight.detach().clone()) for m in matrices]
         for master, matrix in zip(self.masters, matrices):
             matrix.to(torch.bfloat16)
             master.grad = torch.empty_like(master)
         self.copies = [m.weight for m in matrices]
-        optimized = [self.model.embedding.weight] + self.masters if self.masters else list(self.model.parameters())
+        copied = {id(copy) for copy in self.copies}
+        optimized = self.masters + [p for p in self.model.parameters() if id(p) not in copied]
         cuda = device.type == "cuda"
         rate = torch.tensor(1e-3, device=device) if cuda else 1e-3  # a tensor, so that a schedule could change it
         self.optimizer = torch.optim.AdamW(optimized, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True,
@@ -256,7 +275,12 @@ class Rival:
         job = {**DEFAULTS, **request}
         answer = {"torch": torch.__version__}
         tokens = zipf_tokens(job)
-        if job["device"] != "cuda":
+        if job["mixer"] != "attention":
+            if "chunk" not in job:
+                job["chunk"], answer["chunk_seconds"] = fastest_chunk(job)
+            answer["chunk"] = job["chunk"]
+            forms = self.try_forms(job, tokens)
+        elif job["device"] != "cuda":
             forms = self.try_forms(job, tokens)
         else:
             answer["gpu"] = torch.cuda.get_device_name()

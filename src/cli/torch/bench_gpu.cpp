@@ -134,7 +134,8 @@ GpuRow sandwich(const GpuCase& c, Opponents& opponents, const Bench& bench) {
 Json gpu_row_json(const GpuCase& c, const GpuRow& row, const Bench& bench) {
   const double rate = median(row.rates), step = tokens_per_step(c) / rate;
   const double matmul = row.flops_per_token * rate / bench.matmul;
-  const double bandwidth = step_bytes(c) / step / bench.copy;
+  const std::optional<double> bytes = step_bytes(c);
+  const double bandwidth = bytes.value_or(0.0) / step / bench.copy;
   Json json = {{"case", c.name},
                {"seconds", row.seconds},
                {"rate", rate},
@@ -148,10 +149,11 @@ Json gpu_row_json(const GpuCase& c, const GpuRow& row, const Bench& bench) {
                {"capture_seconds", row.capture_seconds},
                {"memory_bytes", row.memory},
                {"flops_per_token", row.flops_per_token},
-               {"step_bytes", step_bytes(c)},
+               {"step_bytes", nullptr},
                {"matmul_share", matmul},
-               {"bandwidth_share", bandwidth},
+               {"bandwidth_share", nullptr},
                {"light_share", std::max(matmul, bandwidth)}};
+  if (bytes) json["step_bytes"] = *bytes, json["bandwidth_share"] = bandwidth;
   if (row.rival_rates.empty()) return json;
   json["rival"] = median(row.rival_rates);
   json["ratio"] = row.ratio();
@@ -162,6 +164,7 @@ Json gpu_row_json(const GpuCase& c, const GpuRow& row, const Bench& bench) {
   json["rival_form"] = row.rival.at("form");
   json["rival_forms"] = row.rival.at("forms");
   json["rival_attention"] = row.rival.value("attention", "");
+  if (row.rival.contains("chunk")) json["rival_chunk"] = row.rival.at("chunk");
   return json;
 }
 
@@ -186,7 +189,9 @@ TableRow table_row(const Json& json) {
           rival ? fmt::format("{:.2f} x", number("ratio")) : "-",
           fmt::format("{:.3f} ms", 1e3 * number("step_seconds")),
           fmt::format("{:.0f} %", 100.0 * number("matmul_share")),
-          fmt::format("{:.0f} %", 100.0 * number("bandwidth_share")),
+          json.at("bandwidth_share").is_null()
+              ? "-"
+              : fmt::format("{:.0f} %", 100.0 * number("bandwidth_share")),
           gibibytes(json.at("memory_bytes")),
           rival ? gibibytes(json.at("rival_memory_bytes")) : "-",
           fmt::format("{:.2f} s", number("build_seconds")),

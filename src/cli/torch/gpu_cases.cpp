@@ -46,8 +46,14 @@ std::vector<RunConfig> gpu_members(const GpuCase& c) {
   config.precision = "bf16";
   config.model.width = c.width;
   config.model.depth = c.depth;
+  config.model.mixer = std::string(c.mixer);
   config.model.head_dim = c.width / c.heads;
-  config.model.ffn_ratio = static_cast<double>(c.inner) / static_cast<double>(c.width);
+  if (c.inner > 0)
+    config.model.ffn_ratio = static_cast<double>(c.inner) / static_cast<double>(c.width);
+  else
+    config.model.ffn = "none";
+  config.model.ssm_head_dim = config.model.ssm_expand * c.width / c.heads;
+  config.model.ssm_state = 128;
   config.model.context = c.context;
   config.train.batch_tokens = c.batch * c.context;
   config.train.tokens = 1'000'000 * config.train.batch_tokens;  // more than any round takes
@@ -63,7 +69,15 @@ std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary) {
   return std::make_shared<ZipfTokens>(vocabulary);
 }
 
-double step_bytes(const GpuCase& c) {
+int64_t parameters_of(const GpuCase& c) {
+  const Decoder decoder = make_decoder(gpu_members(c).front(), c.vocabulary);
+  int64_t count = 0;
+  for (const TensorSpec& tensor : decoder.layout.tensors) count += tensor.size();
+  return count;
+}
+
+std::optional<double> step_bytes(const GpuCase& c) {
+  if (c.mixer != "attention") return std::nullopt;
   const double D = static_cast<double>(c.width), F = static_cast<double>(c.inner),
                V = static_cast<double>(c.vocabulary);
   const bool narrow =
@@ -74,7 +88,7 @@ double step_bytes(const GpuCase& c) {
   const double logits = c.width <= cuda::widest_linear_loss ? 0.0 : 5.0 * V;
   const double token = static_cast<double>(c.depth) * layer + 15.0 * D + logits;
   return static_cast<double>(c.members) * (2.0 * token * static_cast<double>(c.batch * c.context) +
-                                           42.0 * static_cast<double>(c.parameters()));
+                                           42.0 * static_cast<double>(parameters_of(c)));
 }
 
 }  // namespace rung

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -18,9 +19,7 @@ struct GpuCase {
   int64_t vocabulary, depth, width, heads, inner, context, batch;  // batch: sequences
   int64_t members;
   bool alone = false;  // so large that ours and the rival's may not fit beside each other
-  int64_t parameters() const {
-    return 2 * vocabulary * width + depth * (4 * width * width + 3 * width * inner);
-  }
+  std::string_view mixer = "attention";  // another: alone in its block, and inner is 0
 };
 
 inline constexpr std::array gpu_cases{
@@ -35,17 +34,25 @@ inline constexpr std::array gpu_cases{
     GpuCase{"gpu-124M", "124M", "124M: 12 layers of 768", 50304, 12, 768, 12, 2048, 1024, 32, 1},
     GpuCase{"gpu-1B", "1B", "1.16B: 20 layers of 2048", 32768, 20, 2048, 16, 5632, 2048, 8, 1,
             true},
+    GpuCase{"gpu-ssd", "ssd", "four Mamba-2 mixers of width 768, 24 heads of 64, states of 128",
+            4096, 4, 768, 24, 0, 2048, 8, 1, false, "mamba2"},
+    GpuCase{"gpu-mlstm", "mlstm", "four mLSTM mixers of width 768, 6 heads, memories of 64 x 128",
+            4096, 4, 768, 6, 0, 2048, 8, 1, false, "mlstm-large"},
 };
 
 // bf16, standard parametrisation, clip 1; the members differ in seed alone.
 std::vector<RunConfig> gpu_members(const GpuCase& c);
 
+// Of one member.
+int64_t parameters_of(const GpuCase& c);
+
 // Random windows with Zipf's frequencies: token k about as often as 1 / (k + 2), as in text, where
 // a few rows of the embedding get most of the gradients.
 std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary);
 
-// Bytes that the kernels of one step name when each reads and writes each of its bf16 tensors once.
-// Elements per token and layer of width D and inner width F, forward 26 D + 6 F:
+// Of cases with attention: bytes that the kernels of one step name when each reads and writes each
+// of its bf16 tensors once. Elements per token and layer of width D and inner width F, forward 26 D
+// + 6 F:
 //   two add-norms 8 D; QKV 4 D, rotation 6 D, attention 4 D, output 2 D; gate-up D + 2 F, SwiGLU
 //   3 F, down F + D
 // and backward 38 D + 11 F (two products for each of the forward's); head and embedding 15 D + 5 V.
@@ -55,6 +62,6 @@ std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary);
 // narrow readouts the logits (linear_loss.h).
 // Per parameter 42 bytes: fp32 weight, moments and gradient through AdamW (28) and its bf16 copy
 // (2), the norm (4), the gradient's writing (4), and the copy's two readings (4).
-double step_bytes(const GpuCase& c);
+std::optional<double> step_bytes(const GpuCase& c);
 
 }  // namespace rung

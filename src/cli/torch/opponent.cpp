@@ -44,16 +44,17 @@ Json request_of(const GpuCase& c) {
   forms.push_back("copies/step");
   return {{"do", "prepare"},  {"width", c.width}, {"depth", c.depth},
           {"heads", c.heads}, {"inner", c.inner}, {"context", c.context},
-          {"batch", c.batch}, {"forms", forms},   {"vocabulary", c.vocabulary}};
+          {"batch", c.batch}, {"forms", forms},   {"vocabulary", c.vocabulary},
+          {"mixer", c.mixer}};
 }
 
 void finish_prepare(Opponent& opponent, const GpuCase& c, Output& out) {
   const std::optional<Json> json = answer(opponent, c, out);
   if (!json) return;
   const int64_t parameters = json->at("parameters").get<int64_t>();
-  if (parameters != c.parameters())
+  if (const int64_t ours = parameters_of(c); parameters != ours)
     return give_up(opponent, c, out,
-                   fmt::format("its model has {} parameters, ours {}", parameters, c.parameters()));
+                   fmt::format("its model has {} parameters, ours {}", parameters, ours));
   opponent.prepared = *json;
   std::string forms;
   for (const Json& form : json->at("forms"))
@@ -64,7 +65,11 @@ void finish_prepare(Opponent& opponent, const GpuCase& c, Output& out) {
                                form.at("form").get<std::string>(),
                                1e3 * form.at("step_seconds").get<double>(),
                                form.at("compile_seconds").get<double>());
-  out.note(fmt::format("rival {}: {} attention{}", c.shape, json->value("attention", "no"), forms));
+  out.note(fmt::format("rival {}: {}{}", c.shape,
+                       json->contains("chunk")
+                           ? fmt::format("chunks of {}", json->at("chunk").get<int64_t>())
+                           : json->value("attention", "no") + " attention",
+                       forms));
 }
 
 }  // namespace
