@@ -31,6 +31,11 @@ Tensor first_state(const SsdInput& in) {
                    in.dt.options());
 }
 
+Tensor with_skip(const Tensor& y, const SsdInput& in) {
+  if (!in.skip.defined()) return y;
+  return y + in.x * in.skip.to(in.x.scalar_type()).unsqueeze(1).unsqueeze(1).unsqueeze(-1);
+}
+
 }  // namespace
 
 // unbind, not select: its gradient is one stack, where every select's is as large as all steps.
@@ -46,7 +51,7 @@ std::pair<Tensor, Tensor> ssd_recurrent(const SsdInput& in) {
     h = decays[t].unsqueeze(-1).unsqueeze(-1) * h + xs[t].unsqueeze(-1) * bs[t].unsqueeze(-2);
     y.push_back(at::matmul(h, cs[t].unsqueeze(-1)).squeeze(-1));
   }
-  return {at::stack(y, 2), h};
+  return {with_skip(at::stack(y, 2), in), h};
 }
 
 // Within a chunk as attention with the decays as its mask; across chunks by the recurrence of
@@ -83,8 +88,9 @@ std::pair<Tensor, Tensor> ssd_chunked(const SsdInput& in, int64_t chunk) {
   const Tensor carried = at::matmul(c, before).unflatten(-1, {repeat, size});  // [.., L, R, p]
   const Tensor y =
       (carried * at::exp(sums).mT().unsqueeze(-1) + inside.movedim(-3, -2)).movedim(4, 3);
-  return {y.reshape({y.size(0), y.size(1), -1, heads, size}).narrow(2, 0, time).to(type),
-          h.movedim(3, -1).flatten(2, 3)};
+  return {
+      with_skip(y.reshape({y.size(0), y.size(1), -1, heads, size}).narrow(2, 0, time).to(type), in),
+      h.movedim(3, -1).flatten(2, 3)};
 }
 
 namespace {
@@ -159,17 +165,21 @@ namespace {
 // Of the chunks only the inputs are kept, as their decays are many times larger.
 std::pair<Tensor, Tensor> ssd_cuda(const SsdInput& in, int64_t chunk) {
   const auto run = [=](const std::vector<Tensor>& t) -> std::vector<Tensor> {
-    const auto [y, last] = ssd_chunked({t[0], wide(t[1]), wide(t[2]), t[3], t[4], t[5]}, chunk);
+    const auto [y, last] =
+        ssd_chunked({t[0], wide(t[1]), wide(t[2]), t[3], t[4], t[5], t[6]}, chunk);
     return {y, last};
   };
-  const auto out = recomputed({in.x, in.dt, in.a, in.b, in.c, in.state}, run);
+  const auto out = recomputed({in.x, in.dt, in.a, in.b, in.c, in.state, in.skip}, run);
   return {out[0], out[1]};
 }
 
 }  // namespace
 
 std::pair<Tensor, Tensor> ssd(const SsdInput& input, int64_t chunk) {
-  if (fused_on_cpu(input.x)) return ssd_cpu(input);
+  if (fused_on_cpu(input.x)) {
+    const auto [y, last] = ssd_cpu(input);
+    return {with_skip(y, input), last};
+  }
   chunk = chosen_chunk(chunk, input.x.size(4), input.b.size(4));
   if (fused_on_cuda(input.x)) return ssd_cuda(input, chunk);
   return input.x.size(2) == 1 ? ssd_recurrent(input) : ssd_chunked(input, chunk);

@@ -8,6 +8,7 @@
 #include "ops/conv.h"
 #include "ops/cope.h"
 #include "ops/cross_entropy.h"
+#include "ops/gated_norm.h"
 #include "ops/linear.h"
 #include "ops/mlstm.h"
 #include "ops/slstm.h"
@@ -169,7 +170,10 @@ TEST_CASE("SSD on the GPU equals the recurrence") {
                                          {70, 4, 2, 8, 24, 32},
                                          {33, 6, 2, 16, 64, 16},
                                          {1, 4, 1, 16, 16, 32},
-                                         {100, 4, 1, 32, 64, 32}}) {
+                                         {100, 4, 1, 32, 64, 32},
+                                         {130, 8, 2, 64, 128, 32},
+                                         {65, 3, 3, 128, 40, 64},
+                                         {64, 4, 1, 6, 16, 32}}) {
     const auto op = [=](auto function) {
       return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
         // Decays between exp(-0.02) and exp(-2), as softplus and the start of A make them.
@@ -178,7 +182,8 @@ TEST_CASE("SSD on the GPU equals the recurrence") {
                           .a = -(gate(x[2]) * 0.5).exp(),
                           .b = x[3],
                           .c = x[4],
-                          .state = {}};
+                          .state = {},
+                          .skip = gate(x[5])};
         return std::vector<Tensor>{function(in).first};
       };
     };
@@ -186,7 +191,7 @@ TEST_CASE("SSD on the GPU equals the recurrence") {
         {.name = fmt::format("ssd T={} H={} p={} N={}", c.time, c.heads, c.size, c.state),
          .inputs = {normal({2, 2, c.time, c.heads, c.size}, 1), normal({2, 2, c.time, c.heads}, 2),
                     normal({2, c.heads}, 3), normal({2, 2, c.time, c.groups, c.state}, 4),
-                    normal({2, 2, c.time, c.groups, c.state}, 5)},
+                    normal({2, 2, c.time, c.groups, c.state}, 5), normal({2, c.heads}, 6)},
          .weights = {},
          .fused = op([=](const SsdInput& in) { return ssd(in, c.chunk); }),
          .plain = op(ssd_recurrent)},
@@ -208,7 +213,9 @@ TEST_CASE("mLSTM on the GPU equals the recurrence, gates of many sizes included"
                                          {37, 2, 16, 24, 16, 1.0, -3.0},
                                          {33, 3, 32, 64, 16, 4.0, -12.0, 3e-2},
                                          {1, 2, 16, 16, 32, 1.0, -3.0},
-                                         {100, 2, 32, 64, 32, 1.0, -10.0}}) {
+                                         {100, 2, 32, 64, 32, 1.0, -10.0},
+                                         {130, 3, 64, 128, 64, 1.0, -4.0},
+                                         {70, 2, 128, 128, 64, 1.0, -5.0}}) {
     const auto op = [=](auto function) {
       return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
         const MlstmInput in{.q = x[0],
@@ -232,6 +239,36 @@ TEST_CASE("mLSTM on the GPU equals the recurrence, gates of many sizes included"
          .fused = op([=](const MlstmInput& in) { return mlstm(in, c.chunk); }),
          .plain = op(mlstm_recurrent)},
         c.tolerance, 2e-5);
+  }
+}
+
+// Gates are slices of wider rows, as the mixers hand them over.
+TEST_CASE("gated norms on the GPU equal their twin") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t width, groups;
+    GatePlace place;
+    bool center;
+  };
+  for (const Case& c : std::vector<Case>{{48, 2, GatePlace::before, false},
+                                         {192, 3, GatePlace::behind, true},
+                                         {1536, 1, GatePlace::before, false},
+                                         {4096, 2, GatePlace::behind, false},
+                                         {36, 2, GatePlace::before, true}}) {
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+        const Tensor gate = x[1].narrow(3, 0, c.width);
+        return std::vector<Tensor>{function(
+            x[0], gate, c.groups, w[0], NormOptions{.epsilon = 1e-5, .center = c.center}, c.place)};
+      };
+    };
+    check_both({.name = fmt::format("gated norm {} in {}", c.width, c.groups),
+                .inputs = {normal({2, 3, 5, c.width}, 1), normal({2, 3, 5, 2 * c.width}, 2)},
+                .weights = {normal({2, c.width}, 3) + 1.0},
+                .factors = {.A = 0.5, .A_weight = 2.0},
+                .fused = op(gated_norm),
+                .plain = op(gated_norm_plain)},
+               1.5e-2);
   }
 }
 

@@ -32,12 +32,13 @@ SsdInput random_input(int64_t time, int64_t heads, int64_t groups, uint64_t seed
           .a = -normal({2, heads}, seed + 2).exp(),
           .b = normal({2, 2, time, groups, 5}, seed + 3),
           .c = normal({2, 2, time, groups, 5}, seed + 4),
-          .state = normal({2, 2, heads, 3, 5}, seed + 5)};
+          .state = normal({2, 2, heads, 3, 5}, seed + 5),
+          .skip = normal({2, heads}, seed + 6)};
 }
 
 SsdInput steps_of(const SsdInput& in, int64_t start, int64_t count, const Tensor& state) {
   const auto cut = [&](const Tensor& t) { return t.narrow(2, start, count); };
-  return {cut(in.x), cut(in.dt), in.a, cut(in.b), cut(in.c), state};
+  return {cut(in.x), cut(in.dt), in.a, cut(in.b), cut(in.c), state, in.skip};
 }
 
 }  // namespace
@@ -86,8 +87,8 @@ TEST_CASE("SSD of two members is that of each alone, and starts from nothing wit
   const auto [y, last] = ssd(both, 4);
   for (int64_t p = 0; p < 2; ++p) {
     const auto own = [&](const Tensor& t) { return t.narrow(0, p, 1); };
-    const auto [alone, end] =
-        ssd({own(both.x), own(both.dt), own(both.a), own(both.b), own(both.c), {}}, 4);
+    const auto [alone, end] = ssd(
+        {own(both.x), own(both.dt), own(both.a), own(both.b), own(both.c), {}, own(both.skip)}, 4);
     CHECK(distance(own(y), alone) < 1e-14);
     CHECK(distance(own(last), end) < 1e-14);
   }
@@ -112,7 +113,8 @@ TEST_CASE("the fused SSD is its plain twin: values, last state, every gradient")
           -normal({s.members, s.heads}, 3).exp(),
           normal({s.members, s.batch, s.time, s.groups, s.state}, 4),
           normal({s.members, s.batch, s.time, s.groups, s.state}, 5),
-          carried ? normal({s.members, s.batch, s.heads, s.size, s.state}, 6) : Tensor()};
+          carried ? normal({s.members, s.batch, s.heads, s.size, s.state}, 6) : Tensor(),
+          normal({s.members, s.heads}, 9)};
       const auto run = [&](at::ScalarType type) {
         std::vector<Tensor> leaves;
         const auto leaf = [&](const Tensor& t) {
@@ -120,8 +122,8 @@ TEST_CASE("the fused SSD is its plain twin: values, last state, every gradient")
           leaves.push_back(t.to(type).clone().requires_grad_());
           return leaves.back();
         };
-        const SsdInput in{leaf(values.x), leaf(values.dt), leaf(values.a),
-                          leaf(values.b), leaf(values.c),  leaf(values.state)};
+        const SsdInput in{leaf(values.x), leaf(values.dt),    leaf(values.a),   leaf(values.b),
+                          leaf(values.c), leaf(values.state), leaf(values.skip)};
         const auto [y, last] = type == at::kFloat ? ssd(in, 4) : ssd_recurrent(in);
         const Tensor weight = normal(y.sizes().vec(), 7).to(type),
                      end = normal(last.sizes().vec(), 8).to(type);
@@ -144,8 +146,8 @@ TEST_CASE("SSD in fp32 stays near fp64 where decays span many orders") {
   SsdInput in = random_input(96, 4, 1, 80);
   in.a = in.a * 40.0;  // a step keeps from all to exp(-100) of the state
   const auto single = [](const Tensor& t) { return t.to(at::kFloat); };
-  const SsdInput f{single(in.x), single(in.dt), single(in.a),
-                   single(in.b), single(in.c),  single(in.state)};
+  const SsdInput f{single(in.x), single(in.dt),    single(in.a),   single(in.b),
+                   single(in.c), single(in.state), single(in.skip)};
   const auto [y, last] = ssd_recurrent(in);
   for (const Form& form : forms) {
     CAPTURE(form.name);

@@ -2,13 +2,12 @@
 // width, H heads of size p = ssm_head_dim, G groups of states of size N,
 //   z, x, B, C, dt = in x                                sizes inner, inner, G N, G N, H
 //   x, B, C = silu(causal depthwise convolution + bias)
-//   y = SSD(x, softplus(dt + dt_bias), -exp(A_log), B, C) + D x
+//   y = SSD(x, softplus(dt + dt_bias), -exp(A_log), B, C, D)          with D x added
 //   out = out(RMSNorm_G(y silu(z)))                       normalised in G groups of inner / G
 // One input matrix is kept in three, which have fan-outs of different kinds: z and x, dt (one a
 // head) grow with the width; B and C do not. docs/parts.md derives the roles.
 #include <ATen/ops/cat.h>
 #include <ATen/ops/exp.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/softplus.h>
 #include <ATen/ops/split_with_sizes.h>
 
@@ -18,8 +17,8 @@
 #include "model/channels.h"
 #include "model/mixers/mixers.h"
 #include "ops/conv.h"
+#include "ops/gated_norm.h"
 #include "ops/linear.h"
-#include "ops/norm.h"
 #include "ops/ssd.h"
 #include "ops/wide.h"
 
@@ -113,13 +112,13 @@ Tensor mamba2_forward(std::span<const Weight> weights, const Tensor& x, const Pa
   input.a = -at::exp(wide(multiplied(weights[a_log])));
   input.b = part(1, m.ssm_groups, m.ssm_state);
   input.c = part(2, m.ssm_groups, m.ssm_state);
+  input.skip = per_head(skip).view({members, heads});
   if (going_on) input.state = (*pass.state)[1];
   const auto [mixture, state] = ssd(input, m.ssm_chunk);
   if (pass.state) *pass.state = {filtered.past, state};
-  const Tensor y = (mixture + input.x * per_head(skip).unsqueeze(-1)).flatten(-2);
-  const Tensor gated = y * at::silu(zx[0]);
   const Tensor normed =
-      group_norm(gated, m.ssm_groups, m.norm_gain ? weights[gain] : Weight{}, {.epsilon = 1e-5});
+      gated_norm(mixture.flatten(-2), zx[0], m.ssm_groups, m.norm_gain ? weights[gain] : Weight{},
+                 {.epsilon = 1e-5}, GatePlace::before);
   return linear(normed, weights[out]);
 }
 

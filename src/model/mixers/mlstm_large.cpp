@@ -4,7 +4,6 @@
 //   input, forget = 15 tanh((gates x + bias) / 15)  a number a head
 //   out = out(sigmoid(o) LayerNorm_H(cell(q, k, v, input, forget)))
 // Its block goes on with a SwiGLU ffn of 8/3 times the width.
-#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/split_with_sizes.h>
 #include <ATen/ops/tanh.h>
 
@@ -13,9 +12,9 @@
 #include "core/error.h"
 #include "model/channels.h"
 #include "model/mixers/mixers.h"
+#include "ops/gated_norm.h"
 #include "ops/linear.h"
 #include "ops/mlstm.h"
-#include "ops/norm.h"
 #include "ops/wide.h"
 
 namespace rung {
@@ -90,10 +89,10 @@ Tensor mlstm_large_forward(std::span<const Weight> weights, const Tensor& x, con
   }
   const MlstmOutput result = mlstm(cell, m.ssm_chunk);
   if (pass.state) *pass.state = {result.memory, result.m};
-  const Tensor normed =
-      group_norm(result.h.flatten(-2), heads, m.norm_gain ? weights[gain] : Weight{},
-                 {.epsilon = 1e-6, .center = true});
-  return linear(at::sigmoid(linear(x, weights[to_o])) * normed, weights[out]);
+  const Tensor gated = gated_norm(result.h.flatten(-2), linear(x, weights[to_o]), heads,
+                                  m.norm_gain ? weights[gain] : Weight{},
+                                  {.epsilon = 1e-6, .center = true}, GatePlace::behind);
+  return linear(gated, weights[out]);
 }
 
 }  // namespace rung

@@ -8,10 +8,13 @@
 #include "ops/activation.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
+#include "ops/gated_norm.h"
 #include "ops/grouped.h"
 #include "ops/mlp.h"
+#include "ops/mlstm.h"
 #include "ops/norm.h"
 #include "ops/slstm.h"
+#include "ops/ssd.h"
 #include "ops/weight.h"
 
 namespace rung::cuda {
@@ -21,6 +24,11 @@ bool fits_norm(const at::Tensor& x, const Weight& gain);
 // f undefined: h is x.
 std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& x, const at::Tensor& f,
                                            const Weight& gain, const NormOptions& options);
+
+// Without gain.
+bool fits_gated_norm(const at::Tensor& x, const at::Tensor& gate, int64_t groups);
+at::Tensor gated_norm(const at::Tensor& x, const at::Tensor& gate, int64_t groups,
+                      const NormOptions& options, GatePlace place);
 
 bool fits_activation(Activation kind, const at::Tensor& x);
 at::Tensor activation(Activation kind, const at::Tensor& x, const ActivationOptions& options);
@@ -39,6 +47,13 @@ at::Tensor small_map(const at::Tensor& x, const at::Tensor& weight);
 // From a fresh state; the state that it returns has no gradient.
 bool fits_slstm(const at::Tensor& x);
 std::pair<at::Tensor, SlstmState> slstm(const at::Tensor& x, const at::Tensor& recurrent);
+
+// bf16 from a fresh state, more than one step, states of up to 128 x 128 (recurrence.h); the state
+// that they return has no gradient. Gates and decays are fp32.
+bool fits_ssd(const SsdInput& in);
+std::pair<at::Tensor, at::Tensor> ssd(const SsdInput& in);
+bool fits_mlstm(const MlstmInput& in);
+MlstmOutput mlstm(const MlstmInput& in);
 
 // fp32; positions must not rise along the last axis.
 at::Tensor interpolated(const at::Tensor& table, const at::Tensor& positions);

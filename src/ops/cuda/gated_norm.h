@@ -1,0 +1,23 @@
+// A gate and a norm by group in one pass each way (ops/gated_norm.h).
+#pragma once
+#include "ops/cuda/kernels.h"
+
+namespace rung::cuda {
+
+constexpr int64_t widest_gated_norm = 2048;
+
+struct GatedNorm {
+  int64_t rows, groups, width;  // of a group, a multiple of 8 up to widest_gated_norm
+  int64_t gate_stride;          // elements between rows of the gate
+  float epsilon;
+  bool center;
+  bool gate_before;
+};
+// x and y [rows, groups, width]; gate [rows, groups, width] with gate_stride.
+void gated_norm_forward(Type type, const GatedNorm& shape, const void* x, const void* gate, void* y,
+                        Stream stream);
+// dx and dgate [rows, groups, width], from the forward pass's inputs and dy.
+void gated_norm_backward(Type type, const GatedNorm& shape, const void* x, const void* gate,
+                         const void* dy, void* dx, void* dgate, Stream stream);
+
+}  // namespace rung::cuda
