@@ -125,8 +125,7 @@ InputGradients recurrence_gradient(const Recurrence& r, const Tensor& y, const T
     delta = at::empty({s.lines(), s.steps()}, options);
     recurrence_delta(s, floats(r.floor), data(y), data(dy), floats(delta), stream());
   }
-  const Tensor last = at::empty({s.lines(), s.keys, s.values + (s.normalised ? 1 : 0)}, options);
-  const States states = run_states(r, last), dstates = room_for_states(r);
+  const States states = run_states(r, Tensor()), dstates = room_for_states(r);
   recurrence_state_gradients(s, rows_of(r.q), data(dy), r.gates_of_gradient(), floats(delta),
                              dstates.places(), stream());
   const std::vector<int64_t> shares{s.members, s.batch, s.time, s.groups, s.splits(), s.keys};

@@ -66,7 +66,8 @@ struct RecurrenceStates {
   void* states;
   float* norms;
 };
-// `last` [lines, keys, values (+ 1: the normaliser)] receives the state after the last step.
+// `last` [lines, keys, values (+ 1: the normaliser)] receives the state after the last step;
+// null: it is not wanted.
 void recurrence_states(const RecurrenceShape& shape, StepRows k, StepRows v,
                        const RecurrenceGates& gates, const RecurrenceStates& to, float* last,
                        Stream stream);

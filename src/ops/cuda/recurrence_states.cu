@@ -153,7 +153,7 @@ __global__ void __launch_bounds__(state_threads) walk_states(Chunked s, StateWal
     load(i + state_stages - 1);  // over the stage that all have left
     take_chunk<P, normalised, backward>(state, shared.stage[i % state_stages], ends, lane, warp);
   }
-  if (!backward)
+  if (!backward && w.last != nullptr)
     write_last<P, normalised>(
         s, state, w.last + static_cast<int64_t>(blockIdx.x) * s.keys * (s.values + normalised),
         key + 16 * warp, value, lane);
