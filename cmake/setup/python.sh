@@ -9,7 +9,7 @@ python_environment() {
     return 1
   fi
   python_env=$cache/python-1-$version
-  [[ -f $python_env/.complete && -x $python_env/bin/python ]] && return 0
+  [[ -f $python_env/.complete && -x $python_env/bin/python ]] && { need_tensorboard; return 0; }
   start_clock
   local log=$cache/python.log headers
   headers='import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
@@ -28,5 +28,14 @@ python_environment() {
     return 1
   fi
   touch "$python_env/.complete"
+  need_tensorboard
   done_with python "$python_env"
+}
+
+# TensorBoard reads what runs write for it, in one test, which is skipped without it.
+need_tensorboard() {
+  local python=$python_env/bin/python
+  "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("tensorboard") is None)' && return 0
+  "$python" -m pip install -q --disable-pip-version-check --retries 1 tensorboard >>"$cache/python.log" 2>&1 && return 0
+  say "python: TensorBoard could not be fetched, its test is skipped; details: $cache/python.log"
 }
