@@ -25,6 +25,19 @@ void write_table(Climb& c) {
   write_runs(c.file("runs.csv"), c.records);
 }
 
+// A failure says which of the climb's populations it was.
+RunResult train_named(const RunRequest& request, const Climb& c, const RunHooks& hooks) {
+  try {
+    return train_run(request, c.source, c.held_out, c.machine, hooks);
+  } catch (const Error& error) {
+    constexpr std::string_view where = "[train] ";
+    const std::string_view what = error.what();
+    if (!what.starts_with(where)) throw;
+    throw Error(fmt::format("[climb] {}: {}", request.label, what.substr(where.size())),
+                error.kind);
+  }
+}
+
 }  // namespace
 
 std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double lr,
@@ -42,11 +55,11 @@ std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double
                    if (c.hooks.progress) c.hooks.progress(p);
                    refresh_report(c, false);
                  }};
-  const RunResult result = train_run({.members = members,
-                                      .folder = folder,
-                                      .label = planned.name,
-                                      .resume = c.request.resume && fs::exists(folder)},
-                                     c.source, c.held_out, c.machine, hooks);
+  const RunResult result = train_named({.members = members,
+                                        .folder = folder,
+                                        .label = planned.name,
+                                        .resume = c.request.resume && fs::exists(folder)},
+                                       c, hooks);
   if (result.interrupted) throw Interrupted{};
   std::vector<RunRecord> records;
   for (size_t m = 0; m < members.size(); ++m) {

@@ -67,6 +67,34 @@ void check_same_config(const Json& saved, const Json& wanted, const fs::path& pa
           path.string(), key, saved.contains(key) ? saved.at(key).dump() : "absent", value.dump());
 }
 
+[[noreturn]] void fail_damaged(const fs::path& checkpoint, std::string_view what) {
+  fail("[checkpoint] {} is damaged: {} Remove that folder to fall back to an older one.",
+       checkpoint.string(), what);
+}
+
+// What is no whole file of its kind, with what to do about it.
+template <class Read>
+auto read_whole(const fs::path& checkpoint, Read&& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    fail_damaged(checkpoint, error.what());
+  }
+}
+
+Json read_state(const fs::path& checkpoint) {
+  return read_whole(checkpoint, [&] {
+    Json state = read_json(checkpoint / "state.json");
+    if (!state.is_object() || !state.contains("position"))
+      fail("[checkpoint] state.json has no position.");
+    return state;
+  });
+}
+
+Safetensors open_tensors(const fs::path& checkpoint, const std::string& name) {
+  return read_whole(checkpoint, [&] { return Safetensors(checkpoint / (name + ".safetensors")); });
+}
+
 }  // namespace
 
 fs::path checkpoint_path(const fs::path& folder, int64_t step) {
@@ -92,7 +120,7 @@ void save_checkpoint(const Population& p, const fs::path& folder, const Json& po
 
 Json load_checkpoint(Population& p, const fs::path& checkpoint) {
   p.sync();
-  const Json state = read_json(checkpoint / "state.json");
+  const Json state = read_state(checkpoint);
   try {
     const Json& members = state.at("members");
     if (static_cast<int64_t>(members.size()) != p.members())
@@ -103,8 +131,8 @@ Json load_checkpoint(Population& p, const fs::path& checkpoint) {
       const bool running = members[m].at("status").get<std::string>() == "running";
       p.states[m].status = running ? MemberStatus::running : MemberStatus::diverged;
     }
-    const Safetensors weights(checkpoint / "weights.safetensors"),
-        optimizer(checkpoint / "optimizer.safetensors");
+    const Safetensors weights = open_tensors(checkpoint, "weights"),
+                      optimizer = open_tensors(checkpoint, "optimizer");
     if (p.optimizer->eval_weights)
       read_into(optimizer, trained_weights, p.weights, checkpoint);
     else
@@ -115,8 +143,7 @@ Json load_checkpoint(Population& p, const fs::path& checkpoint) {
     p.step = state.at("step").get<int64_t>();
     return state.at("position");
   } catch (const nlohmann::json::exception& error) {
-    fail("[checkpoint] {} is damaged: {}. Remove it to fall back to an older one.",
-         (checkpoint / "state.json").string(), error.what());
+    fail_damaged(checkpoint, error.what());
   }
 }
 
@@ -126,7 +153,7 @@ std::optional<fs::path> newest_checkpoint(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     if (!fs::exists(entry.path() / "state.json")) continue;
-    const Json position = read_json(entry.path() / "state.json").at("position");
+    const Json position = read_state(entry.path()).at("position");
     const std::pair progress{position.value("done_steps", int64_t{0}),
                              position.value("finish", size_t{0})};
     if (progress < furthest) continue;

@@ -185,6 +185,31 @@ yes 'A short text of one line, again and again.' | head -c 40000 >short.txt
 expect 1 . 'text is too small to climb. Received [0-9]+ distinct training tokens; .* needs [0-9]+' \
   "$rung" climb "${text[@]}" short --data short.txt --set data.held_out=0.2
 
+# A damaged checkpoint of the target: named, with what to do; nothing else changes, and without it the climb goes on.
+cp -r one damaged && rm damaged/target/result.json
+newest=$(ls damaged/target/checkpoints | tail -n 1)
+for file in weights.safetensors optimizer.safetensors state.json; do
+  cp "damaged/target/checkpoints/$newest/$file" whole && truncate -s 100 "damaged/target/checkpoints/$newest/$file"
+  expect 1 . "damaged/target/checkpoints/$newest is damaged: .* Remove that folder" "$rung" climb "${tiny[@]}" --out damaged --resume
+  check "more than one line: $(cat err)" [ "$(wc -l <err)" = 1 ]
+  mv whole "damaged/target/checkpoints/$newest/$file"
+done
+check "a damaged checkpoint changed the runs" diff -r damaged/runs one/runs
+truncate -s 100 "damaged/target/checkpoints/$newest/weights.safetensors"
+rm -r "damaged/target/checkpoints/$newest"
+expect 0 . '' "$rung" climb "${tiny[@]}" --out damaged --resume
+same damaged
+
+# A population whose members all diverge ends the climb: named, exit 1, and what was trained before it stays.
+nan=("${tiny[@]}" --set train.lr=1e6)
+expect 1 . '\[climb\] rung-w[0-9]+: Every member diverged by step [0-9]+ .*Lower train.lr' "$rung" climb "${nan[@]}" --out nan
+check "more than one line: $(cat err)" [ "$(wc -l <err)" = 1 ]
+json "d['status']=='failed' and log('nan')[-1]['status']=='failed' and d['error']==log('nan')[-1]['error'] and not os.path.exists('nan/prediction.json')"
+json "len([r for r in rows('nan/runs.csv') if r['kind']=='sweep' and r['status']=='ok'])==sum(r['members'] for r in load('nan/plan.json')['runs'] if r['kind']=='sweep') and '</html>' in text('nan/report.html')"
+cp nan/runs.csv nan.csv
+expect 1 . 'Every member diverged' "$rung" climb "${nan[@]}" --out nan --resume
+check "the climb's runs changed" cmp nan.csv nan/runs.csv
+
 # A full disk: one line, exit 1, and the climb continues once there is room.
 mkdir disk
 if mount -t tmpfs -o size=600k tmpfs disk 2>/dev/null; then
