@@ -1,5 +1,6 @@
 #include "study/climb_state.h"
 
+#include "core/error.h"
 #include "report/report.h"
 
 namespace rung {

@@ -194,7 +194,7 @@ for file in weights.safetensors optimizer.safetensors state.json; do
   check "more than one line: $(cat err)" [ "$(wc -l <err)" = 1 ]
   mv whole "damaged/target/checkpoints/$newest/$file"
 done
-check "a damaged checkpoint changed the runs" diff -r damaged/runs one/runs
+check "a damaged checkpoint changed the runs" diff -rq -x log.jsonl -x 'events.*' damaged/runs one/runs
 truncate -s 100 "damaged/target/checkpoints/$newest/weights.safetensors"
 rm -r "damaged/target/checkpoints/$newest"
 expect 0 . '' "$rung" climb "${tiny[@]}" --out damaged --resume
@@ -208,7 +208,7 @@ json "d['status']=='failed' and log('nan')[-1]['status']=='failed' and d['error'
 json "len([r for r in rows('nan/runs.csv') if r['kind']=='sweep' and r['status']=='ok'])==sum(r['members'] for r in load('nan/plan.json')['runs'] if r['kind']=='sweep') and '</html>' in text('nan/report.html')"
 cp nan/runs.csv nan.csv
 expect 1 . 'Every member diverged' "$rung" climb "${nan[@]}" --out nan --resume
-check "the climb's runs changed" cmp nan.csv nan/runs.csv
+json "[{**r,'seconds':0} for r in rows('nan/runs.csv')]==[{**r,'seconds':0} for r in rows('nan.csv')]"
 
 # A full disk: one line, exit 1, and the climb continues once there is room.
 mkdir disk
