@@ -7,7 +7,7 @@ moments=${2:-20}
 shift $(($# < 2 ? $# : 2))
 options=("$@")
 [ ${#options[@]} -gt 0 ] ||
-  options=(--data synthetic:vocabulary=32 --tokens-per-parameter 8 --budget 2e10flop --threads 2
+  options=(--data synthetic:vocabulary=32 --tokens-per-parameter 8 --budget 3e10flop --threads 2
     --set model.depth=1 model.context=16 train.eval_tokens=32768)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -102,14 +102,21 @@ bool near_bound(const Problem& problem, const Vector& theta) {
   return false;
 }
 
-Vector refit(const Problem& problem, const Observations& drawn, const Optimum& optimum,
-             bool at_bound) {
-  Problem resampled = problem;
+// A prior is one more observation of its coefficient, so a sample draws it anew as well. Held at
+// its mean it would pull every refit once more towards where it has already pulled the fit:
+// intervals beside the estimate, and too narrow. Measurements drawn from the law bring no pull of
+// their own and their prior is centred at the estimate; drawn rows bring the data's.
+void draw_priors(Problem& resampled, const Vector& theta, bool from_law, Random& random) {
+  for (ThetaPrior& prior : resampled.priors)
+    prior.mean = (from_law ? theta[prior.coefficient] : prior.mean) + prior.sd * random.normal();
+}
+
+Vector refit(Problem resampled, const Observations& drawn, const Optimum& optimum, bool at_bound) {
   resampled.data = &drawn;
   Solution found = polish(resampled, optimum.solution.theta, {.max_steps = 60, .tolerance = 1e-7});
-  const bool suspicious = !found.converged || (!at_bound && near_bound(problem, found.theta));
+  const bool suspicious = !found.converged || (!at_bound && near_bound(resampled, found.theta));
   // Rows of learning curves are too dear for a grid per sample.
-  if (suspicious && problem.law->run_input < 0) {
+  if (suspicious && resampled.law->run_input < 0) {
     const Solution again = solve(resampled, 2, true).solution;
     if (again.objective < found.objective) found = again;
   }
@@ -197,7 +204,9 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
         blocks ? draw_blocks(*problem.data, problem.law->run_input, random)
         : rows ? draw_rows(*problem.data, selection.cluster, random)
                : draw_noise(problem, prediction, noise, samples.noise_factor[i], random);
-    samples.theta[i] = refit(problem, drawn, optimum, at_bound);
+    Problem resampled = problem;
+    draw_priors(resampled, theta, !rows && !blocks, random);
+    samples.theta[i] = refit(std::move(resampled), drawn, optimum, at_bound);
   });
   if (blocks) {
     const double widen = block_widening(problem);
@@ -223,7 +232,9 @@ Samples sandwich(const Selection& selection, Problem problem, const Vector& thet
         std::max(spread * std::pow(static_cast<double>(left.size()), -0.2), 1e-12);
   }
   const Derivatives at = derivatives_at(problem, theta);
-  const Matrix outer = gradient_outer(problem, theta, selection.cluster);
+  Matrix outer = gradient_outer(problem, theta, selection.cluster);
+  for (const ThetaPrior& prior : problem.priors)
+    outer(prior.coefficient, prior.coefficient) += 1.0 / (prior.sd * prior.sd);
   const Eigen::MatrixXd curvature = at.hessian(free, free), middle = outer(free, free);
   const Eigen::MatrixXd inverse = curvature.completeOrthogonalDecomposition().pseudoInverse();
   const Eigen::MatrixXd covariance = inverse * middle * inverse;

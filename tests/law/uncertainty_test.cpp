@@ -59,3 +59,38 @@ TEST_CASE("uncertainty: resampled blocks are widened by what runs of few blocks 
   CHECK(std::sqrt(square) / expected > 0.88);
   CHECK(std::sqrt(square) / expected < 1.12);
 }
+
+// A conjugate pair: rows of one mean with known noise, and a prior of equal weight whose centre
+// lies elsewhere. The posterior's deviation is 1/sqrt(2) of either's; samples that held the prior
+// fixed would have half of it, half a prior's deviation off.
+TEST_CASE("uncertainty: samples draw a prior with the measurements") {
+  constexpr int rows = 16;
+  constexpr double noise = 0.04, prior_sd = noise / 4;  // of the mean of 16 rows
+  Table table;
+  Random random(5, "prior");
+  std::vector<double> loss;
+  double mean = 0.0;
+  for (int i = 0; i < rows; ++i) loss.push_back(noise * random.normal());
+  for (const double l : loss) mean += l / rows;
+  for (double& l : loss) l += 3.0 - mean;
+  table.add("run", std::vector<double>(rows, 0.0));
+  table.add("step", std::vector<double>(rows, 1.0));
+  table.add("L", loss);
+  table.add("sd", std::vector<double>(rows, noise));
+  FitOptions options{.objective = "raw-least-squares", .resampling = Resampling::parametric};
+  options.sd_column = "sd";
+  options.priors = {{"level", {.mean = 3.0 + 4.0 * prior_sd, .sd = prior_sd}}};
+  const Selection selection = select_rows(level_law, table, options);
+  const Problem problem = make_problem(selection, options);
+  const Optimum optimum = solve(problem);
+  const double estimate = optimum.solution.theta[0];
+  CHECK(estimate == doctest::Approx(3.0 + 2.0 * prior_sd).epsilon(1e-4));
+  for (const Samples& samples : {bootstrap(selection, problem, optimum, 2000, options),
+                                 sandwich(selection, problem, optimum.solution.theta, 2000, 1)}) {
+    double centre = 0.0, square = 0.0;
+    for (const Vector& theta : samples.theta) centre += theta[0] / 2000.0;
+    for (const Vector& theta : samples.theta) square += std::pow(theta[0] - centre, 2) / 2000.0;
+    CHECK(std::abs(centre - estimate) < 0.1 * prior_sd);
+    CHECK(std::sqrt(square) == doctest::Approx(prior_sd / std::sqrt(2.0)).epsilon(0.08));
+  }
+}
