@@ -80,7 +80,7 @@ def read_tokens(job):
 
 
 def train(job, lr, data):
-    """Seconds and last loss of `steps` steps after `warmup` untimed ones."""
+    """Seconds of `warmup` steps (compilation included) and of the `steps` steps after them, last loss."""
     torch.manual_seed(1)
     context, rows = job["context"], job["batch_tokens"] // job["context"]
     model = Decoder(job)
@@ -88,7 +88,7 @@ def train(job, lr, data):
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     offsets = torch.arange(context + 1)
     order = torch.randint(len(data) - context - 1, (job["warmup"] + job["steps"], rows, 1))
-    start = time.perf_counter()
+    began = start = time.perf_counter()
     for step in range(job["warmup"] + job["steps"]):
         if step == job["warmup"]:
             start = time.perf_counter()
@@ -97,7 +97,7 @@ def train(job, lr, data):
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-    return time.perf_counter() - start, loss.item()
+    return start - began, time.perf_counter() - start, loss.item()
 
 
 def run(job):
@@ -106,10 +106,10 @@ def run(job):
         torch.set_num_threads(job["threads"])
     data = read_tokens(job)
     results = [train(job, lr, data) for lr in job["lrs"]]
-    seconds = sum(t for t, _ in results)
+    seconds = sum(t for _, t, _ in results)
     tokens = job["steps"] * job["batch_tokens"] * len(job["lrs"])
-    return {"tokens": tokens, "seconds": seconds, "rate": tokens / seconds, "losses": [loss for _, loss in results],
-            "torch": torch.__version__}
+    return {"tokens": tokens, "seconds": seconds, "rate": tokens / seconds, "losses": [loss for _, _, loss in results],
+            "warmup_seconds": sum(t for t, _, _ in results), "torch": torch.__version__}
 
 
 def main():

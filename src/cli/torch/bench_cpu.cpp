@@ -35,7 +35,9 @@ class RandomTokens : public MadeTokens {
 
 struct Measurement {
   double tokens = 0.0, seconds = 0.0;
+  double warmup = 0.0;  // seconds before the timed ones: what a compiling rival compiles in
   double rate() const { return tokens / seconds; }
+  double rate_with_warmup() const { return tokens / (seconds + warmup); }
 };
 
 // The rival's model: standard parametrisation, RMSNorm, RoPE, SwiGLU, four heads, untied, AdamW.
@@ -92,12 +94,13 @@ Measurement run_rival(const CpuCase& c, const BenchOptions& options,
     const Json answer = rival->receive();
     total.tokens += answer.at("tokens").get<double>();
     total.seconds = std::max(total.seconds, answer.at("seconds").get<double>());
+    total.warmup = std::max(total.warmup, answer.at("warmup_seconds").get<double>());
   }
   return total;
 }
 
 struct CpuRow {
-  std::vector<double> rates, rival_rates, ratios;
+  std::vector<double> rates, rival_rates, ratios, warmup_ratios;
   double seconds = 0.0;
 };
 
@@ -109,6 +112,7 @@ Json cpu_row_json(const CpuCase& c, const CpuRow& row) {
   json["rival"] = median(row.rival_rates);
   json["ratio"] = median(row.ratios);
   json["rival_rates"] = row.rival_rates;
+  json["ratio_with_warmup"] = median(row.warmup_ratios);  // the rival's own warm-up counted
   return json;
 }
 
@@ -122,14 +126,20 @@ CpuRow run_cpu_case(const CpuCase& c, const BenchOptions& options, const Argumen
     rivals.push_back(std::make_unique<Rival>(rival_command(options, "rival_cpu.py")));
   CpuRow row;
   for (int round = 0; round < options.cpu_rounds; ++round) {
-    if (!rivals.empty()) row.rival_rates.push_back(run_rival(c, options, rivals).rate());
+    const Measurement rival = rivals.empty() ? Measurement{} : run_rival(c, options, rivals);
     row.rates.push_back(run_ours(c, options, source, arguments).rate());
-    if (!rivals.empty()) row.ratios.push_back(row.rates.back() / row.rival_rates.back());
-    arguments.out->note(
-        fmt::format("{} round {}: {:.1f}k tok/s{}", c.name, round + 1, row.rates.back() / 1e3,
-                    rivals.empty() ? ""
-                                   : fmt::format(", rival {:.1f}k, {:.2f} x",
-                                                 row.rival_rates.back() / 1e3, row.ratios.back())));
+    if (!rivals.empty()) {
+      row.rival_rates.push_back(rival.rate());
+      row.ratios.push_back(row.rates.back() / rival.rate());
+      row.warmup_ratios.push_back(row.rates.back() / rival.rate_with_warmup());
+    }
+    arguments.out->note(fmt::format(
+        "{} round {}: {:.1f}k tok/s{}", c.name, round + 1, row.rates.back() / 1e3,
+        rivals.empty()
+            ? ""
+            : fmt::format(", rival {:.1f}k, {:.2f} x ({:.2f} x with its {:.0f} s of warm-up)",
+                          rival.rate() / 1e3, row.ratios.back(), row.warmup_ratios.back(),
+                          rival.warmup)));
   }
   row.seconds = seconds_since(start);
   return row;
