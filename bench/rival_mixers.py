@@ -7,6 +7,7 @@ Written as a careful user would: products in the inputs' type, decays and gates 
 product with a matrix of decays instead of a loop, no copies of what heads share. The length of a chunk is the fastest
 of a trial (`fastest_chunk`)."""
 
+import sys
 import time
 
 import torch
@@ -14,6 +15,20 @@ import torch.nn.functional as F
 from torch import nn
 
 STATE, EXPAND, FILTER = 128, 2, 4
+
+
+# Scans that inductor cannot split into kernels at every shape: sums as products with ones, in fp32, and maxima over
+# masked squares that are never stored.
+def running_sums(x):
+    """Along the last dimension."""
+    ones = torch.ones(x.shape[-1], x.shape[-1], dtype=x.dtype, device=x.device).triu()
+    with torch.autocast(x.device.type, enabled=False):
+        return x @ ones
+
+
+def running_maxima(x):
+    later = torch.ones(x.shape[-1], x.shape[-1], dtype=torch.bool, device=x.device).triu(1)
+    return x.unsqueeze(-2).masked_fill(later, -torch.inf).amax(-1)
 
 
 def decays_between(sums):
@@ -27,7 +42,7 @@ def ssd(x, dt, a, b, c, chunk):
     """x [B, T, H, p], dt [B, T, H], a [H], b and c [B, T, N], which all heads share -> y like x."""
     B, T, H, P = x.shape
     C, kind = T // chunk, x.dtype
-    sums = (dt * a).view(B, C, chunk, H).transpose(2, 3).cumsum(-1)  # [B, C, H, L]
+    sums = running_sums((dt * a).view(B, C, chunk, H).transpose(2, 3))  # [B, C, H, L]
     b, c = b.view(B, C, chunk, -1), c.view(B, C, chunk, -1)
     x = (x * dt.unsqueeze(-1)).view(B, C, chunk, H, P).transpose(2, 3)  # [B, C, H, L, p], times dt
     weights = (c @ b.mT).unsqueeze(2) * decays_between(sums)
@@ -35,7 +50,7 @@ def ssd(x, dt, a, b, c, chunk):
     left = (x * (sums[..., -1:] - sums).exp().unsqueeze(-1)).to(kind)
     added = b.mT @ left.transpose(2, 3).flatten(3)  # [B, C, N, H p]
     # The state before chunk c: what chunks before it left, decayed by those between.
-    total = F.pad(sums[..., -1].transpose(1, 2), (1, 0)).cumsum(-1)  # [B, H, C + 1]
+    total = F.pad(running_sums(sums[..., -1].transpose(1, 2)), (1, 0))  # [B, H, C + 1]
     passed = F.pad(decays_between(total[..., 1:]), (0, 0, 1, -1)).to(kind)  # [B, H, C, C], j < i
     shape = added.unflatten(-1, (H, P)).permute(0, 3, 1, 2, 4)  # [B, H, C, N, p]
     before = (passed @ shape.flatten(3).to(kind)).view(shape.shape)
@@ -49,13 +64,13 @@ def mlstm(q, k, v, gate, forget, chunk):
     B, T, H, V = v.shape
     C, kind = T // chunk, v.dtype
     q, k, v = (t.reshape(B, C, chunk, H, -1).transpose(2, 3) for t in (q, k, v))  # [B, C, H, L, ..]
-    sums = F.logsigmoid(forget).view(B, C, chunk, H).transpose(2, 3).cumsum(-1)
+    sums = running_sums(F.logsigmoid(forget).view(B, C, chunk, H).transpose(2, 3))
     source = gate.view(B, C, chunk, H).transpose(2, 3) - sums
-    total = sums[..., -1].cumsum(1)  # [B, C, H]
+    total = running_sums(sums[..., -1].mT).mT  # [B, C, H]
     start = total - sums[..., -1]
     with torch.no_grad():  # h does not depend on m
-        inside = source.cummax(-1).values
-        seen = (inside[..., -1] - start).cummax(1).values.clamp_min(0)
+        inside = running_maxima(source)
+        seen = running_maxima((inside[..., -1] - start).mT).mT.clamp_min(0)
         before = start + F.pad(seen, (0, 0, 1, -1))  # m before each chunk
         after = total + seen
         largest = torch.maximum(before.unsqueeze(-1), inside)  # [B, C, H, L]
@@ -137,29 +152,35 @@ class Mlstm(nn.Module):
 MIXERS = {"mamba2": Mamba2, "mlstm-large": Mlstm}
 
 
+def time_mixer(run, job):
+    x = torch.randn(job["batch"], job["context"], job["width"], device=job["device"], dtype=torch.bfloat16)
+    x.requires_grad_()
+    for i in range(15):
+        if i == 5:
+            torch.cuda.synchronize()
+            began = time.perf_counter()
+        with torch.autocast(job["device"], torch.bfloat16, cache_enabled=False):
+            y = run(x)
+        y.backward(torch.ones_like(y))
+    torch.cuda.synchronize()
+    return (time.perf_counter() - began) / 10
+
+
 def fastest_chunk(job):
-    """The length of a chunk with which the compiled mixer, forward and backward, takes the least time at this shape."""
+    """The length of a chunk with which the compiled mixer, forward and backward, takes the least time at this shape.
+    Shorter ones move more: states between chunks weigh N p / L numbers a step, squares within them L."""
     seconds = {}
-    for chunk in (64, 128, 256):
-        if job["context"] % chunk:
-            continue
+    for chunk in (length for length in (128, 256) if job["context"] % length == 0):
         torch.manual_seed(1)
         mixer = MIXERS[job["mixer"]]({**job, "chunk": chunk}).to(job["device"])
         for parameter in mixer.parameters():
             nn.init.normal_(parameter, std=0.02)
         mixer.draw()
-        run = torch.compile(mixer, dynamic=False)
-        x = torch.randn(job["batch"], job["context"], job["width"], device=job["device"], dtype=torch.bfloat16)
-        x.requires_grad_()
-        for i in range(8):
-            if i == 3:
-                torch.cuda.synchronize()
-                began = time.perf_counter()
-            with torch.autocast(job["device"], torch.bfloat16, cache_enabled=False):
-                y = run(x)
-            y.backward(torch.ones_like(y))
-        torch.cuda.synchronize()
-        seconds[chunk] = (time.perf_counter() - began) / 5
+        try:
+            seconds[chunk] = time_mixer(torch.compile(mixer, dynamic=False), job)
+        except Exception as error:  # another length may still compile
+            print(f"rival: chunks of {chunk}: {error}", file=sys.stderr)
+        torch._dynamo.reset()
     return min(seconds, key=seconds.get), seconds
 
 

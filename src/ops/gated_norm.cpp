@@ -3,6 +3,9 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
 
+#include "ops/cuda/fused.h"
+#include "ops/dispatch.h"
+
 namespace rung {
 
 using at::Tensor;
@@ -15,6 +18,11 @@ Tensor gated_norm_plain(const Tensor& x, const Tensor& gate, int64_t groups, con
 
 Tensor gated_norm(const Tensor& x, const Tensor& gate, int64_t groups, const Weight& gain,
                   const NormOptions& options, GatePlace place) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_gated_norm(x, gate, groups)) {
+      const Tensor y = cuda::gated_norm(x, gate, groups, options, place);
+      return gain.value.defined() ? y * multiplied(gain).view({x.size(0), 1, 1, x.size(3)}) : y;
+    }
   return gated_norm_plain(x, gate, groups, gain, options, place);
 }
 

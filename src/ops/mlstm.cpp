@@ -20,6 +20,7 @@
 #include <limits>
 
 #include "ops/chunks.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/wide.h"
@@ -162,6 +163,10 @@ MlstmOutput mlstm_cuda(const MlstmInput& in, int64_t chunk) {
 }  // namespace
 
 MlstmOutput mlstm(const MlstmInput& input, int64_t chunk) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(input.v) && cuda::fits_mlstm(input))
+      return cuda::mlstm(
+          {input.q, input.k, input.v, wide(input.input), wide(input.forget), {}, {}});
   chunk = chosen_chunk(chunk, input.k.size(4), input.v.size(4));
   if (fused_on_cuda(input.v)) return mlstm_cuda(input, chunk);
   return input.v.size(2) == 1 ? mlstm_recurrent(input) : mlstm_chunked(input, chunk);

@@ -15,6 +15,7 @@
 
 #include "ops/chunks.h"
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/wide.h"
@@ -180,6 +181,15 @@ std::pair<Tensor, Tensor> ssd(const SsdInput& input, int64_t chunk) {
     const auto [y, last] = ssd_cpu(input);
     return {with_skip(y, input), last};
   }
+  if constexpr (with_cuda)
+    if (fused_on_cuda(input.x) && cuda::fits_ssd(input))
+      return cuda::ssd({input.x,
+                        wide(input.dt),
+                        wide(input.a),
+                        input.b,
+                        input.c,
+                        {},
+                        input.skip.defined() ? wide(input.skip) : Tensor()});
   chunk = chosen_chunk(chunk, input.x.size(4), input.b.size(4));
   if (fused_on_cuda(input.x)) return ssd_cuda(input, chunk);
   return input.x.size(2) == 1 ? ssd_recurrent(input) : ssd_chunked(input, chunk);

@@ -112,8 +112,9 @@ __device__ void norm_gradient(const GatedNorm& s, const GateRow& row, const floa
     for (int k = 0; k < 8; ++k) d[i][k] = scale * (d[i][k] - sum - unit[i][k] * product);
 }
 
+// Two blocks a multiprocessor, or wide rows leave memory waiting.
 template <class T, int G, int V>
-__global__ void __launch_bounds__(norm_threads)
+__global__ void __launch_bounds__(norm_threads, V <= 6 ? 2 : 1)
     gated_norm_gradient(GatedNorm s, const T* x, const T* gate, const T* dy, T* dx, T* dgate) {
   const GateRow row = row_of<G>(s);
   const int lane = threadIdx.x % G;

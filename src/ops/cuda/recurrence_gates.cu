@@ -5,7 +5,7 @@ namespace rung::cuda {
 // A fixed number of heads, so that sums do not depend on the size of the device or population.
 int64_t RecurrenceShape::each() const {
   const int64_t shared = heads / groups;
-  int64_t count = shared < 4 ? shared : 4;
+  int64_t count = shared < 8 ? shared : 8;
   while (shared % count) --count;
   return count;
 }
