@@ -62,6 +62,10 @@ struct Derivation {
   double noise = 0.0;    // relative deviation of a measurement from `fitted`
   double freedom = 0.0;  // degrees of freedom that `noise` rests on; 0: it was given
   Redraw redraw = Redraw::noise;
+  // References that redrawn rows keep (the size at which levels are stated), handed to them as
+  // settings; and how many numbers beside the laws' coefficients were estimated from the rows.
+  std::map<std::string, double> held{};
+  size_t levels = 0;
   std::vector<Diagnostic> diagnostics{};
   Json record = Json::object();  // each group's result, for fit.json
 };

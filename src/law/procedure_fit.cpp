@@ -72,6 +72,18 @@ Fit fit_alone(const DerivedPart& part, const FitOptions& options) {
   return fit_law(*part.law, part.points, own);
 }
 
+// The problem counts every coefficient as free. What the derivation gave costs the residuals no
+// freedom, what it estimated does (families' levels), and is as uncertain for the next measurement.
+double noise_factor(const Problem& problem, const Derivation& derivation, const Fit& fit) {
+  const double n = static_cast<double>(fit.points);
+  const double levels = static_cast<double>(derivation.levels);
+  const double fitted =
+      static_cast<double>(std::count_if(fit.coefficients.begin(), fit.coefficients.end(),
+                                        [](const Estimate& estimate) { return !estimate.fixed; }));
+  const double counted = std::max(1.0, n - problem.free_count());
+  return std::sqrt(counted / std::max(1.0, n - fitted - levels) * (1.0 + levels / n));
+}
+
 // The composed law with its laws' coefficients and resamples; refused where one of them is.
 Fit compose(const Procedure& procedure, const Derivation& derivation, const FitOptions& options,
             const std::vector<Fit>& fits) {
@@ -106,6 +118,8 @@ Fit compose(const Procedure& procedure, const Derivation& derivation, const FitO
   fit.sample_noise.assign(samples, 1.0);
   fit.objective_value = objective_at(problem, theta);
   fit.noise = residual_noise(selection, problem, theta);
+  const double widen = noise_factor(problem, derivation, fit);
+  for (double& shift : fit.noise) shift *= widen;
   fit.residual_rms = scatter_of(problem, theta) / std::sqrt(static_cast<double>(fit.points));
   return fit;
 }

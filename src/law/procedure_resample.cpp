@@ -258,6 +258,8 @@ void resample_procedure(const RawRows& raw, const Procedure& procedure, const Se
     fail_usage("[{}] Its rows have no curve to draw noise around. Received parametric resampling.",
                procedure.name);
   const std::vector<const Fit*> seen(fits.begin(), fits.end());
+  Settings held = settings;
+  for (const auto& [name, value] : derivation.held) held[name] = value;
   std::vector<std::vector<Redrawn>> draws(options.bootstrap);
   parallel_for(draws.size(), options.threads, [&](size_t i) {
     stop_if(options.interrupted);
@@ -265,12 +267,12 @@ void resample_procedure(const RawRows& raw, const Procedure& procedure, const Se
     const RawRows drawn = how == Redraw::noise
                               ? with_noise(raw, procedure, derivation, &random)
                               : with_rows(raw, derivation, how == Redraw::groups, random);
-    draws[i] = redraw(drawn, procedure, settings, options, seen);
+    draws[i] = redraw(drawn, procedure, held, options, seen);
   });
   std::vector<Redrawn> noiseless;
   if (how == Redraw::noise)
     noiseless =
-        redraw(with_noise(raw, procedure, derivation, nullptr), procedure, settings, options, seen);
+        redraw(with_noise(raw, procedure, derivation, nullptr), procedure, held, options, seen);
   for (size_t p = 0; p < fits.size(); ++p)
     set_samples(derivation.parts[p], options, draws, noiseless, p, *fits[p]);
 }

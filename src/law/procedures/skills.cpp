@@ -127,11 +127,16 @@ struct Terms {
   std::vector<double> logit;
 };
 
-Terms read_terms(const RawRows& rows, bool interaction, double floor) {
+Terms read_terms(const RawRows& rows, const Settings& settings, double floor) {
+  const bool interaction = settings.at("interaction") != 0.0;
   std::vector<size_t> every(rows.rows.size());
   std::iota(every.begin(), every.end(), size_t{0});
-  Terms terms{.size_0 = geometric_mean(rows["N"], every),
-              .tokens_0 = geometric_mean(rows["D"], every)};
+  // Redrawn rows keep the references: levels and weights are stated there.
+  const auto reference_at = [&](const char* name, const char* column) {
+    const auto held = settings.find(name);
+    return held != settings.end() ? held->second : geometric_mean(rows[column], every);
+  };
+  Terms terms{.size_0 = reference_at("N_0", "N"), .tokens_0 = reference_at("D_0", "D")};
   terms.columns.resize(interaction ? 3 : 2);
   for (size_t i = 0; i < every.size(); ++i) {
     terms.logit.push_back(logit_above(floor, rows["accuracy"][i]));
@@ -176,7 +181,9 @@ Derivation derive_skills(const RawRows& rows, const Settings& settings) {
   const auto families = group_values(rows["family"], 0.0);
   const double floor = read_floor(rows, settings, derivation);
   if (!derivation.diagnostics.empty()) return derivation;
-  const Terms terms = read_terms(rows, settings.at("interaction") != 0.0, floor);
+  const Terms terms = read_terms(rows, settings, floor);
+  derivation.held = {{"N_0", terms.size_0}, {"D_0", terms.tokens_0}};
+  derivation.levels = families.size();
   Eigen::VectorXd weights;
   if (!weights_within(terms.columns, terms.logit, families, weights)) {
     refuse(derivation, "no-variation-within",

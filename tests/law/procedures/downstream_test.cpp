@@ -210,6 +210,31 @@ TEST_CASE("skills: recovers weights and levels") {
         doctest::Approx(sigmoid(skill)).epsilon(1e-5));
 }
 
+TEST_CASE("skills: redrawn rows keep the size and tokens at which levels are stated") {
+  const Fit exact = fit_law(families(0.0, 1), {.law = "skills", .bootstrap = 50});
+  REQUIRE_FALSE(exact.refused());
+  REQUIRE(exact.samples.size() == 50);
+  for (const std::vector<double>& sample : exact.samples) {
+    CHECK(sample[3] == doctest::Approx(estimate(exact, "N_0").value).epsilon(1e-12));
+    CHECK(sample[4] == doctest::Approx(estimate(exact, "D_0").value).epsilon(1e-12));
+  }
+  const double level = exact.derivation["families"][1]["level"].get<double>();
+  const Prediction far = predict(exact, {{"N", 7e11}, {"D", 4e13}, {"level", level}});
+  CHECK(far.hi - far.lo < 1e-6);
+}
+
+TEST_CASE("skills: a new model's noise holds what the levels cost and leave open") {
+  const Fit fit = fit_law(families(0.1, 3), {.law = "skills", .bootstrap = 50});
+  REQUIRE_FALSE(fit.refused());
+  const double n = static_cast<double>(fit.points);
+  const auto families_count = static_cast<double>(fit.derivation["families"].size());
+  double squares = 0.0;
+  for (const double shift : fit.noise) squares += shift * shift / double(fit.noise.size());
+  const double widened = std::sqrt(n / (n - 2 - families_count) * (1 + families_count / n));
+  // The quantiles' mean square is not quite the residuals'.
+  CHECK(std::sqrt(squares) == doctest::Approx(widened * fit.residual_rms).epsilon(0.05));
+}
+
 TEST_CASE("skills: its intervals cover the planted weight" * doctest::test_suite("slow")) {
   int inside = 0;
   for (int i = 0; i < 30; ++i) {
