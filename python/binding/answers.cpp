@@ -71,7 +71,7 @@ struct Answers {
 
 // `points` are float64 [count, names].
 py::dict predict_points(const Forms& forms, const std::vector<std::string>& names,
-                        const py::buffer& points, double level, int threads) {
+                        const py::buffer& points, double level, int threads, bool force) {
   const py::buffer_info info = points.request();
   const size_t count = static_cast<size_t>(info.shape.at(0)), width = names.size();
   if (info.ndim != 2 || info.format != "d" || static_cast<size_t>(info.shape[1]) != width ||
@@ -84,7 +84,9 @@ py::dict predict_points(const Forms& forms, const std::vector<std::string>& name
     const auto at = [&](size_t i) {
       Point point;
       for (size_t j = 0; j < width; ++j) point[names[j]] = values[i * width + j];
-      return predict_forms(forms, point, level);
+      Prediction prediction = predict_forms(forms, point, level);
+      if (!force) refuse_undetermined(prediction, "predict");
+      return prediction;
     };
     if (count == 0) return;
     const Prediction first = at(0);
@@ -109,9 +111,11 @@ py::dict predict_points(const Forms& forms, const std::vector<std::string>& name
 
 py::dict predict_rows(const Forms& forms, const Table& table,
                       const std::map<std::string, std::string>& columns,
-                      const std::shared_ptr<Table>& schedules, double level) {
+                      const std::shared_ptr<Table>& schedules, double level, bool force) {
   const TablePrediction rows = run_unlocked([&](const auto&) {
-    return predict_table(leader(forms), table, columns, schedules.get(), level);
+    TablePrediction found = predict_table(leader(forms), table, columns, schedules.get(), level);
+    if (found.undetermined && !force) refuse_undetermined(found.undetermined->second, "predict");
+    return found;
   });
   Line loss, lo, hi;
   for (const RowPrediction& row : rows.rows) {
@@ -142,9 +146,9 @@ py::dict predict_rows(const Forms& forms, const Table& table,
 
 void bind_answers(py::module_& module) {
   module.def("predict", &predict_points, py::arg("forms"), py::arg("names"), py::arg("points"),
-             py::arg("level"), py::arg("threads"));
+             py::arg("level"), py::arg("threads"), py::arg("force"));
   module.def("predict_table", &predict_rows, py::arg("forms"), py::arg("table"), py::arg("columns"),
-             py::arg("schedules").none(true), py::arg("level"));
+             py::arg("schedules").none(true), py::arg("level"), py::arg("force"));
   module.def("report", [](const Forms& forms, const std::string& path, const std::string& title) {
     run_unlocked([&](const auto&) {
       write_file(path, fit_page(forms_to_json(forms), fit_curves(leader(forms)), title));

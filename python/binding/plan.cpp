@@ -44,6 +44,7 @@ void bind_options(py::module_& module) {
       .def_readwrite("size", &PlanOptions::size)
       .def_readwrite("width", &PlanOptions::width)
       .def_readwrite("depth", &PlanOptions::depth)
+      .def_readwrite("force", &PlanOptions::force)
       .def_property_readonly(
           "shape", [](PlanOptions& options) { return &options.shape; },
           py::return_value_policy::reference_internal);

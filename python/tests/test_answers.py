@@ -256,3 +256,20 @@ def test_types(tmp_path: pathlib.Path) -> None:
     assert status == 0, out + errors
     out, errors, status = api.run(["--strict", cache, str(bad)])
     assert status == 1 and 'has type "float"' in out, out + errors
+
+
+def test_bound_decides(open_table: dict[str, np.ndarray]) -> None:
+    fit = rung.fit(open_table, bootstrap=100)
+    assert not fit.refused and fit.coefficients["E"] == 0.0
+    assert fit.predict(N=2e8, D=4e9).loss > 1
+    for ask in (
+        lambda **more: fit.predict(N=2e11, D=4e12, **more),
+        lambda **more: fit.predict(N=[2e8, 2e11], D=4e12, **more),
+        lambda **more: fit.predict({"N": [2e8, 2e11], "D": [4e9, 4e12]}, **more),
+        lambda **more: fit.plan(flops=1e24, **more),
+    ):
+        with pytest.raises(rung.Refused, match="bound-decides"):
+            ask()
+        ask(force=True)
+    assert any("bound-decides" in warning for warning in fit.predict(N=2e11, D=4e12, force=True).warnings)
+    assert rung.fit(open_table, fix={"E": 1.2}, bootstrap=100).predict(N=2e11, D=4e12).loss > 1.2

@@ -104,6 +104,7 @@ PlanOptions read_plan_options(const Arguments& arguments, double level) {
                    .gated = !arguments.flag("--plain-ffn"),
                    .tied = arguments.flag("--tied")};
   options.other = read_point(arguments, "--with");
+  options.force = arguments.flag("--force");
   return options;
 }
 
@@ -193,6 +194,9 @@ const std::vector<Option> options_of_plan = {
      .help = "feed-forward layers of two matrices (default: gated, three)"},
     {.name = "--tied", .takes = Takes::flag, .help = "embedding and readout share a matrix"},
     {.name = "--with", .takes = Takes::list, .help = "further inputs of the law, as NAME=NUMBER"},
+    {.name = "--force",
+     .takes = Takes::flag,
+     .help = "also where a coefficient at its bound decides the loss (`bound-decides`)"},
     {.name = "--flat",
      .help = "near-optimal: within this fraction of the loss",
      .default_text = "0.005"},

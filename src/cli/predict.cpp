@@ -41,7 +41,7 @@ std::string describe(const Prediction& prediction) {
 }
 
 // The further quantities of a procedure that were determined.
-Json predict_parts(const Fit& fit, const Point& at, double level, std::string& text) {
+Json predict_parts(const Fit& fit, const Point& at, double level, bool force, std::string& text) {
   Json quantities = Json::object();
   for (const Fit& part : fit.parts) {
     if (part.refused()) {
@@ -49,6 +49,10 @@ Json predict_parts(const Fit& fit, const Point& at, double level, std::string& t
       continue;
     }
     const Prediction prediction = predict(part, at, level);
+    if (const std::string open = undetermined_text(prediction); !force && !open.empty()) {
+      text += fmt::format("{}: not determined: {}\n", part.law->target, open);
+      continue;
+    }
     text += describe(prediction);
     quantities[prediction.target] = prediction_to_json(prediction);
   }
@@ -64,6 +68,9 @@ int predict_rows(const Arguments& arguments, const Fit& fit, double level) {
   const TablePrediction prediction =
       predict_table(fit, table, parse_column_map(arguments.text("--columns")),
                     schedules ? &*schedules : nullptr, level);
+  if (prediction.undetermined && !arguments.flag("--force"))
+    refuse("[predict] {}: {} {}", table.where(prediction.undetermined->first),
+           undetermined_text(prediction.undetermined->second), undetermined_advice);
   Json rows = Json::array(), misfit = nullptr;
   std::vector<TableRow> lines;
   for (size_t row = 0; row < prediction.rows.size(); ++row) {
@@ -104,10 +111,12 @@ int run_predict(const Arguments& arguments) {
     fail_usage("[predict] Where? Give NAME=VALUE, such as N=7e9 D=1.4e12, or --table.");
   const Point point = read_point(arguments.list("NAME=VALUE"));
   const Prediction prediction = predict_forms(forms, point, level);
+  const bool force = arguments.flag("--force");
+  if (!force) refuse_undetermined(prediction, "predict");
   std::string text = describe(prediction);
   Json json = prediction_to_json(prediction);
   if (fit.procedure && !fit.procedure->composed)
-    json["quantities"] = predict_parts(fit, point, level, text);
+    json["quantities"] = predict_parts(fit, point, level, force, text);
   std::vector<std::string> parts;
   for (const auto& [name, width] : prediction.sources)
     parts.push_back(fmt::format("{} {:.2g}", name, width));
@@ -136,7 +145,10 @@ const Verb predict_verb{
                 {.name = "--group", .help = "of a file of `fit --by`: which, as model=GPT2"},
                 {.name = "--columns", .help = "which of its columns to read, as for fit"},
                 {.name = "--schedules", .help = "learning curves: the rates' knots, as for fit"},
-                {.name = "--level", .help = "probability of the interval (default: the fit's)"}},
+                {.name = "--level", .help = "probability of the interval (default: the fit's)"},
+                {.name = "--force",
+                 .takes = Takes::flag,
+                 .help = "also where a coefficient at its bound decides (`bound-decides`)"}},
     .run = run_predict};
 
 }  // namespace rung

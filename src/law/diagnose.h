@@ -28,6 +28,10 @@
 //   not-converged      warning  the polish stopped before it converged
 //   ill-conditioned    warning  the scaled Hessian's condition number
 //   bend               warning  a smoothly broken power law fits far better than one power law
+//
+//   at a prediction (law/predict.h)
+//   bound-decides      refusal  E, or another irreducible term, ended at a bound, and this far out
+//                               its uncertainty decides; with force a warning
 #pragma once
 #include <vector>
 

@@ -8,6 +8,7 @@
 #include "core/hash.h"
 #include "law/checklist.h"
 #include "law/diagnose.h"
+#include "law/open_end.h"
 #include "law/procedure.h"
 #include "law/profile.h"
 #include "law/select.h"
@@ -168,6 +169,7 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
     fit.residual_rms = std::sqrt(fit.residual_rms);
     fill_fitted(problem, theta, fit);
     if (options.profile) fit.profiles = profile_all(problem, optimum.solution, options);
+    if (options.refuse) fit.open_ends = open_ends(problem, optimum.solution, options.level);
   }
   fit.checklist = make_checklist(table, selection, problem, optimum, fit, options);
   fit.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

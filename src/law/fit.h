@@ -100,6 +100,13 @@ struct Range {
   double min = 0.0, max = 0.0;
 };
 
+// Of a coefficient at its bound: all coefficients with it at the far end of what the data allow.
+struct OpenEnd {
+  std::string coefficient;
+  double bound = 0.0;
+  std::vector<double> values{};  // in the law's order
+};
+
 // A fitted law: all that `predict` needs, and the record of how it came about. A refused fit has no
 // coefficients.
 struct Fit {
@@ -111,8 +118,9 @@ struct Fit {
   std::vector<std::string>
       inputs;  // what each input of the law stands for: N, D, C or a column's name
   std::vector<Estimate> coefficients;
-  std::vector<Profile> profiles;  // where asked for
-  std::vector<FittedRow> fitted;  // an even choice of the rows
+  std::vector<Profile> profiles;     // where asked for
+  std::vector<FittedRow> fitted;     // an even choice of the rows
+  std::vector<OpenEnd> open_ends{};  // unless the caller turned refusals off
   double level = 0.9;
   std::vector<std::vector<double>> samples;  // coefficients of each resample: [bootstrap][K]
   std::vector<double>

@@ -53,6 +53,25 @@ void read_profiles(const Json& json, Fit& fit) {
   }
 }
 
+Json open_ends_json(const Fit& fit) {
+  Json json = Json::array();
+  for (const OpenEnd& end : fit.open_ends)
+    json.push_back({{"coefficient", end.coefficient},
+                    {"bound", json_number(end.bound)},
+                    {"values", numbers(end.values)}});
+  return json;
+}
+
+void read_open_ends(const Json& json, Fit& fit) {
+  for (const Json& end : json) {
+    fit.open_ends.push_back({end.at("coefficient").get<std::string>(), read_number(end.at("bound")),
+                             read_numbers(end.at("values"))});
+    if (fit.open_ends.back().values.size() != fit.law->coefficients.size())
+      fail("[fit] An open end holds {} coefficients. Received {}.", fit.law->coefficients.size(),
+           fit.open_ends.back().values.size());
+  }
+}
+
 // What a page draws: inputs, measured and fitted values of an even choice of rows.
 Json fitted_json(const Fit& fit) {
   Json inputs = Json::array(), measured = Json::array(), law = Json::array();
@@ -101,6 +120,7 @@ void read_fit(const Json& json, Fit& fit) {
   }
   read_profiles(json.value("profiles", Json::object()), fit);
   read_fitted(json.value("fitted", Json()), fit);
+  read_open_ends(json.value("open_ends", Json::array()), fit);
   fit.residual_rms = read_number(json.at("residual_rms"));
   fit.condition = json.at("condition").is_null() ? unbounded : json.at("condition").get<double>();
   const Json predictive = json.value("predictive", Json::object());
@@ -177,6 +197,7 @@ Json fit_to_json(const Fit& fit, bool samples) {
   if (fit.law->target != "L") json["target"] = fit.law->target;
   if (!fit.law->definition.empty()) json["definition"] = fit.law->definition;
   if (!fit.profiles.empty()) json["profiles"] = profiles_json(fit);
+  if (!fit.open_ends.empty()) json["open_ends"] = open_ends_json(fit);
   if (fit.procedure) add_parts(fit, samples, json);
   if (samples && !refused) {
     json["fitted"] = fitted_json(fit);
@@ -220,14 +241,23 @@ Json prediction_to_json(const Prediction& prediction) {
   Json outside = Json::object(), sources = Json::object();
   for (const auto& [name, factor] : prediction.outside) outside[name] = json_number(factor);
   for (const auto& [name, width] : prediction.sources) sources[name] = json_number(width);
-  return {{prediction.target == "L" ? "loss" : prediction.target, json_number(prediction.loss)},
-          {"lo", json_number(prediction.lo)},
-          {"hi", json_number(prediction.hi)},
-          {"level", prediction.level},
-          {"extrapolation", extrapolation},
-          {"outside", outside},
-          {"sources", sources},
-          {"warnings", prediction.warnings}};
+  Json json = {
+      {prediction.target == "L" ? "loss" : prediction.target, json_number(prediction.loss)},
+      {"lo", json_number(prediction.lo)},
+      {"hi", json_number(prediction.hi)},
+      {"level", prediction.level},
+      {"extrapolation", extrapolation},
+      {"outside", outside},
+      {"sources", sources},
+      {"warnings", prediction.warnings}};
+  for (const BoundShare& share : prediction.at_bound)
+    json["at_bound"].push_back({{"coefficient", share.coefficient},
+                                {"bound", json_number(share.bound)},
+                                {"other", json_number(share.other)},
+                                {"prediction", json_number(share.loss)},
+                                {"share", json_number(share.share)},
+                                {"decides", share.decides}});
+  return json;
 }
 
 }  // namespace rung

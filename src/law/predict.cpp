@@ -142,6 +142,17 @@ void describe_place(const Fit& fit, const Point& at, Prediction& result) {
   result.warnings = warnings_at(fit, result.outside);
 }
 
+LawAt law_at(const Fit& fit, const Point& at) {
+  return [&fit, inputs = inputs_at(fit, at)](const std::vector<double>& coefficients) {
+    return evaluate_law(*fit.law, coefficients, inputs);
+  };
+}
+
+void warn_undetermined(Prediction& prediction) {
+  if (const std::string text = undetermined_text(prediction); !text.empty())
+    prediction.warnings.push_back(text);
+}
+
 void check_level(double level) {
   if (!(level > 0.0 && level < 1.0))
     fail_usage("[predict] level lies between 0 and 1. Received {}.", level);
@@ -202,6 +213,8 @@ Prediction predict(const Fit& fit, const Point& at, double level) {
   result.sources = {{"coefficients", half_width(predict_draws(fit, full, false), level)},
                     {"noise", noise_width(fit, full, result.loss, level)}};
   describe_place(fit, full, result);
+  result.at_bound = bound_shares(fit, law_at(fit, full), result);
+  warn_undetermined(result);
   return result;
 }
 
@@ -253,6 +266,11 @@ Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> we
   sources["rollout"] = half_width(rollout, level);
   result.sources = std::move(sources);
   describe_place(fits.front(), full, result);
+  for (size_t i = 0; i < fits.size(); ++i)
+    for (BoundShare& share :
+         bound_shares(fits[i], law_at(fits[i], complete(fits[i], at)), result, weights[i] / total))
+      result.at_bound.push_back(std::move(share));
+  warn_undetermined(result);
   return result;
 }
 

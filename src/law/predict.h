@@ -2,9 +2,11 @@
 // with an interval made of the coefficients' uncertainty, the residual noise and, for a mixture,
 // the choice between laws; and how far beyond the data it lies.
 #pragma once
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "law/fit.h"
@@ -12,6 +14,16 @@
 namespace rung {
 
 using Point = std::map<std::string, double>;  // N, D, C or a column's name -> value
+
+// What a coefficient at its bound leaves open at a point (law/open_end.h). E is the same number
+// everywhere, so its share grows with the distance from the data, where the terms beside it fade.
+struct BoundShare {
+  std::string coefficient;
+  double bound = 0.0, other = 0.0;  // where it ended, and the far end of what the data allow
+  double loss = 0.0;                // the prediction with that other end
+  double share = 0.0;               // of the interval's width by which the prediction moves there
+  bool decides = false;             // enough to leave the prediction undetermined
+};
 
 struct Prediction {
   std::string target = "L";
@@ -24,7 +36,23 @@ struct Prediction {
   // rollout.
   std::map<std::string, double> sources;
   std::vector<std::string> warnings;  // what makes the interval doubtful here
+  std::vector<BoundShare> at_bound;   // of each coefficient at its bound
 };
+
+// Of every coefficient at a bound, for a fit that has `weight` in the prediction; `law_at` gives
+// the law at the point for any coefficients.
+using LawAt = std::function<double(const std::vector<double>& coefficients)>;
+std::vector<BoundShare> bound_shares(const Fit& fit, const LawAt& law_at,
+                                     const Prediction& prediction, double weight = 1.0);
+
+// Why a coefficient at its bound leaves the prediction undetermined; empty where none does. It is
+// among the warnings too.
+std::string undetermined_text(const Prediction& prediction);
+constexpr std::string_view undetermined_advice =
+    "Add runs nearer to the point, say what is known (fit --fix or --bound), or go on with --force.";
+
+// Refuses (exit status 3) such a prediction; `verb` is who asks.
+void refuse_undetermined(const Prediction& prediction, std::string_view verb);
 
 // Missing ones of N, D, C are filled in by C = 6 N D. Usage errors: an input that is missing,
 // unknown or not in its domain. Fails (refused) on a refused fit.

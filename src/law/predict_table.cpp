@@ -76,6 +76,23 @@ Misfit measure(const std::vector<double>& predicted, const std::vector<double>& 
   return misfit;
 }
 
+using Evaluated = std::function<std::vector<double>(const std::vector<double>&)>;
+
+std::optional<std::pair<size_t, Prediction>> first_undetermined(
+    const Fit& fit, const std::vector<RowPrediction>& rows, const Evaluated& evaluate) {
+  if (fit.open_ends.empty()) return {};
+  std::map<std::vector<double>, std::vector<double>> known;  // by coefficients
+  known[fit.values()] = evaluate(fit.values());
+  for (const OpenEnd& end : fit.open_ends) known[end.values] = evaluate(end.values);
+  for (size_t row = 0; row < rows.size(); ++row) {
+    Prediction at{.target = std::string(fit.law->target), .loss = rows[row].loss, .lo = rows[row].lo, .hi = rows[row].hi};
+    at.at_bound = bound_shares(
+        fit, [&](const std::vector<double>& c) { return known.at(c)[row]; }, at);
+    if (!undetermined_text(at).empty()) return std::pair{row, at};
+  }
+  return {};
+}
+
 }  // namespace
 
 TablePrediction predict_table(const Fit& fit, const Table& table,
@@ -115,7 +132,7 @@ TablePrediction predict_table(const Fit& fit, const Table& table,
       for (size_t r = 0; r < repeats; ++r) {
         const double shift =
             fit.noise.empty() ? 0.0 : factor * fit.noise[random.below(fit.noise.size())];
-        draws[row].push_back(values[row] * std::exp(growth[row] * shift));
+        draws[row].push_back(with_residual(fit.objective, values[row], growth[row] * shift));
       }
   }
   TablePrediction result;
@@ -126,6 +143,7 @@ TablePrediction predict_table(const Fit& fit, const Table& table,
                            std::min(best[row], quantile(draws[row], 0.5 * (1.0 - level))),
                            std::max(best[row], quantile(draws[row], 0.5 * (1.0 + level)))});
   }
+  result.undetermined = first_undetermined(fit, result.rows, evaluate);
   const Column* measured = match_column(table, std::string(fit.law->target), columns);
   if (measured && std::all_of(measured->values.begin(), measured->values.end(),
                               [](double value) { return std::isfinite(value); }))

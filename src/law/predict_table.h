@@ -2,7 +2,9 @@
 // the table holds measurements.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "law/fit.h"
@@ -23,6 +25,8 @@ struct Misfit {
 struct TablePrediction {
   std::vector<RowPrediction> rows;
   Misfit misfit;
+  // The first row that a coefficient at its bound decides, and what it says there.
+  std::optional<std::pair<size_t, Prediction>> undetermined;
 };
 
 // `columns` and `schedules` as in FitOptions, for this table. Errors as in a fit; refuses a refused

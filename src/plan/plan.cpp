@@ -100,6 +100,7 @@ Plan plan_by_optimum(const Knowledge& knowledge, PlanOptions options, const Shap
   Plan plan{.source = knowledge.optimum.name()};
   plan.remarks = knowledge.remarks;
   read_optimum(knowledge, options, plan);
+  if (!options.force) refuse_undetermined(plan.prediction, "plan");
   fill_costs(options, 6.0, plan);
   fill_vocabulary(knowledge, options, rule, plan);
   advise_hyperparameters(knowledge, options, plan);
@@ -129,6 +130,7 @@ Plan make_plan(std::span<const PlanSource> sources, const PlanOptions& given, bo
     plan_given(surface, decision.path, options, given_size(options, decision.choice.experts), plan);
   else
     find_optimum(surface, decision.path, options, plan);
+  if (!options.force) refuse_undetermined(plan.prediction, "plan");
   fill_costs(options, decision.path.cost, plan);
   fill_vocabulary(knowledge, options, rule, plan);
   fill_shapes(surface, decision.path, options, rule, plan);

@@ -38,6 +38,7 @@ struct PlanOptions {
   int64_t width = 0, depth = 0;         // of it, instead of its size
   ShapeOptions shape{};
   size_t candidates = 9;  // real shapes to show
+  bool force = false;     // also where a coefficient at its bound decides the loss
 };
 
 // One number that a fit gives for this plan.
@@ -103,7 +104,7 @@ struct Plan {
 // are read at the budget, without limits or inference, and know no near-optimal set.
 //
 // Refuses (exit status 3) a refused fit, and a fit that has no optimum under the budget or leaves
-// its place open. Usage errors: a law that does not read N and D, missing inputs, limits that are
+// its place or its loss open. Usage errors: a law that does not read N and D, missing inputs, limits that are
 // not positive, no budget.
 Plan make_plan(std::span<const PlanSource> sources, const PlanOptions& options,
                bool with_basin = false);

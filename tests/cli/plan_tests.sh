@@ -146,5 +146,18 @@ json "len(d['rows'])==60 and d['misfit']['r2']>0.9 and all(r['lo']<=r['loss']<=r
 expect 2 '' 'Give NAME=VALUE' "$law" predict "$work/fit.json"
 expect 2 '' 'no column lr' "$law" fit "$work/a.csv" --law multi-power
 
+# A narrow, noisy table on which E runs to 0: planned near the data, refused where E decides the loss.
+python3 - >"$work/open.csv" <<'PYTHON'
+import math
+print('N,D,L')
+for k in range(25):
+    n, d = 1e7 * 10 ** (0.3 * (k // 5)), 2e8 * 10 ** (0.3 * (k % 5))
+    print(f'{n:.6g},{d:.6g},{(12 * n ** -0.12 + 14 * d ** -0.13 - 0.3) * math.exp(0.006 * math.sin(2.4 * k + 2.4)):.6f}')
+PYTHON
+expect 0 . '' "$law" fit "$work/open.csv" --bootstrap 100 --out "$work/open.json"
+expect 0 '^loss' '' "$law" plan "$work/open.json" --flops 1e19
+expect 3 '' 'plan. .bound-decides. E ended at its bound 0' "$law" plan "$work/open.json" --flops 1e24
+expect 0 'bound-decides' '' "$law" plan "$work/open.json" --flops 1e24 --force
+
 echo "$checks checks, $failures failures"
 [ "$failures" = 0 ]

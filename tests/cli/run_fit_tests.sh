@@ -65,5 +65,28 @@ expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
 printf 'N,D,L\n1e7,1e9,3\n-2e7,1e9,2.9\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
 
+# A narrow, noisy table on which E runs to 0: answered near the data, refused where E decides, and with --force answered all the same.
+python3 - >open.csv <<'PYTHON'
+import math
+print('N,D,L')
+for k in range(25):
+    n, d = 1e7 * 10 ** (0.3 * (k // 5)), 2e8 * 10 ** (0.3 * (k % 5))
+    print(f'{n:.6g},{d:.6g},{(12 * n ** -0.12 + 14 * d ** -0.13 - 0.3) * math.exp(0.006 * math.sin(2.4 * k + 2.4)):.6f}')
+PYTHON
+expect 0 'E ran to 0' '' "$law" fit open.csv --bootstrap 100 --out open.json --json
+json "load('open.json')['open_ends'][0]['coefficient']=='E' and load('open.json')['open_ends'][0]['values'][0]>0.1"
+expect 0 '^loss' '' "$law" predict open.json N=2e8 D=4e9
+expect 3 '' 'bound-decides. E ended at its bound 0.*--force' "$law" predict open.json N=2e11 D=4e12
+expect 3 . 'bound-decides' "$law" predict open.json N=2e11 D=4e12 --json
+json "d['status']=='refused' and 'bound-decides' in d['error']"
+expect 0 'warning: .bound-decides' '' "$law" predict open.json N=2e11 D=4e12 --force
+expect 0 . '' "$law" predict open.json N=2e11 D=4e12 --force --json
+json "d['at_bound'][0]['decides'] and d['at_bound'][0]['share']>0.5 and d['at_bound'][0]['prediction']>1.05*d['loss']"
+printf 'N,D\n2e8,4e9\n2e11,4e12\n' >ask.csv
+expect 3 '' 'row 2.*bound-decides' "$law" predict open.json --table ask.csv
+expect 0 'row 2' '' "$law" predict open.json --table ask.csv --force
+expect 0 . '' "$law" fit open.csv --fix E=1.2 --bootstrap 100 --out given.json
+expect 0 '^loss' '' "$law" predict given.json N=2e11 D=4e12
+
 echo "$checks checks, $failures failures"
 [ $failures = 0 ]

@@ -273,8 +273,9 @@ TEST_CASE("predict: a refused fit quotes its refusal, a doubtful one warns far b
   const Fit zero = fit_law(planted(a, b, 0.0, -0.1), quick);  // E runs to 0
   CHECK(predict(zero, {{"N", 5e9}, {"D", 1e11}}, 0.9).warnings.empty());
   const Prediction far = predict(zero, {{"N", 5e12}, {"D", 1e14}}, 0.9);
-  REQUIRE(far.warnings.size() == 1);
+  REQUIRE(far.warnings.size() == 2);
   CHECK(far.warnings[0].find("at-bound") != std::string::npos);
+  CHECK(far.warnings[1].find("bound-decides") != std::string::npos);
   CHECK(far.outside.at("N") == doctest::Approx(5e12 / 2.56e9));
   CHECK(far.sources.at("noise") >= 0.0);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from . import _check as check
 from . import _rung
-from ._errors import UsageError
+from ._errors import Refused, UsageError
 from ._plan import Plan, next_runs, plan_of, plan_options
 from ._results import (
     Array,
@@ -190,17 +191,38 @@ class Fit:
 
     @overload
     def predict(
-        self, data: None = None, /, *, level: float | None = None, threads: int | None = None, **at: float
+        self,
+        data: None = None,
+        /,
+        *,
+        level: float | None = None,
+        threads: int | None = None,
+        force: bool = False,
+        **at: float,
     ) -> Prediction[float]: ...
 
     @overload
     def predict(
-        self, data: None = None, /, *, level: float | None = None, threads: int | None = None, **at: ArrayLike
+        self,
+        data: None = None,
+        /,
+        *,
+        level: float | None = None,
+        threads: int | None = None,
+        force: bool = False,
+        **at: ArrayLike,
     ) -> Prediction[Array]: ...
 
     @overload
     def predict(
-        self, data: Data, /, *, level: float | None = None, columns: Columns = None, schedules: Data = None
+        self,
+        data: Data,
+        /,
+        *,
+        level: float | None = None,
+        columns: Columns = None,
+        schedules: Data = None,
+        force: bool = False,
     ) -> Prediction[Array]: ...
 
     def predict(
@@ -212,6 +234,7 @@ class Fit:
         columns: Any = None,
         schedules: Any = None,
         threads: int | None = None,
+        force: bool = False,
         **at: Any,
     ) -> Any:
         """The loss (or the law's other target) of a new measurement, with its interval.
@@ -222,13 +245,14 @@ class Fit:
 
         Inputs are keywords, numbers or arrays that broadcast; of N, D and C two are enough (C = 6 N D). A table
         instead is predicted row by row (learning curves, with ``columns`` and ``schedules`` as in :func:`rung.fit`).
-        Raises :class:`rung.Refused` where the fit was refused.
+        Raises :class:`rung.Refused` where the fit was refused, and without ``force`` where E (or what else is at its
+        bound) decides: the data do not determine the answer so far out.
         """
         level = self.level if level is None else level
         if data is not None:
             if at:
                 raise UsageError(f"[predict] Give a table or inputs, not both. Received {', '.join(at)}.")
-            return self._predict_table(data, level, columns, schedules)
+            return self._predict_table(data, level, columns, schedules, force)
         if not at:
             raise UsageError("[predict] Where? Received nothing. Give inputs, such as N=7e9, D=1.4e12, or a table.")
         names = list(at)
@@ -239,21 +263,24 @@ class Fit:
             shapes = ", ".join(f"{name} {value.shape}" for name, value in zip(names, given))
             raise UsageError(f"[predict] Inputs have unlike shapes. Received {shapes}.") from None
         points = np.stack([np.ravel(value) for value in spread], axis=1)
-        answers = _rung.predict(self._forms, names, points, float(level), check.threads(threads))
+        answers = _rung.predict(self._forms, names, points, float(level), check.threads(threads), bool(force))
         prediction = _prediction(answers, self.target, float(level), spread[0].shape)
         if self._forms.parts and not self._forms.composed:
             for target, part in self.parts.items():
-                if not part.refused:
-                    prediction.quantities[target] = part.predict(level=level, threads=threads, **at)
+                with contextlib.suppress(Refused):  # what is not determined there is left out
+                    prediction.quantities[target] = part.predict(level=level, threads=threads, force=force, **at)
         return prediction
 
-    def _predict_table(self, data: Data, level: float, columns: Columns, schedules: Data) -> Prediction[Array]:
+    def _predict_table(
+        self, data: Data, level: float, columns: Columns, schedules: Data, force: bool
+    ) -> Prediction[Array]:
         rows = _rung.predict_table(
             self._forms,
             to_table(data, column_names(columns)),
             column_map(columns),
             None if schedules is None else to_table(schedules),
             float(level),
+            bool(force),
         )
         return Prediction(
             target=self.target,
@@ -305,6 +332,7 @@ class Fit:
         next_flops: float | None = None,
         max_run_flops: float | None = None,
         fits: Sequence[Fit] = (),
+        force: bool = False,
         **other: float,
     ) -> Plan:
         """What to train under a budget: parameters and tokens, real shapes near them, and what ``fits`` know beside.
@@ -317,7 +345,8 @@ class Fit:
         ``width`` and ``depth``, are those of a given model. ``flat``: the near-optimal set holds what lies within this
         fraction of the best loss. ``next`` runs are chosen that shrink the loss's interval most at the plan or ``target``
         (``criterion="d"``: all coefficients'), from a table of ``candidates`` with N and D, or a grid. Further keywords are further inputs of the law; the rest as in ``rung plan --help``.
-        Raises :class:`rung.Refused` where the fit has no optimum or leaves its place open.
+        Raises :class:`rung.Refused` where the fit has no optimum or leaves its place open, and without ``force`` where a
+        coefficient at its bound decides the loss.
         """
         given = locals()
         options, runs = plan_options(given, self.level), next_runs(given)

@@ -118,7 +118,7 @@ def plan_options(given: Mapping[str, Any], level: float) -> _rung.PlanOptions:
     for name, field in {"time": "seconds", "latency": "latency"}.items():
         if given[name] is not None:
             setattr(options, field, _seconds(name, given[name]))
-    options.bit_flops = bool(given["bit_flops"])
+    options.bit_flops, options.force = bool(given["bit_flops"]), bool(given["force"])
     for name, field in _NUMBERS.items():
         if given[name] is not None:
             setattr(options, field, check.number(name, given[name]))

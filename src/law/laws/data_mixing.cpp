@@ -1,8 +1,8 @@
 // Data mixing: the loss on one validation domain against the shares r_j of the training domains at
 // a fixed size and token count, L = c + k exp(sum_j t_j r_j).
 // Source: Ye et al. 2024, "Data Mixing Laws: Optimizing Data Mixtures by Predicting Language
-// Modeling Performance", section 3. The shares sum to one, so one of its t_j (or k) is redundant:
-// here one domain is left unnamed, and t_j says what domain j does in its place.
+// Modeling Performance", equations 1 and 7. The shares sum to one, so one of its t_j (or k) is
+// redundant: here one domain is left unnamed, and t_j says what domain j does in its place.
 // `data-mixing` reads columns r1 and r2; `data-mixing:books,code` makes the law of the columns
 // named.
 #include <algorithm>
@@ -71,7 +71,7 @@ constexpr Coefficient effect(std::string_view name, std::string_view meaning, in
           .typical = typical};
 }
 
-constexpr std::string_view mixing_source = "Ye et al. 2024, section 3";
+constexpr std::string_view mixing_source = "Ye et al. 2024, equations 1 and 7";
 constexpr std::string_view identifiable =
     "more mixtures than named domains + 2, whose shares vary independently; leave one domain "
     "unnamed, as the shares sum to one; c needs losses that bend away from an exponential";
