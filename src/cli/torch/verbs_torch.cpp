@@ -12,6 +12,7 @@ extern const Verb ladder_verb;
 extern const Verb eval_verb;
 extern const Verb generate_verb;
 extern const Verb logits_verb;
+extern const Verb tokenize_verb;
 extern const Verb import_verb;
 extern const Verb export_verb;
 extern const Verb audit_verb;
@@ -27,10 +28,10 @@ extern const Verb bench_verb;
 
 std::span<const Verb* const> torch_verbs() {
   static constexpr std::array verbs = {
-      &climb_verb,   &verify_verb,   &forecast_verb, &train_verb,  &sweep_verb,      &ladder_verb,
-      &eval_verb,    &generate_verb, &logits_verb,   &import_verb, &export_verb,     &audit_verb,
-      &coord_verb,   &scales_verb,   &mixers_verb,   &ffns_verb,   &optimizers_verb, &formats_verb,
-      &presets_verb, &doctor_verb,   &bench_verb,
+      &climb_verb,   &verify_verb,   &forecast_verb, &train_verb,    &sweep_verb,  &ladder_verb,
+      &eval_verb,    &generate_verb, &logits_verb,   &tokenize_verb, &import_verb, &export_verb,
+      &audit_verb,   &coord_verb,    &scales_verb,   &mixers_verb,   &ffns_verb,   &optimizers_verb,
+      &formats_verb, &presets_verb,  &doctor_verb,   &bench_verb,
   };
   return verbs;
 }
