@@ -82,7 +82,7 @@ rival_environment() {
   local extra=${1:-} packages=("torch==$torch_version" numpy)
   rival=$cache/rival-$torch_version${extra:+-$extra}
   [[ -f $rival/.complete ]] && return 0
-  [[ $extra == interchange ]] && packages+=(transformers safetensors sentencepiece protobuf tensorboard)
+  [[ $extra == interchange ]] && packages+=(transformers accelerate safetensors sentencepiece protobuf tensorboard)
   start_clock
   say "rivals: making $rival"
   local flags=()

@@ -72,8 +72,11 @@ struct ModelConfig {
   bool tied = false;
   // Heads that predict 1, 2, ... tokens ahead: a block each, the last of `depth`, on one trunk.
   int64_t mtp_heads = 1;
-  std::string linear = "dense";  // maps of blocks: dense, or bitnet (ternary weights)
-  double density = 1.0;          // share of hidden matrices that is not fixed at zero
+  // Maps of blocks: dense, bitnet (ternary weights, inputs with a norm of their own), or ternary
+  // (without that norm).
+  std::string linear = "dense";
+  bool sub_norm = false;  // norms before the output maps of attention and ffns
+  double density = 1.0;   // share of hidden matrices that is not fixed at zero
   // Parts by layer that stay as they were drawn, such as "none x3, block"; empty: none.
   std::string frozen;
   // Mixers by layer, such as "mamba2 x7, attention", repeated to the depth; empty: mixer
@@ -221,7 +224,10 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.mtp_heads", c.model.mtp_heads, "heads",
         "that predict 1, 2, ... tokens ahead: a block each, the last of model.depth");
   visit("model.linear", c.model.linear, "",
-        "maps of blocks: dense, or bitnet (ternary weights, int8 inputs)");
+        "maps of blocks: dense, bitnet (ternary weights, int8 inputs that each map normalises) or "
+        "ternary (without that norm)");
+  visit("model.sub_norm", c.model.sub_norm, "",
+        "norms before the output maps of attention and ffns (BitNet 2B4T)");
   visit("model.density", c.model.density, "fraction", "nonzero share of hidden matrices (supar)");
   visit("model.frozen", c.model.frozen, "",
         "parts by layer that are never trained: none, mixer, ffn or block, such as 'none, block'");

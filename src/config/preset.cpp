@@ -99,6 +99,13 @@ constexpr std::array mixtral = {
 constexpr std::array bitnet = {Settings{"model.linear", "bitnet"}, Settings{"model.ffn", "swiglu"},
                                Settings{"model.ffn_ratio", "2.75"}};
 
+// Ma et al. 2025, arXiv 2504.12285, but for a ratio of 2.7: rows in fours can be packed.
+constexpr std::array bitnet_2b4t = {
+    Settings{"model.linear", "ternary"},    Settings{"model.sub_norm", "true"},
+    Settings{"model.ffn", "reglu2"},        Settings{"model.ffn_ratio", "2.75"},
+    Settings{"model.norm_gain", "true"},    Settings{"model.norm_epsilon", "1e-5"},
+    Settings{"model.rope_theta", "500000"}, Settings{"model.tied", "true"}};
+
 // Zhu et al. 2024, but for the readout, which is ternary there.
 constexpr std::array matmulfree = {
     Settings{"model.mixer", "mlgru"},    Settings{"model.linear", "bitnet"},
@@ -117,6 +124,7 @@ constexpr std::array table = {
     Preset{"mamba2", "Mamba-2 mixers without an ffn", mamba2},
     Preset{"xlstm", "xLSTM 7B: mLSTM and SwiGLU, logits capped", xlstm},
     Preset{"bitnet", "BitNet b1.58: ternary maps in attention and SwiGLU", bitnet},
+    Preset{"bitnet-2b4t", "BitNet 2B4T: ternary maps between norms, gated ReLU^2", bitnet_2b4t},
     Preset{"matmulfree", "MatMul-free LM: MLGRU and SwiGLU with ternary maps", matmulfree},
     Preset{"sas", "shaped attention without values, output map and skip", sas},
     Preset{"sas-p", "sas with the ffn beside the mixer, not behind it", sas_p}};

@@ -99,7 +99,7 @@ constexpr std::array choices = {
     Choice{"model.norm_place", {"before", "after", "both", "none"}},
     Choice{"model.position", {"rope", "cope", "learned", "none"}},
     Choice{"model.rope_scaling", {"none", "linear", "llama3"}},
-    Choice{"model.linear", {"dense", "bitnet"}},
+    Choice{"model.linear", {"dense", "bitnet", "ternary"}},
     Choice{"model.attention_bias", {"none", "qkv", "all"}},
     Choice{"model.qk_norm_over", {"head", "width"}},
     Choice{"train.decay_rule", {"independent", "coupled", "width", "timescale"}},

@@ -148,9 +148,11 @@ const Part& checked_part(std::span<const Part> table, std::string_view kind,
     if (std::none_of(tensors.begin(), tensors.end(), is_bias))
       fail_usage("[model] The ffn {} has no biases. Received model.ffn_bias = true.", name);
   }
-  if (m.linear == "bitnet" && !part.ternary)
-    fail_usage("[model] The {} {} has no ternary form. Received model.linear = bitnet.", kind,
-               name);
+  if (m.linear != "dense" && !part.ternary)
+    fail_usage("[model] The {} {} has no ternary form. Received model.linear = {}.", kind, name,
+               m.linear);
+  if (m.sub_norm && !part.sub_norm)
+    fail_usage("[model] The {} {} has no norm inside. Received model.sub_norm = true.", kind, name);
   if (config.device == "cuda" && !part.on_cuda)
     fail_usage("[model] The {} {} runs on the CPU only so far. Received device cuda.", kind, name);
   return part;

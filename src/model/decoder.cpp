@@ -57,7 +57,8 @@ struct Builder {
       if (spec.role == Role::hidden) {
         spec.density = model().density;
         spec.active *= model().density;
-        spec.ternary = model().linear == "bitnet";
+        spec.ternary = model().linear != "dense";
+        spec.ternary_norm = model().linear == "bitnet";
       }
       tensors.push_back(std::move(spec));
     }

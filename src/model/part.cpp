@@ -14,7 +14,7 @@ namespace {
 constexpr std::array mixer_table{attention_mixer,   mamba2_mixer, mlstm_mixer,
                                  mlstm_large_mixer, slstm_mixer,  mlgru_mixer,
                                  sas_mixer,         sas_v_mixer,  sas_vp_mixer};
-constexpr std::array ffn_table{swiglu_ffn, geglu_ffn, gelu_ffn,     relu2_ffn,
+constexpr std::array ffn_table{swiglu_ffn, geglu_ffn, reglu2_ffn,   gelu_ffn, relu2_ffn,
                                moe_ffn,    peer_ffn,  fastfood_ffn, none_ffn};
 
 }  // namespace
@@ -57,6 +57,15 @@ TensorSpec hidden_matrix(std::string name, int64_t out, int64_t in) {
           .shape = {out, in},
           .fan_in = in,
           .fan_out = out};
+}
+
+bool has_sub_gain(const ModelConfig& model) {
+  return model.sub_norm && model.norm_gain;
+}
+
+at::Tensor sub_normed(const at::Tensor& x, const Weight& gain, const ModelConfig& model) {
+  if (!model.sub_norm) return x;
+  return norm(x, gain, {.epsilon = model.norm_epsilon, .center = model.norm == "layernorm"});
 }
 
 TensorSpec vector_of(Role role, std::string name, int64_t size) {

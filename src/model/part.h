@@ -48,6 +48,7 @@ struct Part {
   bool on_cuda = true;
   bool recurrent = false;  // its state has one size however many tokens it has seen
   bool ternary = false;    // linear() alone reads its hidden matrices: they may be ternary
+  bool sub_norm = false;   // has the norm of model.sub_norm, or nothing to norm
   // Takes the last `count` tokens out of a state that lists its tokens; false where it does not
   // (count 0 asks).
   bool (*forget)(const ModelConfig&, int64_t window, MixerState&, int64_t count) = nullptr;
@@ -76,6 +77,10 @@ int64_t ffn_width_of(const ModelConfig& model);
 
 // A matrix [out, in] of a block.
 TensorSpec hidden_matrix(std::string name, int64_t out, int64_t in);
+// x as an output map with model.sub_norm reads it; else x. The gain may be undefined.
+at::Tensor sub_normed(const at::Tensor& x, const Weight& gain, const ModelConfig& model);
+// Whether it has a gain, a tensor of its part.
+bool has_sub_gain(const ModelConfig& model);
 // A gain or a bias.
 TensorSpec vector_of(Role role, std::string name, int64_t size);
 

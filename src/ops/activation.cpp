@@ -29,6 +29,10 @@ Tensor activation_plain(Activation kind, const Tensor& x, const ActivationOption
       const Tensor gated = gelu(input.narrow(-1, 0, half));
       return gated * input.narrow(-1, half, half) * o.forward;
     }
+    case Activation::reglu2: {
+      const Tensor positive = at::relu(input.narrow(-1, 0, half));
+      return positive * positive * input.narrow(-1, half, half) * o.forward;
+    }
     case Activation::gelu:
       return gelu(input) * o.forward;
     case Activation::relu2: {

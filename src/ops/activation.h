@@ -4,7 +4,7 @@
 
 namespace rung {
 
-enum class Activation { swiglu, geglu, gelu, relu2 };
+enum class Activation { swiglu, geglu, reglu2, gelu, relu2 };
 
 struct ActivationOptions {
   double slope = 1.0;     // m: g sigmoid(m g) for SwiGLU, gelu(m x) / m for GELU

@@ -44,7 +44,7 @@ Codes byte_codes(const Tensor& x) {
 }
 
 Tensor ternary_linear(const Tensor& x, const Weight& weight) {
-  const Tensor normed = norm(x, Weight{}, {.epsilon = norm_epsilon});
+  const Tensor normed = weight.ternary_norm ? norm(x, Weight{}, {.epsilon = norm_epsilon}) : x;
   Weight dense = weight;
   dense.ternary = nullptr;
   Tensor input;
@@ -59,7 +59,8 @@ Tensor ternary_linear(const Tensor& x, const Weight& weight) {
 }
 
 Tensor ternary_linear_plain(const Tensor& x, const Weight& weight) {
-  const Tensor normed = norm_plain(x, Weight{}, {.epsilon = norm_epsilon});
+  const Tensor normed =
+      weight.ternary_norm ? norm_plain(x, Weight{}, {.epsilon = norm_epsilon}) : x;
   const Codes a = byte_codes(normed.detach());
   const Tensor input = normed + (a.codes * a.scale - normed).detach();
   Weight own = weight;

@@ -23,6 +23,7 @@ struct Weight {
   double A_weight = 1.0;  // multiplier of the weight's gradient
   // Rows of the parts that have a scale each, where linear() reads ternary weights; null: dense.
   std::shared_ptr<const std::vector<int64_t>> ternary = nullptr;
+  bool ternary_norm = true;  // such a map normalises its input itself
   // Where it is set, linear, embedding and the readout's loss add their uses.
   Taps* taps = nullptr;
 };

@@ -37,6 +37,7 @@ struct TensorSpec {
   double density = 1.0;
   std::vector<int64_t> parts;  // rows of the maps that a matrix fuses; empty: it is one
   bool ternary = false;        // read by ternary_linear (ops/ternary.h)
+  bool ternary_norm = true;    // and normalises its input itself
   Start start;                 // an architecture's own initialisation, instead of the role's
   bool decays = true;          // false: no weight decay, whatever the rule says
   // Stays as it was drawn: it has no gradient, no moments, and no decay.

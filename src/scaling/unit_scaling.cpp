@@ -41,6 +41,12 @@ OpFactor relu_squared_factor() {
   return {1.0 / std::sqrt(1.25), 1.0 / std::numbers::sqrt2};
 }
 
+// x relu(g)^2: E relu(g)^4 = 3/2. One factor both ways, as of the other gated ones.
+OpFactor relu_squared_glu_factor() {
+  const double factor = std::sqrt(2.0 / 3.0);
+  return {factor, factor};
+}
+
 namespace {
 
 // A sum of k outputs with weights near 1 / k has size k^-1/2: routers and keys start undecided. The
@@ -66,6 +72,7 @@ FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m) {
   if (ffn == "geglu") return {gelu_glu_factor(m)};
   if (ffn == "gelu") return {gelu_factor(m)};
   if (ffn == "silu") return {silu_factor(m)};
+  if (ffn == "reglu2") return {relu_squared_glu_factor()};
   if (ffn == "relu2") return {relu_squared_factor()};
   // One factor forward and backward, so that gradients are true up to a constant.
   if (ffn == "fastfood") return {{gelu_factor(m).forward, gelu_factor(m).forward}};

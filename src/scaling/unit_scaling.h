@@ -18,6 +18,7 @@ OpFactor silu_factor(double m);      // of x sigmoid(m x)
 OpFactor silu_glu_factor(double m);  // of x g sigmoid(m g); forward = backward
 OpFactor gelu_glu_factor(double m);  // of x gelu(m g) / m (derived)
 OpFactor relu_squared_factor();      // of relu(x)^2 (derived)
+OpFactor relu_squared_glu_factor();  // of x relu(g)^2 (derived)
 // By name of the ffn; the model says how many experts a token has. Fails (usage) for a name that it
 // does not know.
 FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m);

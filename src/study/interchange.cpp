@@ -101,7 +101,7 @@ Interchanged import_run(const fs::path& from, const fs::path& run, const Machine
           .vocabulary = config.data.vocabulary};
 }
 
-Interchanged export_run(const OpenRun& run, const fs::path& folder) {
+Interchanged export_run(const OpenRun& run, const fs::path& folder, bool packed) {
   if (fs::exists(folder / "config.json"))
     fail("[export] {} holds a model already. Choose another folder.", folder.string());
   make_folder(folder, "export");
@@ -110,7 +110,8 @@ Interchanged export_run(const OpenRun& run, const fs::path& folder) {
   decoder.block = p.states.front().block;
   const at::Tensor row = p.eval_weights().select(0, 0).cpu();
   const Json source = run.source->describe();
-  const Family& family = write_model(run.config, decoder, row, separator_of(source), folder);
+  const Family& family =
+      write_model(run.config, decoder, row, separator_of(source), folder, packed);
   return {.family = std::string(family.model_type),
           .tokenizer = export_tokenizer(run, source, folder),
           .parameters = count(decoder.layout.tensors).N_total,

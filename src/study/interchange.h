@@ -18,6 +18,7 @@ Interchanged import_run(const std::filesystem::path& from, const std::filesystem
                         const Machine& machine);
 
 // Writes config.json, model.safetensors and the tokenizer. The folder must not hold a model.
-Interchanged export_run(const OpenRun& run, const std::filesystem::path& folder);
+// `packed`: ternary maps in 2 bits a weight.
+Interchanged export_run(const OpenRun& run, const std::filesystem::path& folder, bool packed);
 
 }  // namespace rung

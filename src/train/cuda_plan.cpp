@@ -26,6 +26,7 @@ bool is_counted(const Decoder& d, bool half) {
     if (!known(mixer, {"attention"})) return false;
   for (const Part* ffn : d.ffns)
     if (!known(ffn, {"swiglu", "geglu", "gelu", "relu2", "none"})) return false;
+  if (d.model.sub_norm) return false;
   return !half || (d.model.attention_cap == 0.0 && d.model.position != "cope");
 }
 

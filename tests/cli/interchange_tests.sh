@@ -15,7 +15,7 @@ PYTHON
 tiny=(--data text.txt --set model.width=16 model.depth=2 model.context=32 train.batch_tokens=512
   train.tokens=8192 train.eval_tokens=1024 data.held_out=0.2 --threads 2 --quiet)
 
-# A file's `logits`, against those of a golden: the largest and the median difference over the mean size.
+# near A B [MOST MEDIAN]: two files' `logits`, the largest and the median difference over the mean size.
 near() {
   checks=$((checks + 1))
   python3 - "$@" <<'PYTHON' || { failures=$((failures + 1)); echo "FAILED: logits $*"; }
@@ -28,7 +28,8 @@ def logits(path):
 a, b = logits(sys.argv[1]), logits(sys.argv[2])
 mean = sum(map(abs, b)) / len(b)
 gaps = sorted(abs(x - y) / mean for x, y in zip(a, b))
-sys.exit(0 if len(a) == len(b) and gaps[-1] < 1e-4 and gaps[len(gaps) // 2] < 1e-5 else 1)
+most, median = map(float, sys.argv[3:5] or (1e-4, 1e-5))
+sys.exit(0 if len(a) == len(b) and gaps[-1] < most and gaps[len(gaps) // 2] < median else 1)
 PYTHON
 }
 
@@ -64,6 +65,20 @@ expect 1 '' 'attention_sinks is not known. Received 4' "$rung" import folder --o
 expect 2 '' '--out is missing' "$rung" export in
 expect 0 . '' "$rung" train "${tiny[@]}" --set model.key_offset=true --out offset
 expect 1 '' 'differs in model.key_offset' "$rung" export offset --out bad_folder
+
+# Ternary maps, in full precision and in 2 bits a weight; the bounds leave room for inputs that round the other way.
+expect 0 . '' "$rung" train "${tiny[@]}" --set preset=bitnet-2b4t parametrisation=mup --out bit
+expect 0 . '' "$rung" export bit --out bit_full --json
+json "d['family']=='bitnet' and load('bit_full/config.json')['quantization_config']['quantization_mode']=='online'"
+expect 0 . '' "$rung" export bit --packed --out bit_packed --json
+json "load('bit_packed/config.json')['quantization_config']['quantization_mode']=='offline'"
+json "os.path.getsize('bit_packed/model.safetensors') < 0.75 * os.path.getsize('bit_full/model.safetensors')"
+expect 0 . '' "$rung" import bit_packed --out bit_back --quiet
+for run in bit bit_back; do
+  expect 0 . '' "$rung" logits $run --tokens "$expected" --out $run.safetensors --quiet
+done
+near bit.safetensors bit_back.safetensors 0.1 0.01
+expect 1 '' 'Packed maps are ternary' "$rung" export in --packed --out bad_folder
 
 # Runs with multipliers and a tokenizer: the loss of a text is the same after a way out and in.
 for kind in bpe "$golden/tokenizers/gpt2.json"; do

@@ -8,12 +8,14 @@ Weights are drawn far from any initialisation: matrices N(0, 2 / fan_in), gains 
 Differences are relative to mean |logit|; the bounds are 1e-4 for the largest and 1e-5 for the median.
 """
 import json
+import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
+os.environ["TORCHDYNAMO_DISABLE"] = "1"  # BitNet's quantisers as they are written
 import sentencepiece
 import torch
 import transformers
@@ -30,6 +32,7 @@ LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=
 # Sizes that its cache would round up to 64, so that it is used without one; kernels in fp32.
 XLSTM = dict(vocab_size=37, hidden_size=16, num_hidden_layers=2, num_heads=2, ffn_round_up_to_multiple_of=8,
              autocast_kernel_dtype="float32", bos_token_id=None, eos_token_id=None, pad_token_id=None)
+BITNET = dict(rope_parameters=dict(rope_type="default", rope_theta=500.0))
 
 CASES = {
     "llama": transformers.LlamaConfig(**SHARED, rope_parameters=LLAMA3, rms_norm_eps=1e-5),
@@ -61,6 +64,13 @@ CASES = {
                                         pad_token_id=None),
     "xlstm": transformers.xLSTMConfig(**XLSTM, chunk_size=8, ffn_proj_factor=1.4),
     "xlstm-fused": transformers.xLSTMConfig(**XLSTM, weight_mode="fused", ffn_proj_factor=1.6, norm_eps=1e-6),
+    "bitnet": transformers.BitNetConfig(**SHARED, **BITNET, attention_bias=True),
+}
+# Ternary maps: linear_class and quantization_mode, and what the model adds.
+QUANTISED = {
+    "bitnet-online": ("autobitlinear", "online", dict(tie_word_embeddings=True)),
+    "bitnet-packed": ("autobitlinear", "offline", dict()),
+    "bitnet-bitlinear": ("bitlinear", "offline", dict(attention_bias=True, hidden_act="silu")),
 }
 
 # Weights are drawn here, and its own start fails where maps are fused.
@@ -111,15 +121,71 @@ def make(names):
         print(name, f"mean |logit| {logits.abs().mean():.3f}", sorted(f.name for f in folder.iterdir()))
 
 
+def coded(state, kind):
+    """The maps of a state as codes of 2 bits, with the scale that multiplies or divides."""
+    from transformers.integrations.bitnet import pack_weights
+    result = {name: w.clone() for name, w in state.items() if not name.endswith("_proj.weight")}
+    for name in state.keys() - result.keys():
+        w, size = state[name], state[name].abs().mean()
+        result[name] = pack_weights((w / size).round().clamp(-1, 1))
+        result[name + "_scale"] = (size if kind == "autobitlinear" else 1 / size).reshape(1)
+    return result
+
+
+def margin(model, tokens):
+    """How far any input of a ternary map is from where its rounding to 8 bits turns."""
+    gaps, hooks = [], []
+    for module in model.modules():
+        if type(module).__name__ in ("BitLinear", "AutoBitLinear"):
+            def note(_, inputs):
+                codes = inputs[0] * (127 / inputs[0].abs().amax(-1, keepdim=True))
+                gaps.append((codes - codes.floor() - 0.5).abs().min().item())
+            hooks.append(module.register_forward_pre_hook(note))
+    logits_of(model, tokens)
+    for hook in hooks:
+        hook.remove()
+    return min(gaps)
+
+
+def make_quantised(names):
+    """Rounding is no continuous function: of draws, the first whose inputs all keep 3e-4 of a code from its steps."""
+    for name, (kind, mode, more) in QUANTISED.items():
+        if names and name not in names:
+            continue
+        config = transformers.BitNetConfig(**{**SHARED, **BITNET, **more})
+        config._attn_implementation = "eager"
+        folder = HERE / name
+        for seed in range(100):
+            torch.manual_seed(seed)
+            model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+            draw(model, False)
+            state = model.state_dict()
+            if more.get("tie_word_embeddings"):
+                del state["lm_head.weight"]
+            if mode == "offline":
+                state = coded(state, kind)
+            tokens = torch.randint(0, 37, (1, 12))
+            folder.mkdir(exist_ok=True)
+            save_file(state, folder / "model.safetensors", {"format": "pt"})
+            fields = {**config.to_diff_dict(), "architectures": ["BitNetForCausalLM"], "quantization_config": dict(
+                quant_method="bitnet", linear_class=kind, quantization_mode=mode)}
+            (folder / "config.json").write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n")
+            loaded = in_transformers(folder)
+            if margin(loaded, tokens) > 3e-4:
+                break
+        logits = logits_of(loaded, tokens)
+        save_file({"tokens": tokens, "logits": logits}, folder / "expected.safetensors")
+        print(name, f"seed {seed}, mean |logit| {logits.abs().mean():.3f}", sorted(f.name for f in folder.iterdir()))
+
+
 def difference(a, b):
     d = (a - b).abs() / b.abs().mean()
     return d.max().item(), d.median().item()
 
 
-def transformers_logits(folder, tokens):
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32,
-                                                              attn_implementation="eager").eval()
-    return logits_of(model, tokens)
+def in_transformers(folder):
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32,
+                                                             attn_implementation="eager").eval()
 
 
 failed = []
@@ -156,15 +222,19 @@ def check(rung):
 
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
-        for name in CASES:
+        for name in [*CASES, *QUANTISED]:
             expected = load_file(HERE / name / "expected.safetensors")
             run, out = root / f"run-{name}", root / f"hf-{name}"
             call("import", HERE / name, "--out", run)
             call("logits", run, "--tokens", HERE / name / "expected.safetensors", "--out", root / "l.safetensors")
             report(name, "imported", load_file(root / "l.safetensors")["logits"], expected["logits"])
             call("export", run, "--out", out)
-            report(name, "exported, in transformers", transformers_logits(out, expected["tokens"]),
+            report(name, "exported, in transformers", logits_of(in_transformers(out), expected["tokens"]),
                    expected["logits"])
+            if name in QUANTISED:
+                call("export", run, "--packed", "--out", root / f"packed-{name}")
+                report(name, "packed, in transformers",
+                       logits_of(in_transformers(root / f"packed-{name}"), expected["tokens"]), expected["logits"])
         tokens = torch.randint(0, 256, (2, 24))
         save_file({"tokens": tokens}, root / "t.safetensors")
         for name, settings in RUNS.items():
@@ -176,9 +246,31 @@ def check(rung):
             call("logits", run, "--tokens", root / "t.safetensors", "--out", root / "l.safetensors")
             kind = json.loads((out / "config.json").read_text())["model_type"]
             report(name, f"trained, exported as {kind}", load_file(root / "l.safetensors")["logits"],
-                   transformers_logits(out, tokens))
+                   logits_of(in_transformers(out), tokens))
+        check_ternary(call, root)
         check_tokenizer(call, root)
     sys.exit(1 if failed else 0)
+
+
+def check_ternary(call, root):
+    """Trained ternary runs, on the first tokens drawn that keep inputs away from where their rounding turns."""
+    for rule in ("mup", "umup"):
+        run = root / f"ternary-{rule}"
+        call("train", "--set", "preset=bitnet-2b4t", f"parametrisation={rule}", "base_width=16", "model.width=32",
+             "model.depth=2", "model.context=32", "train.tokens=40960", "train.batch_tokens=2048",
+             "train.lr=0.01" if rule == "mup" else "train.lr=0.5", "--out", run)
+        for words in ([], ["--packed"]):
+            out = root / f"hf-ternary-{rule}{''.join(words)}"
+            call("export", run, *words, "--out", out)
+            model = in_transformers(out)
+            for seed in range(400):
+                tokens = torch.randint(0, 256, (1, 8), generator=torch.Generator().manual_seed(seed))
+                if margin(model, tokens) > 3e-4:
+                    break
+            save_file({"tokens": tokens}, root / "t8.safetensors")
+            call("logits", run, "--tokens", root / "t8.safetensors", "--out", root / "l.safetensors")
+            report(f"bitnet-2b4t {rule}", f"trained, exported {''.join(words)}",
+                   load_file(root / "l.safetensors")["logits"], logits_of(model, tokens))
 
 
 def check_tokenizer(call, root):
@@ -199,5 +291,6 @@ def check_tokenizer(call, root):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["make"]:
         make(sys.argv[2:])
+        make_quantised(sys.argv[2:])
     else:
         check(sys.argv[2])

@@ -144,6 +144,14 @@ const std::vector<Variant> variants{
     {"geglu", [](RunConfig& c) { c.model.ffn = "geglu", c.multipliers.alpha_ffn = 1.4; }},
     {"gelu", [](RunConfig& c) { c.model.ffn = "gelu"; }},
     {"relu2", [](RunConfig& c) { c.model.ffn = "relu2"; }},
+    {"norms inside, gated relu2",
+     [](RunConfig& c) { c.model.sub_norm = true, c.model.ffn = "reglu2"; }},
+    {"norms with gains inside, biases, gqa",
+     [](RunConfig& c) {
+       c.model.sub_norm = true, c.model.norm_gain = true, c.model.attention_bias = "all";
+       c.model.ffn_bias = true, c.model.qk_norm = true, c.model.norm = "layernorm";
+       c.model.head_dim = 6, c.model.kv_heads = 2, c.parametrisation = "mup";
+     }},
     {"multipliers", [](RunConfig& c) { c.multipliers = {0.7, 1.3, 0.6, 1.5, 1.2, 0.8}; }},
     {"completep", [](RunConfig& c) { c.parametrisation = "completep", c.model.depth = 3; }},
     {"mup", [](RunConfig& c) { c.parametrisation = "mup"; }},

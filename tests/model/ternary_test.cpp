@@ -17,6 +17,11 @@ const std::vector<Variant> variants{
        c.model.head_dim = 6, c.model.kv_heads = 2, c.model.ffn = "geglu";
        c.parametrisation = "umup";
      }},
+    {"2b4t",
+     [](RunConfig& c) {
+       c.model.linear = "ternary", c.model.sub_norm = true, c.model.norm_gain = true;
+       c.model.ffn = "reglu2", c.model.kv_heads = 2;
+     }},
     {"mlgru", [](RunConfig& c) { c.model.mixer = "mlgru", c.model.position = "none"; }},
     {"mamba2, relu2, mup",
      [](RunConfig& c) {

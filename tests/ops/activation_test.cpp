@@ -37,6 +37,9 @@ TEST_CASE("activations at known points") {
         doctest::Approx(1.5 * sigmoid2));
   CHECK(value(Activation::gelu, {1.0}) == doctest::Approx(0.841192).epsilon(1e-6));
   CHECK(value(Activation::geglu, {1.0, -2.0}) == doctest::Approx(-1.682384).epsilon(1e-6));
+  CHECK(value(Activation::reglu2, {3.0, -2.0}, {.slope = 9.0, .forward = 0.5}) ==
+        doctest::Approx(-9.0));
+  CHECK(value(Activation::reglu2, {-3.0, 2.0}) == 0.0);
   CHECK(value(Activation::relu2, {3.0}) == doctest::Approx(9.0));
   CHECK(value(Activation::relu2, {-3.0}) == 0.0);
 }

@@ -49,23 +49,37 @@ TEST_CASE("BitLinear equals an independent implementation: codes to the bit, val
   }
 }
 
-TEST_CASE("BitLinear's twins agree with multipliers and members") {
+TEST_CASE("BitLinear's twins agree with multipliers and members, with a norm and without") {
   const auto rows = std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{16, 7});
-  const auto with = [rows](Op op) {
+  const auto with = [rows](Op op, bool norm) {
     return [=](const std::vector<Tensor>& in, const std::vector<Weight>& weights) {
       Weight w = weights[0];
       w.ternary = rows;
+      w.ternary_norm = norm;
       return std::vector<Tensor>{op(in[0], w)};
     };
   };
-  const Twin twin{.name = "ternary",
-                  .inputs = {normal({3, 2, 5, 24}, 1)},
-                  .weights = {normal({3, 23, 24}, 2)},
-                  .factors = {.A = 0.3, .A_input = 0.7, .A_weight = 1.9},
-                  .fused = with(ternary_linear),
-                  .plain = with(ternary_linear_plain)};
-  const auto a = run(twin, twin.fused, at::kDouble), b = run(twin, twin.plain, at::kDouble);
-  for (size_t i = 0; i < a.size(); ++i) CHECK(distance(a[i], b[i]) < 1e-12);
+  for (const bool norm : {true, false}) {
+    const Twin twin{.name = "ternary",
+                    .inputs = {normal({3, 2, 5, 24}, 1)},
+                    .weights = {normal({3, 23, 24}, 2)},
+                    .factors = {.A = 0.3, .A_input = 0.7, .A_weight = 1.9},
+                    .fused = with(ternary_linear, norm),
+                    .plain = with(ternary_linear_plain, norm)};
+    const auto a = run(twin, twin.fused, at::kDouble), b = run(twin, twin.plain, at::kDouble);
+    for (size_t i = 0; i < a.size(); ++i) CHECK(distance(a[i], b[i]) < 1e-12);
+  }
+}
+
+TEST_CASE("a ternary map without a norm follows the size of its input, one with it does not") {
+  Weight w = golden_weight(at::kDouble);
+  const Tensor x = golden_input(at::kDouble), normed = ternary_linear(x, w);
+  CHECK(distance(ternary_linear(x * 3.0, w), normed) < 1e-7);
+  w.ternary_norm = false;
+  const Tensor bare = ternary_linear(x, w);
+  CHECK(distance(ternary_linear(x * 3.0, w), bare * 3.0) < 1e-12);
+  // The codes of a token do not depend on its size.
+  CHECK(distance(bare, normed * x.square().mean({-1}, true).sqrt()) < 1e-7);
 }
 
 TEST_CASE("BitLinear is bytes times ternary weights, summed in whole numbers") {

@@ -141,6 +141,9 @@ TEST_CASE("factors bring simulated activations to unit scale") {
         doctest::Approx(1.0).epsilon(0.02));
   CHECK(deviation(slope, false) * relu_squared_factor().backward ==
         doctest::Approx(1.0).epsilon(0.02));
+  const auto reglu2 = [](double x, double g) { return g > 0.0 ? x * g * g : 0.0; };
+  CHECK(deviation(reglu2, false) * relu_squared_glu_factor().forward ==
+        doctest::Approx(1.0).epsilon(0.03));
 }
 
 TEST_CASE("scores are multiplied by m / d, and an unknown ffn is refused") {

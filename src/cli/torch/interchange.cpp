@@ -29,7 +29,8 @@ int run_import(const Arguments& arguments) {
 
 int run_export(const Arguments& arguments) {
   const std::string out = arguments.text("--out");
-  return report_interchange(arguments, export_run(open_named_run(arguments), out), out);
+  return report_interchange(
+      arguments, export_run(open_named_run(arguments), out, arguments.flag("--packed")), out);
 }
 
 }  // namespace
@@ -49,7 +50,10 @@ const Verb export_verb{
     .summary = "write a run as a Hugging Face folder, multipliers folded into its weights",
     .example = "rung export runs/first --out models/first",
     .options = with_run_options(
-        {{.name = "--out", .help = "folder that receives the model", .required = true}}),
+        {{.name = "--out", .help = "folder that receives the model", .required = true},
+         {.name = "--packed",
+          .takes = Takes::flag,
+          .help = "ternary maps in 2 bits a weight (BitNet)"}}),
     .run = run_export};
 
 }  // namespace rung

@@ -30,6 +30,7 @@ constexpr Part mlp_part(std::string_view name, std::string_view summary,
           .extra_flops = no_extra_flops,
           .forward = ffn_forward<kind>,
           .ternary = true,
+          .sub_norm = true,
           .step = ffn_step<kind>};
 }
 
@@ -37,6 +38,8 @@ constexpr Part swiglu_ffn = mlp_part<Activation::swiglu>(
     "swiglu", "down(up * gate * sigmoid(gate)) (Shazeer 2020)", describe_gated);
 constexpr Part geglu_ffn = mlp_part<Activation::geglu>(
     "geglu", "down(up * gelu_tanh(gate)) (Shazeer 2020)", describe_gated);
+constexpr Part reglu2_ffn = mlp_part<Activation::reglu2>(
+    "reglu2", "down(up * relu(gate)^2) (Ma et al. 2025)", describe_gated);
 constexpr Part gelu_ffn = mlp_part<Activation::gelu>("gelu", "down(gelu_tanh(up))", describe_plain);
 constexpr Part relu2_ffn =
     mlp_part<Activation::relu2>("relu2", "down(relu(up)^2) (So et al. 2021)", describe_plain);
@@ -73,6 +76,7 @@ constexpr Part none_ffn{.name = no_ffn,
                         .describe = describe_none,
                         .extra_flops = no_extra_flops,
                         .forward = nullptr,
-                        .ternary = true};
+                        .ternary = true,
+                        .sub_norm = true};
 
 }  // namespace rung

@@ -23,8 +23,10 @@ void fill_weights(const ImportedModel& model, const Decoder& decoder, at::Tensor
 
 // Writes config.json and model.safetensors of one member, as the family that has all of its model,
 // and returns that. Fails where none has, naming what the nearest lacks. The folder must exist.
-// `end_of_text`: the token behind documents, -1 where there is none.
+// `end_of_text`: the token behind documents, -1 where there is none. `packed`: ternary maps as
+// codes of 2 bits, which fails where the model has none.
 const Family& write_model(const RunConfig& config, const Decoder& decoder, const at::Tensor& row,
-                          int64_t end_of_text, const std::filesystem::path& folder);
+                          int64_t end_of_text, const std::filesystem::path& folder,
+                          bool packed = false);
 
 }  // namespace rung

@@ -15,15 +15,16 @@ void read_harmless(Fields& f) {
   f.harmless({"attention_dropout", "pretraining_tp", "cache_implementation",
               "_attn_implementation_autoset"});
   f.expect("is_encoder_decoder", false);
-  f.expect("quantization_config", nullptr);
 }
 
 }  // namespace
 
-RunConfig read_decoder(Fields& f, const std::string& activation, bool tied_by_default) {
+RunConfig read_decoder(Fields& f, const std::string& activation, bool tied_by_default,
+                       bool may_be_quantized) {
   RunConfig config;
   ModelConfig& m = config.model;
   read_harmless(f);
+  if (!may_be_quantized) f.expect("quantization_config", nullptr);
   config.data.vocabulary = f.whole("vocab_size");
   m.width = f.whole("hidden_size");
   m.depth = f.whole("num_hidden_layers");
@@ -42,8 +43,10 @@ RunConfig read_decoder(Fields& f, const std::string& activation, bool tied_by_de
     m.ffn = "swiglu";
   else if (kind == "gelu_pytorch_tanh" || kind == "gelu_new")
     m.ffn = "geglu";
+  else if (kind == "relu2")
+    m.ffn = "reglu2";
   else
-    f.refuse_field(activation, "is supported as silu or gelu_pytorch_tanh only");
+    f.refuse_field(activation, "is supported as silu, gelu_pytorch_tanh or relu2 only");
   return config;
 }
 
@@ -60,7 +63,9 @@ Json write_decoder(const RunConfig& config, const std::string& activation) {
           {"rms_norm_eps", m.norm_epsilon},
           {"tie_word_embeddings", m.tied},
           {"attention_bias", m.attention_bias != "none"},
-          {activation, m.ffn == "geglu" ? "gelu_pytorch_tanh" : "silu"}};
+          {activation, m.ffn == "geglu"    ? "gelu_pytorch_tanh"
+                       : m.ffn == "reglu2" ? "relu2"
+                                           : "silu"}};
 }
 
 namespace {

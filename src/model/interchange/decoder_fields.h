@@ -12,8 +12,10 @@ struct DecoderNames {
 };
 
 // Sizes, heads, ffn, epsilon, tying, RoPE, and the fields that say nothing of the computation.
-// `activation`: the field that names it.
-RunConfig read_decoder(Fields& fields, const std::string& activation, bool tied_by_default);
+// `activation`: the field that names it. A quantization_config is refused unless the family reads
+// it.
+RunConfig read_decoder(Fields& fields, const std::string& activation, bool tied_by_default,
+                       bool may_be_quantized = false);
 Json write_decoder(const RunConfig& config, const std::string& activation);
 // Tensors with separate q, k, v, gate and up, as Llama's.
 std::vector<TensorMap> decoder_tensors(const ModelConfig& model, const DecoderNames& names);

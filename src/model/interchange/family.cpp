@@ -9,7 +9,8 @@ namespace {
 // A run is exported as the first that has all of its model.
 const std::array table = {llama_family, mistral_family, qwen2_family,  qwen3_family,
                           olmo2_family, gemma1_family,  gemma2_family, gemma3_family,
-                          gpt2_family,  mixtral_family, mamba2_family, xlstm_family};
+                          gpt2_family,  mixtral_family, mamba2_family, xlstm_family,
+                          bitnet_family};
 
 }  // namespace
 

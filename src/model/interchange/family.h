@@ -13,8 +13,8 @@
 namespace rung {
 
 // How their tensor differs from ours. plus_one: theirs holds gain - 1 (Gemma); filters: theirs is
-// [channels, 1, steps].
-enum class Form { same, transposed, plus_one, filters };
+// [channels, 1, steps]; codes: a ternary map's, times a scale beside them, or over it (packed.h).
+enum class Form { same, transposed, plus_one, filters, codes, codes_over };
 
 // One tensor of theirs: `rows` rows of our tensor from `first` on; 0: all. Or, where `part` is not
 // 0, that many rows of theirs, behind those of the maps before it, are our tensor.
@@ -40,6 +40,8 @@ struct Family {
   bool free_scale = false;                 // config.json has the factor on q.k
   // Tensors where config.json says how a folder stores them.
   std::vector<TensorMap> (*stored)(const ModelConfig& model, const Json& config) = nullptr;
+  // Makes config.json ask for ternary maps in 2 bits a weight; false: the model has none.
+  bool (*pack)(Json& config) = nullptr;
 };
 
 std::vector<TensorMap> tensors_of(const Family& family, const ModelConfig& model,

@@ -110,16 +110,24 @@ class Folder {
     if (m.attention_bias != "none") scale(mixer + "qkv_bias", A(mixer + "qkv_bias"));
     if (m.qk_norm) {
       const bool whole = m.qk_norm_over == "width";
-      gain(mixer + "q_norm", qk_gain(mixer + "q_norm") * logit, whole ? q : head_dim_of(m));
-      gain(mixer + "k_norm", qk_gain(mixer + "k_norm"), whole ? kv : head_dim_of(m));
+      gain(mixer + "q_norm", gain_factor(mixer + "q_norm") * logit, whole ? q : head_dim_of(m));
+      gain(mixer + "k_norm", gain_factor(mixer + "k_norm"), whole ? kv : head_dim_of(m));
     } else {
       scale_rows(mixer + "qkv", 0, q, logit);
       scale_rows(mixer + "qkv_bias", 0, q, logit);
     }
-    scale(mixer + "out", A(mixer + "out") * d_.block.attention_output.forward * ends.out);
+    const double mixed = d_.block.attention_output.forward;
+    if (m.sub_norm) {  // its epsilon sees the mixture's size
+      for (const char* name : {"qkv", "qkv_bias"}) scale_rows(mixer + name, q + kv, kv, mixed);
+      gain(mixer + "sub_norm", gain_factor(mixer + "sub_norm"), q);
+    }
+    scale(mixer + "out", A(mixer + "out") * (m.sub_norm ? 1.0 : mixed) * ends.out);
     if (m.attention_bias == "all") scale(mixer + "out_bias", A(mixer + "out_bias") * ends.out);
   }
-  double qk_gain(const std::string& name) const { return names_.contains(name) ? A(name) : 1.0; }
+  // A of a gain that need not be there.
+  double gain_factor(const std::string& name) const {
+    return names_.contains(name) ? A(name) : 1.0;
+  }
 
   void mamba2(const std::string& prefix, Ends ends) {
     for (const char* name : {"in_zx", "in_bc", "in_dt"})
@@ -135,7 +143,7 @@ class Folder {
       scale(prefix + name, A(prefix + name) * ends.in);
     scale(prefix + "q", d_.block.attention_logit / target_.attention_logit);
     scale(prefix + "gate_bias", A(prefix + "gate_bias"));
-    gain(prefix + "norm", qk_gain(prefix + "norm"), d_.model.width);
+    gain(prefix + "norm", gain_factor(prefix + "norm"), d_.model.width);
     scale(prefix + "out", A(prefix + "out") * ends.out);
   }
 
@@ -151,17 +159,23 @@ class Folder {
           factor.activation.forward * factor.mixture, ends);
   }
 
-  // act(m x) / m of the gate, or of all of it; relu^2 has no slope.
+  // act(m x) / m of the gate, or of all of it; relu^2 has no slope. Behind a norm inside, sizes
+  // count for its epsilon alone: the other input of a gate takes them, and without a gate nothing
+  // does.
   void ffn(const std::string& prefix, std::string_view kind, double factor, Ends ends) {
     const ModelConfig& m = d_.model;
-    const bool gated = kind == "swiglu" || kind == "geglu";
-    const double slope = kind == "relu2" ? 1.0 : d_.block.ffn_slope;
+    const bool gated = kind == "swiglu" || kind == "geglu" || kind == "reglu2";
+    const double slope = kind == "relu2" || kind == "reglu2" ? 1.0 : d_.block.ffn_slope;
     const std::string up = prefix + (gated ? "gate_up" : "up"), down = prefix + "down";
     scale(up, A(up) * ends.in);
     if (m.ffn_bias) scale(up + "_bias", A(up + "_bias"));
     const int64_t inner = result_.at(up).size(0) / (gated ? 2 : 1);
-    for (const std::string& name : {up, up + "_bias"}) scale_rows(name, 0, inner, slope);
-    scale(down, A(down) * factor / slope * ends.out);
+    for (const std::string& name : {up, up + "_bias"}) {
+      scale_rows(name, 0, inner, slope);
+      if (m.sub_norm && gated) scale_rows(name, inner, inner, factor / slope);
+    }
+    if (m.sub_norm) gain(prefix + "sub_norm", gain_factor(prefix + "sub_norm"), inner);
+    scale(down, A(down) * (m.sub_norm ? 1.0 : factor / slope) * ends.out);
     if (m.ffn_bias) scale(down + "_bias", A(down + "_bias") * ends.out);
   }
 

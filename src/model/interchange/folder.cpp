@@ -89,8 +89,11 @@ void write_tensors(const fs::path& folder, const NamedTensors& tensors) {
   for (const auto& [name, tensor] : tensors) {
     kept.push_back(tensor.contiguous());
     const Tensor& t = kept.back();
+    const at::ScalarType type = t.scalar_type();
     blocks.push_back({name,
-                      t.scalar_type() == at::kDouble ? "F64" : "F32",
+                      type == at::kDouble ? "F64"
+                      : type == at::kByte ? "U8"
+                                          : "F32",
                       t.sizes().vec(),
                       {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()}});
   }

@@ -28,7 +28,7 @@ class TensorFolder {
 // The values of a tensor of any floating type as fp32 (fp64 stays).
 at::Tensor floating_tensor(const TensorBlock& block);
 
-// Writes tensors of fp32 or fp64 as FOLDER/model.safetensors.
+// Writes tensors of fp32, fp64 or bytes as FOLDER/model.safetensors.
 void write_tensors(const std::filesystem::path& folder, const NamedTensors& tensors);
 
 }  // namespace rung

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "model/interchange/convert.h"
 #include "model/interchange/folder.h"
+#include "model/interchange/packed.h"
 
 namespace rung {
 namespace {
@@ -85,6 +86,9 @@ Tensor converted(const Tensor& theirs, Form form) {
       return theirs + 1.0;
     case Form::filters:
       return theirs.squeeze(1);
+    case Form::codes:
+    case Form::codes_over:
+      break;
   }
   return theirs;
 }
@@ -120,13 +124,25 @@ void check_extra(const TensorFolder& files, const Family& family, const Names& n
   }
 }
 
+bool is_coded(Form form) {
+  return form == Form::codes || form == Form::codes_over;
+}
+
+Tensor read_values(const TensorFolder& files, const TensorBlock& block, Form form) {
+  if (!is_coded(form)) return converted(floating_tensor(block), form);
+  const TensorBlock* scale = files.find(scale_name(block.name));
+  if (!scale) fail("[import] The codes of {} have no scale beside them.", block.name);
+  return ternary_weights(block, *scale, form == Form::codes_over);
+}
+
 // One tensor of the file in our form, with the rows that it must have.
-Tensor read_one(const TensorBlock& block, const TensorMap& map, int64_t rows) {
+Tensor read_one(const TensorFolder& files, const TensorBlock& block, const TensorMap& map,
+                int64_t rows) {
   const size_t rank = map.form == Form::transposed ? 2 : map.form == Form::filters ? 3 : 0;
   if (rank > 0 && block.shape.size() != rank)
     fail("[import] {} must be of rank {}. Received the shape [{}].", block.name, rank,
          fmt::join(block.shape, ", "));
-  const Tensor values = converted(floating_tensor(block), map.form);
+  const Tensor values = read_values(files, block, map.form);
   if (values.dim() == 0 || (rows > 0 && values.size(0) != rows))
     fail("[import] {} must have {} rows. Received the shape [{}].", block.name, rows,
          fmt::join(block.shape, ", "));
@@ -148,11 +164,13 @@ std::map<std::string, std::vector<Tensor>> read_pieces(const TensorFolder& files
     const TensorBlock* block = files.find(name);
     if (!block)
       fail("[import] {} lacks a tensor of {}. Received no {}.", where, family.model_type, name);
-    const Tensor values = read_one(*block, map, map.part > 0 ? rows_of[map.theirs] : map.rows);
+    const Tensor values =
+        read_one(files, *block, map, map.part > 0 ? rows_of[map.theirs] : map.rows);
     pieces[map.ours].push_back(map.part > 0 ? values.narrow(0, taken[map.theirs], map.part)
                                             : values);
     taken[map.theirs] += map.part;
     used.insert(name);
+    if (is_coded(map.form)) used.insert(scale_name(name));
   }
   check_extra(files, family, names, used, where);
   return pieces;

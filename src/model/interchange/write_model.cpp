@@ -10,7 +10,9 @@
 #include "core/files.h"
 #include "model/interchange/convert.h"
 #include "model/interchange/folder.h"
+#include "model/interchange/packed.h"
 #include "model/part.h"
+#include "ops/ternary.h"
 
 namespace rung {
 namespace {
@@ -164,9 +166,8 @@ Match best_match(const RunConfig& config, const Decoder& decoder) {
   return best;
 }
 
-Tensor theirs_of(const Tensor& ours, const TensorMap& map) {
-  const Tensor part = map.rows > 0 ? ours.narrow(0, map.first, map.rows) : ours;
-  switch (map.form) {
+Tensor theirs_of(const Tensor& part, Form form) {
+  switch (form) {
     case Form::same:
       return part;
     case Form::transposed:
@@ -175,8 +176,27 @@ Tensor theirs_of(const Tensor& ours, const TensorMap& map) {
       return part - 1.0;
     case Form::filters:
       return part.unsqueeze(1);
+    case Form::codes:
+    case Form::codes_over:
+      break;
   }
   return part;
+}
+
+// Adds a tensor of ours, or its rows, to theirs.
+void put(const Tensor& ours, const TensorMap& map, NamedTensors& theirs) {
+  const Tensor part = map.rows > 0 ? ours.narrow(0, map.first, map.rows) : ours;
+  if (map.form == Form::codes || map.form == Form::codes_over) {
+    const int64_t rows[] = {part.size(0)};
+    const Codes coded = ternary_codes(part.unsqueeze(0), rows);
+    const Tensor scale = coded.scale[0][0];
+    theirs[map.theirs] = packed_codes(coded.codes[0], map.theirs);
+    theirs[scale_name(map.theirs)] = map.form == Form::codes ? scale : scale.reciprocal();
+    return;
+  }
+  const Tensor made = theirs_of(part, map.form);
+  const auto before = theirs.find(map.theirs);
+  theirs[map.theirs] = before == theirs.end() ? made : at::cat({before->second, made});
 }
 
 NamedTensors translate(const Match& match, const Json& json, const NamedTensors& ours,
@@ -200,9 +220,7 @@ NamedTensors translate(const Match& match, const Json& json, const NamedTensors&
         fail("[export] {} wants a tensor that the run lacks. Received no {}.",
              match.family->model_type, map.ours);
     }
-    const Tensor made = theirs_of(values, map);
-    const auto before = result.find(map.theirs);
-    result[map.theirs] = before == result.end() ? made : at::cat({before->second, made});
+    put(values, map, result);
   }
   for (const auto& [name, values] : ours)
     if (!used.contains(name))
@@ -214,12 +232,15 @@ NamedTensors translate(const Match& match, const Json& json, const NamedTensors&
 }  // namespace
 
 const Family& write_model(const RunConfig& config, const Decoder& decoder, const Tensor& row,
-                          int64_t end_of_text, const fs::path& folder) {
+                          int64_t end_of_text, const fs::path& folder, bool packed) {
   const Match match = best_match(config, decoder);
   const double root_dim = std::sqrt(static_cast<double>(head_dim_of(decoder.model)));
   const FoldTarget target{.embedding = match.config.multipliers.alpha_emb,
                           .attention_logit = match.config.multipliers.alpha_attn / root_dim};
   Json json = match.family->write(match.config);
+  if (packed && (!match.family->pack || !match.family->pack(json)))
+    fail("[export] Packed maps are ternary ones of the family bitnet. Received {}.",
+         match.family->model_type);
   write_tensors(folder, translate(match, json, fold(decoder, row, target), decoder));
   json["model_type"] = match.family->model_type;
   json["architectures"] = {match.family->architecture};

@@ -1,6 +1,6 @@
 // Causal multi-head attention (Vaswani et al. 2017), grouped queries (Ainslie et al. 2023), RoPE
 // (Su et al. 2021) or contextual positions (Golovneva et al. 2024), windows (Beltagy et al. 2020),
-// capped scores (Gemma 2), QK-norm and biases.
+// capped scores (Gemma 2), QK-norm, a norm of the mixture (BitNet 2B4T) and biases.
 #include "model/mixers/attention.h"
 
 #include "model/mixers/mixers.h"
@@ -13,7 +13,7 @@ namespace {
 
 // Where each tensor stands among those of a layer; 0: absent.
 struct Places {
-  size_t positions = 0, q_norm = 0, k_norm = 0, qkv_bias = 0, out_bias = 0;
+  size_t positions = 0, q_norm = 0, k_norm = 0, qkv_bias = 0, out_bias = 0, sub_norm = 0;
 };
 
 Places places_of(const ModelConfig& m) {
@@ -23,6 +23,7 @@ Places places_of(const ModelConfig& m) {
   if (m.qk_norm && m.norm_gain) p.q_norm = next++, p.k_norm = next++;
   if (m.attention_bias != "none") p.qkv_bias = next++;
   if (m.attention_bias == "all") p.out_bias = next++;
+  if (has_sub_gain(m)) p.sub_norm = next++;
   return p;
 }
 
@@ -47,6 +48,7 @@ std::vector<TensorSpec> describe_attention(const ModelConfig& model) {
     tensors.push_back(vector_of(Role::bias, "qkv_bias", inner + 2 * shared));
   if (model.attention_bias == "all")
     tensors.push_back(vector_of(Role::bias, "out_bias", model.width));
+  if (has_sub_gain(model)) tensors.push_back(vector_of(Role::gain, "sub_norm", inner));
   return tensors;
 }
 
@@ -107,6 +109,7 @@ at::Tensor attend(const at::Tensor& mapped, std::span<const Weight> weights, con
                        : attention(qkv, pass.rope, options);
   }
   if (pass.state) *pass.state = {past.k, past.v, past.own};
+  mixed = sub_normed(mixed, at.sub_norm ? weights[at.sub_norm] : Weight{}, pass.model);
   const at::Tensor y = linear(mixed, weights[1]);
   return at.out_bias ? add_bias(y, weights[at.out_bias]) : y;
 }

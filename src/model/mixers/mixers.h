@@ -21,6 +21,7 @@ constexpr Part attention_mixer{
     .extra_flops = attention_flops,
     .forward = attention_forward,
     .ternary = true,
+    .sub_norm = true,
     .forget = forget_tokens,
     .from_stream = attention_from_stream};
 

@@ -18,7 +18,7 @@ bool is_gated(Activation kind) {
 }  // namespace
 
 bool fits_activation(Activation kind, const Tensor& x) {
-  return x.size(-1) % (is_gated(kind) ? 16 : 8) == 0;
+  return kind != Activation::reglu2 && x.size(-1) % (is_gated(kind) ? 16 : 8) == 0;
 }
 
 Tensor activation(Activation kind, const Tensor& x, const ActivationOptions& o) {

@@ -86,8 +86,8 @@ Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Aro
 }  // namespace
 
 bool fits_mlp(const Tensor& x, const Mlp& m) {
-  return fits_narrow(x, m.first) && fits_narrow(x, m.second) && same_freedom(m) &&
-         fits_mlp(x.size(3), m.second.value.size(2));
+  return m.kind != Activation::reglu2 && fits_narrow(x, m.first) && fits_narrow(x, m.second) &&
+         same_freedom(m) && fits_mlp(x.size(3), m.second.value.size(2));
 }
 
 Tensor mlp(const Tensor& x, const Mlp& m) {

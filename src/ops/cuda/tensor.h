@@ -41,6 +41,8 @@ inline Curve curve_of(Activation kind) {
       return Curve::swiglu;
     case Activation::geglu:
       return Curve::geglu;
+    case Activation::reglu2:  // no kernel has it: fits_activation and fits_mlp say so
+      break;
     case Activation::gelu:
       return Curve::gelu;
     case Activation::relu2:

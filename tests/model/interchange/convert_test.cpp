@@ -12,12 +12,24 @@ struct Golden {
   const char* folder;
   const char* family;
 };
-constexpr Golden goldens[] = {
-    {"llama", "llama"},     {"llama-tied", "llama"}, {"mistral", "mistral"},
-    {"qwen2", "qwen2"},     {"qwen3", "qwen3"},      {"olmo2", "olmo2"},
-    {"gpt2", "gpt2"},       {"gemma", "gemma"},      {"gemma2", "gemma2"},
-    {"mixtral", "mixtral"}, {"mamba2", "mamba2"},    {"gemma3", "gemma3_text"},
-    {"xlstm", "xlstm"},     {"xlstm-fused", "xlstm"}};
+constexpr Golden goldens[] = {{"llama", "llama"},
+                              {"llama-tied", "llama"},
+                              {"mistral", "mistral"},
+                              {"qwen2", "qwen2"},
+                              {"qwen3", "qwen3"},
+                              {"olmo2", "olmo2"},
+                              {"gpt2", "gpt2"},
+                              {"gemma", "gemma"},
+                              {"gemma2", "gemma2"},
+                              {"mixtral", "mixtral"},
+                              {"mamba2", "mamba2"},
+                              {"gemma3", "gemma3_text"},
+                              {"xlstm", "xlstm"},
+                              {"xlstm-fused", "xlstm"},
+                              {"bitnet", "bitnet"},
+                              {"bitnet-online", "bitnet"},
+                              {"bitnet-packed", "bitnet"},
+                              {"bitnet-bitlinear", "bitnet"}};
 
 }  // namespace
 
@@ -83,6 +95,13 @@ TEST_CASE("multipliers fold into weights: a run exported and imported computes t
         "multipliers.alpha_res=0.7", "multipliers.alpha_ffn=1.2"}},
       {"xlstm",
        {"parametrisation=completep", "preset=xlstm", "model.norm_gain=false", "model.tied=true"}},
+      {"bitnet",
+       {"parametrisation=umup", "preset=bitnet-2b4t", "model.linear=dense",
+        "multipliers.alpha_res=0.7", "multipliers.alpha_attn=1.3"}},
+      {"bitnet",
+       {"parametrisation=mup", "preset=bitnet-2b4t", "model.linear=dense", "model.ffn=swiglu",
+        "model.norm_gain=false", "model.attention_bias=all", "multipliers.alpha_ffn=1.6"}},
+      {"bitnet", {"parametrisation=mup", "preset=bitnet-2b4t", "model.kv_heads=2"}},
   };
   for (const Case& c : cases) {
     CAPTURE(c.family);

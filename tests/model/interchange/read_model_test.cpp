@@ -55,7 +55,7 @@ void change_tensors(const Copy& copy,
 }  // namespace
 
 TEST_CASE("fields that Rung lacks are refused by name, whatever their family") {
-  holds(after_setting("llama", "hidden_act", "relu"), "hidden_act is supported as silu or");
+  holds(after_setting("llama", "hidden_act", "relu"), "hidden_act is supported as silu, gelu");
   holds(after_setting("llama", "rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}),
         "rope_type is supported as default, linear or llama3 only. Received \"yarn\"");
   holds(after_setting("llama", "some_new_thing", 3), "some_new_thing is not known. Received 3");
@@ -128,6 +128,36 @@ TEST_CASE("xLSTM's sizes have two names each, and what its parts have no room fo
   CHECK(m.width == 16);
   CHECK(m.depth == 2);
   CHECK(m.logit_cap == 20.0);
+}
+
+TEST_CASE("BitNet's defaults are its own, and other quantisers are refused by name") {
+  const auto quantised = [](const char* key, const Json& value) {
+    Json json = {{"quant_method", "bitnet"}, {"linear_class", "autobitlinear"}};
+    json[key] = value;
+    return after_setting("bitnet-packed", "quantization_config", json);
+  };
+  holds(quantised("quant_method", "gptq"), "quant_method is supported as \"bitnet\" only");
+  holds(quantised("use_rms_norm", true), "use_rms_norm is supported as false only");
+  holds(quantised("linear_class", "other"), "linear_class is supported as bitlinear or");
+  holds(quantised("quantization_mode", "later"), "quantization_mode is supported as online or");
+  holds(quantised("modules_to_not_convert", {"lm_head", "model.layers.0"}),
+        "modules_to_not_convert is supported as lm_head alone");
+  holds(quantised("group_size", 64), "group_size is not known");
+  holds(quantised("quantization_mode", "online"), "of the type U8 are not read");
+  holds(after_setting("bitnet-packed", "quantization_config", Json()), "type U8 are not read");
+  holds(after_setting("bitnet-packed", "attention_bias", true), "attention_bias is supported as");
+  holds(after_setting("bitnet-online", "head_dim", 8), "times num_attention_heads must be");
+  Copy copy("bitnet-online");
+  for (const char* key : {"hidden_act", "rms_norm_eps", "rope_parameters"}) copy.drop(key);
+  const ModelConfig m = read_model(copy.folder.path).config.model;
+  CHECK(m.ffn == "reglu2");
+  CHECK(m.norm_epsilon == 1e-5);
+  CHECK(m.rope_theta == 500000.0);
+  CHECK(m.linear == "ternary");
+  change_tensors(copy, [](auto& blocks) {
+    std::erase_if(blocks, [](const TensorBlock& b) { return b.name.ends_with("up_proj.weight"); });
+  });
+  holds(copy.error(), "lacks a tensor of bitnet. Received no model.layers.0.mlp.up_proj.weight");
 }
 
 TEST_CASE("missing, extra and misshapen tensors are named in one line") {
