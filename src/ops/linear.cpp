@@ -6,6 +6,8 @@
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
@@ -65,6 +67,53 @@ Tensor linear(const Tensor& x, const Weight& weight) {
     return std::vector<Tensor>{dx};
   });
   return y;
+}
+
+std::vector<Tensor> linears(const Tensor& x, const std::vector<Weight>& weights) {
+  std::vector<Tensor> outputs;
+  const bool alone = std::any_of(weights.begin(), weights.end(),
+                                 [](const Weight& w) { return w.ternary || w.taps; });
+  if (alone) {
+    for (const Weight& w : weights) outputs.push_back(linear(x, w));
+    return outputs;
+  }
+  const int64_t members = x.size(0), rows = x.size(1) * x.size(2), in = x.size(3);
+  const Tensor input = x.detach().view({members, rows, in});
+  {
+    at::NoGradGuard off;
+    for (const Weight& w : weights) {
+      const int64_t out = w.value.size(1);
+      outputs.push_back(
+          at::empty({members, x.size(1), x.size(2), out}, x.options().requires_grad(false)));
+      matmul_into(outputs.back().view({members, rows, out}), input,
+                  w.value.detach().transpose(1, 2), w.A, false);
+    }
+  }
+  record(
+      outputs, {x},
+      [=, needs_input = x.requires_grad(), sizes = x.sizes().vec()](const std::vector<Tensor>& g) {
+        Tensor dx;
+        for (size_t i = 0; i < g.size(); ++i) {
+          if (!g[i].defined()) continue;
+          const Weight& w = weights[i];
+          const Tensor dy = g[i].contiguous().view({members, rows, w.value.size(1)});
+          if (w.gradient.defined())
+            matmul_into(w.gradient, dy.transpose(1, 2), input, w.A_weight, true);
+          if (!needs_input) continue;
+          const bool more = dx.defined();
+          if (!more) dx = at::empty(sizes, dy.options());
+          matmul_into(dx.view({members, rows, in}), dy, w.value.detach(), w.A_input, more);
+        }
+        return std::vector<Tensor>{dx};
+      });
+  return outputs;
+}
+
+Weight cut_rows(const Weight& weight, int64_t begin, int64_t count) {
+  Weight part = weight;
+  part.value = weight.value.narrow(1, begin, count);
+  if (weight.gradient.defined()) part.gradient = weight.gradient.narrow(1, begin, count);
+  return part;
 }
 
 Tensor add_bias(const Tensor& y, const Weight& bias) {

@@ -9,6 +9,12 @@ namespace rung {
 // A_weight dy^T x.
 at::Tensor linear(const at::Tensor& x, const Weight& weight);
 
+// linear of one x with each weight; the gradients of x are summed by the products themselves.
+std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<Weight>& weights);
+
+// Rows `begin` to begin + count of a dense matrix that nothing listens to, as a weight of its own.
+Weight cut_rows(const Weight& weight, int64_t begin, int64_t count);
+
 // y plus a bias [P, out] in the last axis.
 at::Tensor add_bias(const at::Tensor& y, const Weight& bias);
 

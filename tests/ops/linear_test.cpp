@@ -57,6 +57,22 @@ TEST_CASE("linear: value and the three split factors") {
   }
 }
 
+TEST_CASE("one input's linear maps together, rows of a matrix among them, are each alone") {
+  const auto op = [](bool together) {
+    return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) -> std::vector<Tensor> {
+      if (together) return linears(x[0], {cut_rows(w[0], 0, 5), cut_rows(w[0], 5, 4), w[1]});
+      const Tensor whole = linear_plain(x[0], w[0]);
+      return {whole.narrow(3, 0, 5), whole.narrow(3, 5, 4), linear_plain(x[0], w[1])};
+    };
+  };
+  check_twin({.name = "linears",
+              .inputs = {normal({2, 3, 4, 7}, 1)},
+              .weights = {normal({2, 9, 7}, 2), normal({2, 3, 7}, 3)},
+              .factors = {.A = 0.25, .A_input = 1.5, .A_weight = 0.1},
+              .fused = op(true),
+              .plain = op(false)});
+}
+
 TEST_CASE("embedding: rows, repeated tokens and factors") {
   for (const Weight& factors :
        {Weight{}, Weight{.A = 1.7, .A_weight = 1.7}, Weight{.A = 3.0, .A_weight = 0.2}}) {

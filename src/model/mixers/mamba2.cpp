@@ -49,6 +49,18 @@ double draw_dt_bias(const TensorSpec&, int64_t, Random& random) {
   return dt + std::log(-std::expm1(-dt));
 }
 
+// z, x, B with C, and dt. z and x have rows of their own where the matrix may be cut, so that their
+// gradients need no joining.
+std::vector<Tensor> input_maps(const Tensor& x, std::span<const Weight> weights, int64_t inner) {
+  const Weight& zx = weights[in_zx];
+  if (zx.ternary || zx.taps) {
+    const auto parts = at::split_with_sizes(linear(x, zx), {inner, inner}, -1);
+    return {parts[0], parts[1], linear(x, weights[in_bc]), linear(x, weights[in_dt])};
+  }
+  return linears(
+      x, {cut_rows(zx, 0, inner), cut_rows(zx, inner, inner), weights[in_bc], weights[in_dt]});
+}
+
 }  // namespace
 
 void check_mamba2(const ModelConfig& m) {
@@ -94,11 +106,11 @@ Tensor mamba2_forward(std::span<const Weight> weights, const Tensor& x, const Pa
   const auto [inner, heads, shared, mixed] = sizes_of(m);
   const int64_t members = x.size(0), batch = x.size(1), time = x.size(2);
   const bool going_on = pass.state && !pass.state->empty();
-  // Splits, not narrow: one pass for the gradients of all parts.
-  const auto zx = at::split_with_sizes(linear(x, weights[in_zx]), {inner, inner}, -1);
-  const Tensor raw = at::cat({zx[1], linear(x, weights[in_bc])}, -1);
+  const auto maps = input_maps(x, weights, inner);  // z, x, B with C, dt
+  const Tensor raw = at::cat({maps[1], maps[2]}, -1);
   const Conv filtered = causal_conv_silu(raw, weights[conv], weights[conv_bias],
                                          going_on ? (*pass.state)[0] : Tensor());
+  // Splits, not narrow: one pass for the gradients of all parts.
   const auto xbc = at::split_with_sizes(filtered.y, {inner, shared, shared}, -1);
   const auto part = [&](size_t index, int64_t count, int64_t size) {
     return xbc[index].reshape({members, batch, time, count, size});
@@ -108,7 +120,7 @@ Tensor mamba2_forward(std::span<const Weight> weights, const Tensor& x, const Pa
   };
   SsdInput input;
   input.x = part(0, heads, m.ssm_head_dim);
-  input.dt = at::softplus(wide(linear(x, weights[in_dt])) + wide(per_head(dt_bias)));
+  input.dt = at::softplus(wide(maps[3]) + wide(per_head(dt_bias)));
   input.a = -at::exp(wide(multiplied(weights[a_log])));
   input.b = part(1, m.ssm_groups, m.ssm_state);
   input.c = part(2, m.ssm_groups, m.ssm_state);
@@ -117,7 +129,7 @@ Tensor mamba2_forward(std::span<const Weight> weights, const Tensor& x, const Pa
   const auto [mixture, state] = ssd(input, m.ssm_chunk);
   if (pass.state) *pass.state = {filtered.past, state};
   const Tensor normed =
-      gated_norm(mixture.flatten(-2), zx[0], m.ssm_groups, m.norm_gain ? weights[gain] : Weight{},
+      gated_norm(mixture.flatten(-2), maps[0], m.ssm_groups, m.norm_gain ? weights[gain] : Weight{},
                  {.epsilon = 1e-5}, GatePlace::before);
   return linear(normed, weights[out]);
 }

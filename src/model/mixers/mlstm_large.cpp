@@ -69,11 +69,13 @@ double mlstm_large_flops(const ModelConfig& m, int64_t time) {
 Tensor mlstm_large_forward(std::span<const Weight> weights, const Tensor& x, const Pass& pass) {
   const ModelConfig& m = pass.model;
   const int64_t members = x.size(0), heads = heads_of(m);
+  const auto maps =
+      linears(x, {weights[to_q], weights[to_k], weights[to_v], weights[to_o], weights[gates]});
   const auto by_head = [&](Index index) {
-    return linear(x, weights[index]).view({members, x.size(1), x.size(2), heads, -1});
+    return maps[index].view({members, x.size(1), x.size(2), heads, -1});
   };
-  const Tensor raw = wide(linear(x, weights[gates])) +
-                     wide(multiplied(weights[gate_bias]).view({members, 1, 1, 2 * heads}));
+  const Tensor raw =
+      wide(maps[gates]) + wide(multiplied(weights[gate_bias]).view({members, 1, 1, 2 * heads}));
   const auto gate = at::split_with_sizes(at::tanh(raw / cap) * cap, {heads, heads}, -1);
   // The factor on q k is attention's, which the parametrisation gives for heads of head_dim.
   MlstmInput cell{by_head(to_q) * (pass.block.attention_logit * std::sqrt(2.0)),
@@ -89,9 +91,9 @@ Tensor mlstm_large_forward(std::span<const Weight> weights, const Tensor& x, con
   }
   const MlstmOutput result = mlstm(cell, m.ssm_chunk);
   if (pass.state) *pass.state = {result.memory, result.m};
-  const Tensor gated = gated_norm(result.h.flatten(-2), linear(x, weights[to_o]), heads,
-                                  m.norm_gain ? weights[gain] : Weight{},
-                                  {.epsilon = 1e-6, .center = true}, GatePlace::behind);
+  const Tensor gated =
+      gated_norm(result.h.flatten(-2), maps[to_o], heads, m.norm_gain ? weights[gain] : Weight{},
+                 {.epsilon = 1e-6, .center = true}, GatePlace::behind);
   return linear(gated, weights[out]);
 }
 

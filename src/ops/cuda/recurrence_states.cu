@@ -59,8 +59,8 @@ __device__ void take_chunk(StateTile<P>& state, const StateStage<P>& in, float2 
     for (int half = 0; half < 2; ++half) {
       const float2 w =
           *reinterpret_cast<const float2*>(in.weight + 16 * k + 8 * half + 2 * (lane % 4));
-      const float low = exp2f(backward ? ends.x - w.x : w.x - ends.y),
-                  high = exp2f(backward ? ends.x - w.y : w.y - ends.y);
+      const float low = exp2_fast(backward ? ends.x - w.x : w.x - ends.y),
+                  high = exp2_fast(backward ? ends.x - w.y : w.y - ends.y);
       a[2 * half] = scaled_pair(a[2 * half], low, high);
       a[2 * half + 1] = scaled_pair(a[2 * half + 1], low, high);
     }
@@ -172,8 +172,12 @@ void walk(const RecurrenceShape& shape, const StateWalk& w, Stream stream) {
         static_cast<unsigned>(shape.wide_keys() / state_rows * shape.wide_values() / P));
     walk_states<P, has_norm, backward><<<grid, state_threads, bytes, stream>>>(s, w);
   };
+  // The walk is a chain: where there are few blocks, smaller tiles make its links shorter.
+  constexpr int64_t many = 256;
+  const int64_t squares =
+      shape.lines() * (shape.wide_keys() / state_rows) * ((shape.wide_values() + 63) / 64);
   const auto sized = [&](auto normalised) {
-    if (shape.wide_values() == 32)
+    if (shape.wide_values() == 32 || squares < many)
       run(std::integral_constant<int, 32>(), normalised);
     else
       run(std::integral_constant<int, 64>(), normalised);
