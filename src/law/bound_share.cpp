@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -12,22 +13,34 @@ namespace {
 // a wrong one; within 5 % it is of use all the same.
 constexpr double deciding_share = 0.5, deciding_move = 0.05;
 
+void weigh(const Objective& objective, const Prediction& prediction, double moved,
+           BoundShare& share) {
+  const double width = residual(objective, prediction.hi, prediction.lo);
+  share.loss = with_residual(objective, prediction.loss, moved);
+  share.share = std::fabs(moved) / std::max(width, 1e-300);
+  share.decides = share.share > deciding_share && std::fabs(share.loss - prediction.loss) >
+                                                      deciding_move * std::fabs(prediction.loss);
+}
+
 }  // namespace
 
 std::vector<BoundShare> bound_shares(const Fit& fit, const LawAt& law_at,
                                      const Prediction& prediction, double weight) {
-  std::vector<BoundShare> shares;
+  std::vector<BoundShare> shares = prediction.at_bound;
   for (const OpenEnd& end : fit.open_ends) {
-    const double moved = weight * residual(fit.objective, law_at(end.values), law_at(fit.values()));
-    const double width = residual(fit.objective, prediction.hi, prediction.lo);
-    BoundShare share{.coefficient = end.coefficient,
-                     .bound = end.bound,
-                     .other = end.values[find_coefficient(*fit.law, end.coefficient)],
-                     .loss = with_residual(fit.objective, prediction.loss, moved)};
-    share.share = std::fabs(moved) / std::max(width, 1e-300);
-    share.decides = share.share > deciding_share && std::fabs(share.loss - prediction.loss) >
-                                                        deciding_move * std::fabs(prediction.loss);
-    shares.push_back(std::move(share));
+    double moved = weight * residual(fit.objective, law_at(end.values), law_at(fit.values()));
+    auto share = std::find_if(shares.begin(), shares.end(), [&](const BoundShare& known) {
+      return known.coefficient == end.coefficient;
+    });
+    if (share != shares.end()) {
+      moved += residual(fit.objective, share->loss, prediction.loss);
+    } else {
+      share =
+          shares.insert(share, {.coefficient = end.coefficient,
+                                .bound = end.bound,
+                                .other = end.values[find_coefficient(*fit.law, end.coefficient)]});
+    }
+    weigh(fit.objective, prediction, moved, *share);
   }
   return shares;
 }

@@ -267,9 +267,8 @@ Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> we
   result.sources = std::move(sources);
   describe_place(fits.front(), full, result);
   for (size_t i = 0; i < fits.size(); ++i)
-    for (BoundShare& share :
-         bound_shares(fits[i], law_at(fits[i], complete(fits[i], at)), result, weights[i] / total))
-      result.at_bound.push_back(std::move(share));
+    result.at_bound =
+        bound_shares(fits[i], law_at(fits[i], complete(fits[i], at)), result, weights[i] / total);
   warn_undetermined(result);
   return result;
 }

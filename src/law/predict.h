@@ -39,8 +39,8 @@ struct Prediction {
   std::vector<BoundShare> at_bound;   // of each coefficient at its bound
 };
 
-// Of every coefficient at a bound, for a fit that has `weight` in the prediction; `law_at` gives
-// the law at the point for any coefficients.
+// The prediction's with those of a fit added that has `weight` in it: laws of a mixture that share
+// a coefficient move the prediction together. `law_at` gives the law there for any coefficients.
 using LawAt = std::function<double(const std::vector<double>& coefficients)>;
 std::vector<BoundShare> bound_shares(const Fit& fit, const LawAt& law_at,
                                      const Prediction& prediction, double weight = 1.0);
@@ -49,7 +49,8 @@ std::vector<BoundShare> bound_shares(const Fit& fit, const LawAt& law_at,
 // among the warnings too.
 std::string undetermined_text(const Prediction& prediction);
 constexpr std::string_view undetermined_advice =
-    "Add runs nearer to the point, say what is known (fit --fix or --bound), or go on with --force.";
+    "Add runs nearer to the point, say what is known (fit --fix or --bound), or go on with "
+    "--force.";
 
 // Refuses (exit status 3) such a prediction; `verb` is who asks.
 void refuse_undetermined(const Prediction& prediction, std::string_view verb);

@@ -85,7 +85,10 @@ std::optional<std::pair<size_t, Prediction>> first_undetermined(
   known[fit.values()] = evaluate(fit.values());
   for (const OpenEnd& end : fit.open_ends) known[end.values] = evaluate(end.values);
   for (size_t row = 0; row < rows.size(); ++row) {
-    Prediction at{.target = std::string(fit.law->target), .loss = rows[row].loss, .lo = rows[row].lo, .hi = rows[row].hi};
+    Prediction at{.target = std::string(fit.law->target),
+                  .loss = rows[row].loss,
+                  .lo = rows[row].lo,
+                  .hi = rows[row].hi};
     at.at_bound = bound_shares(
         fit, [&](const std::vector<double>& c) { return known.at(c)[row]; }, at);
     if (!undetermined_text(at).empty()) return std::pair{row, at};

@@ -104,8 +104,8 @@ struct Plan {
 // are read at the budget, without limits or inference, and know no near-optimal set.
 //
 // Refuses (exit status 3) a refused fit, and a fit that has no optimum under the budget or leaves
-// its place or its loss open. Usage errors: a law that does not read N and D, missing inputs, limits that are
-// not positive, no budget.
+// its place or its loss open. Usage errors: a law that does not read N and D, missing inputs,
+// limits that are not positive, no budget.
 Plan make_plan(std::span<const PlanSource> sources, const PlanOptions& options,
                bool with_basin = false);
 Plan make_plan(const Fit& fit, const PlanOptions& options);

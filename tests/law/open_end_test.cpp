@@ -112,6 +112,17 @@ TEST_CASE("open end: none for an E inside, an E that the caller gives, or refusa
   CHECK(predict(inside, {{"N", 1e12}}).at_bound.empty());
 }
 
+TEST_CASE("open end: laws of a mixture that share an E move it together") {
+  const Fit fits[] = {fit_power(concave(1.2, 0.004, 0.01)), fit_power(concave(1.2, 0.004, 0.01))};
+  const double weights[] = {1.0, 2.0};
+  const Point at = {{"N", 2e11}};
+  const Prediction one = predict(fits[0], at), both = predict_mixture(fits, weights, at, 0.9);
+  REQUIRE(both.at_bound.size() == 1);
+  CHECK(both.at_bound[0].loss == doctest::Approx(one.at_bound[0].loss));
+  CHECK(both.at_bound[0].decides);
+  CHECK(both.warnings.back() == undetermined_text(both));
+}
+
 TEST_CASE("open end: the caller's upper bound leaves E open downwards") {
   Table table;
   std::vector<double> n, loss;
