@@ -40,6 +40,7 @@ struct TensorSpec {
   bool ternary_norm = true;    // and normalises its input itself
   Start start;                 // an architecture's own initialisation, instead of the role's
   bool decays = true;          // false: no weight decay, whatever the rule says
+  bool of_a_head = false;      // one vector for all heads of a layer, whose gradients add up in it
   // Stays as it was drawn: it has no gradient, no moments, and no decay.
   bool frozen = false;
   int64_t size() const;

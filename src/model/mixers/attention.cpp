@@ -42,7 +42,9 @@ std::vector<TensorSpec> describe_attention(const ModelConfig& model) {
   const bool whole = model.qk_norm_over == "width";
   if (model.qk_norm && model.norm_gain) {
     tensors.push_back(vector_of(Role::gain, "q_norm", whole ? inner : dim));
+    tensors.back().of_a_head = !whole;
     tensors.push_back(vector_of(Role::gain, "k_norm", whole ? shared : dim));
+    tensors.back().of_a_head = !whole;
   }
   if (model.attention_bias != "none")
     tensors.push_back(vector_of(Role::bias, "qkv_bias", inner + 2 * shared));

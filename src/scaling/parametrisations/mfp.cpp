@@ -13,7 +13,8 @@ namespace {
 constexpr WidthRule rule{{0.0, 0.0, 1.0}, {0.5, 0.0, 1.5}, {1.0, 0.0, 1.0}, true};
 
 Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
-  return width_factors(rule, tensor, dims, alignment_of(alignment, Alignment::full));
+  return with_heads(width_factors(rule, tensor, dims, alignment_of(alignment, Alignment::full)),
+                    tensor, dims, alignment);
 }
 
 BlockFactors block(const RunConfig& config, const Dims& dims) {

@@ -20,7 +20,8 @@ constexpr WidthRule table8{{0.0, 0.0, 1.0}, {0.0, 0.5, 1.0}, {1.0, 0.0, 1.0}};
 constexpr WidthRule table9{{-0.5, 0.5, 0.5}, {0.0, 0.5, 1.0}, {0.5, 0.5, 0.5}};
 
 Factors table9_factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
-  return width_factors(table9, tensor, dims, alignment_of(alignment, Alignment::full));
+  return with_heads(width_factors(table9, tensor, dims, alignment_of(alignment, Alignment::full)),
+                    tensor, dims, alignment);
 }
 
 BlockFactors block(const RunConfig& config, const Dims& dims) {
@@ -30,11 +31,13 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
 }  // namespace
 
 Factors mup_factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
-  return width_factors(table8, tensor, dims, alignment_of(alignment, Alignment::full));
+  return with_heads(width_factors(table8, tensor, dims, alignment_of(alignment, Alignment::full)),
+                    tensor, dims, alignment);
 }
 
 Factors mup_table3_factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
-  return width_factors(table3, tensor, dims, alignment_of(alignment, Alignment::full));
+  return with_heads(width_factors(table3, tensor, dims, alignment_of(alignment, Alignment::full)),
+                    tensor, dims, alignment);
 }
 
 BlockFactors mup_block(const RunConfig& config, const Dims& dims, double branch) {

@@ -4,6 +4,18 @@
 
 namespace rung {
 
+// A gain that all heads of a layer share, as of QK-norm, adds up their gradients: m^-1 times the
+// number of heads, which leaves what a head of a fixed size has at every width (arXiv 2512.22382).
+inline Factors with_heads(Factors f, const TensorSpec& tensor, const Dims& dims,
+                          std::string_view alignment) {
+  if (!tensor.of_a_head) return f;
+  const double heads =
+      ratio(dims.width, dims.base_width) * ratio(dims.base_head_dim, dims.head_dim);
+  f.epsilon *= heads;
+  if (dims.conventions.update == Update::sgd && alignment != "global") f.C /= heads;
+  return f;
+}
+
 Factors mup_factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment);
 // Without a multiplier on the readout.
 Factors mup_table3_factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment);
