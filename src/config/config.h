@@ -116,6 +116,8 @@ struct MultiplierConfig {
 struct RunConfig {
   std::string parametrisation = "umup";
   std::string alignment;  // full, none, global; empty: global for standard, full elsewhere
+  // Of unit-scaled maps and activations: what ties their forward and backward factors together.
+  std::string constraint = "to_output_scale";
   int64_t base_width = 64;
   int64_t base_depth = 4;
   int64_t base_batch_tokens = 0;  // 0: train.batch_tokens
@@ -136,6 +138,9 @@ void visit_config(Config& c, Visitor&& visit) {
         "rule from role and shape to multipliers, init and LR");
   visit("alignment", c.alignment, "",
         "full, none or global; empty: global for standard, else full");
+  visit("constraint", c.constraint, "",
+        "umup's and unit-scaling's forward and backward factor: to_output_scale, "
+        "to_grad_input_scale, gmean, hmean or amean");
   visit("base_width", c.base_width, "units", "width at which base hyperparameters were tuned");
   visit("base_depth", c.base_depth, "layers", "depth at which base hyperparameters were tuned");
   visit("base_batch_tokens", c.base_batch_tokens, "tokens",

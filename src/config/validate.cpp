@@ -92,6 +92,7 @@ struct Choice {
 };
 constexpr std::array choices = {
     Choice{"alignment", {"full", "none", "global"}},
+    Choice{"constraint", {"to_output_scale", "to_grad_input_scale", "gmean", "hmean", "amean"}},
     Choice{"device", {"cpu", "cuda"}},
     Choice{"precision", {"fp64", "fp32", "bf16", "fp8"}},
     Choice{"model.moe_gates", {"chosen", "all"}},

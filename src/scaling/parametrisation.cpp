@@ -10,19 +10,19 @@ namespace rung {
 
 extern const Parametrisation standard_parametrisation, ntk_parametrisation, mup_parametrisation,
     mup_table3_parametrisation, mup_table9_parametrisation, mfp_parametrisation,
-    umup_parametrisation, depth_mup_parametrisation, completep_parametrisation,
-    completedp_parametrisation, mus_parametrisation, supar_parametrisation,
-    spectral_parametrisation;
+    unit_scaling_parametrisation, umup_parametrisation, depth_mup_parametrisation,
+    completep_parametrisation, completedp_parametrisation, mus_parametrisation,
+    supar_parametrisation, spectral_parametrisation;
 
 namespace {
 
 // One line a rule.
 const std::array table = {
-    standard_parametrisation,   ntk_parametrisation,        mup_parametrisation,
-    mup_table3_parametrisation, mup_table9_parametrisation, mfp_parametrisation,
-    umup_parametrisation,       depth_mup_parametrisation,  completep_parametrisation,
-    completedp_parametrisation, mus_parametrisation,        supar_parametrisation,
-    spectral_parametrisation};
+    standard_parametrisation,     ntk_parametrisation,        mup_parametrisation,
+    mup_table3_parametrisation,   mup_table9_parametrisation, mfp_parametrisation,
+    unit_scaling_parametrisation, umup_parametrisation,       depth_mup_parametrisation,
+    completep_parametrisation,    completedp_parametrisation, mus_parametrisation,
+    supar_parametrisation,        spectral_parametrisation};
 
 bool close(double a, double b, double tolerance) {
   return std::abs(a - b) <= tolerance * std::max(std::abs(a), std::abs(b));
@@ -63,6 +63,7 @@ Dims dims_of(const RunConfig& config, int64_t vocabulary) {
   dims.base_batch_tokens = config.base_batch_tokens;
   dims.base_tokens = config.base_tokens;
   dims.density = model.density;
+  dims.constraint = config.constraint;
   dims.conventions = {.update = update_of(config.train.optimizer),
                       .decay = decay_rule_of(config.train.decay_rule),
                       .constant_epsilon = config.train.epsilon_rule == "constant",

@@ -45,6 +45,7 @@ struct Dims {
   int64_t batch_tokens = 0, tokens = 0;
   int64_t base_batch_tokens = 0, base_tokens = 0;
   double density = 1.0;  // share of each hidden matrix that is not fixed at zero
+  std::string constraint = "to_output_scale";  // of unit-scaled ops (scaling/constraint.h)
   Conventions conventions;
 };
 // The configuration's dimensions with defaults resolved (head_dim 0: width / 4, at the base shape

@@ -6,6 +6,7 @@
 
 #include "config/pattern.h"
 #include "core/error.h"
+#include "scaling/constraint.h"
 
 namespace rung {
 
@@ -66,16 +67,18 @@ FfnFactor peer_factor(const ModelConfig& model, double m) {
 
 }  // namespace
 
-FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m) {
+FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m,
+                     std::string_view constraint) {
+  const auto one = [&](const OpFactor& factor) {
+    return FfnFactor{constrained(constraint, factor)};
+  };
   if (ffn == no_ffn) return {};
-  if (ffn == "swiglu") return {silu_glu_factor(m)};
-  if (ffn == "geglu") return {gelu_glu_factor(m)};
-  if (ffn == "gelu") return {gelu_factor(m)};
-  if (ffn == "silu") return {silu_factor(m)};
-  if (ffn == "reglu2") return {relu_squared_glu_factor()};
-  if (ffn == "relu2") return {relu_squared_factor()};
-  // One factor forward and backward, so that gradients are true up to a constant.
-  if (ffn == "fastfood") return {{gelu_factor(m).forward, gelu_factor(m).forward}};
+  if (ffn == "swiglu") return one(silu_glu_factor(m));
+  if (ffn == "geglu") return one(gelu_glu_factor(m));
+  if (ffn == "gelu" || ffn == "fastfood") return one(gelu_factor(m));
+  if (ffn == "silu") return one(silu_factor(m));
+  if (ffn == "reglu2") return one(relu_squared_glu_factor());
+  if (ffn == "relu2") return one(relu_squared_factor());
   if (ffn == "moe") return moe_factor(model, m);
   if (ffn == "peer") return peer_factor(model, m);
   fail_usage("[unit scaling] No factor is known for this ffn. Received {}.", ffn);
@@ -108,9 +111,37 @@ double cross_entropy_factor(int64_t vocabulary) {
   return v / std::sqrt(v - 1.0);
 }
 
+namespace {
+
+double inverse_root(int64_t n) {
+  return 1.0 / std::sqrt(static_cast<double>(n));
+}
+
+}  // namespace
+
 MatmulFactor matmul_factor(int64_t in, int64_t out, int64_t rows) {
-  const auto inverse_root = [](int64_t n) { return 1.0 / std::sqrt(static_cast<double>(n)); };
   return {inverse_root(in), inverse_root(out), inverse_root(rows)};
+}
+
+MatmulFactor readout_factor(int64_t in, int64_t out, int64_t rows) {
+  return {1.0 / static_cast<double>(in), inverse_root(out), inverse_root(rows)};
+}
+
+MatmulFactor constrained(std::string_view constraint, const MatmulFactor& factor) {
+  const OpFactor both = constrained(constraint, OpFactor{factor.output, factor.input_gradient});
+  return {both.forward, both.backward, factor.weight_gradient};
+}
+
+// Each input takes part in out / groups filters at kernel / stride of their places.
+MatmulFactor conv1d_factor(int64_t in_of_group, int64_t out, int64_t kernel, int64_t groups,
+                           int64_t stride, int64_t positions) {
+  return {inverse_root(in_of_group * kernel),
+          std::sqrt(static_cast<double>(stride * groups)) * inverse_root(out * kernel),
+          inverse_root(positions)};
+}
+
+double embedding_factor(int64_t vocabulary, int64_t tokens) {
+  return std::sqrt(static_cast<double>(vocabulary) / static_cast<double>(tokens));
 }
 
 double norm_gain_factor(int64_t width, int64_t elements) {
@@ -123,6 +154,10 @@ double dropout_factor(double p) {
 
 double add_factor() {
   return 1.0 / std::numbers::sqrt2;
+}
+
+double broadcast_factor(int64_t copies) {
+  return inverse_root(copies);
 }
 
 double mse_gradient_factor() {

@@ -19,9 +19,10 @@ OpFactor silu_glu_factor(double m);  // of x g sigmoid(m g); forward = backward
 OpFactor gelu_glu_factor(double m);  // of x gelu(m g) / m (derived)
 OpFactor relu_squared_factor();      // of relu(x)^2 (derived)
 OpFactor relu_squared_glu_factor();  // of x relu(g)^2 (derived)
-// By name of the ffn; the model says how many experts a token has. Fails (usage) for a name that it
-// does not know.
-FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m);
+// By name of the ffn, its activation under `constraint`; the model says how many experts a token
+// has. Fails (usage) for a name that it does not know.
+FfnFactor ffn_factor(std::string_view ffn, const ModelConfig& model, double m,
+                     std::string_view constraint = "to_output_scale");
 OpFactor softmax_factor(double m, int64_t n);
 // Output of softmax(m / d q.k) v with dropout p; the gradients of q, k, v share it.
 double attention_factor(double m, int64_t head_dim, int64_t sequence, bool causal,
@@ -37,11 +38,22 @@ struct MatmulFactor {
   double output = 1.0, input_gradient = 1.0, weight_gradient = 1.0;
 };
 MatmulFactor matmul_factor(int64_t in, int64_t out, int64_t rows);
+// The last linear map of u-muP, whose output starts at in^-1/2.
+MatmulFactor readout_factor(int64_t in, int64_t out, int64_t rows);
+// The same whose output and input's gradient share what `constraint` chooses (constraint.h).
+MatmulFactor constrained(std::string_view constraint, const MatmulFactor& factor);
+// Convolution over a sequence with filters of [out, in / groups, kernel]: in_of_group = in /
+// groups, `positions` outputs of each filter over the batch. For input channels of a whole group
+// each.
+MatmulFactor conv1d_factor(int64_t in_of_group, int64_t out, int64_t kernel, int64_t groups,
+                           int64_t stride, int64_t positions);
+double embedding_factor(int64_t vocabulary, int64_t tokens);  // gradient of the table
 double norm_gain_factor(int64_t width,
-                        int64_t elements);  // gradient of a gain over `elements` values
+                        int64_t elements);  // gradient of a gain or bias over `elements` values
 double dropout_factor(double p);
-double add_factor();           // of the sum of two unit-variance tensors
-double mse_gradient_factor();  // gradient of (x - y)^2 with unit-variance x, y
+double add_factor();                      // of the sum of two unit-variance tensors
+double broadcast_factor(int64_t copies);  // gradient of a term that is added `copies` times
+double mse_gradient_factor();             // gradient of (x - y)^2 with unit-variance x, y
 
 // The residual rule over branches, attention (even) and ffn (odd) in turn, of which some may not be
 // there: tau of each branch, then

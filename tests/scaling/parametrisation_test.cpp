@@ -24,7 +24,7 @@ std::vector<TensorSpec> tensors(int64_t width) {
 }  // namespace
 
 TEST_CASE("the table names each rule once, and unknown names are answered by the nearest") {
-  CHECK(parametrisations().size() == 13);
+  CHECK(parametrisations().size() == 14);
   for (const Parametrisation& p : parametrisations()) {
     CHECK(&find_parametrisation(p.name) == &p);
     CHECK_FALSE(p.summary.empty());
@@ -129,6 +129,56 @@ TEST_CASE("umup splits forward and backward factors") {
   CHECK(tied.A_input == tied.A);
   CHECK(tied.A_weight == tied.A);
   CHECK_THROWS(factors("umup", spec(Role::gain, 1, 64), d, "none"));
+}
+
+TEST_CASE("the constraint ties factors of hidden maps under umup and unit-scaling, and no others") {
+  RunConfig config;
+  for (const char* rule : {"umup", "unit-scaling"}) {
+    const auto factors_at = [&](const char* constraint, Role role, int64_t in, int64_t out) {
+      config.constraint = constraint;
+      return factors(rule, spec(role, in, out, role == Role::hidden ? 0 : -1),
+                     dims_of(config, 256));
+    };
+    const Factors mean = factors_at("gmean", Role::hidden, 64, 1024);
+    CHECK(mean.A == doctest::Approx(1.0 / 16));  // (64 1024)^-1/4
+    CHECK(mean.A_input == mean.A);
+    CHECK(factors_at("to_grad_input_scale", Role::hidden, 64, 1024).A == doctest::Approx(1.0 / 32));
+    CHECK(factors_at("hmean", Role::hidden, 64, 1024).A == doctest::Approx(1.0 / 20));
+    CHECK(factors_at("amean", Role::hidden, 64, 1024).A == doctest::Approx(5.0 / 64));
+    CHECK(mean.C == factors_at("to_output_scale", Role::hidden, 64, 1024).C);
+    check_same(factors_at("gmean", Role::readout, 64, 256),
+               factors_at("to_output_scale", Role::readout, 64, 256));
+  }
+  const Dims gmean = dims_of(config, 256);
+  check_same(factors("mup", spec(Role::hidden, 64, 1024, 0), gmean),
+             factors("mup", spec(Role::hidden, 64, 1024, 0), dims(64)));
+}
+
+TEST_CASE("unit-scaling grows as the standard rule, with one rate or at full alignment") {
+  // What a unit-scaled weight's map does: output A B sqrt(in) = 1, effect of a step A C in.
+  for (const int64_t width : {64, 128, 256, 1024, 4096}) {
+    const double w = static_cast<double>(width);
+    const Dims d = dims(width, 7);
+    for (const TensorSpec& map :
+         {spec(Role::hidden, width, 3 * width, 0), spec(Role::readout, width, 256)}) {
+      const Factors one = factors("unit-scaling", map, d),
+                    full = factors("unit-scaling", map, d, "full"),
+                    none = factors("unit-scaling", map, d, "none");
+      check(one, 1 / std::sqrt(w), 1, 1);
+      check_same(none, one);
+      check(full, 1 / std::sqrt(w), 1, 1 / std::sqrt(w));
+      // The standard rule in another form, but for a constant that its base shape sets.
+      const Factors standard = factors("standard", map, d, "full");
+      CHECK(full.A * full.B == doctest::Approx(standard.A * standard.B));
+      CHECK(full.A * full.C == doctest::Approx(standard.A * standard.C / 64.0));
+    }
+    const BlockFactors b = block("unit-scaling", [&] {
+      RunConfig config;
+      config.model.width = width;
+      return config;
+    }());
+    CHECK(b.attention_logit == doctest::Approx(2.0 / std::sqrt(w)));  // heads of width / 4
+  }
 }
 
 TEST_CASE("umup's block factors") {

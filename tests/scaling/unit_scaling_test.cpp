@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <set>
 
 #include "core/random.h"
+#include "scaling/constraint.h"
 #include "support/golden_json.h"
 
 using namespace rung;
@@ -76,6 +78,87 @@ TEST_CASE("unit-scaling factors are the reference's to 1e-12") {
     REQUIRE(taus.size() == branches);
     for (size_t i = 0; i < branches; ++i) same(taus[i], row["tau"][i]);
   }
+}
+
+TEST_CASE("factors of the last map, of products, convolutions and tables are the reference's") {
+  const Json golden = test::read_golden("unit_scaling.json");
+  const auto same = [](double value, const Json& wanted) {
+    CHECK(value == doctest::Approx(wanted.get<double>()).epsilon(1e-12));
+  };
+  const auto three = [&](const MatmulFactor& factor, const Json& row) {
+    CAPTURE(row.dump());
+    same(factor.output, row["forward"][0]);
+    same(factor.input_gradient, row["backward"][0]);
+    same(factor.weight_gradient, row["backward"][1]);
+  };
+  for (const Json& row : golden["readout"])
+    three(readout_factor(row["in"], row["out"], row["rows"]), row);
+  // Left [left, inner], right [inner, right]: a map of `inner` inputs over `left` rows.
+  for (const Json& row : golden["matmul"])
+    three(matmul_factor(row["inner"], row["right"], row["left"]), row);
+  for (const Json& row : golden["conv1d"]) {
+    const int64_t kernel = row["kernel"], stride = row["stride"], groups = row["groups"];
+    const int64_t length =
+        (row["sequence"].get<int64_t>() + 2 * (kernel / 2) - kernel) / stride + 1;
+    three(conv1d_factor(row["in"].get<int64_t>() / groups, row["out"], kernel, groups, stride,
+                        length * row["batch"].get<int64_t>()),
+          row);
+  }
+  for (const Json& row : golden["embedding"])
+    same(embedding_factor(row["vocabulary"], row["tokens"]), row["backward"][0]);
+  for (const Json& row : golden["layer_norm"])  // gain and bias
+    for (const Json& wanted : row["backward"])
+      same(norm_gain_factor(row["width"], row["width"].get<int64_t>() * row["rows"].get<int64_t>()),
+           wanted);
+  for (const Json& row : golden["add_broadcast"]) {
+    same(add_factor(), row["forward"][0]);
+    same(broadcast_factor(1), row["backward"][0]);
+    same(broadcast_factor(row["copies"]), row["backward"][1]);
+  }
+}
+
+TEST_CASE("constraints choose among an op's scales as the reference does") {
+  const Json golden = test::read_golden("unit_scaling.json");
+  std::set<std::string> names;
+  const auto same = [](double value, const Json& wanted) {
+    CHECK(value == doctest::Approx(wanted.get<double>()).epsilon(1e-12));
+  };
+  for (const Json& row : golden["constraints"]) {
+    const std::string name = row["name"];
+    names.insert(name);
+    const std::vector<double> got = constrained(name, row["scales"].get<std::vector<double>>());
+    REQUIRE(got.size() == row["constrained"].size());
+    for (size_t i = 0; i < got.size(); ++i) same(got[i], row["constrained"][i]);
+  }
+  CHECK(names.size() == 7);
+  for (const Json& row : golden["linear_constrained"]) {
+    const MatmulFactor factor =
+        constrained(row["constraint"].get<std::string>(), matmul_factor(row["in"], row["out"], 10));
+    same(factor.output, row["forward"][0]);
+    same(factor.input_gradient, row["backward"][0]);
+    same(factor.weight_gradient, row["backward"][1]);
+  }
+  for (const Json& row : golden["gelu_constrained"]) {
+    const OpFactor factor =
+        constrained(row["constraint"].get<std::string>(), gelu_factor(row["m"]));
+    same(factor.forward, row["forward"][0]);
+    same(factor.backward, row["backward"][0]);
+  }
+  const double two[] = {0.5, 2.0};
+  CHECK(constrained("none", two) == std::vector<double>{0.5, 2.0});
+  CHECK_THROWS(constrained("to_left_grad_scale", two));
+  CHECK_THROWS(constrained("to_input_scale", two));
+}
+
+TEST_CASE("activations of blocks have one factor both ways, whichever the constraint chooses") {
+  for (const char* ffn : {"gelu", "silu", "relu2", "swiglu", "geglu", "fastfood"})
+    for (const char* name : {"to_output_scale", "to_grad_input_scale", "gmean", "hmean", "amean"}) {
+      const OpFactor factor = ffn_factor(ffn, ModelConfig{}, 0.5, name).activation;
+      CHECK(factor.forward == factor.backward);
+    }
+  CHECK(ffn_factor("gelu", ModelConfig{}, 0.5).activation.forward == gelu_factor(0.5).forward);
+  CHECK(ffn_factor("gelu", ModelConfig{}, 0.5, "to_grad_input_scale").activation.forward ==
+        gelu_factor(0.5).backward);
 }
 
 TEST_CASE("a context of one token has a finite attention factor") {

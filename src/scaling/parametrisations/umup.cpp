@@ -1,9 +1,9 @@
 // Unit-scaled muP (arXiv 2407.17465): all weights start with B = 1, so that no base shape is
 // needed.
 //   embedding A 1, weight gradient sqrt(vocabulary / batch_tokens), C 1/sqrt(width)
-//   hidden    A fan_in^-1/2 both ways, weight gradient batch_tokens^-1/2, C fan_in^-1/2
-//   readout   A 1/fan_in forward, fan_out^-1/2 backward, weight gradient batch_tokens^-1/2, C 1
-//   gain, bias  1 both ways, weight gradient batch_tokens^-1/2, C 1
+//   hidden    A fan_in^-1/2 both ways (what `constraint` chooses), weight gradient
+//   batch_tokens^-1/2, C fan_in^-1/2 readout   A 1/fan_in forward, fan_out^-1/2 backward, weight
+//   gradient batch_tokens^-1/2, C 1 gain, bias  1 both ways, weight gradient batch_tokens^-1/2, C 1
 //   channel   as a gain, with an embedding's C 1/sqrt(width) (derived: both have a fixed fan_in)
 // C * depth^-1/2 inside the residual stack; depth is the number of blocks, as in the unit-scaling
 // package (2 * blocks elsewhere). Weight decay is independent: factor 1. Split factors change
@@ -13,46 +13,40 @@
 // Weights and gradients are at scale 1, so that SGD (the package's,
 // without constraint on the readout) and parameter scaling have Adam's factors.
 #include "config/pattern.h"
-#include "scaling/parametrisations/rules.h"
-#include "scaling/unit_scaling.h"
+#include "scaling/parametrisations/unit_rules.h"
 
 namespace rung {
 namespace {
 
 Factors factors(const TensorSpec& tensor, const Dims& dims, std::string_view alignment) {
   want_full("umup", alignment);
-  const double rows = 1.0 / root(dims.batch_tokens);
-  Factors f = plain(tensor, 1.0, 1.0);
+  Factors f;
   switch (tensor.role) {
     case Role::embedding:
-      f.A_weight = std::sqrt(ratio(dims.vocabulary, dims.batch_tokens));
+      f = unit_embedding(tensor, dims);
       f.C = 1.0 / root(tensor.fan_out);
       break;
     case Role::hidden:
-      f.A = f.A_input = f.C = 1.0 / root(tensor.fan_in);
-      f.A_weight = rows;
+      f = unit_hidden(tensor, dims);
+      f.C = 1.0 / root(tensor.fan_in);
       break;
     case Role::readout:
-      f.A = 1.0 / static_cast<double>(tensor.fan_in);
-      f.A_input = 1.0 / root(tensor.fan_out);
-      f.A_weight = rows;
+      f = unit_map(tensor, readout_factor(tensor.fan_in, tensor.fan_out, dims.batch_tokens));
       break;
     case Role::router:
-      f.A = f.A_input = 1.0 / static_cast<double>(tensor.fan_in);
-      f.A_weight = rows;
+      f = plain(tensor, 1.0 / static_cast<double>(tensor.fan_in), 1.0);
+      f.A_weight = 1.0 / root(dims.batch_tokens);
       break;
     case Role::tied:
-      f.A = f.A_input = f.A_weight = 1.0 / static_cast<double>(dims.width);
+      f = plain(tensor, 1.0 / static_cast<double>(dims.width), 1.0);
       f.C = 1.0 / root(dims.width);
       break;
     case Role::gain:
     case Role::bias:
-      f.A_weight = rows;
-      f.B = 0.0;
+      f = unit_vector(tensor, dims);
       break;
     case Role::channel:
-      f.A_weight = rows;
-      f.B = 0.0;
+      f = unit_vector(tensor, dims);
       f.C = 1.0 / root(dims.width);
       break;
     case Role::lora_a:
@@ -72,14 +66,20 @@ constexpr Promise promise{.width = true,
                           .block_step = -0.5};
 
 BlockFactors block(const RunConfig& config, const Dims& dims) {
+  return unit_block(config, dims, config.multipliers.alpha_attn);
+}
+
+}  // namespace
+
+BlockFactors unit_block(const RunConfig& config, const Dims& dims, double attention_m) {
   const MultiplierConfig& m = config.multipliers;
   BlockFactors b;
-  b.attention_logit = attention_logit_factor(m.alpha_attn, dims.head_dim);
-  const double attention = attention_factor(m.alpha_attn, dims.head_dim, dims.context, true);
+  b.attention_logit = attention_logit_factor(attention_m, dims.head_dim);
+  const double attention = attention_factor(attention_m, dims.head_dim, dims.context, true);
   b.attention_output = {attention, attention};
   b.ffn_slope = m.alpha_ffn;
   for (const std::string& ffn : ffns_by_layer(config.model))
-    b.ffn.push_back(ffn_factor(ffn, config.model, m.alpha_ffn));
+    b.ffn.push_back(ffn_factor(ffn, config.model, m.alpha_ffn, dims.constraint));
   b.embedding = m.alpha_emb;
   b.loss_logit = m.alpha_loss;
   // The rule is for the gradient of the sum with respect to the logits before alpha_loss, which the
@@ -89,8 +89,6 @@ BlockFactors block(const RunConfig& config, const Dims& dims) {
   b.residual = residual_factors(branches_of(config.model), m.alpha_res, m.alpha_ratio);
   return b;
 }
-
-}  // namespace
 
 extern const Parametrisation umup_parametrisation;
 constinit const Parametrisation umup_parametrisation{
