@@ -24,6 +24,8 @@ Json multipliers_json(const BlockFactors& block) {
           {"ffn", ffns},
           {"embedding", block.embedding},
           {"loss_logit", block.loss_logit},
+          {"loss_gradient", block.loss_gradient},
+          {"beta", block.beta},
           {"residual", residual}};
 }
 
@@ -39,6 +41,8 @@ Json tensor_json(const TensorSpec& tensor, const Factors& f) {
           {"fan_in", tensor.fan_in},
           {"fan_out", tensor.fan_out},
           {"A", f.A},
+          {"A_input", f.A_input},
+          {"A_weight", f.A_weight},
           {"B", f.B},
           {"C", f.C},
           {"decay", f.decay},

@@ -148,14 +148,14 @@ Change shift_all(const std::function<Factors(const Factors&, double)>& shift) {
   };
 }
 
-constexpr const char* scale_free[] = {"adamw", "adam-atan2", "sgd", "adam-scaled"};
+constexpr const char* shiftable[] = {"adamw", "adam-atan2", "sgd", "adam-scaled", "adafactor"};
 
 }  // namespace
 
 TEST_SUITE_BEGIN("slow");
 
 TEST_CASE("muP's three tables and mean field train alike, under every optimizer and alignment") {
-  for (const char* optimizer : scale_free)
+  for (const char* optimizer : shiftable)
     for (const char* alignment : {"full", "none"}) {
       CAPTURE(optimizer);
       CAPTURE(alignment);
@@ -168,19 +168,19 @@ TEST_CASE("muP's three tables and mean field train alike, under every optimizer 
 }
 
 TEST_CASE("the standard rule and NTK train alike with per-role rates, and unlike with one rate") {
-  for (const char* optimizer : scale_free) {
+  for (const char* optimizer : shiftable) {
     CAPTURE(optimizer);
     for (const char* alignment : {"full", "none"})
       check_equal(losses(small("ntk", optimizer, alignment)),
                   losses(small("standard", optimizer, alignment)));
-    if (std::string(optimizer) != "adam-scaled")  // there one rate is one rate in both forms
+    if (update(optimizer) != Update::parameter_scaled)  // there one rate is one in both forms
       check_apart(losses(small("ntk", optimizer, "global")),
                   losses(small("standard", optimizer, "global")));
   }
 }
 
 TEST_CASE("every rule may be shifted by any theta, tensor by tensor") {
-  for (const char* optimizer : scale_free)
+  for (const char* optimizer : shiftable)
     for (const char* rule : {"standard", "mup", "umup", "spectral"}) {
       CAPTURE(optimizer);
       CAPTURE(rule);
@@ -240,9 +240,11 @@ TEST_CASE("wrong shifts train differently") {
                      })),
               want);
   // Adam's shift under parameter scaling, which follows the weight by itself.
-  const RunConfig scaled = small("mup", "adam-scaled");
-  check_apart(losses(scaled, shift_all([](const Factors& f, double t) { return shifted(f, t); })),
-              losses(scaled));
+  for (const char* optimizer : {"adam-scaled", "adafactor"}) {
+    const RunConfig scaled = small("mup", optimizer);
+    check_apart(losses(scaled, shift_all([](const Factors& f, double t) { return shifted(f, t); })),
+                losses(scaled));
+  }
   // An epsilon that is not small and does not follow the gradient.
   RunConfig coarse = adam;
   coarse.train.epsilon = 1e-3;
