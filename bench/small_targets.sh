@@ -3,9 +3,12 @@
 #   demo     unit-scaling's examples/demo.ipynb: bytes, 4 layers, heads of 64, no positions, 5,000 steps of 16 x 256, widths 128 and 512
 #   nanogpt  EleutherAI/nanoGPT-mup: 2 layers, batches of 32 x 1,024, 122 steps, muP and the standard parametrisation
 #   everett  Everett et al. 2024 (arXiv 2407.05872): parametrisations and alignments; exponent of the best rate over the width
+#   everett-best  the same paper's best form and what leads to it, in steps: one rate; rates and epsilon by layer (NTK, no alignment); parameter
+#            scaling too; constants by role (gamma) too, from rates of each role tuned at the smallest width
 #   supar    SuPar (arXiv 2405.15743): static masks of density 1 to 1/64
 # Usage: bench/small_targets.sh RUNG OUT [stage...]
-# Environment: DEVICE (cpu, cuda), DATA (text); of nanogpt also WIDTHS and NANOGPT (--set words), of everett RULES.
+# Environment: DEVICE (cpu, cuda), DATA (text); of nanogpt also WIDTHS and NANOGPT (--set words), of everett RULES,
+# of everett-best WIDTHS, SEEDS and BEST (--set words).
 set -uo pipefail
 rung=$1 out=$2
 shift 2
@@ -22,7 +25,21 @@ line() { # name, rates, key=list, settings...
     --set precision=$precision "$@" >"$out/$name.part" 2>"$out/$name.err" && mv "$out/$name.part" "$out/$name.json" || sed 's/^/  /' "$out/$name.err"
 }
 
-for stage in ${*:-demo nanogpt everett supar}; do
+# Gamma of Everett et al.: the best multiplier of each role's rate at the base shape, from an independent search.
+gammas() { # name, settings...
+  local name=$1
+  shift
+  mkdir -p "$out/gamma"
+  [ -s "$out/gamma/$name.json" ] || "$rung" sweep --device "$device" --data "$data" --json --quiet --out "$out/gamma/$name" --search independent \
+    --over 'train.lr=2^-10..2^-2:9' --over 'train.lr_embedding=2^-2..2^6:9' --over 'train.lr_hidden=2^-3..2^3:7' --over 'train.lr_readout=2^-3..2^3:7' \
+    --set precision=$precision "$@" >"$out/gamma/$name.json" || return 1
+  python3 -c '
+import json, sys
+winner = json.load(open(sys.argv[1]))["winner"]
+print(*("train.lr_%s=%s" % (role, winner["train.lr_" + role]) for role in ("embedding", "hidden", "readout")))' "$out/gamma/$name.json"
+}
+
+for stage in ${*:-demo nanogpt everett everett-best supar}; do
   case $stage in
     demo)
       shape="model.depth=4 model.head_dim=64 model.ffn_ratio=2 model.norm=layernorm model.position=none model.context=256
@@ -43,6 +60,15 @@ for stage in ${*:-demo nanogpt everett supar}; do
           line everett-$rule-$alignment '2^-12..2^-4:9' 'model.width=[64,128,256,512]' $shape parametrisation=$rule alignment=$alignment
         done
       done
+      ;;
+    everett-best)
+      shape="${BEST:-model.context=64 model.head_dim=32 train.batch_tokens=4096 train.tokens=2e6} base_width=64 train.members=${SEEDS:-4}"
+      widths="model.width=${WIDTHS:-[64,128,256,512]}" scaled="parametrisation=ntk alignment=none train.optimizer=adam-scaled"
+      line best-1-standard-global '2^-12..2^-4:9' "$widths" $shape parametrisation=standard alignment=global
+      line best-2-ntk-none '2^-12..2^-4:9' "$widths" $shape parametrisation=ntk alignment=none
+      line best-3-scaled '2^-10..2^-2:9' "$widths" $shape $scaled
+      gamma=$(gammas scaled $shape $scaled model.width=64) && echo "constants of best-4: $gamma" &&
+        line best-4-scaled-gamma '2^-10..2^-2:9' "$widths" $shape $scaled $gamma
       ;;
     supar)
       line supar '2^-12..2^-5:8' 'model.density=[1,0.25,0.0625,0.015625]' model.width=256 model.context=64 model.head_dim=32 base_width=64 \

@@ -93,6 +93,24 @@ std::vector<std::vector<size_t>> sweeps_of(const RawRows& rows, double within) {
   return sweeps;
 }
 
+// `few` of the dropped have too few learning rates near their best, the others no minimum inside.
+void warn_dropped(size_t dropped, size_t few, size_t horizons, const Settings& settings,
+                  Derivation& derivation) {
+  std::vector<std::string> reasons;
+  if (few > 0)
+    reasons.push_back(fmt::format(
+        "{} with fewer than {:g} learning rates within {:g} % of their lowest loss (take "
+        "finer steps, or a larger --setting within=)",
+        few, settings.at("points"), 100.0 * settings.at("within")));
+  if (dropped > few)
+    reasons.push_back(
+        fmt::format("{} without a minimum inside their learning rates", dropped - few));
+  if (dropped > 0)
+    derivation.diagnostics.push_back({"dropped-horizon", Severity::warning,
+                                      fmt::format("{} of {} horizons were left out: {}.", dropped,
+                                                  horizons, fmt::join(reasons, "; "))});
+}
+
 Derivation derive_horizon(const RawRows& rows, const Settings& settings) {
   Derivation derivation;
   derivation.fitted.assign(rows.rows.size(), std::nan(""));
@@ -100,7 +118,7 @@ Derivation derive_horizon(const RawRows& rows, const Settings& settings) {
   derivation.record["horizons"] = Json::array();
   std::vector<double> sizes, tokens, rates;
   double squares = 0.0;
-  size_t dropped = 0;
+  size_t dropped = 0, few = 0;
   const auto sweeps = sweeps_of(rows, settings.at("within"));
   for (size_t g = 0; g < sweeps.size(); ++g) {
     const std::vector<size_t>& members = sweeps[g];
@@ -116,6 +134,7 @@ Derivation derive_horizon(const RawRows& rows, const Settings& settings) {
     derivation.record["horizons"].push_back(record);
     if (!curve.problem.empty()) {
       ++dropped;
+      few += curve.problem == "few-points";
       continue;
     }
     sizes.push_back(rows.has("N") ? rows["N"][members[0]] : 1.0);
@@ -129,12 +148,7 @@ Derivation derive_horizon(const RawRows& rows, const Settings& settings) {
     derivation.freedom += curve.freedom;
   }
   derivation.noise = std::sqrt(squares / std::max(1.0, derivation.freedom));
-  if (dropped > 0)
-    derivation.diagnostics.push_back(
-        {"dropped-horizon", Severity::warning,
-         fmt::format("{} of {} horizons have no minimum inside their learning rates and were left "
-                     "out.",
-                     dropped, sweeps.size())});
+  warn_dropped(dropped, few, sweeps.size(), settings, derivation);
   const bool many_sizes = group_values(sizes, 1e-6).size() > 1;
   const size_t needed = many_sizes ? 4 : 3;
   if (rates.size() < needed) {
