@@ -1,7 +1,8 @@
 // What optimizers of a few tensor expressions share: a walk over the arena's tensors in the
-// masters' own type, on the CPU.
+// masters' own type.
 #pragma once
 #include <ATen/ops/sqrt.h>
+#include <ATen/ops/where.h>
 
 #include "optim/optimizer.h"
 
@@ -23,6 +24,21 @@ template <class Direction>
 void step_tensors(const StepInput& in, Direction&& direction) {
   for (size_t i = 0; i < in.layout.tensors.size(); ++i)
     flat_part(in.layout, in.weights, i).sub_(update_of(in, i, direction));
+}
+
+// step() as CUDA's graphs want it: members that are not alive keep weights and state, whatever
+// their gradients are, and the copy for compute follows.
+template <class Step>
+void step_alive(const StepInput& in, Step&& step) {
+  std::vector<std::pair<at::Tensor, at::Tensor>> kept;  // a buffer and what it held
+  if (in.alive.defined()) {
+    kept.emplace_back(in.weights, in.weights.clone());
+    for (const auto& [name, state] : in.state) kept.emplace_back(state, state.clone());
+  }
+  step();
+  for (const auto& [buffer, before] : kept)
+    buffer.copy_(at::where(in.alive.unsqueeze(1) > 0, buffer, before));
+  if (in.compute.defined()) in.compute.copy_(in.weights);
 }
 
 // Adam's moments after this gradient, corrected for their start at 0.

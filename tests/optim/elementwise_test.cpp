@@ -111,3 +111,36 @@ TEST_CASE("Adam-atan2 does not see the gradient's scale, and leaves zeros alone"
   CHECK(distance(run(1e-90), one) < 1e-12);
   CHECK(same_bits(one.narrow(1, 0, 8), normal({1, layout.stride}, 1).narrow(1, 0, 8)));
 }
+
+TEST_CASE("parameter scaling leaves members that are not alive alone and keeps the compute copy") {
+  const Optimizer& optimizer = find_optimizer("adam-scaled");
+  CHECK(optimizer.on_cuda);
+  const Layout layout = two_tensors();
+  const auto run = [&](const Tensor& alive, const Tensor& compute, const Tensor& bad) {
+    Tensor weights = normal({3, layout.stride}, 1);
+    std::map<std::string, Tensor> state;
+    for (const StateSpec& s : optimizer.state(layout))
+      state[s.name] = at::zeros({3, s.size}, at::kDouble);
+    Tensor hyper = at::empty({3, hyper_count}, at::kFloat);
+    const float row[] = {lr, decay, beta1, beta2, epsilon, 1 - beta1, 1 - beta2, clip};
+    for (int64_t m = 0; m < 3; ++m)
+      std::copy_n(row, static_cast<int>(hyper_count),
+                  hyper.mutable_data_ptr<float>() + m * hyper_count);
+    optimizer.step(
+        {layout, weights, normal({3, layout.stride}, 2) + bad, state, hyper, {}, alive, compute});
+    return std::pair(weights, state.at("exp_avg_sq"));
+  };
+  Tensor alive = at::ones({3}, at::kInt), bad = at::zeros({3, 1}, at::kDouble);
+  const auto [all, moments] = run({}, {}, bad);
+  alive[1].fill_(0);
+  bad[1].fill_(NAN);  // a diverged member's gradient
+  Tensor compute = at::zeros({3, layout.stride}, at::kBFloat16);
+  const auto [weights, squares] = run(alive, compute, bad);
+  for (const int64_t m : {0, 2}) {
+    CHECK(same_bits(weights[m], all[m]));
+    CHECK(same_bits(squares[m], moments[m]));
+  }
+  CHECK(same_bits(weights[1], normal({3, layout.stride}, 1)[1]));
+  CHECK(squares[1].abs().max().item<double>() == 0.0);
+  CHECK(same_bits(compute, weights.to(at::kBFloat16)));
+}

@@ -24,10 +24,11 @@ TEST_CASE(
 
 TEST_CASE(
     "Muon's hidden LR is sqrt(max(1, fan_out / fan_in)) / A whatever the rule, width and depth") {
-  for (const auto& [width, depth] : {std::pair<int64_t, int64_t>{64, 4}, {256, 16}, {1024, 2}}) {
+  for (const auto& [width, depth] :
+       {std::pair<int64_t, int64_t>{64, 4}, {128, 8}, {256, 16}, {1024, 2}, {4096, 64}}) {
     const Dims d = dims(width, depth, "muon");
     for (const char* rule : {"standard", "ntk", "mup", "mup-table9", "mfp", "completep",
-                             "depth-mup", "umup", "spectral"}) {
+                             "depth-mup", "umup", "spectral", "unit-scaling"}) {
       CAPTURE(rule);
       const TensorSpec up = spec(Role::hidden, width, 3 * width, 0);
       const TensorSpec down = spec(Role::hidden, 3 * width, width, 0);

@@ -5,7 +5,7 @@ using namespace rung::test;
 
 TEST_CASE("supar: hidden B (fan_in rho)^-1/2 and LR 1 / (m rho), all else muP") {
   for (const double rho : {1.0, 0.5, 0.25, 1.0 / 16, 1.0 / 64})
-    for (const int64_t width : {64, 256, 1024}) {
+    for (const int64_t width : {64, 128, 256, 1024, 4096}) {
       const double w = static_cast<double>(width), m = w / 64.0;
       Dims d = dims(width);
       d.density = rho;
