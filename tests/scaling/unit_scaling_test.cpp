@@ -151,7 +151,7 @@ TEST_CASE("constraints choose among an op's scales as the reference does") {
 }
 
 TEST_CASE("activations of blocks have one factor both ways, whichever the constraint chooses") {
-  for (const char* ffn : {"gelu", "silu", "relu2", "swiglu", "geglu", "fastfood"})
+  for (const char* ffn : {"gelu", "silu", "relu2", "reglu2", "swiglu", "geglu", "fastfood"})
     for (const char* name : {"to_output_scale", "to_grad_input_scale", "gmean", "hmean", "amean"}) {
       const OpFactor factor = ffn_factor(ffn, ModelConfig{}, 0.5, name).activation;
       CHECK(factor.forward == factor.backward);
