@@ -174,6 +174,7 @@ TEST_CASE("vocabulary-3: recovers the planted law from entries and characters") 
   for (size_t i = 0; i < truth.size(); ++i)
     CHECK(exact.values()[i] == doctest::Approx(truth[i]).epsilon(1e-3));
   const Fit noisy = fit_law(planted_losses(0.01, 2), {.law = "vocabulary-3", .bootstrap = 60});
+  CHECK(noisy.noise_growth.slopes.empty());  // its points are the rows: no resample moves them
   REQUIRE_FALSE(noisy.refused());
   for (const char* name : {"alpha", "beta"}) {
     const Estimate& e = estimate(noisy, name);
