@@ -1,15 +1,17 @@
 // Does the fitter find the optimum? Every stored set is perturbed, and every law's planted ladder
 // drawn anew, fitted, and compared with the best of many random starts of the same polish.
 //
-//   law_multistart [--perturbations 1000] [--starts 5000] [--threads 0] [--seed 0] [--seconds 0]
-//                  [--laws a,b] [--only TEXT] [--planted 1] [--done FILE] [--data FOLDER]
+//   law_multistart [--perturbations 1000] [--first 0] [--starts 5000] [--threads 0] [--seed 0]
+//                  [--seconds 0] [--laws a,b] [--only TEXT] [--planted 1] [--done FILE]
+//                  [--data FOLDER]
 //
 // Prints a Markdown table, a row as soon as a set is done: the worst relative excess of the
 // fitter's objective over the reference (bar: 1e-6; negative below it), how many draws missed the
 // bar, how many starts came within 1e-6 of the best. Cheap sets come first; after --seconds (0: no
 // limit) the draws completed by then are reported. FOLDER holds the sets that the project does not
 // ship (default: $RUNG_LAW_DATA, else ../shared/data/laws); absent ones are left out. --laws keeps
-// the sets of these laws, --only those whose label holds TEXT; --done leaves out those that FILE,
+// the sets of these laws, --only those whose label holds TEXT; --first N begins at draw N, to go on
+// where an earlier run ended; --done leaves out those that FILE,
 // rows of earlier runs, has with as many draws and starts. Exit status 1 where a draw missed.
 //
 // A random start is polished until it has converged within 1e-8, or has settled (law/polish.h)
@@ -163,6 +165,7 @@ std::map<std::string, std::string> read_arguments(int count, char** values) {
   const char* folder = std::getenv("RUNG_LAW_DATA");
   std::map<std::string, std::string> arguments = {
       {"--perturbations", "1000"},
+      {"--first", "0"},
       {"--starts", "5000"},
       {"--threads", "0"},
       {"--seed", "0"},
@@ -257,6 +260,7 @@ int run(int count, char** values) {
   const auto begin = Clock::now();
   const auto arguments = read_arguments(count, values);
   const int perturbations = std::stoi(arguments.at("--perturbations"));
+  const size_t first = std::stoull(arguments.at("--first"));
   const int threads = std::stoi(arguments.at("--threads"));
   const double seconds = std::stod(arguments.at("--seconds"));
   const uint64_t seed = std::stoull(arguments.at("--seed"));
@@ -274,7 +278,7 @@ int run(int count, char** values) {
   for (const Set& set : sets) {
     std::vector<Outcome> outcomes(perturbations);
     parallel_for(outcomes.size(), threads,
-                 [&](size_t i) { outcomes[i] = set.run(seed, i, effort); });
+                 [&](size_t i) { outcomes[i] = set.run(seed, first + i, effort); });
     good &= print_row(set, outcomes, effort.starts);
   }
   std::printf("\n%.0f s\n", std::chrono::duration<double>(Clock::now() - begin).count());
