@@ -8,10 +8,11 @@
 namespace rung {
 namespace {
 
-constexpr int places = 60;     // over the range of the place, or of a coefficient's grid
-constexpr double near = 0.02;  // minima this far above the best are polished too
-// Of walks along a valley: how far above the best they end, and how often they begin anew from
-// something lower.
+constexpr int places = 60;
+constexpr double near = 0.02;  // minima along the place this far above the best are polished too
+// Of walks along a valley: steps as a share of the way, how far above the best they end, and how
+// often they begin anew from something lower.
+constexpr double shortest_step = 0.002, longest_step = 1.0 / 30.0;
 constexpr double walls = 0.002;
 constexpr int walks = 3;
 
@@ -47,13 +48,17 @@ std::vector<int> gridded(const Problem& problem) {
   return result;
 }
 
-// One coefficient to one side: the best of `from` and of the minima passed.
-Solution walk(const Problem& problem, int along, double step, const Solution& from) {
+// One coefficient to one side, over `reach`: the best of `from` and of the minima passed. Steps
+// are short at first, for the neighbours are near.
+Solution walk(const Problem& problem, int along, double reach, const Solution& from) {
   Solution best = from, before = from, here = from;
   Problem held = problem;
-  for (int k = 1; k <= places / 2; ++k) {
+  double share = 0.0, step = shortest_step;
+  for (int k = 1; share < 1.0; ++k) {
+    share += step;
+    step = std::min(step * 1.5, longest_step);
     const double value =
-        std::clamp(from.theta[along] + k * step, problem.lo[along], problem.hi[along]);
+        std::clamp(from.theta[along] + share * reach, problem.lo[along], problem.hi[along]);
     if (value == here.theta[along]) break;
     held.lo[along] = held.hi[along] = value;
     const Solution next = polish(held, here.theta, {.max_steps = 8, .tolerance = 1e-9});
@@ -108,8 +113,8 @@ Solution walk_valleys(const Problem& problem, const Solution& from) {
     for (const int i : coefficients) {
       const GridRange grid = grid_range(problem.law->coefficients[i]);
       if (here.theta[i] >= grid.lo && here.theta[i] <= grid.hi) continue;
-      const double step = (grid.hi - grid.lo) / places;
-      for (const double side : {-step, step}) {
+      const double reach = 0.5 * (grid.hi - grid.lo);
+      for (const double side : {-reach, reach}) {
         const Solution found = walk(problem, i, side, here);
         if (found.objective < best.objective) best = found;
       }
