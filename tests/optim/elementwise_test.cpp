@@ -114,7 +114,6 @@ TEST_CASE("Adam-atan2 does not see the gradient's scale, and leaves zeros alone"
 
 TEST_CASE("parameter scaling leaves members that are not alive alone and keeps the compute copy") {
   const Optimizer& optimizer = find_optimizer("adam-scaled");
-  CHECK(optimizer.on_cuda);
   const Layout layout = two_tensors();
   const auto run = [&](const Tensor& alive, const Tensor& compute, const Tensor& bad) {
     Tensor weights = normal({3, layout.stride}, 1);
