@@ -100,10 +100,9 @@ constinit const Family bitnet_family{.model_type = "bitnet",
                                      .summary = "BitNet b1.58 2B4T: ternary maps between norms",
                                      .read = read_bitnet,
                                      .write = write_bitnet,
-                                     .tensors = nullptr,
+                                     .tensors = bitnet_tensors,
                                      .prefix = "model.",
                                      .unused = {".rotary_emb.inv_freq"},
-                                     .stored = bitnet_tensors,
                                      .pack = pack_bitnet};
 
 }  // namespace rung

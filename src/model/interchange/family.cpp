@@ -14,11 +14,6 @@ const std::array table = {llama_family, mistral_family, qwen2_family,  qwen3_fam
 
 }  // namespace
 
-std::vector<TensorMap> tensors_of(const Family& family, const ModelConfig& model,
-                                  const Json& config) {
-  return family.stored ? family.stored(model, config) : family.tensors(model);
-}
-
 std::span<const Family> families() {
   return table;
 }

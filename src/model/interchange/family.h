@@ -32,20 +32,15 @@ struct Family {
   RunConfig (*read)(Fields& fields);
   // config.json of a configuration as `read` returns it.
   Json (*write)(const RunConfig& config);
-  // Null where `stored` is there.
-  std::vector<TensorMap> (*tensors)(const ModelConfig& model);
+  // Where a folder with this config.json keeps each of our tensors.
+  std::vector<TensorMap> (*tensors)(const ModelConfig& model, const Json& config);
   std::string_view prefix;  // of tensor names, which files of the bare model leave out
   std::array<std::string_view, 2> unused;  // endings of tensors that hold no weights
   bool scaled_embedding = false;           // the embedding is multiplied by width^1/2
   bool free_scale = false;                 // config.json has the factor on q.k
-  // Tensors where config.json says how a folder stores them.
-  std::vector<TensorMap> (*stored)(const ModelConfig& model, const Json& config) = nullptr;
   // Makes config.json ask for ternary maps in 2 bits a weight; false: the model has none.
   bool (*pack)(Json& config) = nullptr;
 };
-
-std::vector<TensorMap> tensors_of(const Family& family, const ModelConfig& model,
-                                  const Json& config);
 
 std::span<const Family> families();
 // Fails, naming the known ones.

@@ -131,11 +131,11 @@ Json write_gemma3(const RunConfig& config) {
   return json;
 }
 
-std::vector<TensorMap> tensors_gemma1(const ModelConfig& model) {
+std::vector<TensorMap> tensors_gemma1(const ModelConfig& model, const Json&) {
   return decoder_tensors(model, {.norm_form = Form::plus_one});
 }
 
-std::vector<TensorMap> tensors_sandwich(const ModelConfig& model) {
+std::vector<TensorMap> tensors_sandwich(const ModelConfig& model, const Json&) {
   return decoder_tensors(model, {.mixer_norm = "input_layernorm",
                                  .ffn_norm = "pre_feedforward_layernorm",
                                  .mixer_post_norm = "post_attention_layernorm",

@@ -51,7 +51,7 @@ Json write_gpt2(const RunConfig& config) {
           {"tie_word_embeddings", m.tied}};
 }
 
-std::vector<TensorMap> gpt2_tensors(const ModelConfig& m) {
+std::vector<TensorMap> gpt2_tensors(const ModelConfig& m, const Json&) {
   std::vector<TensorMap> maps{{"embedding", "transformer.wte.weight"},
                               {"positions", "transformer.wpe.weight"}};
   for (int64_t layer = 0; layer < m.depth; ++layer) {

@@ -38,7 +38,7 @@ Json write_mistral(const RunConfig& config) {
   return json;
 }
 
-std::vector<TensorMap> llama_tensors(const ModelConfig& model) {
+std::vector<TensorMap> llama_tensors(const ModelConfig& model, const Json&) {
   return decoder_tensors(model, {});
 }
 

@@ -60,7 +60,7 @@ Json write_mamba2(const RunConfig& config) {
           {"tie_word_embeddings", m.tied}};
 }
 
-std::vector<TensorMap> mamba2_tensors(const ModelConfig& m) {
+std::vector<TensorMap> mamba2_tensors(const ModelConfig& m, const Json&) {
   const int64_t inner = m.ssm_expand * m.width;
   std::vector<TensorMap> maps{{"embedding", "backbone.embeddings.weight"}};
   for (int64_t layer = 0; layer < m.depth; ++layer) {

@@ -34,7 +34,7 @@ Json write_mixtral(const RunConfig& config) {
   return json;
 }
 
-std::vector<TensorMap> mixtral_tensors(const ModelConfig& model) {
+std::vector<TensorMap> mixtral_tensors(const ModelConfig& model, const Json&) {
   return decoder_tensors(model, {});
 }
 

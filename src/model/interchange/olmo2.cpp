@@ -23,7 +23,7 @@ Json write_olmo2(const RunConfig& config) {
   return json;
 }
 
-std::vector<TensorMap> olmo2_tensors(const ModelConfig& model) {
+std::vector<TensorMap> olmo2_tensors(const ModelConfig& model, const Json&) {
   return decoder_tensors(
       model, {.mixer_norm = "post_attention_layernorm", .ffn_norm = "post_feedforward_layernorm"});
 }

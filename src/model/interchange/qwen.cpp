@@ -54,7 +54,7 @@ RunConfig read_qwen3(Fields& f) {
   return config;
 }
 
-std::vector<TensorMap> qwen_tensors(const ModelConfig& model) {
+std::vector<TensorMap> qwen_tensors(const ModelConfig& model, const Json&) {
   return decoder_tensors(model, {});
 }
 

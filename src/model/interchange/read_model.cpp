@@ -191,7 +191,7 @@ ImportedModel read_model(const fs::path& folder) {
   model.config = read_config(*model.family, json, path.string());
   const TensorFolder files(folder);
   for (const auto& [name, pieces] :
-       read_pieces(files, *model.family, tensors_of(*model.family, model.config.model, json),
+       read_pieces(files, *model.family, model.family->tensors(model.config.model, json),
                    folder.string())) {
     for (const Tensor& piece : pieces)
       if (piece.dim() != pieces.front().dim() ||

@@ -206,7 +206,7 @@ NamedTensors translate(const Match& match, const Json& json, const NamedTensors&
   RunConfig config = match.config;  // the shapes of biases that the run does not have
   config.parametrisation = "standard";
   const Decoder full = make_decoder(config, decoder.vocabulary);
-  for (const TensorMap& map : tensors_of(*match.family, match.config.model, json)) {
+  for (const TensorMap& map : match.family->tensors(match.config.model, json)) {
     const auto found = ours.find(map.ours);
     used.insert(map.ours);
     Tensor values;

@@ -156,9 +156,8 @@ constinit const Family xlstm_family{.model_type = "xlstm",
                                     .summary = "xLSTM 7B: mLSTM and SwiGLU, logits capped",
                                     .read = read_xlstm,
                                     .write = write_xlstm,
-                                    .tensors = nullptr,
+                                    .tensors = xlstm_tensors,
                                     .prefix = "backbone.",
-                                    .unused = {},
-                                    .stored = xlstm_tensors};
+                                    .unused = {}};
 
 }  // namespace rung
