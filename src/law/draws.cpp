@@ -4,6 +4,22 @@
 #include <cmath>
 
 namespace rung {
+namespace {
+
+// Behind the last of the consecutive rows that belong to the run of row `first`.
+size_t end_of_run(const Observations& data, int run_input, size_t first) {
+  const auto run = [&](size_t row) { return data.x[row * 2 * data.inputs + run_input]; };
+  size_t last = first;
+  while (last < data.rows() && run(last) == run(first)) ++last;
+  return last;
+}
+
+// A block is about the root of its run's rows long.
+size_t block_length(size_t rows) {
+  return static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(rows))));
+}
+
+}  // namespace
 
 double degrees_of_freedom(const Problem& problem) {
   return std::max(1.0, static_cast<double>(problem.data->rows()) - problem.free_count());
@@ -28,11 +44,9 @@ Observations draw_blocks(const Observations& data, int run_input, Random& random
   const size_t width = 2 * data.inputs;
   std::vector<unsigned> times(data.rows(), 0);
   for (size_t first = 0; first < data.rows();) {
-    const auto run = [&](size_t row) { return data.x[row * width + run_input]; };
-    size_t last = first;
-    while (last < data.rows() && run(last) == run(first)) ++last;
+    const size_t last = end_of_run(data, run_input, first);
     const size_t rows = last - first;
-    const size_t length = static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(rows))));
+    const size_t length = block_length(rows);
     for (size_t drawn = 0; drawn < rows;) {
       const size_t begin = random.below(rows);
       for (size_t i = 0; i < length && drawn < rows; ++i, ++drawn)
@@ -51,13 +65,9 @@ double block_widening(const Problem& problem) {
   const Observations& data = *problem.data;
   double blocks = 0.0, lost = 0.0;
   for (size_t first = 0; first < data.rows();) {
-    const auto run = [&](size_t row) {
-      return data.x[row * 2 * data.inputs + problem.law->run_input];
-    };
-    size_t last = first;
-    while (last < data.rows() && run(last) == run(first)) ++last;
-    const double rows = static_cast<double>(last - first);
-    blocks += rows / std::ceil(std::sqrt(rows));
+    const size_t last = end_of_run(data, problem.law->run_input, first);
+    const size_t rows = last - first;
+    blocks += static_cast<double>(rows) / static_cast<double>(block_length(rows));
     lost += 1.0;
     first = last;
   }

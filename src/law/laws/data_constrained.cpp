@@ -44,14 +44,12 @@ struct DataConstrained {
 
 constexpr std::string_view constrained_inputs[] = {"N", "D", "D_unique"};
 constexpr InputRule constrained_rules[] = {{}, {}, {.may_be_constant = true, .may_follow = true}};
-// Coarse, for the further axes.
-constexpr ExponentGrid repetition_grid{0.1, 0.9, 6};
 constexpr Coefficient constrained_coefficients[] = {
     irreducible_loss(1.86914),
     factor_coefficient("A", "size term", 520.83),
     factor_coefficient("B", "data term", 1487.72),
-    loss_exponent("alpha", "exponent of size", 0.35266, repetition_grid),
-    loss_exponent("beta", "exponent of data", 0.35266, repetition_grid),
+    loss_exponent("alpha", "exponent of size", 0.35266, coarse_exponents),
+    loss_exponent("beta", "exponent of data", 0.35266, coarse_exponents),
     {.name = "R_D",
      .meaning = "repetitions until a token has lost 1 - 1/e of its worth",
      .scale = Scale::log,

@@ -36,14 +36,12 @@ constexpr Coefficient sensitivity(std::string_view name, std::string_view meanin
           .typical = typical};
 }
 
-// Coarse, for the further axes.
-constexpr ExponentGrid precision_grid{0.1, 0.9, 6};
 constexpr Coefficient precision_coefficients[] = {
     irreducible_loss(2.7648),
     factor_coefficient("A", "size term", 4299.0),
     factor_coefficient("B", "data term", 18060.0),
-    loss_exponent("alpha", "exponent of size", 0.4965, precision_grid),
-    loss_exponent("beta", "exponent of data", 0.4965, precision_grid),
+    loss_exponent("alpha", "exponent of size", 0.4965, coarse_exponents),
+    loss_exponent("beta", "exponent of data", 0.4965, coarse_exponents),
     sensitivity("gamma_w", "sensitivity to the weights' bits", 2.6745),
     sensitivity("gamma_a", "sensitivity to the activations' bits", 2.2102),
     sensitivity("gamma_kv", "sensitivity to the key-value cache's bits", 0.9578),

@@ -24,6 +24,8 @@ struct ExponentGrid {
   double lo = 0.05, hi = 0.95;
   int points = 32;
 };
+// Coarse, for laws with further axes.
+constexpr ExponentGrid coarse_exponents{0.1, 0.9, 6};
 
 // The exponent of a term that falls.
 constexpr Coefficient loss_exponent(std::string_view name, std::string_view meaning, double typical,

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "law/procedures/aliases.h"
 #include "law/procedures/monomial.h"
 #include "law/procedures/procedures.h"
 #include "law/regression.h"
@@ -42,11 +43,10 @@ constexpr const Law* critical_batch_laws[] = {&critical_batch_law};
 
 constexpr std::string_view size_aliases[] = {"N",          "M",          "model_size_M",
                                              "model_size", "parameters", "D"};
-constexpr std::string_view critical_batch_aliases[] = {"batch_size", "batch", "bs", "batch_tokens"};
 constexpr std::string_view steps_aliases[] = {"steps_to_goal", "S"};
 constexpr RawColumn critical_batch_columns[] = {
     {.name = "x", .aliases = size_aliases},
-    {.name = "B", .aliases = critical_batch_aliases},
+    {.name = "B", .aliases = batch_aliases},
     {.name = "steps", .aliases = steps_aliases},
 };
 constexpr ProcedureSetting critical_batch_settings[] = {

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "law/procedures/aliases.h"
 #include "law/procedures/monomial.h"
 #include "law/procedures/procedures.h"
 #include "law/regression.h"
@@ -69,9 +70,8 @@ constinit const Law horizon_size_law = {
 };
 constexpr const Law* horizon_laws[] = {&horizon_law, &horizon_size_law};
 
-constexpr std::string_view horizon_lr_aliases[] = {"learning_rate", "peak_lr", "max_lr"};
 constexpr RawColumn horizon_columns[] = {
-    {.name = "N", .optional = true}, {"D"}, {.name = "lr", .aliases = horizon_lr_aliases}, {"L"}};
+    {.name = "N", .optional = true}, {"D"}, {.name = "lr", .aliases = lr_aliases}, {"L"}};
 constexpr ProcedureSetting horizon_settings[] = {
     {"points", "distinct learning rates that a horizon needs", 4},
     {"within", "of a horizon's lowest loss, relative: runs beyond are off the parabola", 0.05},

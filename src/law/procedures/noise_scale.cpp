@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "law/procedures/aliases.h"
 #include "law/procedures/monomial.h"
 #include "law/procedures/procedures.h"
 #include "law/regression.h"
@@ -38,11 +39,10 @@ constinit const Law scale_law = {
 constexpr const Law* noise_scale_laws[] = {&scale_law};
 
 constexpr std::string_view x_aliases[] = {"N", "D", "L", "step"};
-constexpr std::string_view noise_batch_aliases[] = {"batch_size", "batch", "bs", "batch_tokens"};
 constexpr std::string_view norm_aliases[] = {"grad_norm_squared", "grad_norm2", "squared_norm"};
 constexpr RawColumn noise_scale_columns[] = {
     {.name = "x", .aliases = x_aliases},
-    {.name = "B", .aliases = noise_batch_aliases},
+    {.name = "B", .aliases = batch_aliases},
     {.name = "G2", .aliases = norm_aliases},
 };
 

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "law/procedures/aliases.h"
 #include "law/procedures/bowl.h"
 #include "law/procedures/monomial.h"
 #include "law/procedures/procedures.h"
@@ -68,7 +69,6 @@ constinit const Law bowl_batch_law = batch_law_named("step-law-bowl.bs");
 constexpr const Law* step_laws[] = {&rate_law, &batch_law};
 constexpr const Law* bowl_laws[] = {&bowl_rate_law, &bowl_batch_law};
 
-constexpr std::string_view lr_aliases[] = {"learning_rate", "peak_lr", "max_lr"};
 constexpr std::string_view bs_aliases[] = {"batch_tokens", "batch_size", "batch"};
 constexpr RawColumn sweep_columns[] = {{"N"},
                                        {"D"},
