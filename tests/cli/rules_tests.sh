@@ -5,16 +5,7 @@
 rung=$1
 source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 
-python3 - <<'PYTHON'
-import random
-random.seed(1)
-words = [''.join(random.choice('abcdefghij') for _ in range(random.randint(2, 6))) for _ in range(60)]
-with open('text.txt', 'w') as f:
-    for document in range(80):
-        f.write('# Document %d\n\n' % document)
-        for _ in range(60):
-            f.write(' '.join(random.choice(words[:20 + document % 3 * 20]) for _ in range(8)) + '.\n')
-PYTHON
+write_text text.txt
 # Two sizes, three horizons over a factor of 16, two batches, six rates: 72 runs.
 expect 0 . '' "$rung" sweep --data text.txt --out study --json --quiet --threads 2 --over train.lr=2^-4..2^1:6 --over 'train.batch_tokens=[32,128]' \
   --over 'train.tokens=[2048,8192,32768]' --over 'model.width=[8,16]' --set model.depth=1 model.context=16 model.head_dim=8 \

@@ -4,17 +4,7 @@
 rung=$1
 source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 
-# A text with some structure: 80 documents of pseudo-random sentences.
-python3 - <<'PYTHON'
-import random
-random.seed(1)
-words = [''.join(random.choice('abcdefghij') for _ in range(random.randint(2, 6))) for _ in range(60)]
-with open('text.txt', 'w') as f:
-    for document in range(80):
-        f.write('# Document %d\n\n' % document)
-        for _ in range(60):
-            f.write(' '.join(random.choice(words[:20 + document % 3 * 20]) for _ in range(8)) + '.\n')
-PYTHON
+write_text text.txt
 tiny=(--data text.txt --set model.width=16 model.depth=2 model.context=32 train.batch_tokens=512
   train.tokens=20480 train.eval_tokens=2048 data.held_out=0.2 train.lr=0.5 --threads 2 --quiet)
 
