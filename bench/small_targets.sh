@@ -8,7 +8,7 @@
 #   supar    SuPar (arXiv 2405.15743): static masks of density 1 to 1/64
 # Usage: bench/small_targets.sh RUNG OUT [stage...]
 # Environment: DEVICE (cpu, cuda), DATA (text); of nanogpt also WIDTHS and NANOGPT (--set words), of everett RULES,
-# of everett-best WIDTHS, SEEDS and BEST (--set words).
+# of everett-best WIDTHS and BEST, of both it and demo SEEDS (--set words).
 set -uo pipefail
 rung=$1 out=$2
 shift 2
@@ -43,7 +43,7 @@ for stage in ${*:-demo nanogpt everett everett-best supar}; do
   case $stage in
     demo)
       shape="model.depth=4 model.head_dim=64 model.ffn_ratio=2 model.norm=layernorm model.position=none model.context=256
-        train.batch_tokens=4096 train.tokens=20.48e6 train.schedule=cosine train.warmup=1000"
+        train.batch_tokens=4096 train.tokens=20.48e6 train.schedule=cosine train.warmup=1000 train.members=${SEEDS:-4}"
       line demo-umup '2^-3..2^2:6' 'model.width=[128,512]' $shape parametrisation=umup
       line demo-standard '2^-12..2^-7:6' 'model.width=[128,512]' $shape parametrisation=standard
       ;;
