@@ -109,6 +109,40 @@ std::vector<Tensor> linears(const Tensor& x, const std::vector<Weight>& weights)
   return outputs;
 }
 
+namespace {
+
+// Whether `next` [P, rows, in] begins where `t` ends.
+bool follows(const Tensor& t, const Tensor& next) {
+  return next.size(2) == t.size(2) && next.stride(0) == t.stride(0) && t.stride(2) == 1 &&
+         next.stride(2) == 1 && t.stride(1) == t.size(2) && next.stride(1) == t.size(2) &&
+         next.storage().is_alias_of(t.storage()) &&
+         next.storage_offset() == t.storage_offset() + t.size(1) * t.size(2);
+}
+
+Tensor stack_of(const Tensor& first, int64_t rows) {
+  return first.as_strided({first.size(0), rows, first.size(2)}, first.strides());
+}
+
+}  // namespace
+
+std::optional<Weight> stacked(std::span<const Weight> weights) {
+  Weight all = weights[0];
+  int64_t rows = all.value.size(1);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const Weight& w = weights[i];
+    if (w.ternary || w.taps || w.A != all.A || w.A_input != all.A_input ||
+        w.A_weight != all.A_weight || w.gradient.defined() != all.gradient.defined())
+      return std::nullopt;
+    if (i == 0) continue;
+    if (!follows(weights[i - 1].value, w.value)) return std::nullopt;
+    if (w.gradient.defined() && !follows(weights[i - 1].gradient, w.gradient)) return std::nullopt;
+    rows += w.value.size(1);
+  }
+  all.value = stack_of(all.value, rows);
+  if (all.gradient.defined()) all.gradient = stack_of(all.gradient, rows);
+  return all;
+}
+
 Weight cut_rows(const Weight& weight, int64_t begin, int64_t count) {
   Weight part = weight;
   part.value = weight.value.narrow(1, begin, count);

@@ -1,5 +1,8 @@
 // y = A x W^T with the gradient of W written straight into the arena.
 #pragma once
+#include <optional>
+#include <span>
+
 #include "ops/weight.h"
 
 namespace rung {
@@ -11,6 +14,10 @@ at::Tensor linear(const at::Tensor& x, const Weight& weight);
 
 // linear of one x with each weight; the gradients of x are summed by the products themselves.
 std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<Weight>& weights);
+
+// Dense matrices of one input as one, where they lie one behind the other in the arena with the
+// same factors, and nothing listens to them.
+std::optional<Weight> stacked(std::span<const Weight> weights);
 
 // Rows `begin` to begin + count of a dense matrix that nothing listens to, as a weight of its own.
 Weight cut_rows(const Weight& weight, int64_t begin, int64_t count);

@@ -1,6 +1,7 @@
 // The parts of sequence mixers on the GPU against their plain twins in fp64, and within a CUDA
 // graph, which is how a step runs them.
 #ifdef RUNG_CUDA
+#include <ATen/ops/cat.h>
 #include <fmt/format.h>
 
 #include "ops/attention.h"
@@ -8,6 +9,8 @@
 #include "ops/conv.h"
 #include "ops/cope.h"
 #include "ops/cross_entropy.h"
+#include "ops/gate_map.h"
+#include "ops/gated_mlstm.h"
 #include "ops/gated_norm.h"
 #include "ops/linear.h"
 #include "ops/mlstm.h"
@@ -245,6 +248,72 @@ TEST_CASE("mLSTM on the GPU equals the recurrence, gates of many sizes included"
            return c.key * c.value > 2048 ? mlstm_chunked(in, 16) : mlstm_recurrent(in);
          })},
         c.tolerance, 2e-5);
+  }
+}
+
+// Few gates and more than the kernels take, widths that its tiles do not divide.
+TEST_CASE("maps with gates on the GPU equal their twin") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t time, width, out, gates;
+  };
+  for (const Case& c : std::vector<Case>{{70, 96, 128, 12},
+                                         {33, 40, 24, 2},
+                                         {130, 264, 64, 8},
+                                         {9, 768, 32, 16},
+                                         {20, 64, 16, 20}}) {
+    const auto op = [](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+        const auto [y, gates] = function(x[0], w[0], GateMap{w[1], w[2], 3.0});
+        return std::vector<Tensor>{y, gates};
+      };
+    };
+    const double scale = 1.0 / std::sqrt(static_cast<double>(c.width));
+    check_both({.name = fmt::format("{} gates of {}", c.gates, c.width),
+                .inputs = {normal({2, 2, c.time, c.width}, 1)},
+                .weights = {normal({2, c.out, c.width}, 2) * scale,
+                            normal({2, c.gates, c.width}, 3) * scale, normal({2, c.gates}, 4)},
+                .factors = {.A = 1.5, .A_input = 0.5, .A_weight = 2.0},
+                .fused = op(linear_and_gates),
+                .plain = op(linear_and_gates_plain)},
+               1e-2);
+  }
+}
+
+// The twin rounds q times the factor and h once more than the kernels do, and gradients with them.
+TEST_CASE("xLSTM 7B's cell with its gates and norm on the GPU equals its twin") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t time, heads, key, value;
+    double input;
+  };
+  for (const Case& c : std::vector<Case>{{64, 4, 16, 32, -3.0},
+                                         {130, 6, 64, 128, -4.0},
+                                         {70, 2, 24, 48, -3.0},
+                                         {1, 2, 16, 32, -3.0}}) {
+    const GatedMlstm o{.heads = c.heads,
+                       .keys = c.key,
+                       .factor = 1.0 / std::sqrt(static_cast<double>(c.key)),
+                       .norm = {.epsilon = 1e-4, .center = true},
+                       .chunk = 32};
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+        const Tensor gates = gate(x[1]);
+        const Tensor shift = at::cat({at::full({c.heads}, c.input, gates.options()),
+                                      at::full({c.heads}, 3.0, gates.options())});
+        return std::vector<Tensor>{function(x[0], gates + shift, w[0], o)};
+      };
+    };
+    check_both(
+        {.name = fmt::format("gated mlstm T={} K={} V={}", c.time, c.key, c.value),
+         .inputs = {normal({2, 2, c.time, 2 * c.heads * (c.key + c.value)}, 1),
+                    normal({2, 2, c.time, 2 * c.heads}, 2)},
+         .weights = {normal({2, c.heads * c.value}, 3) + 1.0},
+         .factors = {.A = 0.5, .A_weight = 2.0},
+         .fused = op([](const Tensor& m, const Tensor& g, const Weight& w,
+                        const GatedMlstm& options) { return gated_mlstm(m, g, w, options); }),
+         .plain = op(gated_mlstm_plain)},
+        2e-2, 2e-5);
   }
 }
 

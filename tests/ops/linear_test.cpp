@@ -73,6 +73,36 @@ TEST_CASE("one input's linear maps together, rows of a matrix among them, are ea
               .plain = op(false)});
 }
 
+TEST_CASE("matrices that follow each other in the arena are one, others are not") {
+  const Tensor values = normal({2, 512}, 1), gradients = normal({2, 512}, 2);
+  const auto matrix = [&](int64_t at, int64_t rows) {
+    const auto cut = [&](const Tensor& arena) {
+      return arena.as_strided({2, rows, 8}, {512, 8, 1}, at);
+    };
+    return Weight{.value = cut(values), .gradient = cut(gradients), .A = 0.5, .A_weight = 2.0};
+  };
+  const std::vector<Weight> parts{matrix(128, 16), matrix(256, 4), matrix(288, 3)};
+  const std::optional<Weight> all = stacked(parts);
+  REQUIRE(all.has_value());
+  CHECK(all->value.sizes() == at::IntArrayRef({2, 23, 8}));
+  CHECK(same_bits(all->value.narrow(1, 20, 3), parts[2].value));
+  CHECK(same_bits(all->gradient.narrow(1, 16, 4), parts[1].gradient));
+  CHECK(all->A == 0.5);
+  CHECK(all->A_weight == 2.0);
+  CHECK(stacked(std::span(parts).first(1))->value.size(1) == 16);
+  CHECK_FALSE(stacked(std::vector{matrix(128, 16), matrix(264, 4)}).has_value());
+  Weight other = matrix(256, 4);
+  other.A_input = 0.25;
+  CHECK_FALSE(stacked(std::vector{matrix(128, 16), other}).has_value());
+  other = matrix(256, 4);
+  other.gradient = Tensor();
+  CHECK_FALSE(stacked(std::vector{matrix(128, 16), other}).has_value());
+  Taps taps;
+  other = matrix(256, 4);
+  other.taps = &taps;
+  CHECK_FALSE(stacked(std::vector{matrix(128, 16), other}).has_value());
+}
+
 TEST_CASE("embedding: rows, repeated tokens and factors") {
   for (const Weight& factors :
        {Weight{}, Weight{.A = 1.7, .A_weight = 1.7}, Weight{.A = 3.0, .A_weight = 0.2}}) {

@@ -4,18 +4,14 @@
 //   input, forget = 15 tanh((gates x + bias) / 15)  a number a head
 //   out = out(sigmoid(o) LayerNorm_H(cell(q, k, v, input, forget)))
 // Its block goes on with a SwiGLU ffn of 8/3 times the width.
-#include <ATen/ops/split_with_sizes.h>
-#include <ATen/ops/tanh.h>
-
 #include <cmath>
 
 #include "core/error.h"
 #include "model/channels.h"
 #include "model/mixers/mixers.h"
-#include "ops/gated_norm.h"
+#include "ops/gate_map.h"
+#include "ops/gated_mlstm.h"
 #include "ops/linear.h"
-#include "ops/mlstm.h"
-#include "ops/wide.h"
 
 namespace rung {
 namespace {
@@ -68,33 +64,27 @@ double mlstm_large_flops(const ModelConfig& m, int64_t time) {
 
 Tensor mlstm_large_forward(std::span<const Weight> weights, const Tensor& x, const Pass& pass) {
   const ModelConfig& m = pass.model;
-  const int64_t members = x.size(0), heads = heads_of(m);
-  const auto maps =
-      linears(x, {weights[to_q], weights[to_k], weights[to_v], weights[to_o], weights[gates]});
-  const auto by_head = [&](Index index) {
-    return maps[index].view({members, x.size(1), x.size(2), heads, -1});
-  };
-  const Tensor raw =
-      wide(maps[gates]) + wide(multiplied(weights[gate_bias]).view({members, 1, 1, 2 * heads}));
-  const auto gate = at::split_with_sizes(at::tanh(raw / cap) * cap, {heads, heads}, -1);
+  const Weight norm = m.norm_gain ? weights[gain] : Weight{};
+  const GateMap gate{weights[gates], weights[gate_bias], cap};
   // The factor on q k is attention's, which the parametrisation gives for heads of head_dim.
-  MlstmInput cell{by_head(to_q) * (pass.block.attention_logit * std::sqrt(2.0)),
-                  by_head(to_k),
-                  by_head(to_v),
-                  gate[0],
-                  gate[1],
-                  {},
-                  {}};
-  if (pass.state && !pass.state->empty()) {
-    cell.memory = (*pass.state)[0];
-    cell.m = (*pass.state)[1];
+  const GatedMlstm cell{.heads = heads_of(m),
+                        .keys = head_dim_of(m) / 2,
+                        .factor = pass.block.attention_logit * std::sqrt(2.0),
+                        .norm = {.epsilon = 1e-6, .center = true},
+                        .chunk = m.ssm_chunk};
+  const std::optional<Weight> all = stacked(weights.subspan(to_q, 4));
+  if (all && !pass.state) {
+    const auto [maps, numbers] = linear_and_gates(x, *all, gate);
+    return linear(gated_mlstm(maps, numbers, norm, cell), weights[out]);
   }
-  const MlstmOutput result = mlstm(cell, m.ssm_chunk);
-  if (pass.state) *pass.state = {result.memory, result.m};
-  const Tensor gated =
-      gated_norm(result.h.flatten(-2), maps[to_o], heads, m.norm_gain ? weights[gain] : Weight{},
-                 {.epsilon = 1e-6, .center = true}, GatePlace::behind);
-  return linear(gated, weights[out]);
+  auto maps =
+      linears(x, {weights[to_q], weights[to_k], weights[to_v], weights[to_o], weights[gates]});
+  const Tensor numbers = capped_gates(maps[gates], gate);
+  MlstmState state;
+  if (pass.state && !pass.state->empty()) state = {(*pass.state)[0], (*pass.state)[1]};
+  const Tensor y = gated_mlstm(maps, numbers, norm, cell, state);
+  if (pass.state) *pass.state = {state.memory, state.m};
+  return linear(y, weights[out]);
 }
 
 }  // namespace rung

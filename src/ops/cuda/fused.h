@@ -8,6 +8,8 @@
 #include "ops/activation.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
+#include "ops/gate_map.h"
+#include "ops/gated_mlstm.h"
 #include "ops/gated_norm.h"
 #include "ops/grouped.h"
 #include "ops/mlp.h"
@@ -54,6 +56,14 @@ bool fits_ssd(const SsdInput& in);
 std::pair<at::Tensor, at::Tensor> ssd(const SsdInput& in);
 bool fits_mlstm(const MlstmInput& in);
 MlstmOutput mlstm(const MlstmInput& in);
+// Without gain.
+bool fits_gated_mlstm(const at::Tensor& maps, const at::Tensor& gates, const GatedMlstm& options);
+at::Tensor gated_mlstm(const at::Tensor& maps, const at::Tensor& gates, const GatedMlstm& options);
+
+// x and weights in bf16, up to 16 gates (gate_map.h).
+bool fits_gate_map(const at::Tensor& x, const Weight& weight, const GateMap& gates);
+std::pair<at::Tensor, at::Tensor> linear_and_gates(const at::Tensor& x, const Weight& weight,
+                                                   const GateMap& gates);
 
 // fp32; positions must not rise along the last axis.
 at::Tensor interpolated(const at::Tensor& table, const at::Tensor& positions);

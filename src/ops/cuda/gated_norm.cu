@@ -8,7 +8,7 @@ constexpr int norm_threads = 256;
 
 // A group of G lanes has a row of one group of units, V vectors of 8 a lane.
 struct GateRow {
-  int64_t at, gate;  // first elements
+  int64_t at, gate, dgate;  // first elements
   int vectors;
   bool valid;
 };
@@ -17,7 +17,9 @@ template <int G>
 __device__ GateRow row_of(const GatedNorm& s) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * (norm_threads / G) + threadIdx.x / G;
   const int64_t count = s.rows * s.groups, row = index < count ? index : count - 1;
-  return {row * s.width, row / s.groups * s.gate_stride + row % s.groups * s.width,
+  const int64_t within = row % s.groups * s.width,
+                packed = s.dgate_stride ? s.dgate_stride : s.groups * s.width;
+  return {row * s.width, row / s.groups * s.gate_stride + within, row / s.groups * packed + within,
           static_cast<int>(s.width / 8), index < count};
 }
 
@@ -146,7 +148,7 @@ __global__ void __launch_bounds__(norm_threads, V <= 6 ? 2 : 1)
       z[k] = d[i][k] * derivative * (s.gate_before ? from[k] : unit[i][k]);
       d[i][k] *= factor;
     }
-    if (row.valid) store8(dgate + row.at + at * 8, z);
+    if (row.valid) store8(dgate + row.dgate + at * 8, z);
   }
   if (!s.gate_before) norm_gradient<G, V>(s, row, unit, scale, d);
   if (!row.valid) return;

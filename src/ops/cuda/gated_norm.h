@@ -12,11 +12,13 @@ struct GatedNorm {
   float epsilon;
   bool center;
   bool gate_before;
+  int64_t dgate_stride = 0;  // elements between rows of the gate's gradient; 0: it is packed
 };
 // x and y [rows, groups, width]; gate [rows, groups, width] with gate_stride.
 void gated_norm_forward(Type type, const GatedNorm& shape, const void* x, const void* gate, void* y,
                         Stream stream);
-// dx and dgate [rows, groups, width], from the forward pass's inputs and dy.
+// dx [rows, groups, width] and dgate, the same with dgate_stride, from the forward pass's inputs
+// and dy.
 void gated_norm_backward(Type type, const GatedNorm& shape, const void* x, const void* gate,
                          const void* dy, void* dx, void* dgate, Stream stream);
 

@@ -1,13 +1,11 @@
 #ifdef RUNG_CUDA
-#include "ops/cuda/recurrence.h"
-
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/device.h"
 #include "ops/cuda/fused.h"
-#include "ops/cuda/tensor.h"
+#include "ops/cuda/recurrence_run.h"
 #include "ops/custom.h"
 
 namespace rung::cuda {
@@ -19,12 +17,8 @@ namespace {
 // Shared memory of the largest block, and what smaller parts of Ampere and later do not have.
 constexpr int64_t recurrence_memory = 160 * 1024;
 
-bool is_half(const Tensor& t) {
-  return t.scalar_type() == at::kBFloat16;
-}
+}  // namespace
 
-// t [P, B, T, heads, size] with each step's rows side by side, and steps and sequences at even
-// distances: a slice of wider rows need not be copied.
 bool lies_by_step(const Tensor& t) {
   const auto evenly = [&](int64_t dim, int64_t stride) {
     return t.size(dim) == 1 || t.stride(dim) == stride;
@@ -35,6 +29,8 @@ bool lies_by_step(const Tensor& t) {
          reinterpret_cast<uintptr_t>(t.const_data_ptr()) % 16 == 0;
 }
 
+namespace {
+
 Tensor by_step(const Tensor& t) {
   const Tensor plain = t.detach();
   return lies_by_step(plain) ? plain : plain.contiguous();
@@ -43,19 +39,6 @@ Tensor by_step(const Tensor& t) {
 StepRows rows_of(const Tensor& t) {
   return {t.const_data_ptr(), t.stride(2)};
 }
-
-// One recurrence and what its gradient needs: its inputs, and numbers a step and head.
-struct Recurrence {
-  RecurrenceShape shape;
-  Tensor q, k, v, first, second;  // gates: dt and a, or input and forget
-  Tensor skip;                    // undefined: none
-  Tensor from, to, ends, floor, to_gradient, m;
-
-  RecurrenceGates gates(const Tensor& at) const {
-    return {floats(from), floats(at), floats(ends), floats(floor)};
-  }
-  RecurrenceGates gates_of_gradient() const { return gates(shape.normalised ? to_gradient : to); }
-};
 
 struct States {
   Tensor states, norms;
@@ -84,11 +67,6 @@ void find_gates(Recurrence& r) {
   mlstm_gates(s, floats(r.first), floats(r.second), r.gates(r.to), floats(r.m), stream());
 }
 
-struct Outcome {
-  Tensor y;     // [P, B, T, heads, values]
-  Tensor last;  // [P, B, heads, keys, values (+ 1)]
-};
-
 States run_states(const Recurrence& r, const Tensor& last) {
   States states = room_for_states(r);
   recurrence_states(r.shape, rows_of(r.k), rows_of(r.v), r.gates(r.to), states.places(),
@@ -96,27 +74,51 @@ States run_states(const Recurrence& r, const Tensor& last) {
   return states;
 }
 
-// kept: for a gradient.
-Outcome run_recurrence(Recurrence& r, bool kept) {
+// Whether states weigh no more than the values that they are made of; then they are kept for the
+// gradient, which otherwise makes them anew.
+bool states_are_light(const RecurrenceShape& s) {
+  return s.wide_keys() * s.wide_values() <= recurrence_chunk * s.values;
+}
+
+}  // namespace
+
+Outcome run_recurrence(Recurrence& r, bool kept, bool last_wanted) {
   const RecurrenceShape& s = r.shape;
   find_gates(r);
   Outcome out;
   out.y = at::empty({s.members, s.batch, s.time, s.heads, s.values}, r.v.options());
-  out.last = at::empty({s.members, s.batch, s.heads, s.keys, s.values + (s.normalised ? 1 : 0)},
-                       r.first.options());
+  if (last_wanted)
+    out.last = at::empty({s.members, s.batch, s.heads, s.keys, s.values + (s.normalised ? 1 : 0)},
+                         r.first.options());
   if (s.normalised && kept) r.to_gradient = at::empty_like(r.to);
   const States states = run_states(r, out.last);
+  if (kept && states_are_light(s)) r.states = states.states, r.norms = states.norms;
   recurrence_outputs(s, rows_of(r.q), rows_of(r.k), rows_of(r.v), r.gates(r.to), states.places(),
                      floats(r.skip), floats(r.to_gradient), writable(out.y), stream());
   return out;
 }
 
-struct InputGradients {
-  Tensor q, k, v, first, second, skip;
-};
+namespace {
 
-// The states are made anew: they are several times larger than the inputs.
-InputGradients recurrence_gradient(const Recurrence& r, const Tensor& y, const Tensor& gradient) {
+// Where they are alone.
+InputGradients room_for_gradients(const Recurrence& r) {
+  const RecurrenceShape& s = r.shape;
+  const auto options = r.first.options();
+  const std::vector<int64_t> shares{s.members, s.batch, s.time, s.groups, s.splits(), s.keys};
+  const std::vector<int64_t> by_head{s.members, s.batch, s.time, s.heads};
+  const std::vector<int64_t> by_chunk{s.members, s.batch, s.chunks(), s.heads};
+  return {at::empty(shares, r.q.options()),
+          at::empty(shares, r.k.options()),
+          at::empty({s.members, s.batch, s.time, s.heads, s.values}, r.v.options()),
+          at::empty(by_head, options),
+          at::empty(s.normalised ? by_head : by_chunk, options),
+          r.skip.defined() ? at::empty(by_chunk, options) : Tensor()};
+}
+
+}  // namespace
+
+void recurrence_gradient(const Recurrence& r, const Tensor& y, const Tensor& gradient,
+                         const InputGradients& g) {
   const RecurrenceShape& s = r.shape;
   const Tensor dy = gradient.contiguous();
   const auto options = r.first.options();
@@ -125,24 +127,25 @@ InputGradients recurrence_gradient(const Recurrence& r, const Tensor& y, const T
     delta = at::empty({s.lines(), s.steps()}, options);
     recurrence_delta(s, floats(r.floor), data(y), data(dy), floats(delta), stream());
   }
-  const States states = run_states(r, Tensor()), dstates = room_for_states(r);
+  const States states = r.states.defined() ? States{r.states, r.norms} : run_states(r, Tensor());
+  const States dstates = room_for_states(r);
   recurrence_state_gradients(s, rows_of(r.q), data(dy), r.gates_of_gradient(), floats(delta),
                              dstates.places(), stream());
-  const std::vector<int64_t> shares{s.members, s.batch, s.time, s.groups, s.splits(), s.keys};
-  const std::vector<int64_t> by_head{s.members, s.batch, s.time, s.heads};
-  const std::vector<int64_t> by_chunk{s.members, s.batch, s.chunks(), s.heads};
-  InputGradients g{at::empty(shares, r.q.options()),
-                   at::empty(shares, r.k.options()),
-                   at::empty({s.members, s.batch, s.time, s.heads, s.values}, r.v.options()),
-                   at::empty(by_head, options),
-                   at::empty(s.normalised ? by_head : by_chunk, options),
-                   r.skip.defined() ? at::empty(by_chunk, options) : Tensor()};
-  recurrence_gradients(s,
-                       {rows_of(r.q), rows_of(r.k), rows_of(r.v), data(dy), r.gates_of_gradient(),
-                        floats(delta), states.places(), dstates.places(), floats(r.first),
-                        floats(r.second), floats(r.skip), writable(g.q), writable(g.k),
-                        writable(g.v), floats(g.first), floats(g.second), floats(g.skip)},
-                       stream());
+  recurrence_gradients(
+      s,
+      {rows_of(r.q),   rows_of(r.k),    rows_of(r.v),     data(dy),         r.gates_of_gradient(),
+       floats(delta),  states.places(), dstates.places(), floats(r.first),  floats(r.second),
+       floats(r.skip), writable(g.q),   writable(g.k),    writable(g.v),    g.q.stride(2),
+       g.k.stride(2),  g.v.stride(2),   floats(g.first),  floats(g.second), floats(g.skip)},
+      stream());
+}
+
+namespace {
+
+InputGradients recurrence_gradient(const Recurrence& r, const Tensor& y, const Tensor& gradient) {
+  const RecurrenceShape& s = r.shape;
+  InputGradients g = room_for_gradients(r);
+  recurrence_gradient(r, y, gradient, g);
   const auto joined = [&](const Tensor& t) { return s.splits() > 1 ? t.sum(4) : t.select(4, 0); };
   g.q = joined(g.q);
   g.k = joined(g.k);
@@ -151,7 +154,9 @@ InputGradients recurrence_gradient(const Recurrence& r, const Tensor& y, const T
   return g;
 }
 
-bool fits_shape(const Tensor& v, const Tensor& k) {
+}  // namespace
+
+bool fits_recurrence(const Tensor& v, const Tensor& k) {
   return v.size(2) > 1 && fits_recurrence(v.size(2), k.size(4), v.size(4)) &&
          block_memory() >= recurrence_memory;
 }
@@ -160,11 +165,9 @@ RecurrenceShape recurrence_shape(const Tensor& v, const Tensor& k, bool normalis
   return {v.size(0), v.size(1), v.size(2), v.size(3), k.size(3), k.size(4), v.size(4), normalised};
 }
 
-}  // namespace
-
 bool fits_ssd(const SsdInput& in) {
   return is_half(in.x) && is_half(in.b) && is_half(in.c) && !in.state.defined() &&
-         fits_shape(in.x, in.b);
+         fits_recurrence(in.x, in.b);
 }
 
 std::pair<Tensor, Tensor> ssd(const SsdInput& in) {
@@ -178,7 +181,7 @@ std::pair<Tensor, Tensor> ssd(const SsdInput& in) {
     r.first = in.dt.detach().contiguous();
     r.second = in.a.detach().contiguous();
     if (in.skip.defined()) r.skip = in.skip.detach().contiguous();
-    out = run_recurrence(r, kept);
+    out = run_recurrence(r, kept, true);
   }
   record({out.y}, {in.x, in.dt, in.a, in.b, in.c, in.skip}, [r](const std::vector<Tensor>& g) {
     const InputGradients d = recurrence_gradient(r, {}, g[0]);
@@ -189,7 +192,7 @@ std::pair<Tensor, Tensor> ssd(const SsdInput& in) {
 
 bool fits_mlstm(const MlstmInput& in) {
   return is_half(in.q) && is_half(in.k) && is_half(in.v) && !in.memory.defined() &&
-         fits_shape(in.v, in.k);
+         fits_recurrence(in.v, in.k);
 }
 
 MlstmOutput mlstm(const MlstmInput& in) {
@@ -202,7 +205,7 @@ MlstmOutput mlstm(const MlstmInput& in) {
     r.q = by_step(in.q), r.k = by_step(in.k), r.v = by_step(in.v);
     r.first = in.input.detach().contiguous();
     r.second = in.forget.detach().contiguous();
-    out = run_recurrence(r, kept);
+    out = run_recurrence(r, kept, true);
   }
   const Tensor m = r.m;
   record({out.y}, {in.q, in.k, in.v, in.input, in.forget},

@@ -13,14 +13,15 @@ template <int D>
 constexpr int pitch = D + 8;
 
 struct Chunked {
-  int batch, time, heads, groups, keys, values, chunks, each;
+  int batch, time, heads, groups, keys, values, chunks, each, gate_stride;
   __device__ int splits() const { return heads / groups / each; }
 };
 
 inline Chunked chunked_of(const RecurrenceShape& s) {
   const auto small = [](int64_t x) { return static_cast<int>(x); };
-  return {small(s.batch), small(s.time),   small(s.heads),    small(s.groups),
-          small(s.keys),  small(s.values), small(s.chunks()), small(s.each())};
+  return {small(s.batch),    small(s.time),   small(s.heads),
+          small(s.groups),   small(s.keys),   small(s.values),
+          small(s.chunks()), small(s.each()), small(s.gate_stride ? s.gate_stride : s.heads)};
 }
 
 // A chunk of one head or group of a sequence.

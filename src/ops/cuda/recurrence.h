@@ -22,7 +22,10 @@ constexpr int64_t longest_recurrence = 4096 * recurrence_chunk;
 
 struct RecurrenceShape {
   int64_t members, batch, time, heads, groups, keys, values;
-  bool normalised;  // mLSTM
+  bool normalised;          // mLSTM
+  int64_t gate_stride = 0;  // elements between steps of gates; 0: they are packed
+  // On q k of mLSTM, positive. It is taken into the input gates, which read the same by both.
+  double factor = 1.0;
   int64_t sequences() const { return members * batch; }
   int64_t lines() const { return sequences() * heads; }
   int64_t chunks() const { return (time + recurrence_chunk - 1) / recurrence_chunk; }
@@ -54,7 +57,7 @@ struct RecurrenceGates {
   float* floor;      // mLSTM: [lines, steps], of the denominator
 };
 // SSD: dt [sequences, time, heads], a [members, heads]. mLSTM: input and forget [sequences, time,
-// heads], m [lines] receives the last m.
+// heads], m [lines] receives the last m, or is null.
 void ssd_gates(const RecurrenceShape& shape, const float* dt, const float* a,
                const RecurrenceGates& gates, Stream stream);
 void mlstm_gates(const RecurrenceShape& shape, const float* input, const float* forget,
@@ -97,8 +100,9 @@ struct RecurrenceGradient {
   const float *first, *second, *skip;  // dt and a, or input and forget
   void *dq, *dk;  // [sequences, time, groups, splits, keys], to be summed over splits
   void* dv;       // [sequences, time, heads, values]
-  float *dfirst,
-      *dsecond;  // [sequences, time, heads]; of a [sequences, chunks, heads], to be summed
+  int64_t dq_stride, dk_stride, dv_stride;  // elements between steps
+  // As the gates lie; of a [sequences, chunks, heads], to be summed.
+  float *dfirst, *dsecond;
   float* dskip;  // [sequences, chunks, heads], to be summed
 };
 void recurrence_gradients(const RecurrenceShape& shape, const RecurrenceGradient& gradient,

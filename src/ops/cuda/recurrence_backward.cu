@@ -36,14 +36,14 @@ __device__ void gate_gradients(const Chunked& s, const Gradients& out,
   through *= exp2f(ends.x - ends.y);
   const float decay[2] = {through + earlier + from_here,
                           through + earlier + behind[0] + from_here - own[0]};
-  const int64_t line = at.first * s.heads + head;
+  const int64_t line = at.first * s.gate_stride + head;
   const float rate = normalised ? 0.0f : out.second[at.sequence / s.batch * s.heads + head];
   float drate = 0.0f;
 #pragma unroll
   for (int e = 0; e < 2; ++e) {
     const int t = 2 * lane + e;
     if (t >= at.steps) continue;
-    const int64_t to = line + static_cast<int64_t>(t) * s.heads;
+    const int64_t to = line + static_cast<int64_t>(t) * s.gate_stride;
     if (normalised) {
       out.dfirst[to] = gain[e];
       out.dsecond[to] = decay[e] / (1.0f + expf(out.second[to]));
@@ -105,22 +105,20 @@ __global__ void __launch_bounds__(gradient_threads, gradient_blocks<N, P>)
     bf16* const out = shared.v + 16 * w.tile * pitch<P>;
     put_rows<P>(out, w.half * (P / 2), dv, w.lane);
     __syncwarp();
-    write_rows<P>(g.dv + ((at.first + 16 * w.tile) * s.heads + head) * s.values,
-                  static_cast<int64_t>(s.heads) * s.values, out, w.half * (P / 2), P / 2, rows,
-                  s.values, w.lane);
+    write_rows<P>(g.dv + (at.first + 16 * w.tile) * g.dv_stride + head * s.values, g.dv_stride, out,
+                  w.half * (P / 2), P / 2, rows, s.values, w.lane);
     if (warp == 0) gate_gradients<N, P, normalised>(s, g, shared, at, head, ends, w.lane);
     __syncthreads();
   }
-  const auto write = [&](bf16* to, bf16* through, const float(&sum)[N / 16][4]) {
+  const auto write = [&](bf16* to, int64_t stride, bf16* through, const float(&sum)[N / 16][4]) {
     bf16* const out = through + 16 * w.tile * pitch<N>;
     put_rows<N>(out, w.half * (N / 2), sum, w.lane);
     __syncwarp();
-    write_rows<N>(to + ((at.first + 16 * w.tile) * shares + share) * s.keys,
-                  static_cast<int64_t>(shares) * s.keys, out, w.half * (N / 2), N / 2, rows, s.keys,
-                  w.lane);
+    write_rows<N>(to + (at.first + 16 * w.tile) * stride + share * s.keys, stride, out,
+                  w.half * (N / 2), N / 2, rows, s.keys, w.lane);
   };
-  write(g.dq, shared.q, dq);
-  write(g.dk, shared.k, dk);
+  write(g.dq, g.dq_stride, shared.q, dq);
+  write(g.dk, g.dk_stride, shared.k, dk);
 }
 
 }  // namespace
@@ -151,6 +149,9 @@ void recurrence_gradients(const RecurrenceShape& shape, const RecurrenceGradient
                     writable(in.dq),
                     writable(in.dk),
                     writable(in.dv),
+                    in.dq_stride,
+                    in.dk_stride,
+                    in.dv_stride,
                     in.dfirst,
                     in.dsecond,
                     in.dskip};

@@ -28,6 +28,7 @@ struct Gradients {
   const bf16 *states, *dstates;
   const float *norms, *dnorms, *first, *second, *skip;
   bf16 *dq, *dk, *dv;
+  int64_t dq_stride, dk_stride, dv_stride;
   float *dfirst, *dsecond, *dskip;
 };
 

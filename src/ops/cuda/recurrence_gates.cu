@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "ops/cuda/recurrence.cuh"
 
 namespace rung::cuda {
@@ -36,19 +38,19 @@ struct TwoSteps {
 
 template <bool exponential>
 __device__ TwoSteps read_steps(const Chunked& s, int sequence, int head, int step,
-                               const float* first, const float* second) {
+                               const float* first, const float* second, float factor) {
   TwoSteps two;
   const float rate = exponential ? 0.0f : second[sequence / s.batch * s.heads + head] * base_two;
 #pragma unroll
   for (int e = 0; e < 2; ++e) {
     const bool real = step + e < s.time;
-    const int64_t at = (static_cast<int64_t>(sequence) * s.time + step + e) * s.heads + head;
+    const int64_t at = (static_cast<int64_t>(sequence) * s.time + step + e) * s.gate_stride + head;
     two.decay[e] = 0.0f;
     two.gain[e] = -INFINITY;
     if (!real) continue;
     if (exponential) {
       two.decay[e] = log2_sigmoid(second[at]);
-      two.gain[e] = first[at] * base_two;
+      two.gain[e] = first[at] * base_two + factor;
     } else {
       two.decay[e] = first[at] * rate;
       two.gain[e] = log2f(first[at]);
@@ -59,9 +61,11 @@ __device__ TwoSteps read_steps(const Chunked& s, int sequence, int head, int ste
 
 // A block a line, a warp a chunk, two steps a lane. mLSTM's m goes from chunk to chunk between two
 // passes: the first leaves `to` without the chunk's start, and the sum in the floor's place.
+// factor: log2 of what input gates are multiplied by.
 template <bool exponential>
 __global__ void __launch_bounds__(256)
-    line_gates(Chunked s, const float* first, const float* second, RecurrenceGates out, float* m) {
+    line_gates(Chunked s, const float* first, const float* second, float factor,
+               RecurrenceGates out, float* m) {
   extern __shared__ float ends[];  // [chunks, 2]: all of a chunk's decay; its largest `from`
   const int line = blockIdx.x, lane = threadIdx.x % 32, warp = threadIdx.x / 32,
             warps = blockDim.x / 32;
@@ -69,7 +73,7 @@ __global__ void __launch_bounds__(256)
   for (int c = warp; c < s.chunks; c += warps) {
     const int step = c * chunk_steps + 2 * lane;
     const TwoSteps two =
-        read_steps<exponential>(s, line / s.heads, line % s.heads, step, first, second);
+        read_steps<exponential>(s, line / s.heads, line % s.heads, step, first, second, factor);
     const float both =
         scan(two.decay[0] + two.decay[1], lane, [](float x, float y) { return x + y; });
     const float sum[2] = {both - two.decay[1], both};
@@ -100,7 +104,7 @@ __global__ void __launch_bounds__(256)
       largest = ends[2 * c] + end;
       ends[2 * c] = start;
     }
-    m[line] = largest / base_two;
+    if (m != nullptr) m[line] = largest / base_two;
   }
   __syncthreads();
   for (int c = warp; c < s.chunks; c += warps) {
@@ -145,15 +149,16 @@ __global__ void __launch_bounds__(256)
 void ssd_gates(const RecurrenceShape& shape, const float* dt, const float* a,
                const RecurrenceGates& gates, Stream stream) {
   const Chunked s = chunked_of(shape);
-  line_gates<false><<<blocks_for(shape.lines(), 1), 256, 0, stream>>>(s, dt, a, gates, nullptr);
+  line_gates<false>
+      <<<blocks_for(shape.lines(), 1), 256, 0, stream>>>(s, dt, a, 0.0f, gates, nullptr);
   check_launch();
 }
 
 void mlstm_gates(const RecurrenceShape& shape, const float* input, const float* forget,
                  const RecurrenceGates& gates, float* m, Stream stream) {
   const Chunked s = chunked_of(shape);
-  line_gates<true>
-      <<<blocks_for(shape.lines(), 1), 256, s.chunks * 8, stream>>>(s, input, forget, gates, m);
+  line_gates<true><<<blocks_for(shape.lines(), 1), 256, s.chunks * 8, stream>>>(
+      s, input, forget, static_cast<float>(std::log2(shape.factor)), gates, m);
   check_launch();
 }
 

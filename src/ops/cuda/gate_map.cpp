@@ -1,0 +1,103 @@
+#ifdef RUNG_CUDA
+#include "ops/gate_map.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include "ops/cuda/fused.h"
+#include "ops/cuda/gate_map.h"
+#include "ops/cuda/tensor.h"
+#include "ops/custom.h"
+#include "ops/linear.h"
+
+namespace rung::cuda {
+
+using at::Tensor;
+
+namespace {
+
+GateMapShape gate_map_shape_of(const Tensor& x, const GateMap& g) {
+  return {.members = x.size(0),
+          .rows = x.size(1) * x.size(2),
+          .width = x.size(3),
+          .gates = g.weight.value.size(1),
+          .matrix_stride = g.weight.value.stride(0),
+          .bias_stride = g.bias.value.stride(0),
+          .cap = static_cast<float>(g.cap)};
+}
+
+// The gradient of x by way of the gates alone.
+Tensor gate_gradient(const Tensor& x, const GateMap& g, const Tensor& gates, const Tensor& dgates) {
+  const GateMapShape shape = gate_map_shape_of(x, g);
+  Tensor dx = at::empty_like(x), partial;
+  if (g.weight.gradient.defined() || g.bias.gradient.defined())
+    partial =
+        at::empty({shape.members, shape.splits(), shape.gates, shape.width + 1}, gates.options());
+  const auto stride = [](const Weight& w) {
+    return w.gradient.defined() ? w.gradient.stride(0) : 0;
+  };
+  gate_map_backward(shape, data(x), data(g.weight.value),
+                    {.gates = floats(gates),
+                     .dgates = floats(dgates),
+                     .input_factor = static_cast<float>(g.weight.A_input),
+                     .matrix_factor = static_cast<float>(g.weight.A_weight),
+                     .bias_factor = static_cast<float>(g.bias.A_weight),
+                     .dx = writable(dx),
+                     .dmatrix = floats(g.weight.gradient),
+                     .dbias = floats(g.bias.gradient),
+                     .dmatrix_stride = stride(g.weight),
+                     .dbias_stride = stride(g.bias),
+                     .partial = floats(partial)},
+                    stream());
+  return dx;
+}
+
+}  // namespace
+
+bool fits_gate_map(const Tensor& x, const Weight& weight, const GateMap& g) {
+  const auto alone = [](const Weight& w) { return !w.ternary && !w.taps; };
+  const Weight& bias = g.bias;
+  return x.scalar_type() == at::kBFloat16 && weight.value.scalar_type() == at::kBFloat16 &&
+         alone(weight) && alone(g.weight) && is_packed_half(g.weight) &&
+         bias.value.scalar_type() == at::kBFloat16 &&
+         (!bias.gradient.defined() || bias.gradient.scalar_type() == at::kFloat) &&
+         fits_gate_map(x.size(3), g.weight.value.size(1));
+}
+
+std::pair<Tensor, Tensor> linear_and_gates(const Tensor& x, const Weight& weight,
+                                           const GateMap& g) {
+  const int64_t members = x.size(0), rows = x.size(1) * x.size(2), in = x.size(3),
+                out = weight.value.size(1);
+  const Tensor input = x.detach().contiguous(), value = weight.value.detach();
+  Tensor y, gates;
+  {
+    at::NoGradGuard off;
+    y = at::empty({members, x.size(1), x.size(2), out}, input.options());
+    gates = at::empty({members, x.size(1), x.size(2), g.weight.value.size(1)},
+                      input.options().dtype(at::kFloat));
+    matmul_into(y.view({members, rows, out}), input.view({members, rows, in}),
+                value.transpose(1, 2), weight.A, false);
+    gate_map_forward(gate_map_shape_of(input, g), data(input), data(g.weight.value),
+                     static_cast<float>(g.weight.A), data(g.bias.value),
+                     static_cast<float>(g.bias.A), floats(gates), stream());
+  }
+  record({y, gates}, {x}, [=, kept = gates.detach()](const std::vector<Tensor>& d) {
+    Tensor dx;
+    if (d[1].defined()) dx = gate_gradient(input, g, kept, d[1].contiguous());
+    if (d[0].defined()) {
+      const Tensor dy = d[0].contiguous().view({members, rows, out});
+      if (weight.gradient.defined())
+        matmul_into(weight.gradient, dy.transpose(1, 2), input.view({members, rows, in}),
+                    weight.A_weight, true);
+      const bool more = dx.defined();
+      if (!more) dx = at::empty_like(input);
+      matmul_into(dx.view({members, rows, in}), dy, value, weight.A_input, more);
+    }
+    return std::vector<Tensor>{dx};
+  });
+  return {y, gates};
+}
+
+}  // namespace rung::cuda
+#endif
