@@ -31,22 +31,35 @@ void adamw_step_plain(const StepInput& in) {
 #ifdef RUNG_CUDA
 namespace {
 
-void adamw_cuda(const StepInput& in) {
+void adamw_cuda(const StepInput& in, int64_t begin, int64_t end) {
   const Tensor slots =
       in.slots.defined() ? in.slots : make_slots(in.layout).to(in.weights.device());
   const auto floats = [](const Tensor& t) { return t.mutable_data_ptr<float>(); };
-  cuda::adamw({in.weights.size(0), in.weights.size(1)}, floats(slots), floats(in.hyper),
+  cuda::adamw({in.weights.size(0), in.weights.size(1), begin, end}, floats(slots), floats(in.hyper),
               in.alive.defined() ? in.alive.const_data_ptr<int>() : nullptr, floats(in.gradient),
               floats(in.weights), floats(in.state.at("exp_avg")), floats(in.state.at("exp_avg_sq")),
               in.compute.defined() ? in.compute.mutable_data_ptr() : nullptr, cuda::stream());
 }
 
 }  // namespace
+
+void adamw_others_cuda(const StepInput& in) {
+  const Layout& layout = in.layout;
+  for (size_t i = 0; i < layout.tensors.size();) {
+    size_t end = i;
+    while (end < layout.tensors.size() && !is_hidden_matrix(layout.tensors[end])) ++end;
+    const auto offset = [&](size_t t) {
+      return t < layout.tensors.size() ? layout.offsets[t] : layout.stride;
+    };
+    if (end > i) adamw_cuda(in, offset(i), offset(end));
+    i = end + 1;
+  }
+}
 #endif
 
 void adamw_step(const StepInput& in) {
 #ifdef RUNG_CUDA
-  if (fused_on_cuda(in.weights)) return adamw_cuda(in);
+  if (fused_on_cuda(in.weights)) return adamw_cuda(in, 0, in.weights.size(1));
 #endif
   if (!fused_on_cpu(in.weights)) return adamw_step_plain(in);
   for (int64_t p = 0; p < in.weights.size(0); ++p) {

@@ -1,14 +1,15 @@
 #include "optim/soap.h"
 
-#include <ATen/ops/einsum.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/sqrt.h>
+#include <ATen/ops/where.h>
 
 #include "optim/adamw.h"
+#include "optim/elementwise.h"
 
 namespace rung {
 namespace {
@@ -57,10 +58,10 @@ Tensor eigenbasis(const Tensor& factor) {
 // One step of orthogonal iteration. The columns are first sorted by their Rayleigh quotients;
 // returns the order, which the second moment has to follow along `basis`'s side.
 Tensor renew(const Tensor& factor, Tensor basis) {
-  const Tensor quotients = at::einsum("pij,pik,pkj->pj", {basis, factor, basis});
-  const Tensor order = quotients.argsort(-1, true);
-  const Tensor sorted = basis.gather(-1, order.unsqueeze(1).expand_as(basis));
-  basis.copy_(std::get<0>(at::linalg_qr(at::matmul(factor, sorted))));
+  const Tensor product = at::matmul(factor, basis);
+  const Tensor order = (basis * product).sum(1).argsort(-1, true);
+  const Tensor sorted = product.gather(-1, order.unsqueeze(1).expand_as(product));
+  basis.copy_(std::get<0>(at::linalg_qr(sorted)));
   return order;
 }
 
@@ -90,7 +91,9 @@ void adam_in_basis(const Matrix& matrix, const Tensor& g, const Tensor& steps) {
 void soap_tensor(const StepInput& in, size_t index, const Tensor& steps, bool first, bool renewal) {
   const auto& shape = in.layout.tensors[index].shape;
   const Matrix matrix{in, index, shape[0], shape[1]};
-  const Tensor g = view(in.layout, in.gradient, index) * matrix.scalar(hyper_scale);
+  Tensor g = view(in.layout, in.gradient, index) * matrix.scalar(hyper_scale);
+  // Decompositions want numbers, of members too that are left as they are.
+  if (in.alive.defined()) g = at::where(in.alive.view({-1, 1, 1}) > 0, g, 0.0);
   if (first) {
     matrix.measure(g);
     matrix.left_basis().copy_(eigenbasis(matrix.left()));
@@ -100,10 +103,21 @@ void soap_tensor(const StepInput& in, size_t index, const Tensor& steps, bool fi
   adam_in_basis(matrix, g, steps.unsqueeze(2));
   // The first moment is kept in the basis that the next step rotates into.
   Tensor m = matrix.moment("exp_avg");
-  const Tensor plain = matrix.rotated_back(m);
+  const Tensor plain = renewal ? matrix.rotated_back(m) : Tensor();
   matrix.measure(g);
-  if (renewal) renew_bases(matrix);
+  if (!renewal) return;
+  renew_bases(matrix);
   m.copy_(matrix.rotated(plain));
+}
+
+void soap_matrices(const StepInput& in, const Tensor& steps) {
+  // Members of one call are equally far, but for those that are left as they are.
+  const double done = steps.max().item<double>();
+  for (size_t i = 0; i < in.layout.tensors.size(); ++i)
+    if (is_hidden_matrix(in.layout.tensors[i]))
+      soap_tensor(in, i, steps, done == 0.0, std::fmod(done, basis_every) == 0.0);
+    else if (!in.weights.is_cuda())
+      adamw_tensor(in, i);
 }
 
 }  // namespace
@@ -122,14 +136,18 @@ std::vector<StateSpec> soap_state(const Layout& layout) {
 
 void soap_step(const StepInput& in) {
   Tensor steps = in.state.at("steps");
-  // Members of one call are equally far.
-  const double done = steps.select(0, 0).item<double>();
-  for (size_t i = 0; i < in.layout.tensors.size(); ++i)
-    if (is_hidden_matrix(in.layout.tensors[i]))
-      soap_tensor(in, i, steps, done == 0.0, std::fmod(done, basis_every) == 0.0);
-    else
-      adamw_tensor(in, i);
-  steps.add_(1.0);
+  if (!in.weights.is_cuda()) {
+    soap_matrices(in, steps);
+    steps.add_(1.0);
+    return;
+  }
+#ifdef RUNG_CUDA
+  step_alive(in, [&] {
+    soap_matrices(in, steps);
+    adamw_others_cuda(in);
+    steps.add_(1.0);
+  });
+#endif
 }
 
 }  // namespace rung

@@ -109,6 +109,10 @@ class CudaEngine : public Population::Engine {
     check(cudaMemcpyAsync(input_.mutable_data_ptr(), slot.input, input_bytes_,
                           cudaMemcpyHostToDevice, stream_.stream()));
     graph_->replay();
+    if (!p.optimizer->captured) {
+      move(p);
+      version_ = versions(p);
+    }
     check(cudaMemcpyAsync(slot.result, result_.const_data_ptr(), result_bytes(),
                           cudaMemcpyDeviceToHost, stream_.stream()));
     check(cudaEventRecord(slot.done, stream_.stream()));
@@ -223,16 +227,19 @@ class CudaEngine : public Population::Engine {
     }
   }
 
+  // Counts every writing through tensors.
+  static int64_t versions(const Population& p) {
+    int64_t version = p.weights._version();
+    for (const auto& [name, tensor] : p.optimizer_state) version += tensor._version();
+    return version;
+  }
+
   // Captures the step the first time, and again when the population's buffers were exchanged;
   // follows weights that were overwritten from outside.
   void prepare(Population& p) {
     std::vector<const void*> buffers{p.weights.const_data_ptr()};
-    int64_t version = p.weights._version();
-    for (const auto& [name, tensor] : p.optimizer_state) {
-      buffers.push_back(tensor.const_data_ptr());
-      version += tensor._version();
-    }
-    if (buffers == buffers_ && version == version_) return;
+    for (const auto& [name, tensor] : p.optimizer_state) buffers.push_back(tensor.const_data_ptr());
+    if (buffers == buffers_ && versions(p) == version_) return;
     sync(p);
     check(cudaDeviceSynchronize());  // whoever wrote the weights did so on another stream
     const c10::cuda::CUDAStreamGuard guard(stream_);
@@ -246,8 +253,7 @@ class CudaEngine : public Population::Engine {
       cuda::round_to_bf16(p.weights.numel(), p.weights.const_data_ptr<float>(),
                           compute_.mutable_data_ptr(), cuda::stream());
     alive_.fill_(1);
-    version_ = p.weights._version();
-    for (const auto& [name, tensor] : p.optimizer_state) version_ += tensor._version();
+    version_ = versions(p);
   }
 
   void allocate(const Population& p) {
@@ -312,6 +318,11 @@ class CudaEngine : public Population::Engine {
                        .hyper = hyper_.mutable_data_ptr<float>(),
                        .result = result_.mutable_data_ptr<float>()},
                       cuda::stream());
+    if (p.optimizer->captured) move(p);
+  }
+
+  void move(Population& p) {
+    const at::NoGradGuard off;
     p.optimizer->step(
         {p.trained, p.weights, gradient_, p.optimizer_state, hyper_, factors_, alive_, compute_});
   }

@@ -1,5 +1,9 @@
 // Against the goldens of tests/golden/make_optimizer_golden.py: Schedule-Free by its authors'
 // package, SOAP and Muon by an independent implementation, all in fp64.
+#include <ATen/ops/arange.h>
+
+#include <limits>
+
 #include "core/json.h"
 #include "optim/muon.h"
 #include "optim/optimizer.h"
@@ -169,6 +173,45 @@ TEST_CASE("Muon moves the effective weight A w alike whatever the multiplier is"
   plain.step(setting, 0);
   scaled.step(setting, 0);
   CHECK(distance((scaled.weights - start) * 0.25, plain.weights - start) < 1e-12);
+}
+
+// What a GPU does: stacks of matrices, and members that a captured step has to leave alone.
+TEST_CASE("Muon on all matrices of a shape at once is Muon on each, and spares who is not alive") {
+  Layout layout;
+  for (const std::vector<int64_t>& shape :
+       std::vector<std::vector<int64_t>>{{6, 4}, {4, 6}, {3, 3}, {6, 4}}) {
+    layout.tensors.push_back({.name = "w", .role = Role::hidden, .shape = shape});
+    layout.factors.push_back({.C = 0.5 + static_cast<double>(layout.stride) / 256, .decay = 2.0});
+    layout.offsets.push_back(layout.stride);
+    layout.stride += 128;
+  }
+  const auto arena = [&](uint64_t seed) {
+    const Tensor t = at::zeros({2, layout.stride}, at::kDouble);
+    for (size_t i = 0; i < layout.tensors.size(); ++i)
+      view(layout, t, i).copy_(normal(view(layout, t, i).sizes().vec(), seed + i));
+    return t;
+  };
+  const Tensor start = arena(1), gradient = arena(11);
+  Tensor hyper = at::zeros({2, hyper_count}, at::kDouble);
+  hyper.select(1, hyper_lr).fill_(0.1);
+  hyper.select(1, hyper_decay).fill_(0.01);
+  hyper.select(1, hyper_scale).fill_(0.5);
+  const auto run = [&](bool together, const Tensor& g, const Tensor& alive) {
+    const Tensor weights = start.clone();
+    std::map<std::string, Tensor> state{{"exp_avg", arena(21)}, {"exp_avg_sq", arena(31)}};
+    const StepInput in{layout, weights, g, state, hyper, {}, alive, {}};
+    together ? muon_matrices(in) : muon_step(in);
+    return std::pair{weights, state.at("exp_avg")};
+  };
+  const auto want = run(false, gradient, {}), got = run(true, gradient, {});
+  CHECK(distance(got.first, want.first) < 1e-13);
+  CHECK(distance(got.second, want.second) < 1e-13);
+  Tensor broken = gradient.clone();
+  broken[1].fill_(std::numeric_limits<double>::quiet_NaN());
+  const auto spared = run(true, broken, at::arange(1, -1, -1, at::kInt));
+  CHECK(same_bits(spared.first[0], got.first[0]));
+  CHECK(same_bits(spared.first[1], start[1]));
+  CHECK(same_bits(spared.second[1], arena(21)[1]));
 }
 
 TEST_CASE("orthogonalised matrices have singular values near one, each matrix for itself") {

@@ -5,88 +5,34 @@
 #include <map>
 
 #include "cli/torch/bench.h"
+#include "cli/torch/gpu_side.h"
 #include "cli/torch/opponent.h"
 #include "core/error.h"
 #include "study/ceiling.h"
 #include "train/device.h"
-#include "train/population.h"
 
 namespace rung {
 namespace {
 
-// What all cases share.
-struct Bench {
-  const BenchOptions& options;
-  const Arguments& arguments;
-  Machine machine;
-  double matmul = 0.0, copy = 0.0;  // measured ceilings, FLOP/s and bytes/s
-};
-
-// Our side of a case, captured and ready to be timed.
-struct Ours {
-  std::unique_ptr<Population> population;
-  double build_seconds = 0.0, capture_seconds = 0.0;
-  int64_t memory = 0;
-};
-
 struct GpuRow {
   std::vector<double> rates, rival_rates, ratios;  // ratios by round where they took turns
   double build_seconds = 0.0, capture_seconds = 0.0, flops_per_token = 0.0, seconds = 0.0;
-  int64_t memory = 0;
-  Json rival;  // the rival's answer to `prepare`; null without one
+  double rival_flops_per_token = 0.0;  // where the rival is Rung's own
+  int64_t memory = 0, rival_memory = 0;
+  Json rival;  // PyTorch's answer to `prepare`; null without it
+  // Of tokens a second, or beside Rung's own of FLOP/s.
   double ratio() const {
-    return ratios.empty() ? median(rates) / median(rival_rates) : median(ratios);
+    if (!ratios.empty()) return median(ratios);
+    const double work = rival_flops_per_token > 0.0 ? flops_per_token / rival_flops_per_token : 1.0;
+    return work * median(rates) / median(rival_rates);
   }
 };
-
-double tokens_per_step(const GpuCase& c) {
-  return static_cast<double>(c.members * c.batch * c.context);
-}
-
-Ours start(const GpuCase& c, const Bench& bench) {
-  const std::shared_ptr<const TokenSource> source = zipf_tokens(c.vocabulary);
-  const std::vector<RunConfig> members = gpu_members(c);
-  restart_gpu_memory();
-  Ours ours;
-  const auto begin = Clock::now();
-  ours.population = std::make_unique<Population>(members, source, bench.machine);
-  ours.build_seconds = seconds_since(begin);
-  const auto first = Clock::now();
-  ours.population->advance();
-  ours.population->sync();
-  ours.capture_seconds = seconds_since(first);
-  ours.memory = peak_gpu_memory();
-  return ours;
-}
-
-// Member-tokens per second over about the wanted time, after a fifth of it untimed.
-double our_round(const Ours& ours, const GpuCase& c, const Bench& bench) {
-  Population& population = *ours.population;
-  const auto step = [&] {
-    population.advance();
-    if (bench.arguments.interrupted()) fail("[bench] Interrupted.");
-  };
-  int64_t warm = 0;
-  const auto begin = Clock::now();
-  for (; seconds_since(begin) < 0.2 * bench.options.seconds || warm < 2; ++warm) step();
-  population.sync();
-  const double each = seconds_since(begin) / static_cast<double>(warm);
-  const int64_t steps = std::max<int64_t>(3, std::llround(bench.options.seconds / each));
-  const auto timed = Clock::now();
-  for (int64_t i = 0; i < steps; ++i) step();
-  population.sync();
-  const double rate = tokens_per_step(c) * static_cast<double>(steps) / seconds_since(timed);
-  if (!std::isfinite(population.states.front().loss))
-    fail("[bench] {} diverged, so its speed means nothing.", c.name);
-  return rate;
-}
 
 void note_ours(GpuRow& row, const Ours& ours, const GpuCase& c) {
   row.build_seconds = ours.build_seconds;
   row.capture_seconds = ours.capture_seconds;
   row.memory = ours.memory;
-  row.flops_per_token =
-      3.0 * forward_flops(ours.population->decoder, c.context) / static_cast<double>(c.context);
+  row.flops_per_token = flops_of_token(ours, c);
 }
 
 // Rival, ours, rival, ours, ...: a card that slows down slows both.
@@ -131,6 +77,29 @@ GpuRow sandwich(const GpuCase& c, Opponents& opponents, const Bench& bench) {
   return row;
 }
 
+// The plain case, ours, the plain case again, each alone on the card: an optimizer whose first step
+// takes long is started once.
+GpuRow beside_plain(const GpuCase& c, const Bench& bench) {
+  GpuRow row;
+  const GpuCase plain = plain_of(c);
+  const int rounds = bench.options.gpu_rounds, before = (rounds + 1) / 2;
+  const auto beside = [&](int count) {
+    if (count < 1) return;
+    const Ours side = start(plain, bench);
+    row.rival_flops_per_token = flops_of_token(side, plain);
+    row.rival_memory = side.memory;
+    for (int i = 0; i < count; ++i) row.rival_rates.push_back(our_round(side, plain, bench));
+  };
+  beside(before);
+  {
+    const Ours side = start(c, bench);
+    note_ours(row, side, c);
+    for (int i = 0; i < rounds; ++i) row.rates.push_back(our_round(side, c, bench));
+  }
+  beside(rounds - before);
+  return row;
+}
+
 Json gpu_row_json(const GpuCase& c, const GpuRow& row, const Bench& bench) {
   const double rate = median(row.rates), step = tokens_per_step(c) / rate;
   const double matmul = row.flops_per_token * rate / bench.matmul;
@@ -158,6 +127,14 @@ Json gpu_row_json(const GpuCase& c, const GpuRow& row, const Bench& bench) {
   json["rival"] = median(row.rival_rates);
   json["ratio"] = row.ratio();
   json["rival_rates"] = row.rival_rates;
+  if (has_plain(c)) {
+    json["beside"] = c.ffn == "swiglu" ? "adamw" : "swiglu";
+    json["added_time"] = median(row.rival_rates) / rate - 1.0;
+    json["order"] = "rival, ours, rival";
+    json["rival_memory_bytes"] = row.rival_memory;
+    json["rival_flops_per_token"] = row.rival_flops_per_token;
+    return json;
+  }
   json["order"] = c.alone ? "ours, rival, ours" : "in turns";
   json["rival_memory_bytes"] = row.rival.at("memory");
   json["rival_compile_seconds"] = row.rival.at("first_compile_seconds");
@@ -196,7 +173,9 @@ TableRow table_row(const Json& json) {
           rival ? gibibytes(json.at("rival_memory_bytes")) : "-",
           fmt::format("{:.2f} s", number("build_seconds")),
           fmt::format("{:.2f} s", number("capture_seconds")),
-          rival ? fmt::format("{:.1f} s", number("rival_compile_seconds")) : "-",
+          json.contains("rival_compile_seconds")
+              ? fmt::format("{:.1f} s", number("rival_compile_seconds"))
+              : "-",
           fmt::format("{:.1f} s", number("seconds"))};
 }
 
@@ -204,7 +183,9 @@ TableRow table_row(const Json& json) {
 Json run_gpu_case(const GpuCase& c, Opponents& opponents, const Bench& bench) {
   const auto begin = Clock::now();
   try {
-    GpuRow row = c.alone ? sandwich(c, opponents, bench) : in_turns(c, opponents[c.shape], bench);
+    GpuRow row = has_plain(c) ? beside_plain(c, bench)
+                 : c.alone    ? sandwich(c, opponents, bench)
+                              : in_turns(c, opponents[c.shape], bench);
     row.seconds = seconds_since(begin);
     const Json json = gpu_row_json(c, row, bench);
     bench.arguments.out->note(joined(table_row(json), "  "));

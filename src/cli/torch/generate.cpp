@@ -36,7 +36,7 @@ Sampling read_sampling(const Arguments& arguments) {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) {
+double elapsed_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
@@ -53,7 +53,7 @@ struct Sampler {
     rung::extend(generation, tokens, limit, [&](std::span<const float> logits) {
       return sample_token(logits, sampling, random);
     });
-    seconds += seconds_since(start);
+    seconds += elapsed_since(start);
   }
 };
 

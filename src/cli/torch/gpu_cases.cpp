@@ -52,6 +52,13 @@ std::vector<RunConfig> gpu_members(const GpuCase& c) {
     config.model.ffn_ratio = static_cast<double>(c.inner) / static_cast<double>(c.width);
   else
     config.model.ffn = "none";
+  if (c.ffn == "moe") {
+    config.model.ffn = "moe";
+    config.model.moe_experts = 8;
+    config.model.moe_top_k = 2;
+    config.model.moe_ratio = 0.5 * config.model.ffn_ratio;
+  }
+  config.train.optimizer = std::string(c.optimizer);
   config.model.ssm_head_dim = config.model.ssm_expand * c.width / c.heads;
   config.model.ssm_state = 128;
   config.model.context = c.context;
@@ -76,8 +83,19 @@ int64_t parameters_of(const GpuCase& c) {
   return count;
 }
 
+GpuCase plain_of(const GpuCase& c) {
+  GpuCase plain = c;
+  plain.ffn = "swiglu";
+  plain.optimizer = "adamw";
+  return plain;
+}
+
+bool has_plain(const GpuCase& c) {
+  return c.ffn != "swiglu" || c.optimizer != "adamw";
+}
+
 std::optional<double> step_bytes(const GpuCase& c) {
-  if (c.mixer != "attention") return std::nullopt;
+  if (c.mixer != "attention" || has_plain(c)) return std::nullopt;
   const double D = static_cast<double>(c.width), F = static_cast<double>(c.inner),
                V = static_cast<double>(c.vocabulary);
   const bool narrow =

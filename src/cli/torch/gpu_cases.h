@@ -20,6 +20,9 @@ struct GpuCase {
   int64_t members;
   bool alone = false;  // so large that ours and the rival's may not fit beside each other
   std::string_view mixer = "attention";  // another: alone in its block, and inner is 0
+  // Another than these is measured against these in Rung itself, and not against PyTorch. The ffn
+  // moe: two of eight experts with half of `inner` each, so that a token has as many.
+  std::string_view ffn = "swiglu", optimizer = "adamw";
 };
 
 inline constexpr std::array gpu_cases{
@@ -38,7 +41,21 @@ inline constexpr std::array gpu_cases{
             4096, 4, 768, 24, 0, 2048, 8, 1, false, "mamba2"},
     GpuCase{"gpu-mlstm", "mlstm", "four mLSTM mixers of width 768, 6 heads, memories of 64 x 128",
             4096, 4, 768, 6, 0, 2048, 8, 1, false, "mlstm-large"},
+    GpuCase{"gpu-moe", "moe", "8 layers of 768 with two of eight experts, beside dense ones", 4096,
+            8, 768, 12, 2048, 1024, 32, 1, true, "attention", "moe"},
+    GpuCase{"gpu-muon", "124M-512", "124M, 0.5M tokens a step by Muon, beside AdamW", 50304, 12,
+            768, 12, 2048, 1024, 512, 1, true, "attention", "swiglu", "muon"},
+    GpuCase{"gpu-muon-32k", "124M", "124M, 32k tokens a step by Muon, beside AdamW", 50304, 12, 768,
+            12, 2048, 1024, 32, 1, true, "attention", "swiglu", "muon"},
+    GpuCase{"gpu-soap", "124M-512", "124M, 0.5M tokens a step by SOAP, beside AdamW", 50304, 12,
+            768, 12, 2048, 1024, 512, 1, true, "attention", "swiglu", "soap"},
+    GpuCase{"gpu-soap-32k", "124M", "124M, 32k tokens a step by SOAP, beside AdamW", 50304, 12, 768,
+            12, 2048, 1024, 32, 1, true, "attention", "swiglu", "soap"},
 };
+
+// The case with a dense ffn and AdamW that another ffn or optimizer is measured against.
+GpuCase plain_of(const GpuCase& c);
+bool has_plain(const GpuCase& c);
 
 // bf16, standard parametrisation, clip 1; the members differ in seed alone.
 std::vector<RunConfig> gpu_members(const GpuCase& c);

@@ -77,7 +77,8 @@ void finish_prepare(Opponent& opponent, const GpuCase& c, Output& out) {
 Opponents start_opponents(std::span<const GpuCase* const> cases, const BenchOptions& options) {
   Opponents opponents;
   for (const GpuCase* c : cases)
-    if (Opponent& opponent = opponents[c->shape]; !options.python.empty() && !opponent.process)
+    if (Opponent& opponent = opponents[c->shape];
+        !has_plain(*c) && !options.python.empty() && !opponent.process)
       opponent.process = std::make_unique<Rival>(rival_command(options, "rival_gpu.py"));
   return opponents;
 }

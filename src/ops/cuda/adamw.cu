@@ -11,10 +11,11 @@ constexpr int threads = 256;
 enum { h_lr, h_decay, h_beta1, h_beta2, h_epsilon, h_correction1, h_correction2, h_scale, h_count };
 
 __global__ void __launch_bounds__(threads)
-    update(int64_t size, const float4* slots, const float* hyper, const int* alive,
-           const float* gradient, float* weight, float* m, float* v, bf16* compute) {
-  const int64_t at = (static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x) * 4;
-  if (at >= size || (alive && !alive[blockIdx.y])) return;
+    update(int64_t size, int64_t begin, int64_t end, const float4* slots, const float* hyper,
+           const int* alive, const float* gradient, float* weight, float* m, float* v,
+           bf16* compute) {
+  const int64_t at = begin + (static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x) * 4;
+  if (at >= end || (alive && !alive[blockIdx.y])) return;
   const float* h = hyper + blockIdx.y * h_count;
   const float4 slot = slots[at / 128];  // C, decay, epsilon
   const float lr = h[h_lr] * slot.x, decay = h[h_decay] * slot.y, epsilon = h[h_epsilon] * slot.z;
@@ -55,8 +56,9 @@ __global__ void __launch_bounds__(threads) round_all(int64_t size, const float* 
 
 void adamw(const AdamShape& s, const float* slots, const float* hyper, const int* alive,
            const float* gradient, float* weight, float* m, float* v, void* compute, Stream stream) {
-  const dim3 grid(blocks_for(s.size, 4 * threads), static_cast<unsigned>(s.members));
-  update<<<grid, threads, 0, stream>>>(s.size, reinterpret_cast<const float4*>(slots), hyper, alive,
+  const dim3 grid(blocks_for(s.end - s.begin, 4 * threads), static_cast<unsigned>(s.members));
+  update<<<grid, threads, 0, stream>>>(s.size, s.begin, s.end,
+                                       reinterpret_cast<const float4*>(slots), hyper, alive,
                                        gradient, weight, m, v, static_cast<bf16*>(compute));
   check_launch();
 }

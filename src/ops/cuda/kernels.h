@@ -176,6 +176,7 @@ void spread_sums(int64_t rows, int64_t count, int64_t picks, const int64_t* inde
 
 struct AdamShape {
   int64_t members, size;  // elements of a member; a multiple of 128
+  int64_t begin, end;     // of them, in whole units of 128: those that move
 };
 // AdamW over an arena. slots [size / 128, 4]: C, decay and epsilon factors of each unit; hyper
 // [members, 8] as optim/optimizer.h orders it; alive [members] (null: all) freezes members; compute
