@@ -44,6 +44,7 @@ TEST_CASE("one map a group on the GPU equals its twin, empty and uneven groups i
                                          {1, 300, 1, 3, 64, 136, 3},
                                          {2, 200, 2, 8, 128, 256, 8},
                                          {1, 1500, 2, 4, 192, 384, 2},
+                                         {2, 150, 2, 5, 256, 320, 3},
                                          {2, 40, 3, 6, 20, 28, 5},
                                          {3, 17, 2, 12, 8, 8, 12}}) {
     const Tensor group = ids({c.members, c.rows, c.k}, c.used, 4);
@@ -63,6 +64,7 @@ TEST_CASE("one map a group on the GPU equals its twin, empty and uneven groups i
                     .fused = op(to_groups, grouped_linear),
                     .plain = op(to_groups_plain, grouped_linear_plain)};
     check_on_gpu(twin);
+    if (c.in == 256) check_captured(twin);
   }
 }
 

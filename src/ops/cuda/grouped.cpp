@@ -2,8 +2,13 @@
 #include "ops/grouped.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_grouped_mm.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
 
+#include <algorithm>
+
+#include "ops/cuda/device.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
@@ -36,6 +41,64 @@ const Tensor& gradient_of(const Weight& w) {
   return w.gradient;
 }
 
+// Wide maps in bf16 go through the library's grouped product on Hopper (wgmma), a member at a time;
+// our own kernel takes all members of narrow ones in one launch. The matrices' gradients come out
+// of it in bf16, once a call, before they are added in fp32.
+constexpr int64_t library_from = 256;
+
+bool by_library(const Tensor& x, const Weight& w) {
+  return x.scalar_type() == at::kBFloat16 && is_hopper() && w.value.size(1) % 8 == 0 &&
+         w.value.size(2) % 8 == 0 && std::min(w.value.size(1), w.value.size(2)) >= library_from;
+}
+
+// All groups' matrices of member p, [groups, out, in].
+Tensor all_of(const Tensor& first, int64_t p, int64_t groups, int64_t step) {
+  const Tensor own = first.select(0, p);
+  return own.as_strided({groups, own.size(0), own.size(1)}, {step, own.size(1), 1});
+}
+
+// With the library, on plain tensors.
+struct LibraryMaps {
+  Weight first;
+  int64_t groups, value_step, gradient_step;
+  Tensor ends;  // [P, groups + 1]
+
+  Tensor ends_of(int64_t p) const { return ends.select(0, p).narrow(0, 1, groups); }
+  Tensor values(int64_t p) const { return all_of(first.value.detach(), p, groups, value_step); }
+
+  // rows [P, S, ..] times each group's matrix, transposed where `along` says so.
+  Tensor product(const Tensor& rows, bool along, double factor) const {
+    std::vector<Tensor> y;
+    for (int64_t p = 0; p < rows.size(0); ++p) {
+      const Tensor w = values(p);
+      y.push_back(at::_grouped_mm(rows.select(0, p), along ? w.mT() : w, ends_of(p)));
+      if (factor != 1.0) y.back().mul_(factor);
+    }
+    return y.size() == 1 ? y[0].unsqueeze(0) : at::stack(y);
+  }
+
+  void add_gradient(const Tensor& x, const Tensor& dy) const {
+    for (int64_t p = 0; p < x.size(0); ++p)
+      all_of(first.gradient, p, groups, gradient_step)
+          .add_(at::_grouped_mm(dy.select(0, p).t(), x.select(0, p), ends_of(p)), first.A_weight);
+  }
+};
+
+Tensor grouped_by_library(const Tensor& x, const LibraryMaps& maps) {
+  Tensor input, y;
+  {
+    at::NoGradGuard off;
+    input = x.detach().contiguous();
+    y = maps.product(input, true, maps.first.A);
+  }
+  record({y}, {x}, [=, needs = x.requires_grad()](const std::vector<Tensor>& g) {
+    const Tensor dy = g[0].contiguous();
+    if (maps.first.gradient.defined()) maps.add_gradient(input, dy);
+    return std::vector<Tensor>{needs ? maps.product(dy, false, maps.first.A_input) : Tensor()};
+  });
+  return y;
+}
+
 }  // namespace
 
 bool fits_grouped(const Tensor& x, std::span<const Weight> weights) {
@@ -51,6 +114,10 @@ bool fits_grouped(const Tensor& x, std::span<const Weight> weights) {
 
 Tensor grouped_linear(const Tensor& x, std::span<const Weight> weights, const Groups& groups) {
   const Weight first = weights[0];
+  if (weights.size() > 1 && by_library(x, first))
+    return grouped_by_library(
+        x, {first, static_cast<int64_t>(weights.size()), step_of(weights, value_of),
+            first.gradient.defined() ? step_of(weights, gradient_of) : 0, groups.ends});
   const GroupedShape shape{x.size(0),
                            x.size(1),
                            static_cast<int64_t>(weights.size()),
