@@ -1,5 +1,6 @@
 #include "study/rate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -10,28 +11,34 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double rate_at(const std::vector<Rate>& rates, int64_t width) {
+double seconds_per_flop(const std::vector<Rate>& rates, int64_t width, int64_t members) {
   if (width <= rates.front().width) {
     // Below the probed widths overheads rule: the rate falls in proportion.
-    return rates.front().flops_per_second * static_cast<double>(width) /
-           static_cast<double>(rates.front().width);
+    return rates.front().seconds_per_flop(members) * static_cast<double>(rates.front().width) /
+           static_cast<double>(width);
   }
   for (size_t i = 1; i < rates.size(); ++i) {
     if (width > rates[i].width) continue;
     const double x =
         std::log(static_cast<double>(width) / static_cast<double>(rates[i - 1].width)) /
         std::log(static_cast<double>(rates[i].width) / static_cast<double>(rates[i - 1].width));
-    return rates[i - 1].flops_per_second *
-           std::pow(rates[i].flops_per_second / rates[i - 1].flops_per_second, x);
+    const double from = rates[i - 1].seconds_per_flop(members);
+    return from * std::pow(rates[i].seconds_per_flop(members) / from, x);
   }
-  return rates.back().flops_per_second;
+  return rates.back().seconds_per_flop(members);
 }
 
-Rate measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
-             const Machine& machine, const ClimbOptions& options, int64_t width) {
+double seconds_of(const PlannedRun& run, const std::vector<Rate>& rates) {
+  return run.flops() * seconds_per_flop(rates, run.point.width, run.members());
+}
+
+// Seconds per FLOP of a member.
+double measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
+               const Machine& machine, const ClimbOptions& options, int64_t width,
+               int64_t members) {
   const PathPoint point = path_point(base, source->vocabulary(), width, options);
   const PlannedRun run{
-      .name = "probe", .kind = "sweep", .point = point, .lr_factors = {1.0}, .seeds = 2};
+      .name = "probe", .kind = "sweep", .point = point, .lr_factors = {1.0}, .seeds = members};
   Population population(members_of(run, base, base.train.lr, options.batch_coefficient, options),
                         source, machine);
   for (int i = 0; i < 2; ++i) population.advance();  // first touches and allocations
@@ -44,28 +51,38 @@ Rate measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
     seconds = std::chrono::duration<double>(Clock::now() - start).count();
   }
   const double steps_in_run = static_cast<double>(point.tokens / point.batch_tokens);
-  return {width, point.C * 2.0 * static_cast<double>(steps) / steps_in_run / seconds};
+  return seconds * steps_in_run / (static_cast<double>(steps * members) * point.C);
 }
 
 }  // namespace
 
 std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const TokenSource> source,
                                 const Machine& machine, const ClimbOptions& options) {
-  const std::vector<int64_t> multiples = machine.device == "cuda"
-                                             ? std::vector<int64_t>{1, 2, 4, 8, 14}
-                                             : std::vector<int64_t>{2, 4, 8};
+  const bool cuda = machine.device == "cuda";
+  const std::vector<int64_t> multiples =
+      cuda ? std::vector<int64_t>{1, 2, 4, 8, 14} : std::vector<int64_t>{2, 4, 8};
   std::vector<Rate> rates;
-  for (const int64_t multiple : multiples)
-    rates.push_back(measure(base, source, machine, options, options.smallest_width * multiple));
+  for (const int64_t multiple : multiples) {
+    Rate rate{.width = options.smallest_width * multiple};
+    const auto measured = [&](int64_t members) {
+      return measure(base, source, machine, options, rate.width, members);
+    };
+    if (cuda) {
+      const double alone = measured(1), among_eight = measured(8);
+      rate.shared = std::max(0.0, (alone - among_eight) * 8.0 / 7.0);
+      rate.own = alone - rate.shared;
+    } else {
+      rate.own = measured(2);
+    }
+    rates.push_back(rate);
+  }
   return rates;
 }
 
 double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates) {
-  double seconds = plan.options.train_target
-                       ? plan.target.flops() / rate_at(rates, plan.target.point.width)
-                       : 0.0;
+  double seconds = plan.options.train_target ? seconds_of(plan.target, rates) : 0.0;
   for (const auto* stage : {&plan.sweeps, &plan.ladder})
-    for (const PlannedRun& run : *stage) seconds += run.flops() / rate_at(rates, run.point.width);
+    for (const PlannedRun& run : *stage) seconds += seconds_of(run, rates);
   return seconds;
 }
 

@@ -8,16 +8,22 @@
 
 namespace rung {
 
+// A population's step takes a time of its own and one for each member: seconds per member's FLOP
+// are shared / members + own.
 struct Rate {
   int64_t width = 0;
-  double flops_per_second = 0.0;
+  double shared = 0.0, own = 0.0;
+  double seconds_per_flop(int64_t members) const {
+    return shared / static_cast<double>(members) + own;
+  }
 };
 
-// Trains a few steps of two members at some widths, about a second each.
+// Trains a few steps at some widths, at most a second each: of two members (CPU, where a step
+// shares nothing worth counting), of one and of eight (GPU, where narrow models wait for launches).
 std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const TokenSource> source,
                                 const Machine& machine, const ClimbOptions& options);
 
-// Seconds of a plan at those rates (interpolated in ln width).
+// Seconds of a plan at those rates, interpolated in ln width.
 double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates);
 
 // The largest FLOP budget whose plan takes at most `seconds`.
