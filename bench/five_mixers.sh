@@ -3,19 +3,20 @@
 #   attention   the default block: attention with offset keys, SwiGLU
 #   mamba2      Mamba-2 without ffns, as its authors stack it
 #   mlstm       xLSTM [1:0], without ffns
-#   xlstm       xLSTM [7:1]: seven mLSTM blocks, one of sLSTM with its GeGLU of 1.3
-#   hybrid      seven Mamba-2 blocks, one of attention with SwiGLU
-# Usage: bench/five_mixers.sh RUNG OUT     Environment: DEVICE (cpu, cuda), DATA (text), BUDGET (520s), AHEAD (30), DEPTH (8), MORE
+#   xlstm       mLSTM blocks and a last one of sLSTM with its GeGLU of 1.3: xLSTM [3:1], and [7:1] at DEPTH=8
+#   hybrid      Mamba-2 blocks and a last one of attention with SwiGLU
+# Usage: bench/five_mixers.sh RUNG OUT     Environment: DEVICE (cpu, cuda), DATA (text), BUDGET (520s), AHEAD (30), DEPTH (4), MORE
 # (further options, such as --dry-run). Run again with the same OUT it goes on where it stopped.
 set -uo pipefail
 rung=$1 out=$2
-depth=${DEPTH:-8}
+depth=${DEPTH:-4}
+last=$((depth - 1))
 read -ra more <<<"${MORE:-}"
 [ -e "$out/compare.json" ] || [ -e "$out/attention/plan.json" ] && more+=(--resume)
 "$rung" climb --device "${DEVICE:-cuda}" --data "${DATA:-default}" --budget "${BUDGET:-520s}" --ahead "${AHEAD:-30}" --out "$out" \
   --compare attention \
   --compare 'mamba2:model.mixer=mamba2+model.ffn=none' \
   --compare 'mlstm:model.mixer=mlstm+model.ffn=none' \
-  --compare 'xlstm:model.pattern="mlstm x7, slstm"+model.ffn_pattern="none x7, geglu"+model.ffn_ratio=1.3' \
-  --compare 'hybrid:model.pattern="mamba2 x7, attention"+model.ffn_pattern="none x7, swiglu"' \
+  --compare "xlstm:model.pattern=\"mlstm x$last, slstm\"+model.ffn_pattern=\"none x$last, geglu\"+model.ffn_ratio=1.3" \
+  --compare "hybrid:model.pattern=\"mamba2 x$last, attention\"+model.ffn_pattern=\"none x$last, swiglu\"" \
   --set model.depth="$depth" "${more[@]}"

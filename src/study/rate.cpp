@@ -86,11 +86,30 @@ double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates) {
   return seconds;
 }
 
+namespace {
+
+// Between a budget that affords no climb and one that does, the least that does.
+double least_flops(const RunConfig& base, int64_t vocabulary, ClimbOptions options, double none,
+                   double some) {
+  for (int i = 0; i < 12; ++i) {
+    options.flops = std::sqrt(none * some);
+    try {
+      plan_climb(base, vocabulary, options);
+      some = options.flops;
+    } catch (const Error&) {
+      none = options.flops;
+    }
+  }
+  return some;
+}
+
+}  // namespace
+
 double flops_for_seconds(const RunConfig& base, int64_t vocabulary, ClimbOptions options,
                          const std::vector<Rate>& rates, double seconds) {
   double low = 0.0, high = 0.0;
-  options.flops = 1e11;
-  for (int doubling = 0; doubling < 60 && high == 0.0; ++doubling) {
+  options.flops = 1e9;  // less than any climb
+  for (int doubling = 0; doubling < 70 && high == 0.0; ++doubling) {
     try {
       const ClimbPlan plan = plan_climb(base, vocabulary, options);
       if (plan_seconds(plan, rates) > seconds)
@@ -106,12 +125,16 @@ double flops_for_seconds(const RunConfig& base, int64_t vocabulary, ClimbOptions
     options.flops *= 2.0;
   }
   if (low == 0.0) {
-    options.flops = high;
-    fail(
-        "[climb] The budget is too small to climb. Received {:.0f} s; the smallest climb takes "
-        "about {:.0f} s here. "
-        "Raise --budget.",
-        seconds, plan_seconds(plan_climb(base, vocabulary, options), rates));
+    // Doubling may have stepped over every climb that there is time for.
+    if (high > 0.0) low = least_flops(base, vocabulary, options, 0.5 * high, high);
+    options.flops = low;
+    const double shortest = plan_seconds(plan_climb(base, vocabulary, options), rates);
+    if (shortest > seconds)
+      fail(
+          "[climb] The budget is too small to climb. Received {:.0f} s; the smallest climb takes "
+          "about {:.0f} s here. "
+          "Raise --budget.",
+          seconds, shortest);
   }
   for (int i = 0; i < 12; ++i) {
     options.flops = std::sqrt(low * high);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "study/rate.h"
 
 using namespace rung;
 
@@ -306,4 +307,24 @@ TEST_CASE("measures are left out by name") {
                        "there are lr-rule, batch-rule, regime, offset, prior, rollout, goodness, "
                        "noise, seeds.",
                        Error);
+}
+
+TEST_CASE("a time budget buys a plan that it holds, down to the smallest climb that there is") {
+  // A GPU's: populations of small shapes take a step's time whatever they hold.
+  const std::vector<Rate> rates{{8, 1e-9, 2e-10}, {32, 2e-10, 1e-10}, {128, 5e-11, 1e-10}};
+  const auto seconds_of = [&](double flops) {
+    return plan_seconds(plan_climb(climb_base(), bytes, with_budget(flops)), rates);
+  };
+  const double least = number_after(failure_of(with_budget(1e9)), "needs ");
+  const double shortest = seconds_of(least);
+  for (const double seconds : {1.001 * shortest, 1.2 * shortest, 3.0 * shortest, 40.0 * shortest}) {
+    CAPTURE(seconds / shortest);
+    const double flops = flops_for_seconds(climb_base(), bytes, with_budget(0.0), rates, seconds);
+    CHECK(seconds_of(flops) <= seconds);
+    CHECK(flops >= 0.99 * least);
+  }
+  CHECK_THROWS_AS(flops_for_seconds(climb_base(), bytes, with_budget(0.0), rates, 0.9 * shortest),
+                  Error);
+  // Members share a step's own time.
+  CHECK(rates[0].seconds_per_flop(8) < rates[0].seconds_per_flop(1));
 }
