@@ -1,5 +1,6 @@
 // The captured training step alone, for profilers and a quick look: `gpu_step [CASE] [STEPS]
-// [cudnn|flash]` runs the cases of `rung bench` whose names contain CASE. 0 steps: capture only.
+// [cudnn|flash]` runs the case of `rung bench` that is called CASE, else those whose names contain
+// it. 0 steps: capture only.
 #include <ATen/Context.h>
 
 #include <algorithm>
@@ -57,8 +58,10 @@ int main(int argc, char** argv) {
   if (argc > 3) at::globalContext().setSDPUseCuDNN(std::strcmp(argv[3], "cudnn") == 0);
   try {
     const Machine machine = make_machine("cuda", 14);
+    const bool exact = std::any_of(gpu_cases.begin(), gpu_cases.end(),
+                                   [&](const GpuCase& c) { return c.name == filter; });
     for (const GpuCase& c : gpu_cases)
-      if (c.name.find(filter) != c.name.npos) {
+      if (exact ? c.name == filter : c.name.find(filter) != c.name.npos) {
         restart_gpu_memory();
         run(c, steps, machine);
       }

@@ -25,13 +25,17 @@ Tensor mlp_step_plain(const Tensor& x, const Tensor& f, const Mlp& m, const Resi
 }
 
 bool fits_mlp_step(const Tensor& x, const Mlp& m, const ResidualStep& step) {
-  if constexpr (with_cuda) return fused_on_cuda(x) && !step.norm.center && cuda::fits_mlp(x, m);
+  if constexpr (with_cuda)
+    return fused_on_cuda(x) && !step.norm.center &&
+           (cuda::fits_mlp(x, m) || cuda::fits_sliced_mlp(x, m));
   return false;
 }
 
 Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
   if constexpr (with_cuda)
-    if (fits_mlp_step(x, m, step)) return cuda::mlp_step(x, f, m, step);
+    if (fits_mlp_step(x, m, step))
+      return cuda::fits_mlp(x, m) ? cuda::mlp_step(x, f, m, step)
+                                  : cuda::sliced_mlp_step(x, f, m, step);
   return mlp_step_plain(x, f, m, step);
 }
 

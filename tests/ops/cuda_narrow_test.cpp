@@ -58,6 +58,12 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
     check_on_gpu(ffn_twin(Activation::swiglu, {2, 2, 33, 48}, 144, inputs), 1e-2);  // no kernel
     check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 1, 32}, 40, inputs), 1e-2);
   }
+  // Width 128: matrices that pass by in slices, the last one partly filled.
+  for (const Activation kind :
+       {Activation::swiglu, Activation::geglu, Activation::gelu, Activation::relu2})
+    for (const int inputs : {0, 1, 2})
+      check_on_gpu(ffn_twin(kind, {2, 2, 37, 128}, 136, inputs), 1e-2);
+  check_on_gpu(ffn_twin(Activation::swiglu, {70, 2, 77, 128}, 384, 2), 1e-2);
   // Many blocks a member, and several tiles of rows a block.
   check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 2200, 64}, 192, 2), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {140, 2, 140, 32}, 40, 2), 1e-2);

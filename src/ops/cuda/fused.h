@@ -85,6 +85,10 @@ bool fits_mlp(const at::Tensor& x, const Mlp& m);
 at::Tensor mlp(const at::Tensor& x, const Mlp& m);
 at::Tensor mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
                     const ResidualStep& step);
+// At width 128 (sliced_mlp.h), the step alone.
+bool fits_sliced_mlp(const at::Tensor& x, const Mlp& m);
+at::Tensor sliced_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                           const ResidualStep& step);
 
 bool fits_norm_linear(const at::Tensor& x, const Weight& weight);
 std::pair<at::Tensor, at::Tensor> norm_linear(const at::Tensor& x, const Weight& weight,

@@ -1,0 +1,114 @@
+#ifdef RUNG_CUDA
+#include "ops/cuda/sliced_mlp.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include "ops/cuda/fused.h"
+#include "ops/cuda/narrow.h"
+#include "ops/cuda/tensor.h"
+#include "ops/custom.h"
+#include "ops/linear.h"
+
+namespace rung::cuda {
+
+using at::Tensor;
+
+namespace {
+
+MlpShape sliced_shape_of(const Tensor& x, const Mlp& m) {
+  return {.curve = curve_of(m.kind),
+          .members = x.size(0),
+          .rows = x.size(1) * x.size(2),
+          .width = x.size(3),
+          .inner = m.second.value.size(2),
+          .first_stride = m.first.value.stride(0),
+          .second_stride = m.second.value.stride(0),
+          .slope = static_cast<float>(m.activation.slope)};
+}
+
+// gradient += factor dy^T x over rows; nothing where it is frozen.
+void add_weight_gradient(const Tensor& gradient, const Tensor& dy, const Tensor& x, double factor) {
+  if (gradient.defined()) matmul_into(gradient, dy.transpose(1, 2), x, factor, true);
+}
+
+// The gradient of h's parts: {dx, df}, df undefined where it equals dx.
+std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& dout, const Mlp& m,
+                                              const ResidualStep& step, double skip,
+                                              double branch) {
+  const MlpShape shape = sliced_shape_of(h, m);
+  const int64_t first_width = m.first.value.size(1);
+  const auto rows = [&](bool wanted, int64_t width) {
+    return wanted ? at::empty({shape.members, shape.rows, width}, h.options()) : Tensor();
+  };
+  const bool has_first = m.first.gradient.defined(), has_second = m.second.gradient.defined();
+  const Tensor dx = at::empty_like(h), df = skip == branch ? Tensor() : at::empty_like(h);
+  const Tensor unit = rows(has_first, shape.width), units = rows(has_first, first_width),
+               hidden = rows(has_second, shape.inner);
+  const MlpAroundGradient around{.epsilon = static_cast<float>(step.norm.epsilon),
+                                 .input_gradient = static_cast<float>(step.norm.input_gradient),
+                                 .out_skip = static_cast<float>(step.skip),
+                                 .skip = static_cast<float>(skip),
+                                 .branch = static_cast<float>(branch),
+                                 .df = writable(df)};
+  sliced_mlp_backward(shape,
+                      {.h = data(h),
+                       .first = data(m.first.value),
+                       .second = data(m.second.value),
+                       .dout = data(dout),
+                       .first_factor = static_cast<float>(m.first.A),
+                       .activation = static_cast<float>(m.activation.forward),
+                       .dhidden = static_cast<float>(m.second.A_input * m.activation.backward *
+                                                     step.branch_gradient),
+                       .dinput = static_cast<float>(m.first.A_input),
+                       .block = &around,
+                       .dx = writable(dx),
+                       .unit = writable(unit),
+                       .units = writable(units),
+                       .hidden = writable(hidden)},
+                      stream());
+  add_weight_gradient(m.first.gradient, units, unit, m.first.A_weight);
+  add_weight_gradient(m.second.gradient, dout.view({shape.members, shape.rows, shape.width}),
+                      hidden, m.second.A_weight * step.branch_gradient);
+  return {dx, df};
+}
+
+}  // namespace
+
+bool fits_sliced_mlp(const Tensor& x, const Mlp& m) {
+  return m.kind != Activation::reglu2 && fits_narrow(x, m.first) && fits_narrow(x, m.second) &&
+         is_hopper() && fits_sliced_mlp(x.size(3), m.second.value.size(2));
+}
+
+Tensor sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+  const Tensor input = x.detach().contiguous();
+  const Tensor branch = f.defined() ? f.detach().contiguous() : Tensor();
+  Tensor out = at::empty_like(input);
+  const Tensor h = f.defined() ? at::empty_like(input) : input;
+  const MlpAround around{.epsilon = static_cast<float>(step.norm.epsilon),
+                         .f = data(branch),
+                         .skip = static_cast<float>(step.norm.skip),
+                         .branch = static_cast<float>(step.norm.branch),
+                         .h = f.defined() ? writable(h) : nullptr,
+                         .out_skip = static_cast<float>(step.skip)};
+  sliced_mlp_forward(sliced_shape_of(input, m),
+                     {.x = data(input),
+                      .first = data(m.first.value),
+                      .second = data(m.second.value),
+                      .first_factor = static_cast<float>(m.first.A),
+                      .activation = static_cast<float>(m.activation.forward),
+                      .second_factor = static_cast<float>(m.second.A * step.branch),
+                      .out = writable(out),
+                      .block = &around},
+                     stream());
+  record({out}, {x, f}, [=, added = f.defined()](const std::vector<Tensor>& g) {
+    const double skip = added ? step.norm.skip : 1.0,
+                 back = added ? step.norm.branch_gradient : 1.0;
+    const auto [dx, df] = gradients_of_sliced(h, g[0].contiguous(), m, step, skip, back);
+    return std::vector<Tensor>{dx, df.defined() ? df : added ? dx : Tensor()};
+  });
+  return out;
+}
+
+}  // namespace rung::cuda
+#endif

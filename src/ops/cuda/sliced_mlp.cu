@@ -1,0 +1,170 @@
+// Forward: a warpgroup normalises its 64 rows, and adds up what each slice of hidden units gives
+// while the products of the next one run.
+#include "ops/cuda/sliced_mlp.cuh"
+
+namespace rung::cuda {
+namespace {
+
+struct Forward {
+  SlicedParts in;
+  const bf16 *x, *f;
+  bf16 *h, *out;
+  float skip, branch, epsilon, second_factor, out_skip;
+};
+
+// x and f (if any) in shared memory become norm(h) and h; h goes to global memory where it is new.
+template <class C>
+__device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf16* h, int begin) {
+  constexpr int pieces = sliced_width / 8;
+#pragma unroll 2
+  for (int i = threadIdx.x; i < C::own * pieces; i += C::threads) {
+    const int row = i / pieces, piece = i % pieces;
+    const uint32_t at = piece_at(C::own, row, piece);
+    bf16 *const own = reinterpret_cast<bf16*>(x + at), *const other =
+                                                           reinterpret_cast<bf16*>(f + at);
+    float value[8], squares = 0.0f;
+    load8(own, value);
+    if (s.f) {
+      float added[8];
+      load8(other, added);
+#pragma unroll
+      for (int k = 0; k < 8; ++k) value[k] = rounded<bf16>(s.skip * value[k] + s.branch * added[k]);
+      if (begin + row < s.in.rows)
+        store8(h + static_cast<int64_t>(begin + row) * sliced_width + 8 * piece, value);
+    }
+    store8(other, value);
+#pragma unroll
+    for (int k = 0; k < 8; ++k) squares += value[k] * value[k];
+    const float scale = rsqrtf(group_sum<pieces>(squares) / sliced_width + s.epsilon);
+#pragma unroll
+    for (int k = 0; k < 8; ++k) value[k] *= scale;
+    store8(own, value);
+  }
+}
+
+// Hidden units of the products, as A operands.
+template <Curve curve, int n>
+__device__ void activate(Quad (&hidden)[4], const SlicedParts& s, const float (&pre)[n][4]) {
+#pragma unroll
+  for (int k = 0; k < 4; ++k)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      float value[2];
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const int block = 2 * k + i / 2, at = i % 2 * 2 + e;
+        float derivative;
+        value[e] =
+            s.activation * apply<curve>(s.first_factor * pre[block][at], s.slope, derivative);
+        if constexpr (gated<curve>) value[e] *= s.first_factor * pre[8 + block][at];
+      }
+      hidden[k][i] = pack2(value[0], value[1]);
+    }
+}
+
+// Outputs in place of h.
+template <class C>
+__device__ void add_stream(const Forward& s, const float (&sum)[16][4], unsigned char* h, int first,
+                           int lane) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r)
+#pragma unroll
+    for (int n = 0; n < 16; ++n) {
+      const uint32_t at = piece_at(C::own, first + lane / 4 + 8 * r, n) + lane % 4 * 4;
+      uint32_t& pair = *reinterpret_cast<uint32_t*>(h + at);
+      const float low = __uint_as_float(pair << 16), high = __uint_as_float(pair & 0xffff0000u);
+      pair = pack2(s.second_factor * sum[n][2 * r] + s.out_skip * low,
+                   s.second_factor * sum[n][2 * r + 1] + s.out_skip * high);
+    }
+}
+
+template <Curve curve, int groups>
+__global__ void __launch_bounds__(128 * groups, 1) forward(Forward s) {
+  using C = Sliced<curve, groups>;
+  extern __shared__ unsigned char shared[];
+  const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
+  const uint32_t ring = base + 2 * C::rows_bytes;
+  unsigned char *const x = shared + (base - start), *const h = x + C::rows_bytes;
+  const int begin = blockIdx.x * C::own;
+  const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * sliced_width;
+  const bf16* const first = s.in.first + blockIdx.y * s.in.first_stride;
+  const bf16* const second = s.in.second + blockIdx.y * s.in.second_stride;
+  load_own<C>(base, s.x + member, begin, s.in.rows);
+  if (s.f) load_own<C>(base + C::rows_bytes, s.f + member, begin, s.in.rows);
+  commit_copies();
+  load_slice<C>(ring, s.in, first, second, 0);
+  commit_copies();
+  wait_copies<1>();
+  __syncthreads();
+  prepare<C>(s, x, h, s.h + member, begin);
+  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
+  const uint64_t own = describe(base + warp / 4 * 64 * panel_row, 0);
+  float sum[16][4] = {};
+  Quad hidden[4] = {};
+  for (int slice = 0; slice < s.in.slices; ++slice) {
+    wait_copies<0>();
+    show_copies();
+    __syncthreads();  // the slice has arrived, and the one before the last is done with
+    if (slice + 1 < s.in.slices)
+      load_slice<C>(ring + (slice + 1) % C::stages * C::slice_bytes, s.in, first, second,
+                    slice + 1);
+    commit_copies();
+    const uint32_t at = ring + slice % C::stages * C::slice_bytes;
+    float pre[C::first_rows / 8][4];
+    wgmma_fence();
+    start_first<C>(pre, own, describe(at, 0));
+    wgmma_commit();
+    wgmma_wait<0>();
+    pin(pre);
+    pin(sum);
+    pin(hidden);
+    activate<curve>(hidden, s.in, pre);
+    const uint64_t columns = describe(at + C::first_bytes, 0);
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < 4; ++k) multiply_add<0>(sum, hidden[k], moved(columns, k * 32));
+    wgmma_commit();
+  }
+  wgmma_wait<0>();
+  pin(sum);
+  pin(hidden);
+  add_stream<C>(s, sum, h, 16 * warp, lane);
+  __syncwarp();
+  write_own<C>(h, s.out + member, 16 * warp, begin, s.in.rows, lane);
+}
+
+template <Curve curve, int groups>
+void launch(const MlpShape& shape, const Forward& s, Stream stream) {
+  using C = Sliced<curve, groups>;
+  const auto kernel = forward<curve, groups>;
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
+  const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
+  kernel<<<grid, C::threads, C::bytes, stream>>>(s);
+}
+
+}  // namespace
+
+void sliced_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream stream) {
+  const MlpAround& block = *f.block;
+  const Forward s{sliced_parts(shape, f.first, f.second, f.first_factor, f.activation),
+                  static_cast<const bf16*>(f.x),
+                  static_cast<const bf16*>(block.f),
+                  static_cast<bf16*>(block.h),
+                  static_cast<bf16*>(f.out),
+                  block.skip,
+                  block.branch,
+                  block.epsilon,
+                  f.second_factor,
+                  block.out_skip};
+  const bool few = shape.members * shape.rows <= 64 * processors();
+  with_curve(shape.curve, [&](auto curve) {
+    constexpr Curve c = decltype(curve)::value;
+    if (few)
+      launch<c, 1>(shape, s, stream);
+    else
+      launch<c, 2>(shape, s, stream);
+  });
+  check_launch();
+}
+
+}  // namespace rung::cuda

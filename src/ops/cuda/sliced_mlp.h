@@ -1,0 +1,28 @@
+// The ffn's step at width 128, whose matrices are too large for a multiprocessor: they pass by in
+// slices of 64 hidden units, while a block keeps its rows.
+#pragma once
+#include "ops/cuda/mlp.h"
+
+namespace rung::cuda {
+
+constexpr bool fits_sliced_mlp(int64_t width, int64_t inner) {
+  return width == 128 && inner >= 8 && inner % 8 == 0;
+}
+
+// As mlp_forward, with a block.
+void sliced_mlp_forward(const MlpShape& shape, const MlpForward& forward, Stream stream);
+
+struct SlicedMlpBackward {
+  const void *h, *first, *second, *dout;
+  float first_factor, activation;  // of the forward pass
+  float dhidden, dinput;           // as in MlpBackward
+  const MlpAroundGradient* block;
+  void* dx;
+  // What the matrices' gradients are made of, where they are wanted: norm(h) [rows, width], and the
+  // gradients of the first product [rows, 2 inner (gated) or inner] for the first; the hidden units
+  // [rows, inner] for the second.
+  void *unit, *units, *hidden;
+};
+void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& backward, Stream stream);
+
+}  // namespace rung::cuda

@@ -1,0 +1,254 @@
+// Backward: a warpgroup makes hidden units of its 64 rows again, slice by slice, and adds up the
+// gradient of its rows; what the matrices' gradients are made of goes to global memory.
+#include "ops/cuda/sliced_mlp.cuh"
+
+namespace rung::cuda {
+namespace {
+
+struct Backward {
+  SlicedParts in;
+  const bf16 *h, *dout;
+  bf16 *dx, *df, *unit, *units, *hidden;
+  float dhidden, dinput, epsilon, input_gradient, out_skip, skip, branch;
+};
+
+// h in shared memory becomes norm(h), which goes to global memory where it is wanted.
+template <class C>
+__device__ void prepare(const Backward& s, unsigned char* h, float* rstd, bf16* unit, int begin) {
+  constexpr int pieces = sliced_width / 8;
+#pragma unroll 2
+  for (int i = threadIdx.x; i < C::own * pieces; i += C::threads) {
+    const int row = i / pieces, piece = i % pieces;
+    bf16* const own = reinterpret_cast<bf16*>(h + piece_at(C::own, row, piece));
+    float value[8], squares = 0.0f;
+    load8(own, value);
+#pragma unroll
+    for (int k = 0; k < 8; ++k) squares += value[k] * value[k];
+    const float scale = rsqrtf(group_sum<pieces>(squares) / sliced_width + s.epsilon);
+#pragma unroll
+    for (int k = 0; k < 8; ++k) value[k] *= scale;
+    store8(own, value);
+    if (s.unit && begin + row < s.in.rows)
+      store8(unit + static_cast<int64_t>(begin + row) * sliced_width + 8 * piece, value);
+    if (piece == 0) rstd[row] = scale;
+  }
+}
+
+// A quad of lanes has of four blocks of eight columns two neighbours a lane; afterwards lane c has
+// all of block c.
+__device__ inline void gather_blocks(Quad& v, int lane) {
+  const bool odd = lane & 1, high = lane & 2;
+  uint32_t a = __shfl_xor_sync(0xffffffffu, odd ? v[0] : v[1], 1);
+  uint32_t b = __shfl_xor_sync(0xffffffffu, odd ? v[2] : v[3], 1);
+  if (odd)
+    v[0] = a, v[2] = b;
+  else
+    v[1] = a, v[3] = b;
+  a = __shfl_xor_sync(0xffffffffu, high ? v[0] : v[2], 2);
+  b = __shfl_xor_sync(0xffffffffu, high ? v[1] : v[3], 2);
+  if (high)
+    v[0] = a, v[1] = b;
+  else
+    v[2] = a, v[3] = b;
+}
+
+// A operands of a warp's 16 rows (from `row` on) and 64 columns, of which `columns` are there, to
+// rows `stride` apart.
+__device__ inline void write_columns(const Quad* from, bf16* to, int64_t stride, int row, int end,
+                                     int columns, int lane) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r)
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      Quad v;
+#pragma unroll
+      for (int n = 0; n < 4; ++n) v[n] = from[2 * half + n / 2][r + n % 2 * 2];
+      gather_blocks(v, lane);
+      const int at = row + lane / 4 + 8 * r, column = 32 * half + 8 * (lane % 4);
+      if (at < end && column < columns)
+        *reinterpret_cast<uint4*>(to + at * stride + column) = make_uint4(v[0], v[1], v[2], v[3]);
+    }
+}
+
+// From the products and dhidden: hidden units and gradients before the curve, as A operands.
+template <Curve curve, int n>
+__device__ void turn_back(Quad (&hidden)[4], Quad (&units)[n / 2], const Backward& s,
+                          const float (&pre)[n][4], const float (&d)[8][4]) {
+#pragma unroll
+  for (int k = 0; k < 4; ++k)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      float value[2], gate[2], up[2];
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const int block = 2 * k + i / 2, at = i % 2 * 2 + e;
+        float derivative;
+        const float curved =
+            apply<curve>(s.in.first_factor * pre[block][at], s.in.slope, derivative);
+        const float gradient = s.dhidden * d[block][at];
+        value[e] = s.in.activation * curved;
+        gate[e] = gradient * derivative;
+        if constexpr (gated<curve>) {
+          const float partner = s.in.first_factor * pre[8 + block][at];
+          value[e] *= partner;
+          gate[e] *= partner;
+          up[e] = gradient * curved;
+        }
+      }
+      hidden[k][i] = pack2(value[0], value[1]);
+      units[k][i] = pack2(gate[0], gate[1]);
+      if constexpr (gated<curve>) units[4 + k][i] = pack2(up[0], up[1]);
+    }
+}
+
+// From du: dx in place of dout, df (where it is another) in place of norm(h).
+template <class C>
+__device__ void finish_rows(const Backward& s, float (&du)[16][4], unsigned char* unit,
+                            unsigned char* dout, const float* rstd, int first, int lane) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int row = first + lane / 4 + 8 * r;
+    const auto place = [&](int n) { return piece_at(C::own, row, n) + lane % 4 * 4; };
+    float product = 0.0f;
+#pragma unroll
+    for (int n = 0; n < 16; ++n) {
+      const uint32_t u = *reinterpret_cast<const uint32_t*>(unit + place(n));
+      du[n][2 * r] *= s.dinput, du[n][2 * r + 1] *= s.dinput;
+      product += du[n][2 * r] * __uint_as_float(u << 16);
+      product += du[n][2 * r + 1] * __uint_as_float(u & 0xffff0000u);
+    }
+    product = group_sum<4>(product) / sliced_width;
+    const float factor = s.input_gradient * rstd[row];
+#pragma unroll
+    for (int n = 0; n < 16; ++n) {
+      uint32_t& u = *reinterpret_cast<uint32_t*>(unit + place(n));
+      uint32_t& d = *reinterpret_cast<uint32_t*>(dout + place(n));
+      const float low = s.out_skip * __uint_as_float(d << 16) +
+                        factor * (du[n][2 * r] - __uint_as_float(u << 16) * product);
+      const float high = s.out_skip * __uint_as_float(d & 0xffff0000u) +
+                         factor * (du[n][2 * r + 1] - __uint_as_float(u & 0xffff0000u) * product);
+      d = pack2(s.skip * low, s.skip * high);
+      if (s.df) u = pack2(s.branch * low, s.branch * high);
+    }
+  }
+}
+
+template <Curve curve, int groups>
+__global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
+  using C = Sliced<curve, groups>;
+  extern __shared__ unsigned char shared[];
+  const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
+  const uint32_t ring = base + 2 * C::rows_bytes;
+  unsigned char *const unit = shared + (base - start), *const dout = unit + C::rows_bytes;
+  float* const rstd = reinterpret_cast<float*>(dout + C::rows_bytes + C::stages * C::slice_bytes);
+  const int begin = blockIdx.x * C::own;
+  const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * sliced_width;
+  const bf16* const first = s.in.first + blockIdx.y * s.in.first_stride;
+  const bf16* const second = s.in.second + blockIdx.y * s.in.second_stride;
+  load_own<C>(base, s.h + member, begin, s.in.rows);
+  load_own<C>(base + C::rows_bytes, s.dout + member, begin, s.in.rows);
+  commit_copies();
+  load_slice<C>(ring, s.in, first, second, 0);
+  commit_copies();
+  wait_copies<1>();
+  __syncthreads();
+  prepare<C>(s, unit, rstd, s.unit + member, begin);
+  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
+  const uint64_t own = describe(base + warp / 4 * 64 * panel_row, 0);
+  const uint64_t own_dout = moved(own, C::rows_bytes);
+  float du[16][4] = {};
+  Quad units[C::first_rows / 16] = {}, hidden[4];
+  for (int slice = 0; slice < s.in.slices; ++slice) {
+    wait_copies<0>();
+    show_copies();
+    __syncthreads();  // the slice has arrived, and the one before the last is done with
+    if (slice + 1 < s.in.slices)
+      load_slice<C>(ring + (slice + 1) % C::stages * C::slice_bytes, s.in, first, second,
+                    slice + 1);
+    commit_copies();
+    const uint32_t at = ring + slice % C::stages * C::slice_bytes;
+    const uint64_t columns = describe(at + C::first_bytes, 0);
+    float pre[C::first_rows / 8][4], d[8][4];
+    wgmma_fence();
+    start_first<C>(pre, own, describe(at, 0));
+#pragma unroll
+    for (int k = 0; k < sliced_width / 16; ++k) {
+      const uint64_t a = moved(own_dout, k / 4 * C::own * panel_row + k % 4 * 32);
+      const uint64_t b = moved(columns, k * 16 * panel_row);
+      if (k == 0)
+        multiply<1>(d, a, b);
+      else
+        multiply_add<1>(d, a, b);
+    }
+    wgmma_commit();
+    wgmma_wait<0>();
+    pin(pre);
+    pin(d);
+    turn_back<curve>(hidden, units, s, pre, d);
+    const uint64_t lines = describe(at, C::first_rows * panel_row);
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < C::first_rows / 16; ++k)
+      multiply_add<1>(du, units[k], moved(lines, k * 16 * panel_row));
+    wgmma_commit();
+    const int left = s.in.inner - slice * slice_units, row = begin + 16 * warp;
+    if (s.hidden)
+      write_columns(hidden, s.hidden + rows * s.in.inner + slice * slice_units, s.in.inner, row,
+                    s.in.rows, left, lane);
+    if (s.units)
+#pragma unroll
+      for (int part = 0; part < C::parts; ++part)
+        write_columns(units + 4 * part,
+                      s.units + (rows * C::parts + part) * s.in.inner + slice * slice_units,
+                      C::parts * s.in.inner, row, s.in.rows, left, lane);
+    // Left running, the compiler would make the products wait for each other.
+    wgmma_wait<0>();
+    pin(du);
+    pin(units);
+  }
+  finish_rows<C>(s, du, unit, dout, rstd, 16 * warp, lane);
+  __syncwarp();
+  write_own<C>(dout, s.dx + member, 16 * warp, begin, s.in.rows, lane);
+  if (s.df) write_own<C>(unit, s.df + member, 16 * warp, begin, s.in.rows, lane);
+}
+
+template <Curve curve, int groups>
+void launch(const MlpShape& shape, const Backward& s, Stream stream) {
+  using C = Sliced<curve, groups>;
+  const auto kernel = backward<curve, groups>;
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
+  const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
+  kernel<<<grid, C::threads, C::bytes, stream>>>(s);
+}
+
+}  // namespace
+
+void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stream stream) {
+  const MlpAroundGradient& block = *b.block;
+  const Backward s{sliced_parts(shape, b.first, b.second, b.first_factor, b.activation),
+                   static_cast<const bf16*>(b.h),
+                   static_cast<const bf16*>(b.dout),
+                   static_cast<bf16*>(b.dx),
+                   static_cast<bf16*>(block.df),
+                   static_cast<bf16*>(b.unit),
+                   static_cast<bf16*>(b.units),
+                   static_cast<bf16*>(b.hidden),
+                   b.dhidden,
+                   b.dinput,
+                   block.epsilon,
+                   block.input_gradient,
+                   block.out_skip,
+                   block.skip,
+                   block.branch};
+  const bool few = shape.members * shape.rows <= 64 * processors();
+  with_curve(shape.curve, [&](auto curve) {
+    constexpr Curve c = decltype(curve)::value;
+    if (few)
+      launch<c, 1>(shape, s, stream);
+    else
+      launch<c, 2>(shape, s, stream);
+  });
+  check_launch();
+}
+
+}  // namespace rung::cuda
