@@ -8,6 +8,7 @@
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
+#include "ops/linear.h"
 
 namespace rung::cuda {
 
@@ -24,9 +25,30 @@ NormLinearShape norm_linear_shape_of(const Tensor& x, const Weight& weight, cons
           .epsilon = static_cast<float>(o.epsilon)};
 }
 
+Tensor wide_gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o,
+                        const Tensor& dy, const Tensor& dh) {
+  const NormLinearShape shape = norm_linear_shape_of(x, weight, o);
+  const bool wanted = weight.gradient.defined();
+  const Tensor dx = at::empty_like(x);
+  const Tensor unit =
+      wanted ? at::empty({shape.members, shape.rows, shape.width}, x.options()) : Tensor();
+  wide_norm_linear_backward(shape, data(x), data(weight.value),
+                            {.dy = data(dy),
+                             .dh = data(dh),
+                             .input_factor = static_cast<float>(weight.A_input * o.input_gradient),
+                             .dx = writable(dx),
+                             .unit = writable(unit)},
+                            stream());
+  if (wanted)
+    matmul_into(weight.gradient, dy.view({shape.members, shape.rows, shape.out}).transpose(1, 2),
+                unit, weight.A_weight, true);
+  return dx;
+}
+
 Tensor gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o, const Tensor& dy,
                    const Tensor& dh) {
   const NormLinearShape shape = norm_linear_shape_of(x, weight, o);
+  if (!fits_norm_linear(shape.width, shape.out)) return wide_gradient_of(x, weight, o, dy, dh);
   const bool wanted = weight.gradient.defined();
   Tensor dx = at::empty_like(x), partial;
   if (wanted)
@@ -48,15 +70,18 @@ Tensor gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o, 
 }  // namespace
 
 bool fits_norm_linear(const Tensor& x, const Weight& weight) {
-  return fits_narrow(x, weight) && fits_norm_linear(x.size(3), weight.value.size(1));
+  const int64_t width = x.size(3), out = weight.value.size(1);
+  return fits_narrow(x, weight) &&
+         (fits_norm_linear(width, out) || (is_hopper() && fits_wide_norm_linear(width, out)));
 }
 
 std::pair<Tensor, Tensor> norm_linear(const Tensor& x, const Weight& weight, const NormOptions& o) {
   const Tensor input = x.detach().contiguous();
   Tensor h = input.detach();
   Tensor y = at::empty({x.size(0), x.size(1), x.size(2), weight.value.size(1)}, input.options());
-  norm_linear_forward(norm_linear_shape_of(input, weight, o), data(input), data(weight.value),
-                      static_cast<float>(weight.A), writable(y), stream());
+  const NormLinearShape shape = norm_linear_shape_of(input, weight, o);
+  (fits_norm_linear(shape.width, shape.out) ? norm_linear_forward : wide_norm_linear_forward)(
+      shape, data(input), data(weight.value), static_cast<float>(weight.A), writable(y), stream());
   record({h, y}, {x}, [=](const std::vector<Tensor>& g) {
     const Tensor dh = g[0].defined() ? g[0].contiguous() : Tensor();
     if (!g[1].defined()) return std::vector<Tensor>{dh};

@@ -32,4 +32,20 @@ int64_t norm_linear_blocks(const NormLinearShape& shape);
 void norm_linear_backward(const NormLinearShape& shape, const void* x, const void* matrix,
                           const NormLinearGradient& gradient, Stream stream);
 
+// The same at width 128 for any number of outputs, a multiple of 8: slices of them pass by. Takes
+// dx from dy and dh; the matrix's gradient is left to a product with `unit` = RMSNorm(x), which is
+// written unless it is null.
+constexpr bool fits_wide_norm_linear(int64_t width, int64_t out) {
+  return width == 128 && out >= 8 && out % 8 == 0;
+}
+void wide_norm_linear_forward(const NormLinearShape& shape, const void* x, const void* matrix,
+                              float factor, void* y, Stream stream);
+struct WideNormLinearGradient {
+  const void *dy, *dh;
+  float input_factor;
+  void *dx, *unit;
+};
+void wide_norm_linear_backward(const NormLinearShape& shape, const void* x, const void* matrix,
+                               const WideNormLinearGradient& gradient, Stream stream);
+
 }  // namespace rung::cuda

@@ -15,7 +15,7 @@ struct Forward {
 // x and f (if any) in shared memory become norm(h) and h; h goes to global memory where it is new.
 template <class C>
 __device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf16* h, int begin) {
-  constexpr int pieces = sliced_width / 8;
+  constexpr int pieces = wide_row / 8;
 #pragma unroll 2
   for (int i = threadIdx.x; i < C::own * pieces; i += C::threads) {
     const int row = i / pieces, piece = i % pieces;
@@ -30,12 +30,12 @@ __device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf
 #pragma unroll
       for (int k = 0; k < 8; ++k) value[k] = rounded<bf16>(s.skip * value[k] + s.branch * added[k]);
       if (begin + row < s.in.rows)
-        store8(h + static_cast<int64_t>(begin + row) * sliced_width + 8 * piece, value);
+        store8(h + static_cast<int64_t>(begin + row) * wide_row + 8 * piece, value);
     }
     store8(other, value);
 #pragma unroll
     for (int k = 0; k < 8; ++k) squares += value[k] * value[k];
-    const float scale = rsqrtf(group_sum<pieces>(squares) / sliced_width + s.epsilon);
+    const float scale = rsqrtf(group_sum<pieces>(squares) / wide_row + s.epsilon);
 #pragma unroll
     for (int k = 0; k < 8; ++k) value[k] *= scale;
     store8(own, value);
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(128 * groups, 1) forward(Forward s) {
   const uint32_t ring = base + 2 * C::rows_bytes;
   unsigned char *const x = shared + (base - start), *const h = x + C::rows_bytes;
   const int begin = blockIdx.x * C::own;
-  const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * sliced_width;
+  const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
   const bf16* const first = s.in.first + blockIdx.y * s.in.first_stride;
   const bf16* const second = s.in.second + blockIdx.y * s.in.second_stride;
   load_own<C>(base, s.x + member, begin, s.in.rows);

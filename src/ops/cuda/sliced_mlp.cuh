@@ -1,13 +1,12 @@
 // What both passes of sliced_mlp.h share: where rows and slices lie in shared memory.
 #pragma once
 #include "ops/cuda/curve.cuh"
-#include "ops/cuda/device.h"
 #include "ops/cuda/sliced_mlp.h"
-#include "ops/cuda/wgmma.cuh"
+#include "ops/cuda/wide_rows.cuh"
 
 namespace rung::cuda {
 
-constexpr int sliced_width = 128, slice_units = 64;
+constexpr int slice_units = 64;
 
 // A block of 64 rows a warpgroup. Two buffers of rows, then a ring of slices: a slice is rows of
 // the first matrix (gates, then their partners) as two panels and columns of the second as one.
@@ -15,10 +14,10 @@ template <Curve curve, int groups_>
 struct Sliced {
   static constexpr int groups = groups_, threads = 128 * groups, own = 64 * groups;
   static constexpr int parts = gated<curve> ? 2 : 1, stages = 3;
-  static constexpr int rows_bytes = own * sliced_width * 2;
+  static constexpr int rows_bytes = own * wide_row * 2;
   static constexpr int first_rows = parts * slice_units;
-  static constexpr int first_bytes = first_rows * sliced_width * 2;
-  static constexpr int slice_bytes = first_bytes + sliced_width * slice_units * 2;
+  static constexpr int first_bytes = first_rows * wide_row * 2;
+  static constexpr int slice_bytes = first_bytes + wide_row * slice_units * 2;
   static constexpr int bytes = 1024 + 2 * rows_bytes + stages * slice_bytes + own * 4;
 };
 
@@ -48,50 +47,22 @@ inline SlicedParts sliced_parts(const MlpShape& shape, const void* first, const 
 template <class C>
 __device__ void load_slice(uint32_t to, const SlicedParts& s, const bf16* first, const bf16* second,
                            int slice) {
-  constexpr int pieces = sliced_width / 8, unit_pieces = slice_units / 8;
+  constexpr int pieces = wide_row / 8, unit_pieces = slice_units / 8;
 #pragma unroll 4
   for (int i = threadIdx.x; i < C::first_rows * pieces; i += C::threads) {
     const int row = i / pieces, piece = i % pieces, unit = slice * slice_units + row % slice_units;
     const bool real = unit < s.inner;
     const int from = row / slice_units * s.inner + (real ? unit : 0);
-    copy_async<16>(to + piece_at(C::first_rows, row, piece),
-                   first + from * sliced_width + 8 * piece, real);
+    copy_async<16>(to + piece_at(C::first_rows, row, piece), first + from * wide_row + 8 * piece,
+                   real);
   }
 #pragma unroll 4
-  for (int i = threadIdx.x; i < sliced_width * unit_pieces; i += C::threads) {
+  for (int i = threadIdx.x; i < wide_row * unit_pieces; i += C::threads) {
     const int row = i / unit_pieces, piece = i % unit_pieces;
     const int unit = slice * slice_units + 8 * piece;
     const bool real = unit < s.inner;
-    copy_async<16>(to + C::first_bytes + piece_at(sliced_width, row, piece),
+    copy_async<16>(to + C::first_bytes + piece_at(wide_row, row, piece),
                    second + row * s.inner + (real ? unit : 0), real);
-  }
-}
-
-// A block's rows from row `begin` on; zeros beyond the member's last.
-template <class C>
-__device__ void load_own(uint32_t to, const bf16* from, int begin, int end) {
-  constexpr int pieces = sliced_width / 8;
-#pragma unroll 4
-  for (int i = threadIdx.x; i < C::own * pieces; i += C::threads) {
-    const int row = i / pieces, piece = i % pieces;
-    const bool real = begin + row < end;
-    copy_async<16>(to + piece_at(C::own, row, piece),
-                   from + static_cast<int64_t>(real ? begin + row : 0) * sliced_width + 8 * piece,
-                   real);
-  }
-}
-
-// A warp's 16 rows, from row `first` of the block on, to global memory where they are there.
-template <class C>
-__device__ void write_own(const unsigned char* from, bf16* to, int first, int begin, int end,
-                          int lane) {
-  constexpr int pieces = sliced_width / 8;
-#pragma unroll 4
-  for (int i = lane; i < 16 * pieces; i += 32) {
-    const int row = first + i / pieces, piece = i % pieces;
-    if (begin + row < end)
-      *reinterpret_cast<uint4*>(to + static_cast<int64_t>(begin + row) * sliced_width + 8 * piece) =
-          *reinterpret_cast<const uint4*>(from + piece_at(C::own, row, piece));
   }
 }
 
@@ -100,7 +71,7 @@ __device__ void write_own(const unsigned char* from, bf16* to, int first, int be
 template <class C>
 __device__ void start_first(float (&pre)[C::first_rows / 8][4], uint64_t rows, uint64_t first) {
 #pragma unroll
-  for (int k = 0; k < sliced_width / 16; ++k) {
+  for (int k = 0; k < wide_row / 16; ++k) {
     const uint64_t a = moved(rows, k / 4 * C::own * panel_row + k % 4 * 32);
     const uint64_t b = moved(first, k / 4 * C::first_rows * panel_row + k % 4 * 32);
     if (k == 0)

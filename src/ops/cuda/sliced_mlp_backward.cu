@@ -8,67 +8,10 @@ namespace {
 struct Backward {
   SlicedParts in;
   const bf16 *h, *dout;
-  bf16 *dx, *df, *unit, *units, *hidden;
-  float dhidden, dinput, epsilon, input_gradient, out_skip, skip, branch;
+  bf16 *unit, *units, *hidden;
+  float dhidden, epsilon;
+  StreamBack stream;
 };
-
-// h in shared memory becomes norm(h), which goes to global memory where it is wanted.
-template <class C>
-__device__ void prepare(const Backward& s, unsigned char* h, float* rstd, bf16* unit, int begin) {
-  constexpr int pieces = sliced_width / 8;
-#pragma unroll 2
-  for (int i = threadIdx.x; i < C::own * pieces; i += C::threads) {
-    const int row = i / pieces, piece = i % pieces;
-    bf16* const own = reinterpret_cast<bf16*>(h + piece_at(C::own, row, piece));
-    float value[8], squares = 0.0f;
-    load8(own, value);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) squares += value[k] * value[k];
-    const float scale = rsqrtf(group_sum<pieces>(squares) / sliced_width + s.epsilon);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) value[k] *= scale;
-    store8(own, value);
-    if (s.unit && begin + row < s.in.rows)
-      store8(unit + static_cast<int64_t>(begin + row) * sliced_width + 8 * piece, value);
-    if (piece == 0) rstd[row] = scale;
-  }
-}
-
-// A quad of lanes has of four blocks of eight columns two neighbours a lane; afterwards lane c has
-// all of block c.
-__device__ inline void gather_blocks(Quad& v, int lane) {
-  const bool odd = lane & 1, high = lane & 2;
-  uint32_t a = __shfl_xor_sync(0xffffffffu, odd ? v[0] : v[1], 1);
-  uint32_t b = __shfl_xor_sync(0xffffffffu, odd ? v[2] : v[3], 1);
-  if (odd)
-    v[0] = a, v[2] = b;
-  else
-    v[1] = a, v[3] = b;
-  a = __shfl_xor_sync(0xffffffffu, high ? v[0] : v[2], 2);
-  b = __shfl_xor_sync(0xffffffffu, high ? v[1] : v[3], 2);
-  if (high)
-    v[0] = a, v[1] = b;
-  else
-    v[2] = a, v[3] = b;
-}
-
-// A operands of a warp's 16 rows (from `row` on) and 64 columns, of which `columns` are there, to
-// rows `stride` apart.
-__device__ inline void write_columns(const Quad* from, bf16* to, int64_t stride, int row, int end,
-                                     int columns, int lane) {
-#pragma unroll
-  for (int r = 0; r < 2; ++r)
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      Quad v;
-#pragma unroll
-      for (int n = 0; n < 4; ++n) v[n] = from[2 * half + n / 2][r + n % 2 * 2];
-      gather_blocks(v, lane);
-      const int at = row + lane / 4 + 8 * r, column = 32 * half + 8 * (lane % 4);
-      if (at < end && column < columns)
-        *reinterpret_cast<uint4*>(to + at * stride + column) = make_uint4(v[0], v[1], v[2], v[3]);
-    }
-}
 
 // From the products and dhidden: hidden units and gradients before the curve, as A operands.
 template <Curve curve, int n>
@@ -101,38 +44,6 @@ __device__ void turn_back(Quad (&hidden)[4], Quad (&units)[n / 2], const Backwar
     }
 }
 
-// From du: dx in place of dout, df (where it is another) in place of norm(h).
-template <class C>
-__device__ void finish_rows(const Backward& s, float (&du)[16][4], unsigned char* unit,
-                            unsigned char* dout, const float* rstd, int first, int lane) {
-#pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    const int row = first + lane / 4 + 8 * r;
-    const auto place = [&](int n) { return piece_at(C::own, row, n) + lane % 4 * 4; };
-    float product = 0.0f;
-#pragma unroll
-    for (int n = 0; n < 16; ++n) {
-      const uint32_t u = *reinterpret_cast<const uint32_t*>(unit + place(n));
-      du[n][2 * r] *= s.dinput, du[n][2 * r + 1] *= s.dinput;
-      product += du[n][2 * r] * __uint_as_float(u << 16);
-      product += du[n][2 * r + 1] * __uint_as_float(u & 0xffff0000u);
-    }
-    product = group_sum<4>(product) / sliced_width;
-    const float factor = s.input_gradient * rstd[row];
-#pragma unroll
-    for (int n = 0; n < 16; ++n) {
-      uint32_t& u = *reinterpret_cast<uint32_t*>(unit + place(n));
-      uint32_t& d = *reinterpret_cast<uint32_t*>(dout + place(n));
-      const float low = s.out_skip * __uint_as_float(d << 16) +
-                        factor * (du[n][2 * r] - __uint_as_float(u << 16) * product);
-      const float high = s.out_skip * __uint_as_float(d & 0xffff0000u) +
-                         factor * (du[n][2 * r + 1] - __uint_as_float(u & 0xffff0000u) * product);
-      d = pack2(s.skip * low, s.skip * high);
-      if (s.df) u = pack2(s.branch * low, s.branch * high);
-    }
-  }
-}
-
 template <Curve curve, int groups>
 __global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
   using C = Sliced<curve, groups>;
@@ -142,7 +53,7 @@ __global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
   unsigned char *const unit = shared + (base - start), *const dout = unit + C::rows_bytes;
   float* const rstd = reinterpret_cast<float*>(dout + C::rows_bytes + C::stages * C::slice_bytes);
   const int begin = blockIdx.x * C::own;
-  const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * sliced_width;
+  const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
   const bf16* const first = s.in.first + blockIdx.y * s.in.first_stride;
   const bf16* const second = s.in.second + blockIdx.y * s.in.second_stride;
   load_own<C>(base, s.h + member, begin, s.in.rows);
@@ -152,7 +63,7 @@ __global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
   commit_copies();
   wait_copies<1>();
   __syncthreads();
-  prepare<C>(s, unit, rstd, s.unit + member, begin);
+  normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, begin, s.in.rows);
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const uint64_t own = describe(base + warp / 4 * 64 * panel_row, 0);
   const uint64_t own_dout = moved(own, C::rows_bytes);
@@ -172,7 +83,7 @@ __global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
     wgmma_fence();
     start_first<C>(pre, own, describe(at, 0));
 #pragma unroll
-    for (int k = 0; k < sliced_width / 16; ++k) {
+    for (int k = 0; k < wide_row / 16; ++k) {
       const uint64_t a = moved(own_dout, k / 4 * C::own * panel_row + k % 4 * 32);
       const uint64_t b = moved(columns, k * 16 * panel_row);
       if (k == 0)
@@ -206,10 +117,10 @@ __global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
     pin(du);
     pin(units);
   }
-  finish_rows<C>(s, du, unit, dout, rstd, 16 * warp, lane);
+  finish_rows<C>(s.stream, du, unit, dout, rstd, 16 * warp, lane);
   __syncwarp();
-  write_own<C>(dout, s.dx + member, 16 * warp, begin, s.in.rows, lane);
-  if (s.df) write_own<C>(unit, s.df + member, 16 * warp, begin, s.in.rows, lane);
+  write_own<C>(dout, s.stream.dx + member, 16 * warp, begin, s.in.rows, lane);
+  if (s.stream.df) write_own<C>(unit, s.stream.df + member, 16 * warp, begin, s.in.rows, lane);
 }
 
 template <Curve curve, int groups>
@@ -228,18 +139,13 @@ void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stre
   const Backward s{sliced_parts(shape, b.first, b.second, b.first_factor, b.activation),
                    static_cast<const bf16*>(b.h),
                    static_cast<const bf16*>(b.dout),
-                   static_cast<bf16*>(b.dx),
-                   static_cast<bf16*>(block.df),
                    static_cast<bf16*>(b.unit),
                    static_cast<bf16*>(b.units),
                    static_cast<bf16*>(b.hidden),
                    b.dhidden,
-                   b.dinput,
                    block.epsilon,
-                   block.input_gradient,
-                   block.out_skip,
-                   block.skip,
-                   block.branch};
+                   {static_cast<bf16*>(b.dx), static_cast<bf16*>(block.df), b.dinput,
+                    block.input_gradient, block.out_skip, block.skip, block.branch}};
   const bool few = shape.members * shape.rows <= 64 * processors();
   with_curve(shape.curve, [&](auto curve) {
     constexpr Curve c = decltype(curve)::value;

@@ -97,7 +97,8 @@ __device__ inline void multiply_add(float (&sum)[8][4], uint64_t a, uint64_t b) 
       : "l"(a), "l"(b), "n"(transposed));
 }
 
-// The same for b [128, 16].
+// The same for b [128, 16], or [16, 128].
+template <int transposed = 0>
 __device__ inline void multiply(float (&sum)[16][4], uint64_t a, uint64_t b) {
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
@@ -105,7 +106,7 @@ __device__ inline void multiply(float (&sum)[16][4], uint64_t a, uint64_t b) {
       "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "
       "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "
       "%56, %57, %58, %59, %60, %61, %62, %63}, "
-      "%64, %65, 0, 1, 1, 0, 0;"
+      "%64, %65, 0, 1, 1, 0, %66;"
       : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
         "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
         "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
@@ -119,8 +120,9 @@ __device__ inline void multiply(float (&sum)[16][4], uint64_t a, uint64_t b) {
         "=f"(sum[12][2]), "=f"(sum[12][3]), "=f"(sum[13][0]), "=f"(sum[13][1]), "=f"(sum[13][2]),
         "=f"(sum[13][3]), "=f"(sum[14][0]), "=f"(sum[14][1]), "=f"(sum[14][2]), "=f"(sum[14][3]),
         "=f"(sum[15][0]), "=f"(sum[15][1]), "=f"(sum[15][2]), "=f"(sum[15][3])
-      : "l"(a), "l"(b));
+      : "l"(a), "l"(b), "n"(transposed));
 }
+template <int transposed = 0>
 __device__ inline void multiply_add(float (&sum)[16][4], uint64_t a, uint64_t b) {
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
@@ -128,7 +130,7 @@ __device__ inline void multiply_add(float (&sum)[16][4], uint64_t a, uint64_t b)
       "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "
       "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "
       "%56, %57, %58, %59, %60, %61, %62, %63}, "
-      "%64, %65, 1, 1, 1, 0, 0;"
+      "%64, %65, 1, 1, 1, 0, %66;"
       : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3]), "+f"(sum[1][0]),
         "+f"(sum[1][1]), "+f"(sum[1][2]), "+f"(sum[1][3]), "+f"(sum[2][0]), "+f"(sum[2][1]),
         "+f"(sum[2][2]), "+f"(sum[2][3]), "+f"(sum[3][0]), "+f"(sum[3][1]), "+f"(sum[3][2]),
@@ -142,7 +144,7 @@ __device__ inline void multiply_add(float (&sum)[16][4], uint64_t a, uint64_t b)
         "+f"(sum[12][2]), "+f"(sum[12][3]), "+f"(sum[13][0]), "+f"(sum[13][1]), "+f"(sum[13][2]),
         "+f"(sum[13][3]), "+f"(sum[14][0]), "+f"(sum[14][1]), "+f"(sum[14][2]), "+f"(sum[14][3]),
         "+f"(sum[15][0]), "+f"(sum[15][1]), "+f"(sum[15][2]), "+f"(sum[15][3])
-      : "l"(a), "l"(b));
+      : "l"(a), "l"(b), "n"(transposed));
 }
 
 // sum += a b: a [64, 16] in registers, b [16, 8 n] in shared memory; not `transposed`: b is [8 n,
