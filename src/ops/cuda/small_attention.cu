@@ -111,10 +111,7 @@ __global__ void __launch_bounds__(256, D <= 16   ? 3
   const bf16* const from =
       qkv + static_cast<int64_t>(sequence) * s.rope.time * s.packed_row() + head * s.head_dim;
   bf16 *const q = shared, *const k = q + size, *const v = k + size;
-  load_head<D>(s, q, from, true, false, 1.0f);
-  load_head<D>(s, k, from + width, true, s.rope.fast < s.rope.half, 1.0f);
-  load_head<D>(s, v, from + 2 * width, false, false, value);
-  __syncthreads();
+  load_heads<D>(s, q, k, v, from, value);
   const int lane = threadIdx.x % 32, warps = blockDim.x / 32, tiles = static_cast<int>(s.tiles);
   const Tile<stride_of<D>> queries{q, lane}, keys{k, lane}, values{v, lane};
   bf16* const rows = out + static_cast<int64_t>(sequence) * s.rope.time * width + head * s.head_dim;
@@ -127,7 +124,11 @@ __global__ void __launch_bounds__(256, D <= 16   ? 3
     int key = 0;
     for (; key + 4 <= tile + 1; key += 4)
       mix<D, 4>(m, a, keys, values, key, key + 4 == tile + 1, s.logit);
-    for (; key <= tile; ++key) mix<D, 1>(m, a, keys, values, key, key == tile, s.logit);
+    if (key + 2 <= tile + 1) {
+      mix<D, 2>(m, a, keys, values, key, key + 2 == tile + 1, s.logit);
+      key += 2;
+    }
+    if (key <= tile) mix<D, 1>(m, a, keys, values, key, true, s.logit);
     write<D>(s, m, tile, lane, rows, lse + static_cast<int64_t>(blockIdx.x) * s.rope.time);
   }
 }

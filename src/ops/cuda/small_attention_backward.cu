@@ -134,29 +134,6 @@ __device__ void write_tile(const float (&sum)[D / 8][4], bf16* to, int64_t strid
   }
 }
 
-// dout's rows into shared memory, and delta; a thread a row.
-template <int D>
-__device__ void load_gradient(const Small& s, bf16* to, float* lse, float* delta, const bf16* dout,
-                              const bf16* out, const float* lse_from) {
-  const unsigned width = s.rope.heads * s.head_dim;
-  for (unsigned row = threadIdx.x; row < s.rows(); row += blockDim.x) {
-    const bool real = row < s.rope.time;
-    float sum = 0.0f;
-    for (unsigned at = 0; at < D; at += 8) {
-      float d[8] = {}, o[8] = {};
-      if (real && at < s.head_dim) {
-        load8(dout + static_cast<int64_t>(row) * width + at, d);
-        load8(out + static_cast<int64_t>(row) * width + at, o);
-      }
-#pragma unroll
-      for (int k = 0; k < 8; ++k) sum += d[k] * o[k];
-      store8(to + row * stride_of<D> + at, d);
-    }
-    delta[row] = sum;
-    lse[row] = real ? lse_from[row] : 0.0f;
-  }
-}
-
 // Gradients of the rotated queries and keys in shared memory, turned back and written.
 template <int D>
 __device__ void write_turned(const Small& s, const bf16* dq, const bf16* dk, float qk, bf16* to) {
@@ -198,12 +175,34 @@ __global__ void __launch_bounds__(256, D <= 16   ? 3
   float *const row_lse = reinterpret_cast<float*>(d + size), *const delta = row_lse + s.rows();
   Small forward = s;
   forward.angles.direction = 1.0f;
-  load_head<D>(forward, q, from, true, false, 1.0f);
-  load_head<D>(forward, k, from + width, true, s.rope.fast < s.rope.half, 1.0f);
-  load_head<D>(forward, v, from + 2 * width, false, false, factors.value);
-  load_gradient<D>(s, d, row_lse, delta, dout + first * width + head * s.head_dim,
-                   out + first * width + head * s.head_dim,
-                   lse + static_cast<int64_t>(blockIdx.x) * s.rope.time);
+  // dout, and delta = sum of dout out: a thread a row.
+  const bf16* const dout_from = dout + first * width + head * s.head_dim;
+  const bf16* const out_from = out + first * width + head * s.head_dim;
+  copy_head<D>(s, d, dout_from, width);
+  const unsigned own = threadIdx.x;
+  Raw<bf16> mixed[D / 8] = {};
+  if (own < s.rope.time) {
+#pragma unroll
+    for (unsigned at = 0; at < D; at += 8)
+      if (at < s.head_dim)
+        mixed[at / 8] = load_raw(out_from + static_cast<int64_t>(own) * width + at);
+  }
+  if (own < s.rows())
+    row_lse[own] =
+        own < s.rope.time ? lse[static_cast<int64_t>(blockIdx.x) * s.rope.time + own] : 0.0f;
+  load_heads<D>(forward, q, k, v, from, factors.value);
+  if (own < s.rows()) {
+    float sum = 0.0f;
+#pragma unroll
+    for (unsigned at = 0; at < D; at += 8) {
+      float x[8], y[8];
+      unpack(mixed[at / 8], x);
+      load8(d + own * stride_of<D> + at, y);
+#pragma unroll
+      for (int e = 0; e < 8; ++e) sum += x[e] * y[e];
+    }
+    delta[own] = sum;
+  }
   __syncthreads();
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
   const int tiles = static_cast<int>(s.tiles);
