@@ -101,8 +101,8 @@ __device__ void write(const Small& s, Mixture<D>& m, int tile, int lane, bf16* o
 }
 
 template <int D>
-__global__ void __launch_bounds__(256, D <= 16   ? 3
-                                       : D <= 32 ? 2
+__global__ void __launch_bounds__(256, D <= 16   ? 4
+                                       : D <= 32 ? 3
                                                  : 1)
     forward(Small s, const bf16* qkv, float value, bf16* out, float* lse) {
   extern __shared__ __align__(16) bf16 shared[];
