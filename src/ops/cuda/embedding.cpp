@@ -1,5 +1,6 @@
 #ifdef RUNG_CUDA
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/sort.h>
 
 #include "ops/cuda/fused.h"
@@ -15,6 +16,23 @@ bool fits_embedding(const Weight& table) {
          (!table.gradient.defined() || table.gradient.scalar_type() == at::kFloat);
 }
 
+namespace {
+
+// {tokens in order, their rows} of each member [P, rows].
+std::pair<Tensor, Tensor> sorted_rows(const Tensor& tokens, int64_t vocabulary) {
+  if (!fits_sort_tokens(tokens.size(1), vocabulary)) {
+    const auto [sorted, order] =
+        at::sort(tokens, /*stable=*/std::optional<bool>(true), -1, /*descending=*/false);
+    return {sorted.contiguous(), order.contiguous()};
+  }
+  const Tensor sorted = at::empty_like(tokens), order = at::empty_like(tokens);
+  sort_tokens(tokens.size(0), tokens.size(1), tokens.const_data_ptr<int64_t>(),
+              sorted.mutable_data_ptr<int64_t>(), order.mutable_data_ptr<int64_t>(), stream());
+  return {sorted, order};
+}
+
+}  // namespace
+
 Tensor embedding(const Tensor& tokens, const Weight& table) {
   const Tensor index = tokens.contiguous();
   const TableShape shape{tokens.size(0), tokens.size(1) * tokens.size(2), table.value.size(2),
@@ -28,13 +46,12 @@ Tensor embedding(const Tensor& tokens, const Weight& table) {
       [=, w = table](const std::vector<Tensor>& g) {
         if (!w.gradient.defined() || !g[0].defined()) return std::vector<Tensor>{};
         const Tensor dy = g[0].contiguous();
-        const auto [sorted, order] = at::sort(index.view({shape.members, shape.rows}),
-                                              /*stable=*/std::optional<bool>(true), -1, false);
-        const Tensor tokens_in_order = sorted.contiguous(), rows_in_order = order.contiguous();
+        const auto [sorted, order] =
+            sorted_rows(index.view({shape.members, shape.rows}), w.value.size(1));
         TableShape to = shape;
         to.stride = w.gradient.stride(0);
-        embedding_backward(type_of(dy), to, data(dy), tokens_in_order.const_data_ptr<int64_t>(),
-                           rows_in_order.const_data_ptr<int64_t>(), static_cast<float>(w.A_weight),
+        embedding_backward(type_of(dy), to, data(dy), sorted.const_data_ptr<int64_t>(),
+                           order.const_data_ptr<int64_t>(), static_cast<float>(w.A_weight),
                            floats(w.gradient), stream());
         return std::vector<Tensor>{};
       },

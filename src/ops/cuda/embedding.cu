@@ -67,7 +67,58 @@ __global__ void __launch_bounds__(threads)
   store8(to, old);
 }
 
+// Sorts a member's tokens, each with its row below it in one number, by a bitonic network in shared
+// memory: `count` numbers, a power of two of at least 64.
+__global__ void __launch_bounds__(1024)
+    sort_rows(int rows, int count, int bits, const int64_t* tokens, int64_t* sorted,
+              int64_t* order) {
+  extern __shared__ uint32_t keys[];
+  const int64_t member = static_cast<int64_t>(blockIdx.x) * rows;
+  for (int i = threadIdx.x; i < count; i += blockDim.x)
+    keys[i] = i < rows
+                  ? static_cast<uint32_t>(tokens[member + i]) << bits | static_cast<uint32_t>(i)
+                  : 0xffffffffu;
+  __syncthreads();
+  for (int size = 2; size <= count; size *= 2)
+    for (int apart = size / 2; apart > 0; apart /= 2) {
+      for (int pair = threadIdx.x; pair < count / 2; pair += blockDim.x) {
+        const int i = 2 * pair - (pair & (apart - 1));
+        const uint32_t a = keys[i], b = keys[i + apart];
+        if ((a > b) == ((i & size) == 0)) keys[i] = b, keys[i + apart] = a;
+      }
+      // A warp's pairs lie in 64 numbers of its own while they are up to 32 apart.
+      const int next = apart > 1 ? apart / 2 : size;
+      if (apart > 32 || next > 32)
+        __syncthreads();
+      else
+        __syncwarp();
+    }
+  for (int i = threadIdx.x; i < rows; i += blockDim.x) {
+    sorted[member + i] = keys[i] >> bits;
+    order[member + i] = keys[i] & ((1u << bits) - 1);
+  }
+}
+
+int bits_for(int64_t count) {
+  int bits = 0;
+  while (int64_t{1} << bits < count) ++bits;
+  return bits;
+}
+
 }  // namespace
+
+bool fits_sort_tokens(int64_t rows, int64_t vocabulary) {
+  return rows <= 8192 && vocabulary < int64_t{1} << (32 - bits_for(rows));
+}
+
+void sort_tokens(int64_t members, int64_t rows, const int64_t* tokens, int64_t* sorted,
+                 int64_t* order, Stream stream) {
+  const int bits = bits_for(rows), count = 1 << (bits < 6 ? 6 : bits);
+  const int block = count / 2 < 1024 ? count / 2 : 1024;
+  sort_rows<<<static_cast<unsigned>(members), block, count * 4, stream>>>(
+      static_cast<int>(rows), count, bits, tokens, sorted, order);
+  check_launch();
+}
 
 void embedding_forward(Type type, const TableShape& s, const void* table, const int64_t* tokens,
                        float factor, void* out, Stream stream) {

@@ -84,6 +84,11 @@ struct TableShape {
 // out [members, rows, width] = factor * table[token].
 void embedding_forward(Type type, const TableShape& shape, const void* table, const int64_t* tokens,
                        float factor, void* out, Stream stream);
+// Tokens [members, rows] sorted within a member, and the rows they come from, in order where tokens
+// are equal.
+bool fits_sort_tokens(int64_t rows, int64_t vocabulary);
+void sort_tokens(int64_t members, int64_t rows, const int64_t* tokens, int64_t* sorted,
+                 int64_t* order, Stream stream);
 // gradient[token] += factor * sum of dout rows, `sorted` tokens with their row numbers `order`.
 void embedding_backward(Type type, const TableShape& shape, const void* dout, const int64_t* sorted,
                         const int64_t* order, float factor, float* gradient, Stream stream);
