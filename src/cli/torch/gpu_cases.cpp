@@ -8,6 +8,7 @@
 #include "ops/cuda/linear_loss.h"
 #include "ops/cuda/mlp.h"
 #include "ops/cuda/norm_linear.h"
+#include "ops/cuda/sliced_mlp.h"
 
 namespace rung {
 namespace {
@@ -100,9 +101,13 @@ std::optional<double> step_bytes(const GpuCase& c) {
                V = static_cast<double>(c.vocabulary);
   const bool narrow =
       cuda::fits_mlp(c.width, c.inner) && cuda::fits_norm_linear(c.width, 3 * c.width);
+  const bool sliced =
+      cuda::fits_sliced_mlp(c.width, c.inner) && cuda::fits_wide_norm_linear(c.width, 3 * c.width);
   const bool short_heads = c.context <= 256 && c.width / c.heads <= 32;
   const double rotation = short_heads ? 0.0 : 12.0 * D;
-  const double layer = rotation + (narrow ? 35.0 * D : 52.0 * D + 17.0 * F);
+  const double layer = rotation + (narrow   ? 35.0 * D
+                                   : sliced ? 43.0 * D + 6.0 * F
+                                            : 52.0 * D + 17.0 * F);
   const double logits = c.width <= cuda::widest_linear_loss ? 0.0 : 5.0 * V;
   const double token = static_cast<double>(c.depth) * layer + 15.0 * D + logits;
   return static_cast<double>(c.members) * (2.0 * token * static_cast<double>(c.batch * c.context) +
