@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
   if (argc > 3) at::globalContext().setSDPUseCuDNN(std::strcmp(argv[3], "cudnn") == 0);
   try {
+    at::globalContext().lazyInitDevice(at::kCUDA);  // memory is asked about before its first use
     const Machine machine = make_machine("cuda", 14);
     const bool exact = std::any_of(gpu_cases.begin(), gpu_cases.end(),
                                    [&](const GpuCase& c) { return c.name == filter; });
