@@ -244,7 +244,7 @@ void small_attention_backward(const SmallAttention& shape, const void* qkv, cons
     const unsigned blocks = static_cast<unsigned>(shape.rope.sequences * shape.rope.heads);
     backward<D, each><<<blocks, 32 * warps_of(s.tiles, each), bytes, stream>>>(
         s, static_cast<const bf16*>(qkv), static_cast<const bf16*>(out), lse,
-        static_cast<const bf16*>(dout), {value, qk * shape.logit, gradient},
+        static_cast<const bf16*>(dout), Factors{value, qk * shape.logit, gradient},
         static_cast<bf16*>(dqkv));
   });
   check_launch();
