@@ -116,6 +116,9 @@ Tensor to_groups(const Tensor& x, const Groups& groups) {
     y = select_rows(x.detach(), groups.order.floor_divide(k));
   }
   record({y}, {x}, [=, inverse = groups.inverse](const std::vector<Tensor>& g) {
+    if constexpr (with_cuda)
+      if (fused_on_cuda(g[0]) && cuda::fits_group_rows(g[0]))
+        return std::vector<Tensor>{cuda::gathered_groups(g[0].contiguous(), inverse, {}, k)};
     const Tensor copies = select_rows(g[0], inverse);
     return std::vector<Tensor>{
         copies.view({copies.size(0), copies.size(1) / k, k, copies.size(2)}).sum(2)};
@@ -131,6 +134,32 @@ Tensor to_groups_plain(const Tensor& x, const Groups& groups) {
 
 Tensor from_groups(const Tensor& y, const Groups& groups, int64_t k) {
   return permuted(y, groups.inverse, groups.order).view({y.size(0), y.size(1) / k, k, y.size(2)});
+}
+
+Tensor mixed_groups_plain(const Tensor& y, const Groups& groups, const Tensor& weights) {
+  const Tensor each = from_groups(y, groups, weights.size(2));
+  return (each * weights.to(y.scalar_type()).unsqueeze(-1)).sum(2);
+}
+
+Tensor mixed_groups(const Tensor& y, const Groups& groups, const Tensor& weights) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(y) && cuda::fits_group_rows(y)) {
+      const int64_t k = weights.size(2);
+      Tensor rows, factors, x;
+      {
+        at::NoGradGuard off;
+        rows = y.detach().contiguous();
+        factors = weights.detach().to(at::kFloat).contiguous();
+        x = cuda::gathered_groups(rows, groups.inverse, factors, k);
+      }
+      record({x}, {y, weights},
+             [=, inverse = groups.inverse, type = weights.scalar_type()](const auto& g) {
+               auto [dy, dweights] = cuda::spread_groups(rows, inverse, factors, g[0].contiguous());
+               return std::vector<Tensor>{dy, dweights.to(type)};
+             });
+      return x;
+    }
+  return mixed_groups_plain(y, groups, weights);
 }
 
 Tensor grouped_linear(const Tensor& x, std::span<const Weight> weights, const Groups& groups) {

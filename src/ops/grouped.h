@@ -28,6 +28,11 @@ at::Tensor to_groups_plain(const at::Tensor& x, const Groups& groups);
 // The way back: y [P, S, D] -> [P, rows, k, D].
 at::Tensor from_groups(const at::Tensor& y, const Groups& groups, int64_t k);
 
+// sum over each row's copies of weights [P, rows, k] y -> [P, rows, D]; weights in y's type or
+// wider.
+at::Tensor mixed_groups(const at::Tensor& y, const Groups& groups, const at::Tensor& weights);
+at::Tensor mixed_groups_plain(const at::Tensor& y, const Groups& groups, const at::Tensor& weights);
+
 // y = A x W_g^T on the rows of each group g. x [P, S, in], weights [P, out, in] -> [P, S, out].
 at::Tensor grouped_linear(const at::Tensor& x, std::span<const Weight> weights,
                           const Groups& groups);

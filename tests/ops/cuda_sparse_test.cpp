@@ -64,7 +64,6 @@ TEST_CASE("one map a group on the GPU equals its twin, empty and uneven groups i
                     .fused = op(to_groups, grouped_linear),
                     .plain = op(to_groups_plain, grouped_linear_plain)};
     check_on_gpu(twin);
-    if (c.in == 256) check_captured(twin);
   }
 }
 
@@ -75,18 +74,45 @@ TEST_CASE("sorting by group happens on the GPU, within a graph too") {
     const Groups groups = sort_by_group(group, 5);
     const std::vector<Weight> maps = slices(w[0], 5);
     const Tensor y = grouped_linear(to_groups(x[0], groups), maps, groups);
-    return std::vector<Tensor>{from_groups(y, groups, 2), group_sizes(groups, y)};
+    return std::vector<Tensor>{from_groups(y, groups, 2),
+                               mixed_groups(y, groups, x[1].to(at::kFloat)),
+                               group_sizes(groups, y)};
   };
   const Groups host = sort_by_group(group.to(at::kCPU), 5), device = sort_by_group(group, 5);
   CHECK(same_bits(device.order.to(at::kCPU), host.order));
   CHECK(same_bits(device.inverse.to(at::kCPU), host.inverse));
   const Tensor like = at::zeros({1}, at::kDouble);
   CHECK(same_bits(group_sizes(device, like).to(at::kCPU), group_sizes(host, like)));
-  check_captured({.name = "mixture",
-                  .inputs = {normal({2, 50, 32}, 1)},
-                  .weights = {normal({2, 5 * 48, 32}, 2)},
-                  .fused = op,
-                  .plain = op});
+  for (const int64_t width : {32, 256})  // by our kernel, and by the library
+    check_captured({.name = fmt::format("mixture of {}", width),
+                    .inputs = {normal({2, 50, width}, 1), normal({2, 50, 2}, 3)},
+                    .weights = {normal({2, 5 * (width + 16), width}, 2)},
+                    .fused = op,
+                    .plain = op});
+}
+
+TEST_CASE("weighted sums of rows on their way back from their groups on the GPU equal their twin") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t members, rows, k, width;
+  };
+  for (const Case& c :
+       std::vector<Case>{{2, 70, 2, 32}, {1, 33, 1, 768}, {3, 20, 3, 264}, {1, 40, 2, 20}}) {
+    const Tensor group = ids({c.members, c.rows, c.k}, 4, 4);
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+        const Groups groups = sort_by_group(group.to(x[0].device()), 5);
+        return std::vector<Tensor>{function(x[0], groups, wide(x[1]))};
+      };
+    };
+    check_on_gpu({.name = fmt::format("mixed groups k={} width={}", c.k, c.width),
+                  .inputs = {normal({c.members, c.rows * c.k, c.width}, 1),
+                             normal({c.members, c.rows, c.k}, 2)},
+                  .weights = {},
+                  .fused = op(mixed_groups),
+                  .plain = op(mixed_groups_plain)},
+                 1e-2);
+  }
 }
 
 TEST_CASE("picked rows on the GPU equal their twin, frequent picks included") {

@@ -111,9 +111,9 @@ Tensor moe_forward(std::span<const Weight> weights, const Tensor& x, const Pass&
   const Tensor input = to_groups(x.reshape({members, rows, x.size(3)}), groups);
   const Tensor inner = activation(
       Activation::swiglu, grouped_linear(input, weights.subspan(first_up, count), groups), options);
-  const Tensor each = from_groups(grouped_linear(inner, weights.subspan(first_down, count), groups),
-                                  groups, m.moe_top_k);
-  Tensor y = (each * choice.gate.to(x.scalar_type()).unsqueeze(-1)).sum(2).view(x.sizes());
+  Tensor y = mixed_groups(grouped_linear(inner, weights.subspan(first_down, count), groups), groups,
+                          choice.gate)
+                 .view(x.sizes());
   if (factor.mixture != 1.0) y = y * factor.mixture;
   if (m.moe_shared > 0)
     y = (y + ffn_forward<Activation::swiglu>(weights.subspan(shared), x, pass)) * factor.sum;

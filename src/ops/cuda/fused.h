@@ -73,6 +73,15 @@ bool fits_grouped(const at::Tensor& x, std::span<const Weight> weights);
 at::Tensor grouped_linear(const at::Tensor& x, std::span<const Weight> weights,
                           const Groups& groups);
 
+// Sorted rows y [P, rows k, D] back at their own places, inverse [P, rows k] (group_rows.h);
+// weights [P, rows, k] in fp32 may be undefined: ones.
+bool fits_group_rows(const at::Tensor& y);
+at::Tensor gathered_groups(const at::Tensor& y, const at::Tensor& inverse,
+                           const at::Tensor& weights, int64_t k);
+// Gradients of y and of the weights from that of the sums.
+std::pair<at::Tensor, at::Tensor> spread_groups(const at::Tensor& y, const at::Tensor& inverse,
+                                                const at::Tensor& weights, const at::Tensor& dx);
+
 bool fits_picks(const at::Tensor& x, const Weight& table);
 at::Tensor picked_dots(const at::Tensor& x, const Weight& table, const at::Tensor& index);
 at::Tensor picked_sum(const at::Tensor& w, const Weight& table, const at::Tensor& index);

@@ -4,12 +4,14 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_grouped_mm.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
 
 #include "ops/cuda/device.h"
 #include "ops/cuda/fused.h"
+#include "ops/cuda/group_rows.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
 
@@ -152,6 +154,27 @@ Tensor grouped_linear(const Tensor& x, std::span<const Weight> weights, const Gr
     return std::vector<Tensor>{dx};
   });
   return y;
+}
+
+bool fits_group_rows(const Tensor& y) {
+  return y.size(2) % 8 == 0;
+}
+
+Tensor gathered_groups(const Tensor& y, const Tensor& inverse, const Tensor& weights, int64_t k) {
+  const GroupRows shape{y.size(0), y.size(1) / k, k, y.size(2)};
+  Tensor x = at::empty({shape.members, shape.rows, shape.width}, y.options());
+  gather_group_rows(type_of(y), shape, inverse.const_data_ptr<int64_t>(), data(y), floats(weights),
+                    writable(x), stream());
+  return x;
+}
+
+std::pair<Tensor, Tensor> spread_groups(const Tensor& y, const Tensor& inverse,
+                                        const Tensor& weights, const Tensor& dx) {
+  const GroupRows shape{y.size(0), dx.size(1), weights.size(2), y.size(2)};
+  Tensor dy = at::empty_like(y), dweights = at::empty_like(weights);
+  spread_group_rows(type_of(y), shape, inverse.const_data_ptr<int64_t>(), data(y), floats(weights),
+                    data(dx), writable(dy), floats(dweights), stream());
+  return {dy, dweights};
 }
 
 }  // namespace rung::cuda
