@@ -13,6 +13,10 @@ struct GatedMlstm {
   int64_t chunk;        // as mlstm's
 };
 
+// Columns behind those of the maps that their gradient has room for where a GPU makes it: what
+// made the maps may put other outputs' gradients there, and multiply all at once.
+constexpr int64_t map_room = 16;
+
 // maps [P, B, T, q k v o], of which q and k have heads x keys columns; gates [P, B, T, input
 // forget], a number a head each, before exp and before the sigmoid. From a fresh state.
 at::Tensor gated_mlstm(const at::Tensor& maps, const at::Tensor& gates, const Weight& gain,

@@ -317,6 +317,38 @@ TEST_CASE("xLSTM 7B's cell with its gates and norm on the GPU equals its twin") 
   }
 }
 
+// The matrices lie one behind the other as the arena's do, with more behind them: all gradients of
+// the input and of the matrices are then two products.
+TEST_CASE("maps, gates, cell and norm of xLSTM 7B on the GPU equal their twins together") {
+  if (no_gpu()) return;
+  for (const int64_t time : {64, 70}) {
+    constexpr int64_t heads = 4, key = 16, value = 32, width = 64, out = 2 * heads * (key + value);
+    const GatedMlstm o{.heads = heads,
+                       .keys = key,
+                       .factor = 0.25,
+                       .norm = {.epsilon = 1e-4, .center = true},
+                       .chunk = 32};
+    const auto op = [=](auto map, auto cell) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+        const GateMap gate{cut_rows(w[0], out, 2 * heads), w[1], 15.0};
+        const auto [maps, gates] = map(x[0], cut_rows(w[0], 0, out), gate);
+        const Tensor shift = at::cat(
+            {at::full({heads}, -3.0, gates.options()), at::full({heads}, 3.0, gates.options())});
+        return std::vector<Tensor>{cell(maps, gates + shift, Weight{}, o)};
+      };
+    };
+    check_both(
+        {.name = fmt::format("layer of gated mlstm T={}", time),
+         .inputs = {normal({2, 2, time, width}, 1)},
+         .weights = {normal({2, out + 2 * heads + 16, width}, 2) / 8.0, normal({2, 2 * heads}, 3)},
+         .fused = op(linear_and_gates,
+                     [](const Tensor& m, const Tensor& g, const Weight& w,
+                        const GatedMlstm& options) { return gated_mlstm(m, g, w, options); }),
+         .plain = op(linear_and_gates_plain, gated_mlstm_plain)},
+        3e-2, 2e-5);
+  }
+}
+
 // Gates are slices of wider rows, as the mixers hand them over.
 TEST_CASE("gated norms on the GPU equal their twin") {
   if (no_gpu()) return;

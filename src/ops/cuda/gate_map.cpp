@@ -5,10 +5,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include <optional>
+
 #include "ops/cuda/fused.h"
 #include "ops/cuda/gate_map.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
+#include "ops/gated_mlstm.h"
 #include "ops/linear.h"
 
 namespace rung::cuda {
@@ -53,6 +56,63 @@ Tensor gate_gradient(const Tensor& x, const GateMap& g, const Tensor& gates, con
   return dx;
 }
 
+// The map's and the gates' matrices as one with `map_room` rows for the gates; nothing where they
+// do not lie so. Rows beyond the gates are whatever follows: what they are multiplied by is zero.
+std::optional<Weight> with_room(const Weight& weight, const GateMap& g) {
+  std::optional<Weight> all = stacked(std::vector{weight, g.weight});
+  if (!all || g.weight.value.size(1) > map_room) return std::nullopt;
+  const int64_t rows = weight.value.size(1) + map_room;
+  const auto widened = [&](Tensor& t) {
+    const int64_t last = t.storage_offset() + (t.size(0) - 1) * t.stride(0) + rows * t.size(2);
+    if (last * static_cast<int64_t>(t.element_size()) > static_cast<int64_t>(t.storage().nbytes()))
+      return false;
+    t = t.as_strided({t.size(0), rows, t.size(2)}, t.strides());
+    return true;
+  };
+  if (!widened(all->value) || (all->gradient.defined() && !widened(all->gradient)))
+    return std::nullopt;
+  return all;
+}
+
+// dy [P, B, T, out] as its rows and `map_room` columns behind each; undefined where there are none.
+Tensor rows_with_room(const Tensor& dy) {
+  const int64_t row = dy.size(3) + map_room;
+  const auto evenly = [&](int64_t dim, int64_t stride) {
+    return dy.size(dim) == 1 || dy.stride(dim) == stride;
+  };
+  if (dy.stride(3) != 1 || dy.stride(2) != row || !evenly(1, dy.size(2) * row) ||
+      !evenly(0, dy.size(1) * dy.size(2) * row))
+    return {};
+  const int64_t rows = dy.size(1) * dy.size(2);
+  return dy.as_strided({dy.size(0), rows, row}, {rows * row, row, 1});
+}
+
+// All gradients by two products: the gates' stand in the room behind the map's.
+Tensor gradient_at_once(const Tensor& x, const Weight& all, const GateMap& g, const Tensor& gates,
+                        const Tensor& dgates, const Tensor& rows) {
+  const GateMapShape shape = gate_map_shape_of(x, g);
+  const bool biased = g.bias.gradient.defined();
+  const Tensor partial =
+      biased ? at::empty({shape.members, slope_blocks(shape.rows), map_room}, gates.options())
+             : Tensor();
+  gate_slopes(shape,
+              {.gates = floats(gates),
+               .dgates = floats(dgates),
+               .to = writable(rows.narrow(2, rows.size(2) - map_room, map_room)),
+               .stride = rows.size(2),
+               .bias_factor = static_cast<float>(g.bias.A_weight),
+               .dbias = floats(g.bias.gradient),
+               .dbias_stride = biased ? g.bias.gradient.stride(0) : 0,
+               .partial = floats(partial)},
+              stream());
+  const Tensor input = x.view({shape.members, shape.rows, shape.width});
+  if (all.gradient.defined())
+    matmul_into(all.gradient, rows.transpose(1, 2), input, all.A_weight, true);
+  Tensor dx = at::empty_like(x);
+  matmul_into(dx.view(input.sizes()), rows, all.value.detach(), all.A_input, false);
+  return dx;
+}
+
 }  // namespace
 
 bool fits_gate_map(const Tensor& x, const Weight& weight, const GateMap& g) {
@@ -84,9 +144,16 @@ std::pair<Tensor, Tensor> linear_and_gates(const Tensor& x, const Weight& weight
   }
   record({y, gates}, {x}, [=, kept = gates.detach()](const std::vector<Tensor>& d) {
     Tensor dx;
+    const Tensor all_rows = d[0].defined() ? rows_with_room(d[0]) : Tensor();
+    if (all_rows.defined() && d[1].defined()) {
+      if (const std::optional<Weight> all = with_room(weight, g))
+        return std::vector<Tensor>{
+            gradient_at_once(input, *all, g, kept, d[1].contiguous(), all_rows)};
+    }
     if (d[1].defined()) dx = gate_gradient(input, g, kept, d[1].contiguous());
     if (d[0].defined()) {
-      const Tensor dy = d[0].contiguous().view({members, rows, out});
+      const Tensor dy = all_rows.defined() ? all_rows.narrow(2, 0, out)
+                                           : d[0].contiguous().view({members, rows, out});
       if (weight.gradient.defined())
         matmul_into(weight.gradient, dy.transpose(1, 2), input.view({members, rows, in}),
                     weight.A_weight, true);

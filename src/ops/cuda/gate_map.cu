@@ -1,34 +1,9 @@
-#include <algorithm>
-
-#include "ops/cuda/gate_map.h"
+#include "ops/cuda/gate_map.cuh"
 #include "ops/cuda/mma.cuh"
 
 namespace rung::cuda {
 
-int64_t GateMapShape::splits() const {
-  constexpr int64_t least = 192, most = 128, tile = 64;
-  const int64_t tiles = std::max(least / tile, (rows + most * tile - 1) / (most * tile));
-  return (rows + tiles * tile - 1) / (tiles * tile);
-}
-
 namespace {
-
-struct GateRows {
-  int64_t rows;
-  int width, gates;
-  int64_t matrix_stride, bias_stride;
-  float cap, inverse_cap;
-};
-
-GateRows rows_of(const GateMapShape& s) {
-  return {s.rows,
-          static_cast<int>(s.width),
-          static_cast<int>(s.gates),
-          s.matrix_stride,
-          s.bias_stride,
-          s.cap,
-          1.0f / s.cap};
-}
 
 // The matrix's rows in shared memory: half of the banks between neighbours, for every width that
 // is a multiple of 64.
@@ -101,137 +76,49 @@ __global__ void __launch_bounds__(map_threads)
     }
 }
 
-constexpr int lanes_of_rows = 4, column_threads = 64, own_columns = 4, slab = 256, tile_rows = 64;
-constexpr int gradient_block = lanes_of_rows * column_threads;
+constexpr int slope_rows = 256;
 
-struct GateGradient {
-  const float *gates, *dgates;
-  float input_factor;
-  bf16* dx;
-  float* partial;
-  int64_t rows_each;  // of a split, whole tiles
-};
-
-// A block takes 256 columns of a split's rows; a thread has four columns of every fourth row, with
-// the matrix's numbers there and the sums of their gradients in registers. `G` is the number of
-// gates, rounded up to whole fours.
-template <int G>
-__global__ void __launch_bounds__(gradient_block, G <= 12 ? 2 : 1)
-    gate_gradients(GateRows s, const bf16* x, const bf16* matrix, GateGradient d) {
-  __shared__ __align__(16) float slopes[tile_rows][G];
-  __shared__ __align__(16) float joined[G][slab];
-  const int thread = threadIdx.x % column_threads, lane = threadIdx.x / column_threads;
-  const int column = blockIdx.x * slab + thread * own_columns;
-  const bool real = column < s.width;
-  const int64_t member = blockIdx.z, split = blockIdx.y, base = member * s.rows;
-  const int64_t begin = split * d.rows_each, end = min(begin + d.rows_each, s.rows);
-  // Sixteen gates by sixteen rows make a tile's slopes; each thread has one gate of all tiles.
-  const int gate = threadIdx.x % 16, slope_row = threadIdx.x / 16;
-  float bias = 0.0f, w[G][own_columns], sum[G][own_columns] = {};
-#pragma unroll
-  for (int k = 0; k < G; ++k) {
-#pragma unroll
-    for (int i = 0; i < own_columns; ++i) w[k][i] = 0.0f;
-    if (!real || k >= s.gates) continue;
-    load4(matrix + member * s.matrix_stride + static_cast<int64_t>(k) * s.width + column, w[k]);
-#pragma unroll
-    for (int i = 0; i < own_columns; ++i) w[k][i] *= d.input_factor;
-  }
-  for (int64_t tile = begin; tile < end; tile += tile_rows) {
-    const int count = static_cast<int>(min(end - tile, static_cast<int64_t>(tile_rows)));
-    __syncthreads();
-    if (gate < G)
-      for (int row = slope_row; row < tile_rows; row += gradient_block / 16) {
-        float slope = 0.0f;
-        if (row < count && gate < s.gates) {
-          const int64_t at = (base + tile + row) * s.gates + gate;
-          const float y = d.gates[at] * s.inverse_cap;
-          slope = d.dgates[at] * (1.0f - y * y);
-        }
-        bias += slope;
-        slopes[row][gate] = slope;
-      }
-    __syncthreads();
-    if (!real) continue;
+// A thread has one of sixteen columns of every sixteenth row of the block's.
+__global__ void __launch_bounds__(256) put_slopes(GateRows s, GateSlopes d) {
+  __shared__ float biases[16][16];
+  const int gate = threadIdx.x % 16, lane = threadIdx.x / 16;
+  const int64_t member = blockIdx.y, base = member * s.rows;
+  const int64_t begin = static_cast<int64_t>(blockIdx.x) * slope_rows,
+                end = min(begin + slope_rows, s.rows);
+  bf16* const to = static_cast<bf16*>(d.to);
+  float bias = 0.0f;
 #pragma unroll 4
-    for (int row = lane; row < tile_rows; row += lanes_of_rows) {
-      if (row >= count) break;
-      const int64_t at = (base + tile + row) * s.width + column;
-      float in[own_columns], out[own_columns] = {};
-      load4(x + at, in);
-#pragma unroll
-      for (int k = 0; k < G; k += 4) {
-        const float4 four = *reinterpret_cast<const float4*>(&slopes[row][k]);
-        const float slope[4] = {four.x, four.y, four.z, four.w};
-#pragma unroll
-        for (int j = 0; j < 4; ++j)
-#pragma unroll
-          for (int i = 0; i < own_columns; ++i) {
-            out[i] += slope[j] * w[k + j][i];
-            sum[k + j][i] += slope[j] * in[i];
-          }
-      }
-      store4(d.dx + at, out);
+  for (int64_t row = begin + lane; row < end; row += 16) {
+    float slope = 0.0f;
+    if (gate < s.gates) {
+      const int64_t at = (base + row) * s.gates + gate;
+      const float y = d.gates[at] * s.inverse_cap;
+      slope = d.dgates[at] * (1.0f - y * y);
     }
+    bias += slope;
+    to[(base + row) * d.stride + gate] = from_float<bf16>(slope);
   }
-  if (d.partial == nullptr) return;
-  for (int turn = lanes_of_rows - 1; turn > 0; --turn) {
-    __syncthreads();
-    if (lane == turn)
-#pragma unroll
-      for (int k = 0; k < G; ++k) store4(&joined[k][thread * own_columns], sum[k]);
-    __syncthreads();
-    if (lane == 0)
-#pragma unroll
-      for (int k = 0; k < G; ++k) {
-        float more[own_columns];
-        load4(&joined[k][thread * own_columns], more);
-#pragma unroll
-        for (int i = 0; i < own_columns; ++i) sum[k][i] += more[i];
-      }
-  }
-  float* const to = d.partial + (member * gridDim.y + split) * s.gates * (s.width + 1);
-  if (lane == 0 && real)
-#pragma unroll
-    for (int k = 0; k < G; ++k) {
-      if (k >= s.gates) continue;
-#pragma unroll
-      for (int i = 0; i < own_columns; ++i)
-        to[static_cast<int64_t>(k) * (s.width + 1) + column + i] = sum[k][i];
-    }
-  if (blockIdx.x != 0) return;
+  biases[lane][gate] = bias;
   __syncthreads();
-  float* const biases = &joined[0][0];
-  biases[slope_row * 16 + gate] = gate < G ? bias : 0.0f;
+  if (threadIdx.x >= 16 || d.partial == nullptr) return;
+  float total = 0.0f;
+  for (int i = 0; i < 16; ++i) total += biases[i][threadIdx.x];
+  d.partial[(member * gridDim.x + blockIdx.x) * 16 + threadIdx.x] = total;
+}
+
+// A block a member, sixteen gates by sixteen turns.
+__global__ void __launch_bounds__(256) join_biases(GateRows s, GateSlopes d, int blocks) {
+  __shared__ float sums[16][16];
+  const int gate = threadIdx.x % 16, turn = threadIdx.x / 16;
+  const int64_t member = blockIdx.x;
+  float sum = 0.0f;
+  for (int i = turn; i < blocks; i += 16) sum += d.partial[(member * blocks + i) * 16 + gate];
+  sums[turn][gate] = sum;
   __syncthreads();
   if (threadIdx.x >= s.gates) return;
   float total = 0.0f;
-  for (int row = 0; row < gradient_block / 16; ++row) total += biases[row * 16 + threadIdx.x];
-  to[static_cast<int64_t>(threadIdx.x) * (s.width + 1) + s.width] = total;
-}
-
-// 32 numbers of the matrix or its biases a block, eight splits at a time.
-__global__ void __launch_bounds__(256)
-    join_splits(GateRows s, GateMapGradient to, const float* partial, int splits) {
-  __shared__ float sums[8][32];
-  const int lane = threadIdx.x % 32, turn = threadIdx.x / 32;
-  const int columns = s.width + 1, count = s.gates * columns, at = blockIdx.x * 32 + lane;
-  const int64_t member = blockIdx.y;
-  float sum = 0.0f;
-  if (at < count)
-    for (int i = turn; i < splits; i += 8) sum += partial[(member * splits + i) * count + at];
-  sums[turn][lane] = sum;
-  __syncthreads();
-  if (turn != 0 || at >= count) return;
-  for (int i = 1; i < 8; ++i) sum += sums[i][lane];
-  const int gate = at / columns, column = at % columns;
-  if (column < s.width) {
-    if (to.dmatrix != nullptr)
-      to.dmatrix[member * to.dmatrix_stride + static_cast<int64_t>(gate) * s.width + column] +=
-          to.matrix_factor * sum;
-  } else if (to.dbias != nullptr) {
-    to.dbias[member * to.dbias_stride + gate] += to.bias_factor * sum;
-  }
+  for (int i = 0; i < 16; ++i) total += sums[i][threadIdx.x];
+  d.dbias[member * d.dbias_stride + threadIdx.x] += d.bias_factor * total;
 }
 
 }  // namespace
@@ -255,34 +142,19 @@ void gate_map_forward(const GateMapShape& shape, const void* x, const void* matr
   check_launch();
 }
 
-void gate_map_backward(const GateMapShape& shape, const void* x, const void* matrix,
-                       const GateMapGradient& gradient, Stream stream) {
-  const int64_t splits = shape.splits(),
-                tiles = (shape.rows + splits * tile_rows - 1) / (splits * tile_rows);
+int64_t slope_blocks(int64_t rows) {
+  return (rows + slope_rows - 1) / slope_rows;
+}
+
+void gate_slopes(const GateMapShape& shape, const GateSlopes& slopes, Stream stream) {
   const GateRows rows = rows_of(shape);
-  const GateGradient d{gradient.gates,        gradient.dgates,
-                       gradient.input_factor, static_cast<bf16*>(gradient.dx),
-                       gradient.partial,      tiles * tile_rows};
-  const auto run = [&](auto gates) {
-    constexpr int G = decltype(gates)::value;
-    const dim3 grid(blocks_for(shape.width, slab), static_cast<unsigned>(splits),
-                    static_cast<unsigned>(shape.members));
-    gate_gradients<G><<<grid, gradient_block, 0, stream>>>(rows, static_cast<const bf16*>(x),
-                                                           static_cast<const bf16*>(matrix), d);
-  };
-  if (shape.gates <= 4)
-    run(std::integral_constant<int, 4>());
-  else if (shape.gates <= 8)
-    run(std::integral_constant<int, 8>());
-  else if (shape.gates <= 12)
-    run(std::integral_constant<int, 12>());
-  else
-    run(std::integral_constant<int, 16>());
+  const int64_t blocks = slope_blocks(shape.rows);
+  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(shape.members));
+  put_slopes<<<grid, 256, 0, stream>>>(rows, slopes);
   check_launch();
-  if (gradient.partial == nullptr) return;
-  const dim3 grid(blocks_for(shape.gates * (shape.width + 1), 32),
-                  static_cast<unsigned>(shape.members));
-  join_splits<<<grid, 256, 0, stream>>>(rows, gradient, gradient.partial, static_cast<int>(splits));
+  if (slopes.partial == nullptr || slopes.dbias == nullptr) return;
+  join_biases<<<static_cast<unsigned>(shape.members), 256, 0, stream>>>(rows, slopes,
+                                                                        static_cast<int>(blocks));
   check_launch();
 }
 

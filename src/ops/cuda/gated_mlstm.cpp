@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "ops/cuda/fused.h"
 #include "ops/cuda/gated_norm.h"
@@ -63,21 +64,27 @@ Tensor gated_mlstm(const Tensor& maps, const Tensor& gates, const GatedMlstm& o)
     r.first = both.narrow(3, 0, o.heads), r.second = both.narrow(3, o.heads, o.heads);
     h = run_recurrence(r, kept, false).y;
     shape = {h.size(0) * h.size(1) * h.size(2),  o.heads,       h.size(4), gate.stride(2),
-             static_cast<float>(o.norm.epsilon), o.norm.center, false,     gate.stride(2)};
+             static_cast<float>(o.norm.epsilon), o.norm.center, false};
     y = at::empty(gate.sizes(), h.options());
     gated_norm_forward(Type::bf16, shape, data(h), data(gate), writable(y), stream());
   }
   record({y}, {maps, gates}, [=, sizes = maps.sizes().vec()](const std::vector<Tensor>& g) {
     const Tensor dy = g[0].contiguous();
-    const Tensor dmaps = at::empty(sizes, h.options()),
+    const Tensor room = at::empty({sizes[0], sizes[1], sizes[2], sizes[3] + map_room}, h.options()),
+                 dmaps = room.narrow(3, 0, sizes[3]),
                  dgates = at::empty({sizes[0], sizes[1], sizes[2], 2 * o.heads}, r.first.options());
     const MapSlices d = slices_of(dmaps, o);
     const Tensor dh = at::empty_like(h);
-    gated_norm_backward(Type::bf16, shape, data(h), data(gate), data(dy), writable(dh),
-                        writable(d.gate), stream());
-    recurrence_gradient(r, h, dh,
-                        {d.q, d.k, d.v, dgates.narrow(3, 0, o.heads),
-                         dgates.narrow(3, o.heads, o.heads), Tensor()});
+    GatedNorm own = shape;
+    own.dgate_stride = room.stride(2);
+    const int64_t steps = r.shape.steps(), time = r.shape.time;
+    const Tensor delta = steps == time ? at::empty_like(r.floor) : at::zeros_like(r.floor);
+    gated_norm_backward(Type::bf16, own, data(h), data(gate), data(dy), writable(dh),
+                        writable(d.gate), {floats(r.floor), floats(delta), time, steps}, stream());
+    recurrence_gradient(
+        r, h, dh,
+        {d.q, d.k, d.v, dgates.narrow(3, 0, o.heads), dgates.narrow(3, o.heads, o.heads), Tensor()},
+        delta);
     return std::vector<Tensor>{dmaps, dgates};
   });
   return y;

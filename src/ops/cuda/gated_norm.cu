@@ -114,10 +114,32 @@ __device__ void norm_gradient(const GatedNorm& s, const GateRow& row, const floa
     for (int k = 0; k < 8; ++k) d[i][k] = scale * (d[i][k] - sum - unit[i][k] * product);
 }
 
+template <class T, int G, int V>
+__device__ void add_dots(const GatedNorm& s, const GateRow& row, const T* x, const float (&d)[V][8],
+                         const GroupDots& dots) {
+  const int lane = threadIdx.x % G;
+  float dot = 0.0f;
+#pragma unroll
+  for (int i = 0; i < V; ++i) {
+    if (lane + i * G >= row.vectors) continue;
+    float value[8];
+    load8(x + row.at + (lane + i * G) * 8, value);
+#pragma unroll
+    for (int k = 0; k < 8; ++k) dot += rounded<T>(d[i][k]) * value[k];
+  }
+  dot = group_sum<G>(dot);
+  if (lane != 0 || !row.valid) return;
+  const int64_t index = row.at / s.width, step = index / s.groups;
+  const int64_t at =
+      (step / dots.time * s.groups + index % s.groups) * dots.steps + step % dots.time;
+  dots.dots[at] = -dots.sign[at] * dot;
+}
+
 // Two blocks a multiprocessor, or wide rows leave memory waiting.
 template <class T, int G, int V>
 __global__ void __launch_bounds__(norm_threads, V <= 6 ? 2 : 1)
-    gated_norm_gradient(GatedNorm s, const T* x, const T* gate, const T* dy, T* dx, T* dgate) {
+    gated_norm_gradient(GatedNorm s, const T* x, const T* gate, const T* dy, T* dx, T* dgate,
+                        GroupDots dots) {
   const GateRow row = row_of<G>(s);
   const int lane = threadIdx.x % G;
   float unit[V][8], d[V][8];
@@ -151,10 +173,11 @@ __global__ void __launch_bounds__(norm_threads, V <= 6 ? 2 : 1)
     if (row.valid) store8(dgate + row.dgate + at * 8, z);
   }
   if (!s.gate_before) norm_gradient<G, V>(s, row, unit, scale, d);
-  if (!row.valid) return;
+  if (row.valid)
 #pragma unroll
-  for (int i = 0; i < V; ++i)
-    if (lane + i * G < row.vectors) store8(dx + row.at + (lane + i * G) * 8, d[i]);
+    for (int i = 0; i < V; ++i)
+      if (lane + i * G < row.vectors) store8(dx + row.at + (lane + i * G) * 8, d[i]);
+  if (dots.dots != nullptr) add_dots<T, G, V>(s, row, x, d, dots);
 }
 
 template <class F>
@@ -188,6 +211,12 @@ void gated_norm_forward(Type type, const GatedNorm& s, const void* x, const void
 
 void gated_norm_backward(Type type, const GatedNorm& s, const void* x, const void* gate,
                          const void* dy, void* dx, void* dgate, Stream stream) {
+  gated_norm_backward(type, s, x, gate, dy, dx, dgate, GroupDots{}, stream);
+}
+
+void gated_norm_backward(Type type, const GatedNorm& s, const void* x, const void* gate,
+                         const void* dy, void* dx, void* dgate, const GroupDots& dots,
+                         Stream stream) {
   with_type(type, [&](auto* tag) {
     using T = std::remove_pointer_t<decltype(tag)>;
     with_lanes(s.width / 8, [&](auto lanes, auto vectors) {
@@ -195,7 +224,7 @@ void gated_norm_backward(Type type, const GatedNorm& s, const void* x, const voi
       gated_norm_gradient<T, G, V>
           <<<blocks_for(s.rows * s.groups, norm_threads / G), norm_threads, 0, stream>>>(
               s, static_cast<const T*>(x), static_cast<const T*>(gate), static_cast<const T*>(dy),
-              static_cast<T*>(dx), static_cast<T*>(dgate));
+              static_cast<T*>(dx), static_cast<T*>(dgate), dots);
     });
   });
   check_launch();

@@ -22,4 +22,16 @@ void gated_norm_forward(Type type, const GatedNorm& shape, const void* x, const 
 void gated_norm_backward(Type type, const GatedNorm& shape, const void* x, const void* gate,
                          const void* dy, void* dx, void* dgate, Stream stream);
 
+// dots [rows / time, groups, steps] = -sign <dx, x> of each row and group, where rows are time rows
+// a sequence and what lies beyond them in `steps` is left alone: recurrence_delta of a recurrence
+// that ends in this norm.
+struct GroupDots {
+  const float* sign = nullptr;
+  float* dots = nullptr;  // null: none are wanted
+  int64_t time = 1, steps = 1;
+};
+void gated_norm_backward(Type type, const GatedNorm& shape, const void* x, const void* gate,
+                         const void* dy, void* dx, void* dgate, const GroupDots& dots,
+                         Stream stream);
+
 }  // namespace rung::cuda

@@ -118,12 +118,12 @@ InputGradients room_for_gradients(const Recurrence& r) {
 }  // namespace
 
 void recurrence_gradient(const Recurrence& r, const Tensor& y, const Tensor& gradient,
-                         const InputGradients& g) {
+                         const InputGradients& g, const Tensor& known_delta) {
   const RecurrenceShape& s = r.shape;
   const Tensor dy = gradient.contiguous();
   const auto options = r.first.options();
-  Tensor delta;
-  if (s.normalised) {
+  Tensor delta = known_delta;
+  if (s.normalised && !delta.defined()) {
     delta = at::empty({s.lines(), s.steps()}, options);
     recurrence_delta(s, floats(r.floor), data(y), data(dy), floats(delta), stream());
   }
@@ -145,7 +145,7 @@ namespace {
 InputGradients recurrence_gradient(const Recurrence& r, const Tensor& y, const Tensor& gradient) {
   const RecurrenceShape& s = r.shape;
   InputGradients g = room_for_gradients(r);
-  recurrence_gradient(r, y, gradient, g);
+  recurrence_gradient(r, y, gradient, g, Tensor());
   const auto joined = [&](const Tensor& t) { return s.splits() > 1 ? t.sum(4) : t.select(4, 0); };
   g.q = joined(g.q);
   g.k = joined(g.k);

@@ -45,8 +45,8 @@ RecurrenceShape recurrence_shape(const at::Tensor& v, const at::Tensor& k, bool 
 // kept: for a gradient. The last state is made where it is wanted.
 Outcome run_recurrence(Recurrence& r, bool kept, bool last_wanted);
 
-// Into `to`, whose shares are yet to be summed.
+// Into `to`, whose shares are yet to be summed. delta: of recurrence_delta, where it is known.
 void recurrence_gradient(const Recurrence& r, const at::Tensor& y, const at::Tensor& gradient,
-                         const InputGradients& to);
+                         const InputGradients& to, const at::Tensor& delta);
 
 }  // namespace rung::cuda

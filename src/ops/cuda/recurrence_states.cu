@@ -133,11 +133,17 @@ __global__ void __launch_bounds__(state_threads) walk_states(Chunked s, StateWal
                                           chunk_of(i), key, value);
     commit_copies();
   };
+  const auto block_of = [&](int i) { return Place(s, sequence, chunk_of(i)).block(s, head); };
+  const auto ends_of = [&](int i) {
+    return *reinterpret_cast<const float2*>(w.ends + 2 * block_of(i));
+  };
   StateTile<P> state;
   for (int i = 0; i + 1 < state_stages; ++i) load(i);
+  float2 next = ends_of(0);
   for (int i = 0; i < s.chunks; ++i) {
-    const int64_t block = Place(s, sequence, chunk_of(i)).block(s, head);
-    const float2 ends = *reinterpret_cast<const float2*>(w.ends + 2 * block);
+    const int64_t block = block_of(i);
+    const float2 ends = next;  // a link ahead: the walk is a chain
+    if (i + 1 < s.chunks) next = ends_of(i + 1);
     bf16* const out = shared.out + 16 * warp * pitch<P>;
     put_rows<P>(out, 0, state.sum, lane);
     __syncwarp();
