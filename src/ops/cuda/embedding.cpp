@@ -21,9 +21,11 @@ namespace {
 // {tokens in order, their rows} of each member [P, rows].
 std::pair<Tensor, Tensor> sorted_rows(const Tensor& tokens, int64_t vocabulary) {
   if (!fits_sort_tokens(tokens.size(1), vocabulary)) {
+    // A radix sort: fewer bits are fewer passes.
+    const auto narrow = vocabulary <= 32767 ? at::kShort : at::kInt;
     const auto [sorted, order] =
-        at::sort(tokens, /*stable=*/std::optional<bool>(true), -1, /*descending=*/false);
-    return {sorted.contiguous(), order.contiguous()};
+        at::sort(tokens.to(narrow), /*stable=*/std::optional<bool>(true), -1, /*descending=*/false);
+    return {sorted.to(at::kLong), order.contiguous()};
   }
   const Tensor sorted = at::empty_like(tokens), order = at::empty_like(tokens);
   sort_tokens(tokens.size(0), tokens.size(1), tokens.const_data_ptr<int64_t>(),
@@ -50,9 +52,18 @@ Tensor embedding(const Tensor& tokens, const Weight& table) {
             sorted_rows(index.view({shape.members, shape.rows}), w.value.size(1));
         TableShape to = shape;
         to.stride = w.gradient.stride(0);
-        embedding_backward(type_of(dy), to, data(dy), sorted.const_data_ptr<int64_t>(),
-                           order.const_data_ptr<int64_t>(), static_cast<float>(w.A_weight),
-                           floats(w.gradient), stream());
+        const auto at = [](const Tensor& t) { return t.const_data_ptr<int64_t>(); };
+        const auto factor = static_cast<float>(w.A_weight);
+        const int64_t segments = embedding_segments(to);
+        if (segments > 0) {
+          const Tensor partial =
+              at::empty({to.members, segments, 2, to.width}, w.gradient.options());
+          embedding_runs(type_of(dy), to, data(dy), at(sorted), at(order), factor,
+                         floats(w.gradient), floats(partial), stream());
+        } else {
+          embedding_backward(type_of(dy), to, data(dy), at(sorted), at(order), factor,
+                             floats(w.gradient), stream());
+        }
         return std::vector<Tensor>{};
       },
       true);

@@ -21,12 +21,13 @@ __global__ void __launch_bounds__(threads)
   store8(out + index * 8, x);
 }
 
-// G lanes cover 8 G columns from blockIdx.z * 256 on; 32 / G rows of a token are read at a time.
+// G lanes cover 8 G columns; 32 / G rows of a token are read at a time. Wide rows go through
+// embedding_runs.cu.
 template <class T, int G>
 __global__ void __launch_bounds__(threads)
     scatter(TableShape s, const T* dout, const int64_t* sorted, const int64_t* order, float factor,
             float* gradient) {
-  const int lane = threadIdx.x % 32, column = (blockIdx.z * 32 + lane % G) * 8;
+  const int lane = threadIdx.x % 32, column = lane % G * 8;
   const int64_t start = static_cast<int64_t>(blockIdx.x) * (threads / 32) + threadIdx.x / 32;
   if (start >= s.rows) return;
   sorted += blockIdx.y * s.rows;
@@ -135,8 +136,7 @@ void embedding_forward(Type type, const TableShape& s, const void* table, const 
 void embedding_backward(Type type, const TableShape& s, const void* dout, const int64_t* sorted,
                         const int64_t* order, float factor, float* gradient, Stream stream) {
   const int64_t vectors = s.width / 8;
-  const dim3 grid(blocks_for(s.rows, threads / 32), static_cast<unsigned>(s.members),
-                  blocks_for(vectors, 32));
+  const dim3 grid(blocks_for(s.rows, threads / 32), static_cast<unsigned>(s.members));
   with_type(type, [&](auto* tag) {
     using T = std::remove_pointer_t<decltype(tag)>;
     const auto go = [&](auto kernel) {
@@ -147,10 +147,8 @@ void embedding_backward(Type type, const TableShape& s, const void* dout, const 
       go(scatter<T, 4>);
     else if (vectors <= 8)
       go(scatter<T, 8>);
-    else if (vectors <= 16)
-      go(scatter<T, 16>);
     else
-      go(scatter<T, 32>);
+      go(scatter<T, 16>);
   });
   check_launch();
 }
