@@ -3,6 +3,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include "config/resolve.h"
+#include "core/crc32c.h"
 #include "core/error.h"
 #include "core/safetensors.h"
 
@@ -19,6 +20,10 @@ const char* dtype_name(const Tensor& t) {
   return t.scalar_type() == at::kDouble ? "F64" : "F32";
 }
 
+uint32_t checksum(const TensorBlock& block) {
+  return crc32c({reinterpret_cast<const char*>(block.bytes.data()), block.bytes.size()});
+}
+
 // Named tensors on the host, kept alive while they are written.
 class Blocks {
  public:
@@ -30,7 +35,13 @@ class Blocks {
                        host.sizes().vec(),
                        {static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}});
   }
-  void write(const fs::path& path) const { write_safetensors(path, blocks_, {{"format", "pt"}}); }
+  // Checksums of the tensors by name, for state.json.
+  Json write(const fs::path& path) const {
+    write_safetensors(path, blocks_, {{"format", "pt"}});
+    Json checksums = Json::object();
+    for (const TensorBlock& block : blocks_) checksums[block.name] = checksum(block);
+    return checksums;
+  }
 
  private:
   std::vector<Tensor> kept_;
@@ -91,8 +102,17 @@ Json read_state(const fs::path& checkpoint) {
   });
 }
 
-Safetensors open_tensors(const fs::path& checkpoint, const std::string& name) {
-  return read_whole(checkpoint, [&] { return Safetensors(checkpoint / (name + ".safetensors")); });
+// One of a checkpoint's two files, every tensor as it was written. Checkpoints from before there
+// were checksums have none.
+Safetensors open_tensors(const fs::path& checkpoint, const Json& state, const std::string& name) {
+  return read_whole(checkpoint, [&] {
+    Safetensors file(checkpoint / (name + ".safetensors"));
+    const Json checksums = state.value("checksums", Json::object()).value(name, Json::object());
+    for (const TensorBlock& block : file.blocks())
+      if (checksums.contains(block.name) && checksums.at(block.name) != checksum(block))
+        fail("[checkpoint] {}.safetensors: {} is not what was written.", name, block.name);
+    return file;
+  });
 }
 
 }  // namespace
@@ -112,10 +132,13 @@ void save_checkpoint(const Population& p, const fs::path& folder, const Json& po
     weights.add(p.decoder.layout.tensors[i].name, view(p.decoder.layout, used, i));
   for (const auto& [name, tensor] : p.optimizer_state) optimizer.add(name, tensor);
   if (p.optimizer->eval_weights) optimizer.add(trained_weights, p.weights);
-  weights.write(target / "weights.safetensors");
-  optimizer.write(target / "optimizer.safetensors");
-  write_json(target / "state.json",
-             {{"step", p.step}, {"members", members_json(p)}, {"position", position}});
+  Json checksums = Json::object();
+  checksums["weights"] = weights.write(target / "weights.safetensors");
+  checksums["optimizer"] = optimizer.write(target / "optimizer.safetensors");
+  write_json(target / "state.json", {{"step", p.step},
+                                     {"members", members_json(p)},
+                                     {"position", position},
+                                     {"checksums", checksums}});
 }
 
 Json load_checkpoint(Population& p, const fs::path& checkpoint) {
@@ -131,8 +154,8 @@ Json load_checkpoint(Population& p, const fs::path& checkpoint) {
       const bool running = members[m].at("status").get<std::string>() == "running";
       p.states[m].status = running ? MemberStatus::running : MemberStatus::diverged;
     }
-    const Safetensors weights = open_tensors(checkpoint, "weights"),
-                      optimizer = open_tensors(checkpoint, "optimizer");
+    const Safetensors weights = open_tensors(checkpoint, state, "weights"),
+                      optimizer = open_tensors(checkpoint, state, "optimizer");
     if (p.optimizer->eval_weights)
       read_into(optimizer, trained_weights, p.weights, checkpoint);
     else

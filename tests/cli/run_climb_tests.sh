@@ -194,6 +194,12 @@ for file in weights.safetensors optimizer.safetensors state.json; do
   check "more than one line: $(cat err)" [ "$(wc -l <err)" = 1 ]
   mv whole "damaged/target/checkpoints/$newest/$file"
 done
+for file in weights optimizer; do
+  path=damaged/target/checkpoints/$newest/$file.safetensors
+  cp "$path" whole && printf '\xff\xfe' | dd of="$path" bs=1 seek=$(($(stat -c %s "$path") - 101)) conv=notrunc status=none
+  expect 1 . "$newest is damaged: .*$file.safetensors: .* is not what was written. .*Remove that folder" "$rung" climb "${tiny[@]}" --out damaged --resume
+  mv whole "$path"
+done
 check "a damaged checkpoint changed the runs" diff -rq -x log.jsonl -x 'events.*' damaged/runs one/runs
 truncate -s 100 "damaged/target/checkpoints/$newest/weights.safetensors"
 rm -r "damaged/target/checkpoints/$newest"

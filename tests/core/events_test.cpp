@@ -37,6 +37,9 @@ TEST_CASE("a torn last line of a log is dropped on opening; whole lines stay") {
 TEST_CASE("CRC-32C gives the standard check value and TensorBoard's mask") {
   CHECK(crc32c("123456789") == 0xE3069283u);
   CHECK(crc32c(std::string(32, '\0')) == 0x8A9136AAu);  // RFC 3720, B.4
+  std::string rising;
+  for (char c = 0; c < 32; ++c) rising += c;
+  CHECK(crc32c(rising) == 0x46DD794Eu);
   // The first record of real event files is 24 bytes long; these bytes follow its length.
   CHECK(masked_crc32c(std::string("\x18\0\0\0\0\0\0\0", 8)) == 0x224b7fa3u);
 }

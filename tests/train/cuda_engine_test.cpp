@@ -89,6 +89,19 @@ TEST_CASE("two runs of one population on the GPU are the same bits, without wait
   }
 }
 
+TEST_CASE("started steps make no call of torch's that waits for the GPU") {
+  if (no_gpu()) return;
+  for (const char* precision : {"fp32", "bf16"}) {
+    Population population = make(members(small_config(precision), 4), "cuda");
+    for (int i = 0; i < 4; ++i) population.advance();  // capture waits
+    c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_ERROR);
+    const at::Tensor some = at::ones({1}, at::device(at::kCUDA));
+    CHECK_THROWS(some.item());  // it would be seen
+    for (int i = 0; i < 16; ++i) CHECK_NOTHROW(population.advance());
+    c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_DISABLED);
+  }
+}
+
 TEST_CASE("heads of 64 take cuDNN's kernels, and are the same bits too") {
   if (no_gpu()) return;
   RunConfig config = small_config("bf16");
