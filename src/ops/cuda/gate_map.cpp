@@ -59,7 +59,9 @@ Tensor gate_gradient(const Tensor& x, const GateMap& g, const Tensor& gates, con
 // The map's and the gates' matrices as one with `map_room` rows for the gates; nothing where they
 // do not lie so. Rows beyond the gates are whatever follows: what they are multiplied by is zero.
 std::optional<Weight> with_room(const Weight& weight, const GateMap& g) {
-  std::optional<Weight> all = stacked(std::vector{weight, g.weight});
+  Weight gates = g.weight;  // its factors are the slopes'
+  gates.A = weight.A, gates.A_input = weight.A_input, gates.A_weight = weight.A_weight;
+  std::optional<Weight> all = stacked(std::vector{weight, gates});
   if (!all || g.weight.value.size(1) > map_room) return std::nullopt;
   const int64_t rows = weight.value.size(1) + map_room;
   const auto widened = [&](Tensor& t) {
@@ -95,19 +97,26 @@ Tensor gradient_at_once(const Tensor& x, const Weight& all, const GateMap& g, co
   const Tensor partial =
       biased ? at::empty({shape.members, slope_blocks(shape.rows), map_room}, gates.options())
              : Tensor();
-  gate_slopes(shape,
-              {.gates = floats(gates),
-               .dgates = floats(dgates),
-               .to = writable(rows.narrow(2, rows.size(2) - map_room, map_room)),
-               .stride = rows.size(2),
-               .bias_factor = static_cast<float>(g.bias.A_weight),
-               .dbias = floats(g.bias.gradient),
-               .dbias_stride = biased ? g.bias.gradient.stride(0) : 0,
-               .partial = floats(partial)},
-              stream());
+  const auto put = [&](double factor, const Tensor& sums) {
+    gate_slopes(shape,
+                {.gates = floats(gates),
+                 .dgates = floats(dgates),
+                 .to = writable(rows.narrow(2, rows.size(2) - map_room, map_room)),
+                 .stride = rows.size(2),
+                 .factor = static_cast<float>(factor),
+                 .bias_factor = static_cast<float>(g.bias.A_weight),
+                 .dbias = floats(g.bias.gradient),
+                 .dbias_stride = biased ? g.bias.gradient.stride(0) : 0,
+                 .partial = floats(sums)},
+                stream());
+  };
+  const double of_weight = g.weight.A_weight / all.A_weight,
+               of_input = g.weight.A_input / all.A_input;
   const Tensor input = x.view({shape.members, shape.rows, shape.width});
+  put(of_weight, partial);
   if (all.gradient.defined())
     matmul_into(all.gradient, rows.transpose(1, 2), input, all.A_weight, true);
+  if (of_input != of_weight) put(of_input, Tensor());
   Tensor dx = at::empty_like(x);
   matmul_into(dx.view(input.sizes()), rows, all.value.detach(), all.A_input, false);
   return dx;

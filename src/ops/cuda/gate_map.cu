@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(256) put_slopes(GateRows s, GateSlopes d) {
       slope = d.dgates[at] * (1.0f - y * y);
     }
     bias += slope;
-    to[(base + row) * d.stride + gate] = from_float<bf16>(slope);
+    to[(base + row) * d.stride + gate] = from_float<bf16>(d.factor * slope);
   }
   biases[lane][gate] = bias;
   __syncthreads();

@@ -24,18 +24,18 @@ struct GateMapShape {
 void gate_map_forward(const GateMapShape& shape, const void* x, const void* matrix, float factor,
                       const void* bias, float bias_factor, float* gates, Stream stream);
 
-// Where the gradients of gates take part in a product of their neighbours': slopes, the gradients
-// of what the cap was taken of, into 16 columns of bf16 (zeros beyond the gates) at `to` with
-// `stride` elements between rows of all members; biases' gradients are added to dbias, which may be
-// null.
+// Where the gradients of gates take part in a product of their neighbours': slopes, `factor` times
+// the gradients of what the cap was taken of, into 16 columns of bf16 (zeros beyond the gates) at
+// `to` with `stride` elements between rows of all members; biases' gradients are added to dbias,
+// which may be null.
 struct GateSlopes {
   const float *gates, *dgates;
   void* to;
   int64_t stride;
-  float bias_factor;
+  float factor, bias_factor;
   float* dbias;
   int64_t dbias_stride;
-  float* partial;  // [members, slope_blocks(rows), 16]
+  float* partial;  // [members, slope_blocks(rows), 16]; null: no biases' gradients are wanted
 };
 int64_t slope_blocks(int64_t rows);
 void gate_slopes(const GateMapShape& shape, const GateSlopes& slopes, Stream stream);
