@@ -2,7 +2,7 @@
 # How far the best learning rate moves with width, depth, batch and horizon under several parametrisations, at equal
 # tokens and batch within a line: `rung sweep` with seeds as members, its JSON kept, and a Markdown table at the end.
 # Usage: bench/transfer_study.sh RUNG OUT [stage...]   stages: width depth batch horizon (default: all)
-# Environment: DEVICE (cpu, cuda), DATA (text), RULES ("umup mup completep standard"), SEEDS (4), TOKENS (4e6), WIDTHS, DEPTHS,
+# Environment: DEVICE (cpu, cuda), DATA (text), RULES ("umup mup completep standard"; of batch and horizon completedp for mup), SEEDS (4), TOKENS (4e6), WIDTHS, DEPTHS,
 # BATCHES, HORIZONS (lists as of --over), BASE (more --set words).
 set -uo pipefail
 rung=$1 out=$2
@@ -18,13 +18,19 @@ mkdir -p "$out"
 rates() { case $1 in umup) echo '2^-3..2^4:8' ;; *) echo '2^-12..2^-5:8' ;; esac }
 # The depth rules are their own; a width rule shows what it does without one.
 depth_rules() { echo "completep depth-mup umup"; }
+# Here the width is the base's, where mup is completep; completedp has rules for both, counted from BASE's batch and TOKENS.
+step_rules() { echo "${RULES:-umup completedp completep standard}"; }
+base_run() {
+  [ "$1" = completedp ] && printf 'base_tokens=%s\n' "$tokens" && printf '%s\n' "${base[@]}" | sed -n 's/^train\.batch_tokens=/base_batch_tokens=/p'
+}
 
 line() { # stage, rule, key=list, settings...
   local stage=$1 rule=$2 over=$3 name=$1-$2
   shift 3
   [ -s "$out/$name.json" ] && return
+  mapfile -t from < <(base_run "$rule")
   "$rung" sweep --device "$device" --data "$data" --json --quiet --out "$out/$name" --over "train.lr=$(rates "$rule")" \
-    --over "$over" --set "${base[@]}" parametrisation="$rule" train.members="$seeds" train.tokens="$tokens" "$@" \
+    --over "$over" --set "${base[@]}" parametrisation="$rule" train.members="$seeds" train.tokens="$tokens" "${from[@]}" "$@" \
     >"$out/$name.part" 2>"$out/$name.err" && mv "$out/$name.part" "$out/$name.json" || sed 's/^/  /' "$out/$name.err"
 }
 
@@ -32,8 +38,8 @@ for stage in $stages; do
   case $stage in
     width) for rule in "${rules[@]}"; do line width "$rule" "model.width=${WIDTHS:-[64,128,256,512,1024]}"; done ;;
     depth) for rule in $(depth_rules); do line depth "$rule" "model.depth=${DEPTHS:-[2,4,8,16,32,64]}" model.width=64; done ;;
-    batch) for rule in "${rules[@]}"; do line batch "$rule" "train.batch_tokens=${BATCHES:-[1024,4096,16384]}" model.width=64; done ;;
-    horizon) for rule in "${rules[@]}"; do line horizon "$rule" "train.tokens=${HORIZONS:-[1e6,4e6,16e6]}" model.width=64; done ;;
+    batch) for rule in $(step_rules); do line batch "$rule" "train.batch_tokens=${BATCHES:-[1024,4096,16384]}" model.width=64; done ;;
+    horizon) for rule in $(step_rules); do line horizon "$rule" "train.tokens=${HORIZONS:-[1e6,4e6,16e6]}" model.width=64; done ;;
     *) echo "no such stage: $stage" >&2 && exit 2 ;;
   esac
 done

@@ -59,6 +59,19 @@ json "[(a['predicted'],a['measured'],a['curve_flops']) for a in d['alternatives'
 expect 0 . '' "$rung" report versus
 expect 0 . '' env DEVICE=cpu DATA=synthetic:vocabulary=32 BUDGET=1e16flop MORE="--dry-run --quiet --json" "$(dirname "${BASH_SOURCE[0]}")/../../bench/five_mixers.sh" "$rung" five
 json "sorted({g['name'].split('/')[0] for g in d['groups']})==['attention','hybrid','mamba2','mlstm','xlstm'] and sum(g['name'].endswith('/target') for g in d['groups'])==5"
+# Many climbs and what they come to: four planted results, one outside its interval, kept as they are; the one that lacks is trained.
+mkdir -p many
+python3 - <<'PYTHON'
+import json
+for name, L, half in (('bytes-1', 2.0, 0.1), ('bytes-2', 2.0, 0.1), ('bpe-1', 2.0, 0.1), ('bpe-2', 2.0, 0.1), ('bpe-3', 2.0, 0.02)):
+    guess = {'bytes-1': 2.01, 'bpe-1': 2.0, 'bpe-2': 2.2, 'bpe-3': 2.01}.get(name, 1.98)
+    json.dump({'status': 'done', 'target': {'N': 7}, 'predicted': {'loss': guess, 'lo': guess - half, 'hi': guess + half}, 'measured': {'loss': L},
+               'relative_error': guess / L - 1, 'inside': abs(guess - L) <= half, 'extrapolation_flops': 4.5, 'seconds': 1.0}, open(f'many/{name}.json', 'w'))
+PYTHON
+expect 0 '^bpe: 3 climbs, error 0.50 % in the median, 10.00 % at most; 2 inside, widest \+-5.0 %, mean interval score 40.67$' '' \
+  env SEED=1 BUDGET="$budget" MORE="${shape[*]:0:6} ${shape[*]:8}" "$(dirname "${BASH_SOURCE[0]}")/../../bench/climbs.sh" "$rung" many bytes bpe
+check "the climb that lacked: $(cat out)" grep -Eq '^\| bytes-3 \| [0-9]+ \| [4-9]\.[0-9]x \| [0-9., ]+ \.\. [0-9.]+ \| [0-9.]+ \| [+-][0-9.]+ % \| (yes|no) \|' out
+check "a summary of each set and of all: $(cat out)" [ "$(grep -Ec '^(bytes: 3|bpe: 3|all: 6) climbs' out)" = 3 ]
 expect 2 '' 'An alternative is given twice. Received two:mamba2' "$rung" climb --compare two:attention,two:mamba2 --out none
 expect 2 '' 'takes two alternatives at least' "$rung" climb --compare attention --out none
 expect 2 '' 'No part has this name. Received atention. Did you mean attention' "$rung" climb --compare atention,mamba2 --out none

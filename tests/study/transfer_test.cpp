@@ -60,6 +60,8 @@ TEST_CASE(
     CHECK(t.points[3].penalty == doctest::Approx(0.01 * 9.0 * drift * drift).epsilon(0.15));
     // Within 1 %: one octave to either side.
     CHECK(t.points[0].slack == doctest::Approx(2.0 * std::log10(2.0)).epsilon(0.06));
+    // Mean of 0.02 x^2 over x = -4 .. 4.
+    CHECK(t.points[0].sensitivity == doctest::Approx(0.02 * 60.0 / 9.0).epsilon(0.01));
     CHECK((t.transfer_error > 1e-3) == (drift != 0.0));
   }
 }
