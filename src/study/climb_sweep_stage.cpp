@@ -84,10 +84,15 @@ LrRule sweep_stage(Climb& c) {
     entry["batch_tokens"] = c.records[members_before(c, i)].batch_tokens;
     optima.push_back(entry);
   }
-  write_json(c.file("rule.json"), {{"rule", to_json(rule)}, {"optima", optima}});
+  write_json(
+      c.file("rule.json"),
+      {{"rule", to_json(rule)}, {"batch_from", c.plan.sweeps[chosen].name}, {"optima", optima}});
   c.say(fmt::format(
-      "rule    lr {:.3g} at {} tokens, slope {:+.2f} per doubling; batch {:.2g} sqrt(D)",
-      std::exp2(rule.log2_lr0), short_number(rule.tokens0), rule.slope, rule.batch_coefficient));
+      "rule    lr {:.3g} at {} tokens, slope {:+.2f} per doubling; batch {:.2g} sqrt(D){}",
+      std::exp2(rule.log2_lr0), short_number(rule.tokens0), rule.slope, rule.batch_coefficient,
+      factor < 1.0   ? ", half of the usual"
+      : factor > 1.0 ? ", twice the usual"
+                     : ""));
   return rule;
 }
 

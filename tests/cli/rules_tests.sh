@@ -61,5 +61,19 @@ expect 0 'lr_opt' '' "$rung" predict horizon.json N=2880 D=16384 --json
 expect 3 'too-few-horizons' '' "$rung" fit study/runs.csv --law lr-horizon --where 'batch_tokens==32' --bootstrap 0 --json --quiet
 json "any('fewer than 4 learning rates' in x['text'] for x in d['diagnostics'])"
 
+# The studies of docs/transfer.md, small: completedp's batch factors count from the base run, and a line ends as a row of the table ...
+bench=$(dirname "${BASH_SOURCE[0]}")/../../bench
+small="model.depth=1 model.context=16 train.batch_tokens=64 train.eval_tokens=1024 data.held_out=0.2 data.repeat=true"
+expect 0 '^\| batch \| `completedp` \| 32: -[0-9.]+\*?, 64: -[0-9.]+\*? \| [+-][0-9.]+ \([+-][0-9.]+ \.\. [+-][0-9.]+\) \| \+[0-9.]+ % \| [0-9.]+ % \| 2 \|$' '' \
+  env DATA=text.txt SEEDS=2 TOKENS=2048 RULES=completedp BATCHES='[32,64]' BASE="$small model.head_dim=32" "$bench/transfer_study.sh" "$rung" lines batch
+check_base() { grep -hE '^base_(batch_tokens|tokens) ' lines/batch-completedp/runs/*/config.toml | sed 's/ *#.*//' | sort -u; }
+checks=$((checks + 1))
+[ "$(check_base)" = $'base_batch_tokens = 64\nbase_tokens = 2048' ] || { failures=$((failures + 1)); echo "FAILED: base run: $(check_base)"; }
+# ... and an independent search beside a random one: 20 runs and as many as asked for, both winners on the same fresh seeds.
+expect 0 '^independent over random: [+-][0-9.]+ % \([+-][0-9.]+ \.\. [+-][0-9.]+ %\), 3 pairs$' '' \
+  env DATA=text.txt SEEDS=3 POINTS=2 BASE="$small model.width=16 model.head_dim=8 train.tokens=2048" "$bench/search_study.sh" "$rung" search
+checks=$((checks + 1))
+grep -q '^independent: 20 runs' out && grep -q '^random: 2 runs' out || { failures=$((failures + 1)); echo "FAILED: runs of the searches"; cat out; }
+
 [ $failures = 0 ] || { echo "$failures of $checks checks failed"; exit 1; }
 echo "$checks checks passed"

@@ -31,6 +31,10 @@ json "abs(d['relative_error']-(d['predicted']['loss']/d['measured']['loss']-1))<
 json "d['inside']==(d['predicted']['lo']<=d['measured']['loss']<=d['predicted']['hi']) and 1<d['entropy']<d['measured']['loss']<math.log(32)"
 json "all(os.path.exists('one/'+p) for p in 'config.toml plan.json rule.json runs.csv fit.json prediction.json target.toml audit.json report.html log.jsonl target/result.json'.split())"
 
+# The rule is that of the sweeps: the batch is the one whose sweep is named, and every sweep has its optimum.
+json "load('one/rule.json')['rule']['batch_coefficient']==0.68*{'':1,'-half-batch':0.5,'-double-batch':2}[load('one/rule.json')['batch_from'].removeprefix('sweep-a')]"
+json "[o['run'] for o in load('one/rule.json')['optima']]==[r['run'] for r in load('one/plan.json')['runs'] if r['kind']=='sweep']"
+
 # Climbs that are judged further down; this machine's other core has time for them.
 later two "$rung" climb "${tiny[@]}" --out two
 later seed2 "$rung" climb "${tiny[@]}" --seed 2 --predict-only --out seed2
@@ -194,6 +198,8 @@ expect 1 . 'missing.txt' "$rung" climb "${text[@]}" missing --data missing.txt
 expect 1 . 'empty.txt' "$rung" climb "${text[@]}" empty --data empty.txt
 head -c 100000 /dev/urandom >binary.txt
 expect 1 . 'binary.txt' "$rung" climb "${text[@]}" binary --data binary.txt
+head -c 200000 "$(dirname "${BASH_SOURCE[0]}")/../../data/docs.txt.xz" >cut.txt.xz
+expect 1 . 'cut.txt.xz is truncated' "$rung" climb "${text[@]}" cut --data cut.txt.xz
 yes 'A short text of one line, again and again.' | head -c 40000 >short.txt
 expect 1 . 'text is too small to climb. Received [0-9]+ distinct training tokens; .* needs [0-9]+' \
   "$rung" climb "${text[@]}" short --data short.txt --set data.held_out=0.2

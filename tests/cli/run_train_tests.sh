@@ -206,6 +206,14 @@ json "d['runs']==load('sweep.json')['runs']"
 expect 0 . '' "$rung" ladder "${tiny[@]}" --shapes 16x2,24x2 --tokens-per-parameter 2,4 --set train.batch_tokens=2048 data.repeat=true --out ladder --json
 json "len(d['runs'])==4 and d['runs'][1]['D']>1.9*d['runs'][0]['D'] and d['runs'][2]['N']>d['runs'][0]['N'] and all(2<r['loss']<5.6 for r in d['runs'])"
 json "[int(r['branch_step'])<int(r['steps']) for r in rows('ladder/runs.csv')]==[True]*4"
+# A branch from the trunk is the run of its length, to the bit, whose warm-up the trunk shares.
+cp out ladder.json
+for branch in 0 1; do
+  read -r tokens warmup < <(python3 -c "import json
+print(json.load(open('ladder.json'))['runs'][$branch]['D'], json.load(open('ladder/study.json'))['rungs'][0]['finishes'][$branch]['warmup'])")
+  expect 0 . '' "$rung" train "${tiny[@]}" --set train.batch_tokens=2048 data.repeat=true train.tokens="$tokens" train.warmup="$warmup" --out "branch$branch" --json
+  json "d['loss']==load('ladder.json')['runs'][$branch]['loss']"
+done
 expect 0 'FLOPs' '' "$rung" ladder "${tiny[@]}" --shapes 16x2 --tokens-per-parameter 4 --dry-run
 
 # Tables and the machine.
