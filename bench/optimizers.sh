@@ -4,7 +4,7 @@
 #   steps          SOAP and Muon at three sizes: loss at T, and the share of AdamW's steps and of its time that brings them to AdamW's loss
 # Usage: bench/optimizers.sh RUNG OUT [stage...]
 # Environment: DEVICE (cpu, cuda; schedule-free runs on the CPU), DATA (text), SEEDS (3), T (1e6, of schedule-free), WIDTHS ("64 128 256")
-# and TOKENS ("8e6 16e6 32e6", one a width) of steps, SPEED_TOKENS (2457600, of a run that measures speed), THREADS.
+# and TOKENS ("8e6 16e6 32e6", one a width) and BATCH (16384) of steps, SPEED_TOKENS (2457600, of a run that measures speed), THREADS.
 set -uo pipefail
 rung=$1 out=$2
 shift 2
@@ -45,7 +45,7 @@ for stage in ${*:-schedule-free steps}; do
     steps)
       for i in "${!widths[@]}"; do
         w=${widths[$i]} n=${tokens[$i]}
-        shape="model.width=$w model.depth=4 model.context=256 model.head_dim=16 train.batch_tokens=16384 precision=$precision"
+        shape="model.width=$w model.depth=4 model.context=256 model.head_dim=16 train.batch_tokens=${BATCH:-16384} precision=$precision"
         half=$(python3 -c "print($n/2)")
         for optimizer in adamw soap muon; do
           rates='2^-11..2^-6:6'
