@@ -112,7 +112,7 @@ if wanted sanitizer && command -v compute-sanitizer >/dev/null; then
 fi
 if wanted bench; then
   # The table as text comes from the notes on standard error, one line a case.
-  lines=40 run bench 300 bash -c "'$build/src/cli/rung' bench --device cuda --rival-python '$python' --json \
+  lines=40 run bench 600 bash -c "'$build/src/cli/rung' bench --device cuda --rival-python '$python' --json \
     >'$logs/bench.json'"
 fi
 if wanted attention; then
