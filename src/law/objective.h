@@ -34,10 +34,12 @@ struct PenaltyJet {
   double value, slope, curvature, majorizer;
 };
 
+// Without branches: which side of delta a row lies on is hard to guess.
 inline PenaltyJet huber_jet(double r, double delta) {
   const double a = std::fabs(r);
-  if (a <= delta) return {0.5 * r * r, r, 1.0, 1.0};
-  return {delta * (a - 0.5 * delta), std::copysign(delta, r), 0.0, delta / a};
+  const double within = a < delta ? a : delta, beyond = a < delta ? delta : a;
+  return {within * (a - 0.5 * within), std::copysign(within, r), a <= delta ? 1.0 : 0.0,
+          delta / beyond};
 }
 
 inline PenaltyJet penalty_jet(const Objective& objective, double r) {

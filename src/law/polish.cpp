@@ -170,6 +170,10 @@ Solution newton(const Problem& problem, const Vector& start, const PolishOptions
       }
     }
     ++best.steps;
+    if (options.enough && options.enough(best.theta)) {
+      best.stopped = true;
+      return best;
+    }
   }
   return best;
 }
@@ -186,11 +190,13 @@ Solution polish(const Problem& problem, const Vector& start, const PolishOptions
   for (double width = 1e-2; width > 1e-9; width *= 0.2) {
     smooth.objective.smoothing = width;
     const Solution found =
-        newton(smooth, theta, {.max_steps = options.max_steps, .tolerance = 1e-9});
+        newton(smooth, theta,
+               {.max_steps = options.max_steps, .tolerance = 1e-9, .enough = options.enough});
     theta = found.theta;
     steps += found.steps;
     const double exact = objective_at(problem, theta);
-    if (exact <= best.objective) best = {theta, exact, steps, found.converged};
+    if (exact <= best.objective) best = {theta, exact, steps, found.converged, found.stopped};
+    if (found.stopped) break;
   }
   best.steps = steps;
   return best;

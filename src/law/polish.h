@@ -3,6 +3,8 @@
 // depend on the coefficients' units and stay descents across Huber's kinks; an L1 objective is
 // reached through ever sharper smoothings.
 #pragma once
+#include <functional>
+
 #include "law/problem.h"
 
 namespace rung {
@@ -16,6 +18,8 @@ struct PolishOptions {
   // is left to gain.
   double settled_tolerance = 0.0;    // stop after a step that promises less than this fraction
   double abandon_above = unbounded;  // stop when ten promises more would not lead below this
+  // Asked after every step: whether the caller needs no more of them.
+  std::function<bool(const Vector& theta)> enough{};
 };
 
 struct Solution {
@@ -23,6 +27,7 @@ struct Solution {
   double objective = unbounded;
   int steps = 0;
   bool converged = false;
+  bool stopped = false;  // by PolishOptions::enough
 };
 
 Solution polish(const Problem& problem, const Vector& start, const PolishOptions& options = {});

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/random.h"
 #include "law/laws/laws.h"
@@ -62,6 +63,40 @@ TEST_CASE("polish: one is abandoned only where its minimum lies above the bar") 
     abandoned += left.steps < whole.steps && !left.converged;
   }
   CHECK(abandoned > 0);
+}
+
+TEST_CASE("polish: one ends after the step with which its caller has enough") {
+  Ladder ladder;
+  for (const char* objective : {"least-squares", "mae-asymmetric"}) {
+    ladder.problem.objective = find_objective(objective);
+    std::vector<Vector> path;
+    const auto third = [&](const Vector& theta) {
+      path.push_back(theta);
+      return path.size() == 3;
+    };
+    Vector start = solve(ladder.problem).solution.theta;
+    start[0] += 0.3;
+    const Solution stopped = polish(ladder.problem, start, {.enough = third});
+    CHECK(stopped.stopped);
+    CHECK(path.size() == 3);
+    CHECK(stopped.steps == 3);
+    const Solution whole = polish(ladder.problem, start);
+    CHECK_FALSE(whole.stopped);
+    CHECK(whole.steps > 3);
+    CHECK(whole.objective < stopped.objective);
+  }
+}
+
+TEST_CASE("objective: Huber's penalty joins smoothly and lies below its parabola") {
+  const double delta = 0.5;
+  for (const double r : {-2.0, -0.5, -0.1, 0.0, 0.3, 0.5, 0.7}) {
+    const double a = std::fabs(r);
+    const PenaltyJet jet = huber_jet(r, delta);
+    CHECK(jet.value == doctest::Approx(a <= delta ? r * r / 2 : delta * (a - delta / 2)));
+    CHECK(jet.slope == doctest::Approx(std::clamp(r, -delta, delta)));
+    CHECK(jet.curvature == (a <= delta ? 1.0 : 0.0));
+    CHECK(jet.majorizer * r == doctest::Approx(jet.slope));
+  }
 }
 
 TEST_CASE("problem: rows of equal inputs give what they give one by one") {

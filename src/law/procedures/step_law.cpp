@@ -167,6 +167,34 @@ void check_batch_unit(const RawRows& rows, double sequence, Derivation& derivati
                      most)});
 }
 
+// Cells whose best run has the least or the largest of its cell's rates (or batches): the optimum
+// may lie beyond, and the law through these runs follows the sweep instead.
+void warn_edges(const RawRows& rows, const std::vector<std::vector<size_t>>& cells,
+                Derivation& derivation) {
+  std::vector<std::string> edges;
+  for (const auto& [column, what] :
+       {std::pair("lr", "learning rates"), std::pair("bs", "batches")}) {
+    const std::vector<double>& values = rows[column];
+    const auto at_edge = std::count_if(cells.begin(), cells.end(), [&](const auto& cell) {
+      const size_t best = *std::min_element(cell.begin(), cell.end(), [&](size_t a, size_t b) {
+        return rows["L"][a] < rows["L"][b];
+      });
+      const std::vector<double> swept = pick(values, cell);
+      const auto [least, most] = std::minmax_element(swept.begin(), swept.end());
+      return values[best] == *least || values[best] == *most;
+    });
+    if (at_edge > 0)
+      edges.push_back(
+          fmt::format("at the end of their {} in {} of {}", what, at_edge, cells.size()));
+  }
+  if (!edges.empty())
+    derivation.diagnostics.push_back(
+        {"sweep-edge", Severity::warning,
+         fmt::format("Cells whose lowest loss lies {}: the optimum may lie beyond. Extend these "
+                     "sweeps, or leave the cells out.",
+                     fmt::join(edges, ", "))});
+}
+
 Derivation derive_near_optimal(const RawRows& rows, const Settings& settings) {
   Derivation derivation;
   derivation.group.assign(rows.rows.size(), -1);
@@ -191,6 +219,7 @@ Derivation derive_near_optimal(const RawRows& rows, const Settings& settings) {
   derivation.record["cells"] = cells.size();
   derivation.record["points"] = points.size();
   refuse_few(cells.size(), derivation);
+  warn_edges(rows, cells, derivation);
   check_batch_unit(rows, sequence, derivation);
   if (cells.size() >= 4) add_step_law_parts(points, step_laws, derivation);
   return derivation;

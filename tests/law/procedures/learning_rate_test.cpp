@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "law/law_data.h"
 #include "law/predict.h"
@@ -73,6 +74,25 @@ TEST_CASE("step-law: a column of batches in sequences is told from one in tokens
     CHECK(told(law, 1));
     CHECK_FALSE(told(law, 2048));
   }
+}
+
+TEST_CASE("step-law: optima at the edge of a sweep are told, inner ones not") {
+  const auto edges = [](const std::string& where) {
+    const Fit fit = fit_law(sweeps(0.0, 1), {.law = "step-law", .where = where, .bootstrap = 0});
+    const Diagnostic* found = find_diagnostic(fit, "sweep-edge");
+    return found ? found->text : std::string();
+  };
+  CHECK(edges("") == "");
+  // lr above twice its least in the cell of N = 1e9, D = 4e10 is beyond its optimum.
+  const double best = 2 * std::pow(1e9, -0.5) * std::pow(4e10, 0.2);
+  const std::string rates = edges(fmt::format("N < 9e8 || D < 3e10 || lr > {}", 1.2 * best));
+  CHECK(rates.find("learning rates in 1 of 9:") != std::string::npos);
+  CHECK(rates.find("batches") == std::string::npos);
+  // Only the two largest batches of every cell of D = 3e9.
+  const double batch = 0.5 * std::pow(3e9, 0.5);
+  const std::string batches = edges(fmt::format("D > 5e9 || bs > {}", 1.8 * batch));
+  CHECK(batches.find("batches in 3 of 9:") != std::string::npos);
+  CHECK(batches.find("learning rates") == std::string::npos);
 }
 
 TEST_CASE("step-law: a value outside its own interval is said to be biased") {
