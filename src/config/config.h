@@ -105,6 +105,14 @@ struct TrainConfig {
   int64_t eval_every = 0;           // steps between evaluations; 0: at the end only
   int64_t checkpoint_every = 0;     // steps between checkpoints; 0: at the end only
   int64_t members = 1;              // seeds per point
+  int64_t recompute = 0;            // of every so many blocks one is computed anew; 0: none
+  double memory = 0.0;              // bytes that training may take; 0: by the device
+};
+
+// What the hidden matrices of blocks multiply in (core/quantiser.h); empty: as they are.
+struct FormatConfig {
+  std::string weight, activation, gradient;
+  std::string keep;  // maps that stay as they are, such as "out, down"
 };
 
 struct MultiplierConfig {
@@ -128,6 +136,7 @@ struct RunConfig {
   DataConfig data;
   ModelConfig model;
   TrainConfig train;
+  FormatConfig formats;
   MultiplierConfig multipliers;
 };
 
@@ -263,6 +272,16 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("train.checkpoint_every", c.train.checkpoint_every, "steps",
         "steps between checkpoints; 0: end only");
   visit("train.members", c.train.members, "", "seeds per point");
+  visit("train.recompute", c.train.recompute, "blocks",
+        "one of so many blocks keeps no activations for the backward pass; 0: all keep them");
+  visit("train.memory", c.train.memory, "bytes",
+        "that training may take of its device; 0: 70 % of a GPU, all that a CPU's run wants");
+  visit("formats.weight", c.formats.weight, "",
+        "format that hidden matrices multiply in, such as 'e4m3' or 'int8 channel'; empty: none");
+  visit("formats.activation", c.formats.activation, "", "of what they read, such as 'e4m3 tensor'");
+  visit("formats.gradient", c.formats.gradient, "",
+        "of their outputs' gradients, such as 'e5m2 stochastic'");
+  visit("formats.keep", c.formats.keep, "", "maps without these formats, such as 'out, down'");
   visit("multipliers.alpha_res", c.multipliers.alpha_res, "", "size of residual branches");
   visit("multipliers.alpha_attn", c.multipliers.alpha_attn, "", "temperature of attention");
   visit("multipliers.alpha_ffn", c.multipliers.alpha_ffn, "", "slope of the ffn's activation");

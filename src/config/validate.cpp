@@ -4,6 +4,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/nearest.h"
+#include "core/quantiser.h"
 
 namespace rung {
 namespace {
@@ -76,6 +77,8 @@ constexpr std::array ranges = {Range{"base_width", 1, 1 << 20},
                                Range{"train.eval_every", 0, huge},
                                Range{"train.checkpoint_every", 0, huge},
                                Range{"train.members", 1, 65536},
+                               Range{"train.recompute", 0, 4096},
+                               Range{"train.memory", 0, huge},
                                Range{"multipliers.alpha_res", 1e-6, 1e6},
                                Range{"multipliers.alpha_attn", 1e-6, 1e6},
                                Range{"multipliers.alpha_ffn", 1e-6, 1e6},
@@ -188,6 +191,9 @@ void validate(const RunConfig& config) {
   });
   check_model(config.model);
   check_train(config.train, config.model.context);
+  parse_quantiser(config.formats.weight, "formats.weight");
+  parse_quantiser(config.formats.activation, "formats.activation");
+  parse_quantiser(config.formats.gradient, "formats.gradient");
 }
 
 }  // namespace rung

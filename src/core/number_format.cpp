@@ -25,7 +25,8 @@ double last_step(const NumberFormat& f) {
 }  // namespace
 
 double NumberFormat::largest() const {
-  return std::ldexp(2.0, highest(*this)) - last_step(*this) * (has_infinity ? 1.0 : 2.0);
+  const double taken = has_infinity || !has_nan ? 1.0 : 2.0;  // the last step is NaN's
+  return std::ldexp(2.0, highest(*this)) - last_step(*this) * taken;
 }
 
 double NumberFormat::smallest_normal() const {
@@ -37,10 +38,10 @@ double NumberFormat::smallest_subnormal() const {
 }
 
 bool NumberFormat::overflows(double magnitude) const {
-  // The mantissa of the largest number is odd where the highest exponent is infinity's, so that a
-  // tie leaves; without infinities it is even, and a tie stays.
+  // The mantissa of the largest number is even where NaN takes the one after it, so that a tie
+  // stays; elsewhere it is odd, and a tie leaves.
   const double tie = largest() + 0.5 * last_step(*this);
-  return has_infinity ? magnitude >= tie : magnitude > tie;
+  return has_infinity || !has_nan ? magnitude >= tie : magnitude > tie;
 }
 
 bool NumberFormat::underflows(double magnitude) const {

@@ -7,11 +7,13 @@ namespace rung {
 
 // A sign, `exponent_bits` biased by `bias`, and `mantissa_bits` behind the hidden one. Without
 // infinities (E4M3, Micikevicius et al. 2022, arXiv 2209.05433) the highest exponent holds numbers
-// too, and NaN has all mantissa bits set.
+// too, and NaN has all mantissa bits set; without NaN there (FP4 and FP6 of OCP MX) every code is a
+// number.
 struct NumberFormat {
   std::string_view name;
   int exponent_bits = 0, mantissa_bits = 0, bias = 0;
   bool has_infinity = true;
+  bool has_nan = true;
 
   double largest() const;             // finite
   double smallest_normal() const;     // 2^(1 - bias)

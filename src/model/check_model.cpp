@@ -82,6 +82,17 @@ void check_linear(const RunConfig& config) {
                m.position == "cope" ? "model.position = cope" : "model.density below 1");
 }
 
+void check_formats(const RunConfig& config) {
+  const FormatConfig& f = config.formats;
+  if (f.weight.empty() && f.activation.empty() && f.gradient.empty()) return;
+  if (config.device == "cuda")
+    fail_usage("[formats] Simulated formats run on the CPU only so far. Received device cuda.");
+  if (config.model.linear != "dense" || config.model.position == "cope")
+    fail_usage("[formats] Formats are of dense maps without CoPE. Received {}.",
+               config.model.position == "cope" ? "model.position = cope"
+                                               : "model.linear = " + config.model.linear);
+}
+
 // Blocks beside the usual ones.
 void check_kind(const RunConfig& config) {
   const ModelConfig& m = config.model;
@@ -107,6 +118,7 @@ void check_model(const RunConfig& config, int64_t vocabulary) {
   check_attention(config);
   check_heads(config);
   check_linear(config);
+  check_formats(config);
   check_kind(config);
 }
 
@@ -153,6 +165,10 @@ const Part& checked_part(std::span<const Part> table, std::string_view kind,
                m.linear);
   if (m.sub_norm && !part.sub_norm)
     fail_usage("[model] The {} {} has no norm inside. Received model.sub_norm = true.", kind, name);
+  const FormatConfig& f = config.formats;
+  if (!part.ternary && !(f.weight.empty() && f.activation.empty() && f.gradient.empty()))
+    fail_usage("[formats] The {} {} multiplies by more than plain maps: it takes no formats.", kind,
+               name);
   if (config.device == "cuda" && !part.on_cuda)
     fail_usage("[model] The {} {} runs on the CPU only so far. Received device cuda.", kind, name);
   return part;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "model/channels.h"
 #include "model/check_model.h"
+#include "model/formats.h"
 
 namespace rung {
 
@@ -31,7 +32,8 @@ namespace {
 struct Builder {
   const RunConfig& config;
   Decoder d;
-  std::vector<Frozen> frozen = frozen_by_layer(config.model);
+  std::vector<Frozen> frozen;
+  FormatRule formats;
   std::vector<TensorSpec> tensors = {};
 
   const ModelConfig& model() const { return config.model; }
@@ -51,9 +53,11 @@ struct Builder {
 
   void part(const Part& part, const std::string& prefix, int layer, bool frozen) {
     for (TensorSpec& spec : part.describe(model())) {
-      spec.name = prefix + spec.name;
+      const std::string name = spec.name;
+      spec.name = prefix + name;
       spec.layer = layer;
       spec.frozen = frozen;
+      formats.apply(spec, name);
       if (spec.role == Role::hidden) {
         spec.density = model().density;
         spec.active *= model().density;
@@ -153,11 +157,18 @@ struct Builder {
 Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
   const ModelConfig& model = config.model;
   check_model(config, vocabulary);
+  // One by one: g++ 12 destroys members twice where a later one's initialiser throws.
+  BlockFactors block = block_factors(config, vocabulary);
+  std::vector<Frozen> frozen = frozen_by_layer(model);
+  FormatRule formats(config);
   Builder builder{.config = config,
                   .d = {.model = model,
                         .vocabulary = vocabulary,
                         .layout = {},
-                        .block = block_factors(config, vocabulary)}};
+                        .block = std::move(block),
+                        .recompute = config.train.recompute},
+                  .frozen = std::move(frozen),
+                  .formats = std::move(formats)};
   Decoder& d = builder.d;
   check_blocks(config, d.block);
   d.windows = windows_by_layer(model);
@@ -166,6 +177,7 @@ Decoder make_decoder(const RunConfig& config, int64_t vocabulary) {
   builder.embeddings();
   for (size_t layer = 0; layer < mixer_names.size(); ++layer)
     builder.block(static_cast<int>(layer), mixer_names[layer], ffn_names[layer]);
+  builder.formats.check_names();
   builder.shared();
   builder.heads();
   builder.norm(d.norms, "final_norm", -1);

@@ -42,8 +42,9 @@ struct Decoder {
   // Before (or after) each of these branches and at the end; post_norms: behind branches that have
   // one on either side.
   std::vector<NormTensors> norms, post_norms;
-  size_t readout = 0;    // tensor that the head multiplies by
-  size_t positions = 0;  // learned positions [context, width]; 0: none
+  size_t readout = 0;     // tensor that the head multiplies by
+  size_t positions = 0;   // learned positions [context, width]; 0: none
+  int64_t recompute = 0;  // of so many blocks one keeps no activations in training; 0: all keep
 };
 
 // What generation carries from one call to the next: a state a layer, and how many tokens it has

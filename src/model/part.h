@@ -47,7 +47,7 @@ struct Part {
   void (*check)(const ModelConfig&) = nullptr;  // fails (usage) on impossible shapes
   bool on_cuda = true;
   bool recurrent = false;  // its state has one size however many tokens it has seen
-  bool ternary = false;    // linear() alone reads its hidden matrices: they may be ternary
+  bool ternary = false;    // linear() alone reads its hidden matrices: ternary, or in formats
   bool sub_norm = false;   // has the norm of model.sub_norm, or nothing to norm
   // Takes the last `count` tokens out of a state that lists its tokens; false where it does not
   // (count 0 asks).

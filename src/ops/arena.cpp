@@ -72,6 +72,7 @@ std::vector<Weight> bind(const Layout& layout, const Tensor& values, const Tenso
       weights.back().ternary = std::make_shared<const std::vector<int64_t>>(
           spec.parts.empty() ? std::vector{spec.shape[0]} : spec.parts);
     weights.back().ternary_norm = spec.ternary_norm;
+    weights.back().formats = spec.formats;
   }
   return weights;
 }

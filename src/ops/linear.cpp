@@ -11,6 +11,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/quantised_linear.h"
 #include "ops/ternary.h"
 
 namespace rung {
@@ -44,6 +45,7 @@ void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double alp
 
 Tensor linear(const Tensor& x, const Weight& weight) {
   if (weight.ternary) return ternary_linear(x, weight);
+  if (weight.formats) return quantised_linear(x, weight);
   const int64_t members = x.size(0), rows = x.size(1) * x.size(2);
   const int64_t in = weight.value.size(2), out = weight.value.size(1);
   const Tensor value = weight.value.detach();

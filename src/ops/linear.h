@@ -7,7 +7,8 @@
 
 namespace rung {
 
-// Ternary weights go through ternary_linear (ops/ternary.h).
+// Ternary weights go through ternary_linear (ops/ternary.h), those in formats through
+// quantised_linear.
 // x [P, B, T, in], weight [P, out, in] -> [P, B, T, out]. Gradients: dx = A_input dy W, dW +=
 // A_weight dy^T x.
 at::Tensor linear(const at::Tensor& x, const Weight& weight);

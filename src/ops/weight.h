@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "core/quantiser.h"
+
 namespace rung {
 
 // What an op read and wrote at one use of a weight, kept for measurements, and once the backward
@@ -23,7 +25,8 @@ struct Weight {
   double A_weight = 1.0;  // multiplier of the weight's gradient
   // Rows of the parts that have a scale each, where linear() reads ternary weights; null: dense.
   std::shared_ptr<const std::vector<int64_t>> ternary = nullptr;
-  bool ternary_norm = true;  // such a map normalises its input itself
+  bool ternary_norm = true;                             // such a map normalises its input itself
+  std::shared_ptr<const MapFormats> formats = nullptr;  // that linear() multiplies in
   // Where it is set, linear, embedding and the readout's loss add their uses.
   Taps* taps = nullptr;
 };

@@ -2,10 +2,12 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/quantiser.h"
 #include "core/random.h"
 
 namespace rung {
@@ -38,9 +40,11 @@ struct TensorSpec {
   std::vector<int64_t> parts;  // rows of the maps that a matrix fuses; empty: it is one
   bool ternary = false;        // read by ternary_linear (ops/ternary.h)
   bool ternary_norm = true;    // and normalises its input itself
-  Start start;                 // an architecture's own initialisation, instead of the role's
-  bool decays = true;          // false: no weight decay, whatever the rule says
-  bool of_a_head = false;      // one vector for all heads of a layer, whose gradients add up in it
+  // What linear() multiplies in (ops/quantised_linear.h); null: as things are.
+  std::shared_ptr<const MapFormats> formats = nullptr;
+  Start start;             // an architecture's own initialisation, instead of the role's
+  bool decays = true;      // false: no weight decay, whatever the rule says
+  bool of_a_head = false;  // one vector for all heads of a layer, whose gradients add up in it
   // Stays as it was drawn: it has no gradient, no moments, and no decay.
   bool frozen = false;
   int64_t size() const;

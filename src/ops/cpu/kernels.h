@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include "ops/rounding.h"
+
 namespace rung::cpu {
 
 struct NormShape {
@@ -119,6 +121,15 @@ struct AdamStep {
 // w -= lr * m_hat / (sqrt(v_hat) + epsilon) + decay * w.
 void adamw(int64_t size, const AdamStep& step, const float* gradient, float* weight, float* m,
            float* v);
+
+// `size` numbers in rows of `width`, of which every `block` share a scale: `fixed`, or what their
+// largest magnitude asks for where it is 0.
+struct ScaleShape {
+  int64_t size, width, block;
+  float fixed;
+};
+// y = round(x scale) / scale.
+void quantise(const ScaleShape& shape, const Rounding& rounding, const float* x, float* y);
 
 // total += sum over lanes 1.. of gradients laid `stride` apart, into lane 0; returns the sum of
 // squares.

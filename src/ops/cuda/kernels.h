@@ -6,6 +6,8 @@
 #pragma once
 #include <cstdint>
 
+#include "ops/rounding.h"
+
 struct CUstream_st;
 
 namespace rung::cuda {
@@ -185,6 +187,14 @@ void pick_add(Type type, const PickShape& shape, const int64_t* sorted, const in
 // out [rows, count]: the sums of d [rows, picks] by index; what a gather's gradient is.
 void spread_sums(int64_t rows, int64_t count, int64_t picks, const int64_t* index, const float* d,
                  float* out, Stream stream);
+
+// `size` numbers a member, in rows of `width` of which every `block` share a scale.
+struct GroupShape {
+  int64_t members, size, width, block;
+};
+// y = round(x scale) / scale. scales [members, rows, groups of a row]; null: `fixed` for all.
+void quantise(Type type, const GroupShape& shape, const Rounding& rounding, const float* scales,
+              float fixed, const void* x, void* y, Stream stream);
 
 struct AdamShape {
   int64_t members, size;  // elements of a member; a multiple of 128

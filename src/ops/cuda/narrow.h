@@ -6,11 +6,11 @@
 
 namespace rung::cuda {
 
-// x [P, B, T, D]; weights that are observed (`tap`) or ternary take the plain way.
+// x [P, B, T, D]; weights that are observed (`tap`), ternary or in formats take the plain way.
 inline bool fits_narrow(const at::Tensor& x, const Weight& weight) {
   return x.scalar_type() == at::kBFloat16 && is_packed_half(weight) && !weight.taps &&
-         !weight.ternary && x.size(0) < 65536 && x.size(1) * x.size(2) < (int64_t{1} << 30) &&
-         block_memory() >= hopper_block_memory;
+         !weight.ternary && !weight.formats && x.size(0) < 65536 &&
+         x.size(1) * x.size(2) < (int64_t{1} << 30) && block_memory() >= hopper_block_memory;
 }
 
 }  // namespace rung::cuda

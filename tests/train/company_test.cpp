@@ -1,4 +1,4 @@
-// What multi-token prediction and ternary maps promise of a population.
+// What multi-token prediction, ternary maps and formats promise of a population.
 #include "support/configs.h"
 #include "support/twins.h"
 #include "train/population.h"
@@ -22,6 +22,16 @@ RunConfig ternary() {
   return config;
 }
 
+RunConfig quantised() {
+  RunConfig config = tiny_config();
+  config.formats = {.weight = "e4m3 tensor",
+                    .activation = "int8 channel",
+                    .gradient = "e5m2 stochastic",
+                    .keep = "out"};
+  config.train.recompute = 2;
+  return config;
+}
+
 Population make(std::vector<RunConfig> configs, int threads) {
   return Population(std::move(configs), std::make_shared<ChainSource>(),
                     make_machine("cpu", threads));
@@ -33,9 +43,10 @@ void advance(Population& p, int64_t steps) {
 
 }  // namespace
 
-TEST_CASE("heads and ternary maps learn the same bits alone, in company and on any threads") {
+TEST_CASE(
+    "heads, ternary maps and formats learn the same bits alone, in company and on any threads") {
   const HeldOut held = ChainSource().held_out(18, 720);
-  for (const auto& made : {three_heads, ternary}) {
+  for (const auto& made : {three_heads, ternary, quantised}) {
     std::vector<RunConfig> configs;
     for (const uint64_t seed : {4, 5}) {
       configs.push_back(made());

@@ -1,0 +1,15 @@
+// Numbers as another format holds them: rounding with scales by tensor, row or block.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include "core/quantiser.h"
+
+namespace rung {
+
+// round(x scale) / scale of x [P, R, C], without recording. Scales: one a member (`tensor`), a row
+// (`channel`), or so many neighbours of a row (`block`). In bf16 the result is rounded once more
+// unless scales are powers of two.
+at::Tensor quantise(const at::Tensor& x, const Quantiser& q, uint64_t key = 0);
+at::Tensor quantise_plain(const at::Tensor& x, const Quantiser& q, uint64_t key = 0);
+
+}  // namespace rung
