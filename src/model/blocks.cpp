@@ -1,10 +1,10 @@
 #include "model/blocks.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 
-#include "config/pattern.h"
 #include "core/error.h"
+#include "model/branch.h"
+#include "ops/custom.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
 
@@ -42,83 +42,6 @@ Rope part_of(const Rope& rope, int64_t start, int64_t count) {
 }
 
 namespace {
-
-// A mixer token by token over the last `revertible` tokens, with a copy of its state before and
-// after each: states are values, which no mixer changes in place.
-Tensor step_by_step(const Part& mixer, std::span<const Weight> weights, const Tensor& x,
-                    const Pass& pass, Cache& cache) {
-  std::vector<MixerState>& steps = cache.steps[static_cast<size_t>(pass.layer)];
-  std::vector<Tensor> pieces;
-  steps.clear();
-  for (int64_t at = 0; at < x.size(2);) {
-    const int64_t count = at == 0 ? x.size(2) - cache.revertible : 1;
-    const Rope rope = part_of(pass.rope, at, count);
-    const Pass own{.model = pass.model,
-                   .block = pass.block,
-                   .rope = rope,
-                   .layer = pass.layer,
-                   .window = pass.window,
-                   .state = pass.state,
-                   .shared = pass.shared};
-    pieces.push_back(mixer.forward(weights, x.narrow(2, at, count).contiguous(), own));
-    steps.push_back(*pass.state);
-    at += count;
-  }
-  return at::cat(pieces, 2);
-}
-
-bool lists_tokens(const Decoder& d, size_t layer) {
-  MixerState none;
-  const Part& mixer = *d.mixers[layer];
-  return mixer.forget && mixer.forget(d.model, d.windows[layer], none, 0);
-}
-
-std::span<const Weight> shared_of(const Run& run, size_t layer) {
-  const size_t start = run.d.shared_start[layer];
-  return start ? run.weights.subspan(start) : std::span<const Weight>();
-}
-
-// Branch b: the mixer (even) or the ffn (odd) of block b / 2.
-struct Branch {
-  const Part& part;
-  std::span<const Weight> weights;
-  const ResidualFactor& residual;
-  Pass pass;
-};
-Branch branch_of(const Run& run, size_t b) {
-  const Decoder& d = run.d;
-  const bool mixes = b % 2 == 0;
-  const size_t layer = b / 2, start = mixes ? d.mixer_start[layer] : d.ffn_start[layer];
-  const ResidualFactor& r = d.block.residual[b];
-  return {.part = mixes ? *d.mixers[layer] : *d.ffns[layer],
-          .weights = run.weights.subspan(start),
-          .residual = r,
-          .pass = {.model = d.model,
-                   .block = d.block,
-                   .rope = rope_of(d, run.ropes, layer),
-                   .layer = static_cast<int>(layer),
-                   .window = d.windows[layer],
-                   .state = run.cache ? &run.cache->layers[layer] : nullptr,
-                   .shared = shared_of(run, layer),
-                   // Delayed factors are missing within the branch.
-                   .loss_factor = r.delayed ? run.loss_factor / r.branch : run.loss_factor,
-                   .tally = run.tally}};
-}
-
-// Whether branch b is a mixer whose states have to be kept.
-bool goes_step_by_step(const Run& run, size_t b) {
-  return b % 2 == 0 && run.cache && run.cache->revertible > 0 && !lists_tokens(run.d, b / 2);
-}
-
-// Branch b on its input.
-Tensor run_branch(const Run& run, size_t b, const Tensor& x) {
-  const Branch branch = branch_of(run, b);
-  if (goes_step_by_step(run, b))
-    return step_by_step(branch.part, branch.weights, x, branch.pass, *run.cache);
-  const Tensor y = branch.part.forward(branch.weights, x, branch.pass);
-  const size_t gain = b % 2 == 1 ? run.d.ffn_gain[b / 2] : 0;
-  return gain ? y * multiplied(run.weights[gain]).view({x.size(0), 1, 1, 1}) : y;
-}
 
 // A branch's factor on the gradient that enters it.
 double branch_gradient_of(const ResidualFactor& r) {
@@ -203,65 +126,102 @@ std::pair<Tensor, Tensor> sum_and_norm(const Run& run, BranchRange range, size_t
   return {sum, norm(sum, gain, options)};
 }
 
-// h = skip h + branch f(norm(h)), or branch norm(f(norm(h))) (Gemma 2), and a final norm.
-Hidden norm_before(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
+// What branches hand on: the stream h, a branch that is not yet in h (or undefined), and what a
+// parallel block's branches read.
+struct Stream {
+  Tensor h, pending, x;
+};
+
+// h = skip h + branch f(norm(h)), or branch norm(f(norm(h))) (Gemma 2).
+void norm_before(const Run& run, BranchRange range, size_t i, Stream& s, const Fork& fork) {
   const Decoder& d = run.d;
-  Tensor y, branch;  // the branch is not yet in h
-  for (size_t i = range.begin; i < range.end; ++i) {
-    const bool forks = fork && i == d.fork;
-    const NormOptions options = options_at(run, range, i);
-    if (!forks && run_fused(run, i, options, h, branch)) continue;
-    std::tie(h, y) = sum_and_norm(run, range, i, h, branch, options);
-    if (forks) h = fork(h);
-    branch = run_branch(run, d.branches[i], with_bias(run, d.norms[i], y));
-    if (!d.post_norms.empty()) branch = run_norm(run, d.post_norms[i], branch);
-  }
-  std::tie(h, y) =
-      sum_and_norm(run, range, range.end, h, branch, options_at(run, range, range.end));
-  return {h, with_bias(run, d.norms.back(), y)};
+  const bool forks = fork && i == d.fork;
+  const NormOptions options = options_at(run, range, i);
+  if (!forks && run_fused(run, i, options, s.h, s.pending)) return;
+  Tensor y;
+  std::tie(s.h, y) = sum_and_norm(run, range, i, s.h, s.pending, options);
+  s.pending = Tensor();  // not held while the next branch is at work
+  if (forks) s.h = fork(s.h);
+  s.pending = run_branch(run, d.branches[i], with_bias(run, d.norms[i], y));
+  if (!d.post_norms.empty()) s.pending = run_norm(run, d.post_norms[i], s.pending);
 }
 
-// Res-post-LN (Liu et al. 2022, arXiv 2111.09883; OLMo 2): h = skip h + branch norm(f(h)), and a
-// final norm.
-Hidden norm_after(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
+// Res-post-LN (Liu et al. 2022, arXiv 2111.09883; OLMo 2): h = skip h + branch norm(f(h)).
+void norm_after(const Run& run, BranchRange range, size_t i, Stream& s, const Fork& fork) {
   const Decoder& d = run.d;
-  for (size_t i = range.begin; i < range.end; ++i) {
-    h = seen(run, range, i, h);
-    if (fork && i == d.fork) h = fork(h);
-    const ResidualFactor& r = d.block.residual[d.branches[i]];
-    const Tensor f = run_norm(run, d.norms[i], run_branch(run, d.branches[i], h));
-    h = h * r.skip + f * r.branch;
-  }
-  h = seen(run, range, range.end, h);
-  return {h, run_norm(run, d.norms.back(), h)};
+  s.h = seen(run, range, i, s.h);
+  if (fork && i == d.fork) s.h = fork(s.h);
+  const ResidualFactor& r = d.block.residual[d.branches[i]];
+  const Tensor f = run_norm(run, d.norms[i], run_branch(run, d.branches[i], s.h));
+  s.h = s.h * r.skip + f * r.branch;
 }
 
 // Norms where they are, each before its branch: x = norm(h) or h, h = skip h + branch f(x). In a
 // parallel block (Wang & Komatsuzaki 2021) the ffn reads the mixer's x: with both skips
 // h + f(x) + g(x), and f(x) + g(x) behind a mixer without one (SAS-P).
-Hidden norm_where_there(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
+void norm_where_there(const Run& run, BranchRange range, size_t i, Stream& s, const Fork& fork) {
   const Decoder& d = run.d;
-  Tensor x;
-  for (size_t i = range.begin; i < range.end; ++i) {
-    h = seen(run, range, i, h);
-    if (fork && i == d.fork) h = fork(h);
-    const size_t b = d.branches[i];
-    if (!d.model.parallel || b % 2 == 0) x = d.norms[i].there ? run_norm(run, d.norms[i], h) : h;
-    const ResidualFactor& r = d.block.residual[b];
-    const Tensor f = run_branch(run, b, x) * r.branch;
-    h = r.skip == 0.0 ? f : h * r.skip + f;
+  s.h = seen(run, range, i, s.h);
+  if (fork && i == d.fork) s.h = fork(s.h);
+  const size_t b = d.branches[i];
+  if (!d.model.parallel || b % 2 == 0)
+    s.x = d.norms[i].there ? run_norm(run, d.norms[i], s.h) : s.h;
+  const ResidualFactor& r = d.block.residual[b];
+  const Tensor f = run_branch(run, b, s.x) * r.branch;
+  s.h = r.skip == 0.0 ? f : s.h * r.skip + f;
+}
+
+using Step = void (*)(const Run&, BranchRange, size_t i, Stream&, const Fork&);
+
+Step step_of(const ModelConfig& m) {
+  if (m.norm_place == "after") return norm_after;
+  return m.norm_place == "none" || m.parallel ? norm_where_there : norm_before;
+}
+
+// Whether the block of branch i keeps its inputs alone and runs anew in the backward pass. Not
+// where something looks on, or heads begin, which have their backward pass at once.
+bool is_recomputed(const Run& run, size_t i, size_t end, const Fork& fork) {
+  const Decoder& d = run.d;
+  if (d.recompute == 0 || !recording() || run.stream || run.tally || run.cache) return false;
+  if (run.weights.front().taps || (fork && i <= d.fork && d.fork < end)) return false;
+  return d.branches[i] / 2 % static_cast<size_t>(d.recompute) == 0;
+}
+
+// Branches i to end, one block.
+void run_block(const Run& run, BranchRange range, size_t i, size_t end, Stream& s,
+               const Fork& fork) {
+  const Step step = step_of(run.d.model);
+  if (!is_recomputed(run, i, end, fork)) {
+    for (; i < end; ++i) step(run, range, i, s, fork);
+    return;
   }
-  h = seen(run, range, range.end, h);
-  return {h, run_norm(run, d.norms.back(), h)};
+  const std::vector<Tensor> out =
+      recomputed_with_weights({s.h, s.pending}, [=](const std::vector<Tensor>& in) {
+        Stream own{.h = in[0], .pending = in[1], .x = {}};
+        for (size_t k = i; k < end; ++k) step(run, range, k, own, {});
+        return std::vector<Tensor>{own.h, own.pending};
+      });
+  s = {.h = out[0], .pending = out[1], .x = {}};
 }
 
 }  // namespace
 
 Hidden run_branches(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
-  const ModelConfig& m = run.d.model;
-  if (m.norm_place == "after") return norm_after(run, range, std::move(h), fork);
-  if (m.norm_place == "none" || m.parallel) return norm_where_there(run, range, std::move(h), fork);
-  return norm_before(run, range, std::move(h), fork);
+  const Decoder& d = run.d;
+  Stream s{.h = std::move(h), .pending = {}, .x = {}};
+  for (size_t i = range.begin; i < range.end;) {
+    size_t end = i + 1;
+    while (end < range.end && d.branches[end] / 2 == d.branches[i] / 2) ++end;
+    run_block(run, range, i, end, s, fork);
+    i = end;
+  }
+  if (step_of(d.model) != norm_before) {
+    s.h = seen(run, range, range.end, s.h);
+    return {s.h, run_norm(run, d.norms.back(), s.h)};
+  }
+  const auto [sum, normed] =
+      sum_and_norm(run, range, range.end, s.h, s.pending, options_at(run, range, range.end));
+  return {sum, with_bias(run, d.norms.back(), normed)};
 }
 
 Hidden run_path(const Run& run, const Tensor& tokens, const Fork& fork) {
@@ -273,17 +233,6 @@ Hidden run_path(const Run& run, const Tensor& tokens, const Fork& fork) {
   const Hidden hidden = run_branches(run, run.d.path, embed(run, tokens), fork);
   if (cache) cache->time += tokens.size(2);
   return hidden;
-}
-
-void rewind(const Decoder& d, Cache& cache, int64_t count) {
-  if (count == 0) return;
-  for (size_t layer = 0; layer < static_cast<size_t>(path_depth(d.model)); ++layer) {
-    if (lists_tokens(d, layer))
-      d.mixers[layer]->forget(d.model, d.windows[layer], cache.layers[layer], count);
-    else
-      cache.layers[layer] = cache.steps[layer][static_cast<size_t>(cache.revertible - count)];
-  }
-  cache.time -= count;
 }
 
 }  // namespace rung

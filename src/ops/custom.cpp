@@ -44,10 +44,10 @@ void record(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inpu
 
 namespace {
 
-// Gradients of f at `inputs` from those of its outputs.
+// Gradients of f at `inputs` from those of its outputs; with_weights: and of all that f reads.
 std::vector<at::Tensor> gradients_of(const Forward& f, const std::vector<at::Tensor>& inputs,
                                      const std::vector<bool>& needed,
-                                     const std::vector<at::Tensor>& upstream) {
+                                     const std::vector<at::Tensor>& upstream, bool with_weights) {
   c10::AutoGradMode on(true);
   std::vector<at::Tensor> leaves, wanted, from, arrived;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -56,12 +56,18 @@ std::vector<at::Tensor> gradients_of(const Forward& f, const std::vector<at::Ten
   }
   const std::vector<at::Tensor> outputs = f(leaves);
   for (size_t i = 0; i < outputs.size(); ++i)
-    if (upstream[i].defined() && outputs[i].requires_grad()) {
+    if (upstream[i].defined() && outputs[i].defined() && outputs[i].requires_grad()) {
       from.push_back(outputs[i]);
       arrived.push_back(upstream[i]);
     }
   std::vector<at::Tensor> result(inputs.size());
   if (from.empty()) return result;
+  if (with_weights) {
+    torch::autograd::backward(from, arrived);
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (needed[i]) result[i] = leaves[i].grad();
+    return result;
+  }
   const auto found = torch::autograd::grad(from, wanted, arrived, false, false, true);
   size_t next = 0;
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -69,9 +75,8 @@ std::vector<at::Tensor> gradients_of(const Forward& f, const std::vector<at::Ten
   return result;
 }
 
-}  // namespace
-
-std::vector<at::Tensor> recomputed(const std::vector<at::Tensor>& inputs, const Forward& f) {
+std::vector<at::Tensor> run_anew(const std::vector<at::Tensor>& inputs, const Forward& f,
+                                 bool with_weights) {
   if (!recording()) return f(inputs);
   std::vector<at::Tensor> kept, outputs;
   std::vector<bool> needed;
@@ -81,11 +86,24 @@ std::vector<at::Tensor> recomputed(const std::vector<at::Tensor>& inputs, const 
   }
   {
     c10::AutoGradMode off(false);
-    for (const at::Tensor& output : f(kept)) outputs.push_back(output.detach());
+    for (const at::Tensor& output : f(kept))
+      outputs.push_back(output.defined() ? output.detach() : at::Tensor());
   }
-  record(outputs, inputs,
-         [=](const std::vector<at::Tensor>& g) { return gradients_of(f, kept, needed, g); });
+  record(outputs, inputs, [=](const std::vector<at::Tensor>& g) {
+    return gradients_of(f, kept, needed, g, with_weights);
+  });
   return outputs;
+}
+
+}  // namespace
+
+std::vector<at::Tensor> recomputed(const std::vector<at::Tensor>& inputs, const Forward& f) {
+  return run_anew(inputs, f, false);
+}
+
+std::vector<at::Tensor> recomputed_with_weights(const std::vector<at::Tensor>& inputs,
+                                                const Forward& f) {
+  return run_anew(inputs, f, true);
 }
 
 at::Tensor add_gradient(const at::Tensor& x, const at::Tensor& gradient) {

@@ -25,6 +25,11 @@ void record(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inpu
 // of its inputs alone; weights within it would get no gradient. Undefined inputs stay undefined.
 using Forward = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
 std::vector<at::Tensor> recomputed(const std::vector<at::Tensor>& inputs, const Forward& f);
+// Activation checkpointing (Chen et al. 2016, arXiv 1604.06174): the same for an f that reads
+// weights, whose gradients are added to when the backward pass comes to it. Outputs may be
+// undefined, the same ones each time.
+std::vector<at::Tensor> recomputed_with_weights(const std::vector<at::Tensor>& inputs,
+                                                const Forward& f);
 
 // The identity on x; `gradient` is added to what comes back to it.
 at::Tensor add_gradient(const at::Tensor& x, const at::Tensor& gradient);

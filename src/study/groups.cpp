@@ -33,6 +33,16 @@ void check_tokens(const RunConfig& config, int64_t tokens, const TokenSource& so
       windows * context, tokens);
 }
 
+void check_memory(const Decoder& decoder, const RunConfig& config) {
+  if (config.train.memory <= 0.0) return;
+  const double least = plan_memory(decoder, config, 1, 1, 1).held();
+  if (least > config.train.memory)
+    fail_usage(
+        "[memory] One member takes about {}B at least. Received train.memory = {}B. Raise it, set "
+        "train.recompute=1, or lower train.batch_tokens or the shape.",
+        short_number(least), short_number(config.train.memory));
+}
+
 // What members of one population share: on CUDA their multipliers too, which are constants of its
 // kernels.
 std::string group_key(const RunConfig& config) {
@@ -44,22 +54,53 @@ std::string group_key(const RunConfig& config) {
   return key;
 }
 
+// Numbers those that share a name.
+void name_groups(std::vector<Group>& groups) {
+  std::map<std::string, size_t> names;
+  for (Group& group : groups) {
+    const std::string name = short_name(group.members.front());
+    const size_t same = names[name]++;
+    group.name = same ? fmt::format("{}-{}", name, same + 1) : name;
+  }
+}
+
 }  // namespace
 
 std::vector<Group> group_members(std::span<const RunConfig> members) {
-  std::map<std::string, size_t> found, names;
+  std::map<std::string, size_t> found;
   std::vector<Group> groups;
   for (size_t i = 0; i < members.size(); ++i) {
     const auto [at, fresh] = found.try_emplace(group_key(members[i]), groups.size());
-    if (fresh) {
-      const std::string name = short_name(members[i]);
-      const size_t same = names[name]++;
-      groups.push_back({.name = same ? fmt::format("{}-{}", name, same + 1) : name});
-    }
+    if (fresh) groups.emplace_back();
     groups[at->second].members.push_back(members[i]);
     groups[at->second].index.push_back(i);
   }
+  name_groups(groups);
   return groups;
+}
+
+std::vector<Group> fitted_groups(std::span<const RunConfig> members, const Vocabulary& vocabulary,
+                                 int threads) {
+  std::vector<Group> fitted;
+  for (const Group& group : group_members(members)) {
+    const RunConfig& first = group.members.front();
+    const double budget = memory_budget(first);
+    const auto count = static_cast<int64_t>(group.members.size());
+    const int64_t most = budget > 0.0 && count > 1
+                             ? fit_members(make_decoder(first, vocabulary(first.data)), first,
+                                           count, budget, threads)
+                             : count;
+    const int64_t parts = (count + most - 1) / most;
+    for (int64_t part = 0; part < parts; ++part) {
+      fitted.emplace_back();
+      for (int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i) {
+        fitted.back().members.push_back(group.members[static_cast<size_t>(i)]);
+        fitted.back().index.push_back(group.index[static_cast<size_t>(i)]);
+      }
+    }
+  }
+  name_groups(fitted);
+  return fitted;
 }
 
 void check_group(const Group& group, const TokenSource& source) {
@@ -67,7 +108,7 @@ void check_group(const Group& group, const TokenSource& source) {
   if (first.device == "cpu" && first.precision != "fp32" && first.precision != "fp64")
     fail_usage("[precision] The CPU trains in fp32 or fp64. Received precision {}.",
                first.precision);
-  make_decoder(first, source.vocabulary());
+  check_memory(make_decoder(first, source.vocabulary()), first);
   find_optimizer(first.train.optimizer);
   make_schedule(first.train, first.train.tokens / first.train.batch_tokens);
   check_tokens(first, first.train.tokens / first.train.batch_tokens * first.train.batch_tokens,
@@ -107,17 +148,7 @@ Requirements estimate(const Group& group, int64_t vocabulary, int threads) {
   e.tokens = e.steps * batch;
   e.flops = members * training_flops(decoder, context) * static_cast<double>(e.tokens) /
             static_cast<double>(context);
-  const int moments =
-      static_cast<int>(find_optimizer(first.train.optimizer).state(decoder.layout).size());
-  const double weights = static_cast<double>(
-      training_bytes(counts.N_total - counts.frozen, moments) + 4 * counts.frozen);
-  // Kept by the backward pass: about ten activations of the residual's size and three of the ffn's
-  // a layer, logits on top; the CPU holds one member a worker at a time.
-  const double a_token = static_cast<double>(first.model.depth * first.model.width) *
-                             (10.0 + 3.0 * first.model.ffn_ratio) +
-                         2.0 * static_cast<double>(vocabulary);
-  const double at_once = first.device == "cuda" ? members : std::min<double>(members, threads);
-  e.bytes = members * weights + 4.0 * at_once * a_token * static_cast<double>(batch);
+  e.memory = fit_batch(decoder, first, e.members, memory_budget(first), threads);
   return e;
 }
 

@@ -1,11 +1,13 @@
 // Members of any shape, sorted into populations: one group a shape, batch, length and data.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "data/source.h"
+#include "train/memory.h"
 #include "train/run.h"
 
 namespace rung {
@@ -20,6 +22,12 @@ struct Group {
 // and seed may differ inside a group; every other key splits.
 std::vector<Group> group_members(std::span<const RunConfig> members);
 
+// Groups whose members train at once within train.memory, or within a share of the GPU where it is
+// 0: a group too large for it becomes several, as even as can be.
+using Vocabulary = std::function<int64_t(const DataConfig&)>;
+std::vector<Group> fitted_groups(std::span<const RunConfig> members, const Vocabulary& vocabulary,
+                                 int threads);
+
 // Fails before any training where a group cannot be trained: shapes, parts, schedule, or (unless
 // data.repeat) fewer distinct training tokens than it wants.
 void check_group(const Group& group, const TokenSource& source);
@@ -29,11 +37,11 @@ void check_group(const Group& group, const TokenSource& source);
 RunResult train_group(const RunRequest& request, std::shared_ptr<const TokenSource> source,
                       const HeldOut& held_out, const Machine& machine, const RunHooks& hooks);
 
-// What training will need, before it begins. flops are those of all members; bytes cover weights,
-// gradients, optimizer state and a rough allowance for activations.
+// What training will need, before it begins. flops are those of all members.
 struct Requirements {
   int64_t N = 0, N_total = 0, tokens = 0, steps = 0, members = 0;
-  double flops = 0.0, bytes = 0.0;
+  double flops = 0.0;
+  MemoryPlan memory = {};
 };
 Requirements estimate(const Group& group, int64_t vocabulary, int threads);
 

@@ -68,7 +68,9 @@ void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
 
 StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& context) {
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<Group> groups = group_members(members);
+  const int threads = context.machine.pool ? context.machine.pool->threads() : 1;
+  const auto vocabulary = [&](const DataConfig& data) { return context.open(data)->vocabulary(); };
+  const std::vector<Group> groups = fitted_groups(members, vocabulary, threads);
   for (const Group& group : groups) check_group(group, *context.open(group.members.front().data));
   claim_folder(context.folder, plan_json(members), context.resume);
   const fs::path table = context.folder / "runs.csv";

@@ -16,23 +16,21 @@
 #include "ops/cpu/kernels.h"
 #include "train/batch.h"
 #include "train/engine.h"
+#include "train/memory.h"
 
 namespace rung {
 namespace {
 
 using at::Tensor;
 
-constexpr int64_t shard_tokens =
-    512;  // activations of one shard stay in cache; small batches still split
-constexpr int64_t max_lanes = 4;
+constexpr int64_t evaluated_tokens = 512;  // at a time
 
 class CpuEngine : public Population::Engine {
  public:
   explicit CpuEngine(const Population& p) {
     const int64_t context = p.decoder.model.context;
-    shard_sequences_ = std::max<int64_t>(1, shard_tokens / context);
-    shards_ = (p.batch_sequences + shard_sequences_ - 1) / shard_sequences_;
-    lanes_ = std::min(shards_, max_lanes);
+    const Shards shards = shards_of(context, p.batch_sequences);
+    shard_sequences_ = shards.sequences, shards_ = shards.count, lanes_ = shards.lanes;
     gradient_ = at::zeros({p.members(), lanes_, p.trained.stride}, p.weights.options());
     ropes_ = make_ropes(p.decoder.model, context, p.weights.options());
     for (int64_t m = 0; m < p.members(); ++m) {
@@ -67,7 +65,7 @@ class CpuEngine : public Population::Engine {
     const Ropes ropes = context == p.decoder.model.context
                             ? ropes_
                             : make_ropes(p.decoder.model, context, p.weights.options());
-    const int64_t chunk = std::max<int64_t>(1, shard_tokens / context);
+    const int64_t chunk = std::max<int64_t>(1, evaluated_tokens / context);
     const int64_t chunks = (held_out.windows() + chunk - 1) / chunk;
     std::vector<std::vector<double>> losses(static_cast<size_t>(p.members()));
     for (auto& row : losses) row.resize(held_out.document.size());

@@ -4,45 +4,14 @@
 #include <ATen/ops/zeros.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
-#include <cuda_runtime_api.h>
 
 #include <algorithm>
 
-#include "core/error.h"
-#include "ops/cuda/fused.h"
+#include "train/memory.h"
 
 namespace rung {
 
 namespace {
-
-constexpr double memory_share = 0.7;  // of the device, for one population
-
-// Whether bytes_of_token counts what these parts keep.
-bool is_counted(const Decoder& d, bool half) {
-  const auto known = [](const Part* part, std::initializer_list<std::string_view> names) {
-    return std::find(names.begin(), names.end(), part->name) != names.end();
-  };
-  for (const Part* mixer : d.mixers)
-    if (!known(mixer, {"attention"})) return false;
-  for (const Part* ffn : d.ffns)
-    if (!known(ffn, {"swiglu", "geglu", "gelu", "relu2", "none"})) return false;
-  if (d.model.sub_norm) return false;
-  return !half || (d.model.attention_cap == 0.0 && d.model.position != "cope");
-}
-
-// What one token of one member keeps until its gradient is taken.
-double bytes_of_token(const Population& p, bool half) {
-  const ModelConfig& m = p.decoder.model;
-  const double size = half ? 2.0 : 4.0, width = static_cast<double>(m.width),
-               inner = m.ffn_ratio * width;
-  double layer = 8.0 * width + 3.0 * inner;
-  if (!half) layer += 4.0 * static_cast<double>(heads_of(m) * m.context);
-  // Logits, or what takes their place: sums of the stream's width in fp32.
-  const double logits = half && cuda::without_logits(m.width)
-                            ? 2.0 * width
-                            : static_cast<double>(p.decoder.vocabulary);
-  return size * (static_cast<double>(m.depth) * layer + 10.0 * width + 6.0 * inner + logits);
-}
 
 // Bytes that a forward and backward pass over so many sequences of every member asks for at most,
 // besides weights and gradients.
@@ -79,24 +48,18 @@ std::pair<double, double> trial(const Population& p, bool half) {
 }  // namespace
 
 int64_t sequences_at_once(const Population& p, bool half) {
-  size_t available = 0, total = 0;
-  const cudaError_t error = cudaMemGetInfo(&available, &total);
-  if (error != cudaSuccess) fail("[cuda] {}.", cudaGetErrorString(error));
-  const double members = static_cast<double>(p.members());
-  double sequence =
-      members * static_cast<double>(p.decoder.model.context) * bytes_of_token(p, half);
-  double fixed = members * static_cast<double>(p.decoder.layout.stride) * 18.0;
-  if (!is_counted(p.decoder, half)) {
-    const auto [each, besides] = trial(p, half);
-    sequence = each;
-    fixed += besides;
-  }
-  const double budget = memory_share * static_cast<double>(total) - fixed;
+  const RunConfig& config = p.states.front().config;
+  const double budget = memory_budget(config);
+  MemoryPlan plan = fit_batch(p.decoder, config, p.members(), budget, 1);
+  if (plan.counted) return plan.sequences;
+  const auto [each, besides] = trial(p, half);
+  plan.pass = 0.0;
+  const double fixed = plan.held() + besides;
   int64_t count = p.batch_sequences;
   for (int64_t parts = 1; parts <= p.batch_sequences; ++parts) {
     if (p.batch_sequences % parts != 0) continue;
     count = p.batch_sequences / parts;
-    if (static_cast<double>(count) * sequence <= budget) break;
+    if (static_cast<double>(count) * each + fixed <= budget) break;
   }
   return count;
 }

@@ -12,8 +12,14 @@ namespace rung {
 std::string gpu_name() {
   return {};
 }
+int64_t gpu_memory() {
+  return 0;
+}
 void restart_gpu_memory() {}
 int64_t peak_gpu_memory() {
+  return 0;
+}
+int64_t peak_gpu_use() {
   return 0;
 }
 #else
@@ -28,6 +34,12 @@ std::string gpu_name() {
   return properties.name;
 }
 
+int64_t gpu_memory() {
+  size_t available = 0, total = 0;
+  if (c10::cuda::device_count() == 0 || cudaMemGetInfo(&available, &total) != cudaSuccess) return 0;
+  return static_cast<int64_t>(total);
+}
+
 void restart_gpu_memory() {
   if (c10::cuda::device_count() == 0) return;
   allocator::emptyCache();
@@ -38,6 +50,12 @@ int64_t peak_gpu_memory() {
   if (c10::cuda::device_count() == 0) return 0;
   constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
   return allocator::getDeviceStats(c10::cuda::current_device()).reserved_bytes[all].peak;
+}
+
+int64_t peak_gpu_use() {
+  if (c10::cuda::device_count() == 0) return 0;
+  constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  return allocator::getDeviceStats(c10::cuda::current_device()).allocated_bytes[all].peak;
 }
 #endif
 

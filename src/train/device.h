@@ -8,11 +8,16 @@ namespace rung {
 // Empty in a build without CUDA or on a host without a GPU.
 std::string gpu_name();
 
+// Bytes of the present GPU; 0 without one.
+int64_t gpu_memory();
+
 // Gives unused memory back to the device and starts a new reading of the peak.
 void restart_gpu_memory();
 
 // The most bytes that LibTorch's allocator has held since restart_gpu_memory(): all that the
 // program takes on the device but the driver's own context. 0 without a GPU.
 int64_t peak_gpu_memory();
+// Of them, the most that was in use at a time.
+int64_t peak_gpu_use();
 
 }  // namespace rung

@@ -152,6 +152,25 @@ expect 2 '' 'members 0 to 3. Received --member 9' "$rung" eval many --member 9
 expect 0 'FLOPs' '' "$rung" train "${tiny[@]}" --dry-run
 expect 0 . '' "$rung" train "${tiny[@]}" --out dry --dry-run --json
 json "d['groups'][0]['N']==2*(4*256+3*16*48)+256*16 and d['flops']==load('first.json')['flops'] and not os.path.exists('dry')"
+# What a run will hold: parts of it, a budget that cuts a population, and one that nothing fits.
+json "abs(sum(d['groups'][0]['memory'][k] for k in 'weights gradients optimizer pass other'.split())-d['bytes']) < 1 and d['groups'][0]['memory']['counted']"
+cp out whole.json
+budget=$(python3 -c "import json; print(int(1.5*json.load(open('whole.json'))['bytes']))")
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.members=4 train.memory=$budget --dry-run --json
+json "len(d['groups']) > 1 and sum(g['members'] for g in d['groups'])==4 and d['bytes'] <= $budget"
+expect 2 '' 'train.memory' "$rung" train "${tiny[@]}" --set train.memory=1000 --dry-run
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.members=4 precision=bf16 --device cuda --dry-run --json
+json "d['groups'][0]['memory']['held'] > d['bytes'] and d['groups'][0]['memory']['sequences']==16"
+# Blocks computed anew give the same numbers; formats give others, and are kept through a checkpoint.
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.recompute=1 --out anew --json
+json "d['loss']==load('first.json')['loss']"
+expect 0 . '' "$rung" train "${tiny[@]}" --set formats.weight=e4m3 formats.activation='e4m3 tensor' formats.gradient='e5m2 stochastic' formats.keep=out --out formats --json
+json "d['loss']!=load('first.json')['loss'] and abs(d['loss']-load('first.json')['loss']) < 0.1"
+cp out formats.json
+expect 0 . '' "$rung" eval formats --data text.txt --json --quiet
+json "d['loss']==load('formats.json')['loss']"
+expect 2 '' "formats.weight: .*'e9m9'" "$rung" train "${tiny[@]}" --set formats.weight=e9m9 --out no
+json "abs(d['loss']-load('first.json')['loss']) < 0.1"
 
 # Audits of two parametrisations.
 expect 0 . '' "$rung" audit --set parametrisation=mup model.width=128 --json

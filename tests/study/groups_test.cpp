@@ -5,8 +5,10 @@
 #include "core/error.h"
 #include "study/audit.h"
 #include "study/ladder.h"
+#include "support/configs.h"
 
 using namespace rung;
+using rung::test::ChainSource;
 
 namespace {
 
@@ -81,4 +83,32 @@ TEST_CASE("a ladder's lengths follow tokens per parameter and share their warm-u
   std::vector<RunConfig> cosine = members;
   cosine[0].train.schedule = "cosine";
   CHECK_THROWS_WITH(plan_ladder(cosine, shapes, ratios, *source), doctest::Contains("cosine"));
+}
+
+TEST_CASE("groups: members that do not fit at once become populations as even as can be") {
+  std::vector<RunConfig> members(7);
+  for (size_t i = 0; i < members.size(); ++i) members[i].seed = i + 1;
+  const auto vocabulary = [](const DataConfig&) { return int64_t{256}; };
+  CHECK(fitted_groups(members, vocabulary, 1).size() == 1);
+  const Decoder d = make_decoder(members[0], 256);
+  const double three = plan_memory(d, members[0], 3, 1, 1).total();
+  for (RunConfig& c : members) c.train.memory = three;
+  const std::vector<Group> groups = fitted_groups(members, vocabulary, 1);
+  REQUIRE(groups.size() == 3);
+  CHECK(groups[0].name != groups[1].name);
+  std::vector<size_t> seen;
+  for (const Group& group : groups) {
+    CHECK(group.members.size() >= 2);
+    CHECK(group.members.size() <= 3);
+    for (size_t i = 0; i < group.index.size(); ++i) {
+      CHECK(group.members[i].seed == members[group.index[i]].seed);
+      seen.push_back(group.index[i]);
+    }
+  }
+  CHECK(seen == std::vector<size_t>{0, 1, 2, 3, 4, 5, 6});
+  // Too little for one.
+  members[0].train.memory = 1000.0;
+  CHECK_THROWS_WITH_AS(
+      check_group({.name = "", .members = {members[0]}, .index = {0}}, ChainSource(256)),
+      doctest::Contains("train.memory"), Error);
 }

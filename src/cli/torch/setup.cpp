@@ -1,11 +1,14 @@
 #include "cli/torch/setup.h"
 
+#include <cmath>
+
 #include "cli/cache.h"
 #include "cli/interrupt.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/table.h"
 #include "study/ceiling.h"
+#include "train/device.h"
 
 namespace rung {
 
@@ -116,16 +119,29 @@ int report_interrupted(const Arguments& arguments, const fs::path& out) {
   return status_of_interrupt();
 }
 
+namespace {
+
+Json memory_json(const MemoryPlan& m) {
+  return {{"weights", m.weights}, {"gradients", m.gradients},   {"optimizer", m.optimizer},
+          {"pass", m.pass},       {"evaluation", m.evaluation}, {"other", m.other},
+          {"held", m.held()},     {"sequences", m.sequences},   {"counted", m.counted}};
+}
+
+}  // namespace
+
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
                     const RunConfig& first) {
   constexpr double utilisation = 0.3;  // of the matrix ceiling: what small models reach
-  const double speed = utilisation * matmul_ceiling(first.device, first.precision);
+  // A run on a GPU may be planned on a host without one, where its time is not known.
+  const bool known = first.device != "cuda" || !gpu_name().empty();
+  const double speed = known ? utilisation * matmul_ceiling(first.device, first.precision) : NAN;
+  const auto about = [&](double work) { return known ? short_seconds(work / speed) : "?"; };
   Json list = Json::array();
   std::vector<TableRow> table;
   double flops = 0.0, bytes = 0.0;
   for (const auto& [name, e] : rows) {
     flops += e.flops;
-    bytes = std::max(bytes, e.bytes);
+    bytes = std::max(bytes, e.memory.total());
     list.push_back({{"name", name},
                     {"members", e.members},
                     {"N", e.N},
@@ -133,23 +149,25 @@ void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
                     {"tokens", e.tokens},
                     {"steps", e.steps},
                     {"flops", e.flops},
-                    {"bytes", e.bytes},
-                    {"seconds", e.flops / speed}});
+                    {"bytes", e.memory.total()},
+                    {"memory", memory_json(e.memory)},
+                    {"seconds", json_number(e.flops / speed)}});
     table.push_back({name, fmt::format("{}", e.members), short_number(static_cast<double>(e.N)),
                      short_number(static_cast<double>(e.N_total)),
                      short_number(static_cast<double>(e.tokens)), fmt::format("{}", e.steps),
-                     fmt::format("{:.3g}", e.flops), short_number(e.bytes) + "B",
-                     short_seconds(e.flops / speed)});
+                     fmt::format("{:.3g}", e.flops),
+                     (e.memory.counted ? "" : "> ") + short_number(e.memory.total()) + "B",
+                     fmt::format("{}", e.memory.sequences), about(e.flops)});
   }
-  const std::string text =
-      text_table({"group", "members", "N", "stored", "tokens", "steps", "FLOPs", "memory", "about"},
-                 table) +
-      fmt::format("in all {:.3g} FLOPs, about {} here\n", flops, short_seconds(flops / speed));
+  const std::string text = text_table({"group", "members", "N", "stored", "tokens", "steps",
+                                       "FLOPs", "memory", "sequences at once", "about"},
+                                      table) +
+                           fmt::format("in all {:.3g} FLOPs, about {} here\n", flops, about(flops));
   arguments.out->result({{"dry_run", true},
                          {"groups", list},
                          {"flops", flops},
                          {"bytes", bytes},
-                         {"seconds", flops / speed}},
+                         {"seconds", json_number(flops / speed)}},
                         text);
 }
 

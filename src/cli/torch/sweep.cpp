@@ -120,7 +120,8 @@ int report_sweep(const std::vector<RunConfig>& members, const StudyResult& study
 std::vector<DryRow> announce(std::span<const RunConfig> members, Sources& sources,
                              const Arguments& arguments) {
   std::vector<DryRow> rows;
-  for (const Group& group : group_members(members)) {
+  const auto vocabulary = [&](const DataConfig& data) { return sources.open(data)->vocabulary(); };
+  for (const Group& group : fitted_groups(members, vocabulary, arguments.threads)) {
     const auto source = sources.open(group.members.front().data);
     check_group(group, *source);
     rows.push_back({group.name, estimate(group, source->vocabulary(), arguments.threads)});

@@ -9,6 +9,7 @@
 #include "core/table.h"
 #include "study/ceiling.h"
 #include "study/open_run.h"
+#include "train/device.h"
 
 namespace rung {
 namespace {
@@ -26,6 +27,7 @@ struct Work {
   std::vector<Group> groups;
   Sources sources;
   std::vector<Trained> trained;
+  MemoryPlan planned = {};                          // of the largest group
   double tokens = 0.0, seconds = 0.0, flops = 0.0;  // of this process, without evaluation
 };
 
@@ -140,17 +142,23 @@ int report_train(const Work& work, const Arguments& arguments, const fs::path& o
   const double mfu = work.seconds > 0.0
                          ? work.flops / work.seconds / matmul_ceiling(first.device, first.precision)
                          : NAN;
-  const Json json = {{"loss", json_number(row.result.loss)},
-                     {"L_se", json_number(row.result.standard_error)},
-                     {"bits_per_byte", json_number(row.bits_per_byte)},
-                     {"best", best},
-                     {"tokens", row.result.tokens},
-                     {"flops", row.flops},
-                     {"seconds", seconds},
-                     {"tokens_per_second", json_number(rate)},
-                     {"mfu", json_number(mfu)},
-                     {"members", members_json(rows)},
-                     {"out", out.string()}};
+  Json json = {{"loss", json_number(row.result.loss)},
+               {"L_se", json_number(row.result.standard_error)},
+               {"bits_per_byte", json_number(row.bits_per_byte)},
+               {"best", best},
+               {"tokens", row.result.tokens},
+               {"flops", row.flops},
+               {"seconds", seconds},
+               {"tokens_per_second", json_number(rate)},
+               {"mfu", json_number(mfu)},
+               {"members", members_json(rows)},
+               {"planned_bytes", work.planned.total()},
+               {"out", out.string()}};
+  if (first.device == "cuda") {
+    json["used_bytes"] = peak_gpu_use();
+    json["planned_held_bytes"] = work.planned.held();
+    json["held_bytes"] = peak_gpu_memory();
+  }
   std::string text = rows.size() > 1 ? members_text(rows, best) : "";
   text +=
       fmt::format("loss {:.4f} +- {:.4f} nats a token", row.result.loss, row.result.standard_error);
@@ -166,12 +174,17 @@ int report_train(const Work& work, const Arguments& arguments, const fs::path& o
 
 int run_train(const Arguments& arguments) {
   Work work{.members = read_members(arguments)};
-  work.groups = group_members(work.members);
+  const auto vocabulary = [&](const DataConfig& data) {
+    return work.sources.open(data)->vocabulary();
+  };
+  work.groups = fitted_groups(work.members, vocabulary, arguments.threads);
   std::vector<DryRow> dry;
   for (const Group& group : work.groups) {
     const auto source = work.sources.open(group.members.front().data);
     check_group(group, *source);
     dry.push_back({group.name, estimate(group, source->vocabulary(), arguments.threads)});
+    if (const MemoryPlan& plan = dry.back().estimate.memory; plan.total() > work.planned.total())
+      work.planned = plan;
   }
   if (arguments.dry_run) {
     report_dry_run(arguments, dry, work.members.front());
@@ -182,8 +195,8 @@ int run_train(const Arguments& arguments) {
     if (!arguments.flag("--resume") && fs::exists(out / "runs.json"))
       fail("[train] {} holds runs already. Use --resume to continue them, or another --out.",
            out.string());
-    arguments.out->note(fmt::format(
-        "{} members in {} populations of equal shape:", work.members.size(), work.groups.size()));
+    arguments.out->note(
+        fmt::format("{} members in {} populations:", work.members.size(), work.groups.size()));
     for (const DryRow& row : dry)
       arguments.out->note(fmt::format("  {}: {} members, N {}", row.name, row.estimate.members,
                                       short_number(static_cast<double>(row.estimate.N))));
