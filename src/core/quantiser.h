@@ -42,8 +42,7 @@ Quantiser parse_quantiser(const std::string& text, const std::string& key);
 // Of a hidden matrix's three products: y = x W^T, dx = dy W, dW = dy^T x.
 struct MapFormats {
   Quantiser weight, activation, gradient;
-  uint64_t key = 0;       // of stochastic rounding
-  bool hardware = false;  // multiplied by the GPU's own FP8 units
+  uint64_t key = 0;  // of stochastic rounding
 };
 
 }  // namespace rung

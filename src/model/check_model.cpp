@@ -85,8 +85,6 @@ void check_linear(const RunConfig& config) {
 void check_formats(const RunConfig& config) {
   const FormatConfig& f = config.formats;
   if (f.weight.empty() && f.activation.empty() && f.gradient.empty()) return;
-  if (config.device == "cuda")
-    fail_usage("[formats] Simulated formats run on the CPU only so far. Received device cuda.");
   if (config.model.linear != "dense" || config.model.position == "cope")
     fail_usage("[formats] Formats are of dense maps without CoPE. Received {}.",
                config.model.position == "cope" ? "model.position = cope"

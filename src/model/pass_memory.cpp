@@ -58,6 +58,19 @@ bool is_small(const Sizes& s, const PassKind& kind) {
          rows * (8.0 * (padded + 8.0) + 8.0) <= 102400.0 && rows <= (dim <= 32.0 ? 256.0 : 128.0);
 }
 
+// Attention op by op, as fp32 has it on a GPU (attention_plain): q, k and v as the products read
+// them and one matrix of weights are kept. At the softmax there are logits and masked logits beside
+// it; in the backward pass the gradients at either side of it.
+BranchBytes plain_attention_bytes(const Sizes& s) {
+  const double e = s.element, scores = e * s.heads * s.time;
+  BranchBytes b;
+  b.kept = e * (2.0 * s.D + 3.0 * s.O + s.O) + statistics + scores;
+  b.forward = e * (s.Q + 2.0 * s.O) + 2.0 * scores;
+  b.backward = e * (s.D + s.O) + std::max(2.0 * scores, e * (3.0 * s.Q + s.O));
+  b.unrecorded = e * (2.0 * s.D + s.Q + 3.0 * s.O) + 3.0 * scores;
+  return b;
+}
+
 // Norm, map to q, k, v, attention, map back.
 BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   const double e = s.element;
@@ -125,8 +138,10 @@ BlockBytes block_bytes(const Decoder& d, size_t layer, const PassKind& kind, dou
   const Sizes s = sizes_of(d, kind, ffn);
   const bool narrow =
       kind.narrow && cuda::fits_norm_linear(d.model.width, static_cast<int64_t>(s.Q));
-  BlockBytes block{.branches = {attention_bytes(s, kind, narrow)},
-                   .copies = copies_of(d, layer, kind)};
+  const bool plain = kind.cuda && !kind.half;
+  BlockBytes block{
+      .branches = {plain ? plain_attention_bytes(s) : attention_bytes(s, kind, narrow)},
+      .copies = copies_of(d, layer, kind)};
   if (ffn != no_ffn) block.branches.push_back(ffn_bytes(s, kind, ffn));
   // The attention's output is kept as it is and in its format.
   if (block.copies > 0.0) block.branches[0].kept += s.element * s.O;
@@ -179,8 +194,7 @@ bool is_counted(const Decoder& d, const PassKind& kind) {
   };
   const bool windowed = std::any_of(d.windows.begin(), d.windows.end(),
                                     [&](int64_t window) { return window && window < m.context; });
-  const bool fused_attention = kind.cuda ? kind.half : !windowed;
-  return all(d.mixers, mixes) && all(d.ffns, maps) && fused_attention && !m.qk_norm &&
+  return all(d.mixers, mixes) && all(d.ffns, maps) && (kind.half || !windowed) && !m.qk_norm &&
          m.attention_bias == "none" && !m.ffn_bias && m.attention_cap == 0.0 &&
          m.position != "cope" && m.norm_place == "before" && !m.parallel && !m.sub_norm &&
          m.mtp_heads == 1;

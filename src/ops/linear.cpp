@@ -73,9 +73,7 @@ Tensor linear(const Tensor& x, const Weight& weight) {
 
 std::vector<Tensor> linears(const Tensor& x, const std::vector<Weight>& weights) {
   std::vector<Tensor> outputs;
-  const bool alone = std::any_of(weights.begin(), weights.end(),
-                                 [](const Weight& w) { return w.ternary || w.taps; });
-  if (alone) {
+  if (!std::all_of(weights.begin(), weights.end(), [](const Weight& w) { return w.is_plain(); })) {
     for (const Weight& w : weights) outputs.push_back(linear(x, w));
     return outputs;
   }
@@ -132,8 +130,8 @@ std::optional<Weight> stacked(std::span<const Weight> weights) {
   int64_t rows = all.value.size(1);
   for (size_t i = 0; i < weights.size(); ++i) {
     const Weight& w = weights[i];
-    if (w.ternary || w.taps || w.A != all.A || w.A_input != all.A_input ||
-        w.A_weight != all.A_weight || w.gradient.defined() != all.gradient.defined())
+    if (!w.is_plain() || w.A != all.A || w.A_input != all.A_input || w.A_weight != all.A_weight ||
+        w.gradient.defined() != all.gradient.defined())
       return std::nullopt;
     if (i == 0) continue;
     if (!follows(weights[i - 1].value, w.value)) return std::nullopt;

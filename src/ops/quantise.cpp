@@ -9,7 +9,6 @@
 #include <ATen/ops/floor.h>
 #include <ATen/ops/frexp.h>
 #include <ATen/ops/full_like.h>
-#include <ATen/ops/ldexp.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/round.h>
 #include <ATen/ops/where.h>
@@ -31,8 +30,12 @@ using at::Tensor;
 
 namespace {
 
+// 2^exponent from its bits: powers of libraries on GPUs need not be exact.
 Tensor power(const Tensor& exponent, const Tensor& like) {
-  return at::ldexp(at::ones_like(like), exponent);
+  return (exponent.to(at::kLong) + 1023)
+      .bitwise_left_shift(52)
+      .view(at::kDouble)
+      .to(like.scalar_type());
 }
 
 // rounding_bits (ops/rounding.h) over 2^32, of every place of x [P, R, C].

@@ -29,6 +29,9 @@ struct Weight {
   std::shared_ptr<const MapFormats> formats = nullptr;  // that linear() multiplies in
   // Where it is set, linear, embedding and the readout's loss add their uses.
   Taps* taps = nullptr;
+
+  // Read by plain products alone, which may be joined with others and fused.
+  bool is_plain() const { return !ternary && !formats && !taps; }
 };
 
 // Notes a use of a weight that is listened to, and later its gradients. `use` is the place in taps.

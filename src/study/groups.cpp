@@ -103,6 +103,41 @@ std::vector<Group> fitted_groups(std::span<const RunConfig> members, const Vocab
   return fitted;
 }
 
+void keep_places(const fs::path& folder, std::span<const Group> groups) {
+  std::map<size_t, Json> places;
+  for (const Group& group : groups)
+    for (size_t m = 0; m < group.members.size(); ++m)
+      places[group.index[m]] = {{"folder", "runs/" + group.name}, {"member", m}};
+  Json list = Json::array();
+  for (const auto& [index, place] : places) list.push_back(place);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail("[runs] Cannot create {}: {}.", folder.string(), error.message());
+  write_json(folder / "runs.json", {{"members", list}});
+}
+
+std::vector<Group> kept_groups(const fs::path& folder, std::vector<Group> groups) {
+  const fs::path file = folder / "runs.json";
+  std::map<size_t, RunConfig> members;
+  for (const Group& group : groups)
+    for (size_t m = 0; m < group.members.size(); ++m) members[group.index[m]] = group.members[m];
+  if (!fs::exists(file)) return groups;
+  const Json places = read_json(file).at("members");
+  if (places.size() != members.size())
+    fail("[runs] {} lists {} members, these settings have {}. Resume with a folder's own settings.",
+         file.string(), places.size(), members.size());
+  std::vector<Group> kept;
+  std::map<std::string, size_t> found;
+  for (size_t i = 0; i < places.size(); ++i) {
+    const std::string run = places[i].at("folder").get<std::string>();
+    const auto [at, fresh] = found.try_emplace(run, kept.size());
+    if (fresh) kept.push_back({.name = fs::path(run).filename().string()});
+    kept[at->second].members.push_back(members.at(i));
+    kept[at->second].index.push_back(i);
+  }
+  return kept;
+}
+
 void check_group(const Group& group, const TokenSource& source) {
   const RunConfig& first = group.members.front();
   if (first.device == "cpu" && first.precision != "fp32" && first.precision != "fp64")

@@ -1,5 +1,6 @@
 // Members of any shape, sorted into populations: one group a shape, batch, length and data.
 #pragma once
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -27,6 +28,13 @@ std::vector<Group> group_members(std::span<const RunConfig> members);
 using Vocabulary = std::function<int64_t(const DataConfig&)>;
 std::vector<Group> fitted_groups(std::span<const RunConfig> members, const Vocabulary& vocabulary,
                                  int threads);
+
+// runs.json of a folder with several populations: where each member lies, runs/GROUP and its place
+// there, for whatever opens a member.
+void keep_places(const std::filesystem::path& folder, std::span<const Group> groups);
+// The populations that a folder began with, whatever the GPU of the day has room for; `groups`
+// where it holds none.
+std::vector<Group> kept_groups(const std::filesystem::path& folder, std::vector<Group> groups);
 
 // Fails before any training where a group cannot be trained: shapes, parts, schedule, or (unless
 // data.repeat) fewer distinct training tokens than it wants.

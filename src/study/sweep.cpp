@@ -70,9 +70,11 @@ StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& co
   const auto start = std::chrono::steady_clock::now();
   const int threads = context.machine.pool ? context.machine.pool->threads() : 1;
   const auto vocabulary = [&](const DataConfig& data) { return context.open(data)->vocabulary(); };
-  const std::vector<Group> groups = fitted_groups(members, vocabulary, threads);
+  std::vector<Group> groups = fitted_groups(members, vocabulary, threads);
   for (const Group& group : groups) check_group(group, *context.open(group.members.front().data));
   claim_folder(context.folder, plan_json(members), context.resume);
+  groups = kept_groups(context.folder, std::move(groups));
+  keep_places(context.folder, groups);
   const fs::path table = context.folder / "runs.csv";
   std::map<std::pair<std::string, int64_t>, RunRecord> done;
   if (context.resume && fs::exists(table))

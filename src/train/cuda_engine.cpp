@@ -21,6 +21,7 @@
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/tensor.h"
 #include "train/cuda_plan.h"
+#include "train/memory.h"
 #endif
 
 namespace rung {
@@ -129,7 +130,8 @@ class CudaEngine : public Population::Engine {
     sync(p);
     prepare(p);
     const int64_t context = held_out.context, windows = held_out.windows();
-    const int64_t chunk = std::clamp<int64_t>(eval_tokens / (members_ * context), 1, windows);
+    const int64_t chunk = std::min(
+        windows, evaluated_windows(p.decoder, p.states.front().config, members_, micro_, context));
     const Ropes ropes =
         context == context_ ? ropes_ : make_ropes(p.decoder.model, context, p.weights.options());
     const at::NoGradGuard off;
@@ -158,8 +160,6 @@ class CudaEngine : public Population::Engine {
   }
 
  private:
-  static constexpr int64_t eval_tokens = 262'144;  // of all members, at a time
-
   size_t result_bytes() const {
     return static_cast<size_t>(members_ * cuda::result_count) * sizeof(float);
   }

@@ -26,6 +26,10 @@ int64_t peak_gpu_use() {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
+namespace {
+constexpr auto aggregate = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+}
+
 std::string gpu_name() {
   cudaDeviceProp properties{};
   if (c10::cuda::device_count() == 0 ||
@@ -37,7 +41,8 @@ std::string gpu_name() {
 int64_t gpu_memory() {
   size_t available = 0, total = 0;
   if (c10::cuda::device_count() == 0 || cudaMemGetInfo(&available, &total) != cudaSuccess) return 0;
-  return static_cast<int64_t>(total);
+  const auto stats = allocator::getDeviceStats(c10::cuda::current_device());
+  return static_cast<int64_t>(available) + stats.reserved_bytes[aggregate].current;
 }
 
 void restart_gpu_memory() {
@@ -48,14 +53,12 @@ void restart_gpu_memory() {
 
 int64_t peak_gpu_memory() {
   if (c10::cuda::device_count() == 0) return 0;
-  constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  return allocator::getDeviceStats(c10::cuda::current_device()).reserved_bytes[all].peak;
+  return allocator::getDeviceStats(c10::cuda::current_device()).reserved_bytes[aggregate].peak;
 }
 
 int64_t peak_gpu_use() {
   if (c10::cuda::device_count() == 0) return 0;
-  constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  return allocator::getDeviceStats(c10::cuda::current_device()).allocated_bytes[all].peak;
+  return allocator::getDeviceStats(c10::cuda::current_device()).allocated_bytes[aggregate].peak;
 }
 #endif
 

@@ -8,7 +8,8 @@ namespace rung {
 // Empty in a build without CUDA or on a host without a GPU.
 std::string gpu_name();
 
-// Bytes of the present GPU; 0 without one.
+// Bytes of the present GPU that this program may come to hold: what is free and what it holds. 0
+// without a GPU.
 int64_t gpu_memory();
 
 // Gives unused memory back to the device and starts a new reading of the peak.

@@ -12,9 +12,10 @@ namespace {
 constexpr int64_t shard_tokens =
     512;  // activations of one shard stay in cache; small batches still split
 constexpr int64_t max_lanes = 4;
-constexpr double memory_share = 0.7;            // of a GPU, for one population
-constexpr int64_t evaluation_tokens = 262'144;  // of all members at a time, on a GPU
-constexpr double workspaces = 33'554'432.0;     // cuBLAS's on Hopper
+constexpr double memory_share = 0.7;                // of a GPU, for one population
+constexpr int64_t evaluation_tokens = 262'144;      // of all members at a time, on a GPU, at most
+constexpr double small_evaluation = 268'435'456.0;  // bytes
+constexpr double workspaces = 33'554'432.0;         // cuBLAS's on Hopper
 
 // Of one member, with masters of so many bytes.
 double state_bytes(const Decoder& d, const RunConfig& config, double master) {
@@ -47,9 +48,8 @@ void plan_cuda(const Decoder& d, const RunConfig& config, MemoryPlan& plan) {
   plan.cuda = true;
   PassKind held_out = kind;
   const int64_t context = config.model.context;
-  held_out.sequences =
-      std::clamp<int64_t>(evaluation_tokens / (plan.members * context), 1,
-                          std::max<int64_t>(1, config.train.eval_tokens / context));
+  held_out.sequences = std::min(evaluated_windows(d, config, plan.members, plan.sequences, context),
+                                std::max<int64_t>(1, config.train.eval_tokens / context));
   plan.evaluation = evaluation_pass_bytes(d, held_out);
   plan.other = step_buffers(d, config, plan) + workspaces;
 }
@@ -113,6 +113,20 @@ int64_t fit_members(const Decoder& d, const RunConfig& config, int64_t members, 
       high = middle - 1;
   }
   return low;
+}
+
+int64_t evaluated_windows(const Decoder& d, const RunConfig& config, int64_t members,
+                          int64_t sequences, int64_t context) {
+  PassKind kind = pass_kind(d, config, members, sequences);
+  const double most = std::max(0.25 * training_pass_bytes(d, kind), small_evaluation);
+  // Passes are counted in sequences of the training's context.
+  const auto bytes = [&](int64_t windows) {
+    kind.sequences = std::max<int64_t>(1, windows * context / d.model.context);
+    return evaluation_pass_bytes(d, kind);
+  };
+  int64_t windows = std::max<int64_t>(1, evaluation_tokens / (members * context));
+  while (windows > 1 && bytes(windows) > most) windows /= 2;
+  return windows;
 }
 
 double memory_budget(const RunConfig& config) {

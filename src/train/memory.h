@@ -39,6 +39,11 @@ MemoryPlan fit_batch(const Decoder& decoder, const RunConfig& config, int64_t me
 int64_t fit_members(const Decoder& decoder, const RunConfig& config, int64_t members, double budget,
                     int threads);
 
+// Windows of every member that a GPU evaluates at a time: as many as hold a quarter of what the
+// training pass does, or little.
+int64_t evaluated_windows(const Decoder& decoder, const RunConfig& config, int64_t members,
+                          int64_t sequences, int64_t context);
+
 // train.memory, or where it is 0 a share of the GPU; 0: no limit.
 double memory_budget(const RunConfig& config);
 

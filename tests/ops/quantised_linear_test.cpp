@@ -85,6 +85,20 @@ TEST_CASE("a map in formats: fp32 with the kernels is fp64's plain way within fp
   CHECK(distance(a.y, through_linear(x, w, up, formats("", "", "")).y) > 1e-3);
 }
 
+TEST_CASE("a map in formats: joined with others it is what it is alone") {
+  const Tensor x = normal({2, 3, 5, 24}, 1).to(at::kFloat),
+               values = normal({2, 20, 24}, 2).to(at::kFloat);
+  Weight a{.value = values.narrow(1, 0, 12)}, b{.value = values.narrow(1, 12, 8)};
+  CHECK(stacked(std::vector{a, b}));
+  b.formats = std::make_shared<const MapFormats>(formats("e4m3", "int8 channel", ""));
+  CHECK_FALSE(stacked(std::vector{a, b}));
+  const std::vector<Tensor> y = linears(x, {a, b});
+  CHECK(same_bits(y[0], linear(x, a)));
+  CHECK(same_bits(y[1], linear(x, b)));
+  b.formats = nullptr;
+  CHECK_FALSE(same_bits(y[1], linear(x, b)));
+}
+
 TEST_CASE("a map in formats: a member alone is itself in company") {
   const Tensor x = normal({3, 2, 4, 32}, 1).to(at::kFloat),
                w = normal({3, 8, 32}, 2).to(at::kFloat),

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "core/error.h"
 #include "study/audit.h"
 #include "study/ladder.h"
@@ -111,4 +114,35 @@ TEST_CASE("groups: members that do not fit at once become populations as even as
   CHECK_THROWS_WITH_AS(
       check_group({.name = "", .members = {members[0]}, .index = {0}}, ChainSource(256)),
       doctest::Contains("train.memory"), Error);
+}
+
+TEST_CASE("groups: a folder keeps the populations that it began with") {
+  std::vector<RunConfig> members(5);
+  for (size_t i = 0; i < members.size(); ++i) members[i].seed = i + 1;
+  members[1].model.width = 32;  // a shape between the others
+  const auto vocabulary = [](const DataConfig&) { return int64_t{256}; };
+  const std::vector<Group> whole = group_members(members);
+  for (RunConfig& c : members)
+    c.train.memory = plan_memory(make_decoder(members[0], 256), members[0], 2, 1, 1).total();
+  const std::vector<Group> split = fitted_groups(members, vocabulary, 1);
+  REQUIRE(whole.size() == 2);
+  REQUIRE(split.size() == 3);
+  const auto folder = std::filesystem::temp_directory_path() / "rung-kept-groups";
+  std::filesystem::remove_all(folder);
+  CHECK(kept_groups(folder, whole).size() == 2);
+  keep_places(folder, split);
+  const std::vector<Group> kept = kept_groups(folder, whole);
+  REQUIRE(kept.size() == split.size());
+  for (const Group& group : split) {
+    const auto same = [&](const Group& other) { return other.name == group.name; };
+    const auto at = std::find_if(kept.begin(), kept.end(), same);
+    REQUIRE(at != kept.end());
+    CHECK(at->index == group.index);
+    for (size_t m = 0; m < group.members.size(); ++m)
+      CHECK(at->members[m].seed == group.members[m].seed);
+  }
+  const std::vector<RunConfig> fewer(members.begin(), members.begin() + 3);
+  CHECK_THROWS_WITH_AS(kept_groups(folder, group_members(fewer)), doctest::Contains("runs.json"),
+                       Error);
+  std::filesystem::remove_all(folder);
 }

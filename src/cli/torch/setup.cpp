@@ -119,15 +119,12 @@ int report_interrupted(const Arguments& arguments, const fs::path& out) {
   return status_of_interrupt();
 }
 
-namespace {
-
 Json memory_json(const MemoryPlan& m) {
   return {{"weights", m.weights}, {"gradients", m.gradients},   {"optimizer", m.optimizer},
           {"pass", m.pass},       {"evaluation", m.evaluation}, {"other", m.other},
-          {"held", m.held()},     {"sequences", m.sequences},   {"counted", m.counted}};
+          {"total", m.total()},   {"held", m.held()},           {"sequences", m.sequences},
+          {"counted", m.counted}};
 }
-
-}  // namespace
 
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
                     const RunConfig& first) {

@@ -53,6 +53,8 @@ struct DryRow {
   std::string name;
   Requirements estimate;
 };
+// A plan's parts, in bytes.
+Json memory_json(const MemoryPlan& plan);
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
                     const RunConfig& first);
 

@@ -35,18 +35,6 @@ double bits_per_byte(double loss, double bytes_per_token) {
   return bytes_per_token > 0.0 ? loss / std::numbers::ln2 / bytes_per_token : NAN;
 }
 
-// Where each member lies, for eval and generate; written only when there is more than one group.
-void write_places(const Work& work, const fs::path& out) {
-  std::vector<Json> places(work.members.size());
-  for (const Group& group : work.groups)
-    for (size_t m = 0; m < group.members.size(); ++m)
-      places[group.index[m]] = {{"folder", "runs/" + group.name}, {"member", m}};
-  std::error_code error;
-  fs::create_directories(out, error);
-  if (error) fail("[train] Cannot create {}: {}.", out.string(), error.message());
-  write_json(out / "runs.json", {{"members", places}});
-}
-
 // False when interrupted.
 bool train_one(Work& work, const Group& group, const Arguments& arguments, const fs::path& out,
                const Machine& machine) {
@@ -152,12 +140,11 @@ int report_train(const Work& work, const Arguments& arguments, const fs::path& o
                {"tokens_per_second", json_number(rate)},
                {"mfu", json_number(mfu)},
                {"members", members_json(rows)},
-               {"planned_bytes", work.planned.total()},
+               {"memory", memory_json(work.planned)},
                {"out", out.string()}};
   if (first.device == "cuda") {
-    json["used_bytes"] = peak_gpu_use();
-    json["planned_held_bytes"] = work.planned.held();
-    json["held_bytes"] = peak_gpu_memory();
+    json["memory"]["measured_total"] = peak_gpu_use();
+    json["memory"]["measured_held"] = peak_gpu_memory();
   }
   std::string text = rows.size() > 1 ? members_text(rows, best) : "";
   text +=
@@ -172,12 +159,19 @@ int report_train(const Work& work, const Arguments& arguments, const fs::path& o
   return 0;
 }
 
+// What was begun as one population goes on as one, and several as those that they were.
+void resume_groups(Work& work, const fs::path& out) {
+  const bool one = fs::exists(out / "result.json") || fs::exists(out / "checkpoints");
+  work.groups = one ? group_members(work.members) : kept_groups(out, std::move(work.groups));
+}
+
 int run_train(const Arguments& arguments) {
   Work work{.members = read_members(arguments)};
   const auto vocabulary = [&](const DataConfig& data) {
     return work.sources.open(data)->vocabulary();
   };
   work.groups = fitted_groups(work.members, vocabulary, arguments.threads);
+  if (!arguments.dry_run && arguments.flag("--resume")) resume_groups(work, out_folder(arguments));
   std::vector<DryRow> dry;
   for (const Group& group : work.groups) {
     const auto source = work.sources.open(group.members.front().data);
@@ -200,7 +194,7 @@ int run_train(const Arguments& arguments) {
     for (const DryRow& row : dry)
       arguments.out->note(fmt::format("  {}: {} members, N {}", row.name, row.estimate.members,
                                       short_number(static_cast<double>(row.estimate.N))));
-    write_places(work, out);
+    keep_places(out, work.groups);
   }
   const Machine machine = make_machine(work.members.front().device, arguments.threads);
   double seconds = 0.0;

@@ -53,7 +53,7 @@ double draw_dt_bias(const TensorSpec&, int64_t, Random& random) {
 // gradients need no joining.
 std::vector<Tensor> input_maps(const Tensor& x, std::span<const Weight> weights, int64_t inner) {
   const Weight& zx = weights[in_zx];
-  if (zx.ternary || zx.taps) {
+  if (!zx.is_plain()) {
     const auto parts = at::split_with_sizes(linear(x, zx), {inner, inner}, -1);
     return {parts[0], parts[1], linear(x, weights[in_bc]), linear(x, weights[in_dt])};
   }

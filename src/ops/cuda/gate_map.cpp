@@ -125,10 +125,9 @@ Tensor gradient_at_once(const Tensor& x, const Weight& all, const GateMap& g, co
 }  // namespace
 
 bool fits_gate_map(const Tensor& x, const Weight& weight, const GateMap& g) {
-  const auto alone = [](const Weight& w) { return !w.ternary && !w.taps; };
   const Weight& bias = g.bias;
   return x.scalar_type() == at::kBFloat16 && weight.value.scalar_type() == at::kBFloat16 &&
-         alone(weight) && alone(g.weight) && is_packed_half(g.weight) &&
+         weight.is_plain() && g.weight.is_plain() && is_packed_half(g.weight) &&
          bias.value.scalar_type() == at::kBFloat16 &&
          (!bias.gradient.defined() || bias.gradient.scalar_type() == at::kFloat) &&
          fits_gate_map(x.size(3), g.weight.value.size(1));

@@ -8,9 +8,9 @@ namespace rung::cuda {
 
 // x [P, B, T, D]; weights that are observed (`tap`), ternary or in formats take the plain way.
 inline bool fits_narrow(const at::Tensor& x, const Weight& weight) {
-  return x.scalar_type() == at::kBFloat16 && is_packed_half(weight) && !weight.taps &&
-         !weight.ternary && !weight.formats && x.size(0) < 65536 &&
-         x.size(1) * x.size(2) < (int64_t{1} << 30) && block_memory() >= hopper_block_memory;
+  return x.scalar_type() == at::kBFloat16 && is_packed_half(weight) && weight.is_plain() &&
+         x.size(0) < 65536 && x.size(1) * x.size(2) < (int64_t{1} << 30) &&
+         block_memory() >= hopper_block_memory;
 }
 
 }  // namespace rung::cuda
