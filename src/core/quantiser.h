@@ -42,7 +42,8 @@ Quantiser parse_quantiser(const std::string& text, const std::string& key);
 // Of a hidden matrix's three products: y = x W^T, dx = dy W, dW = dy^T x.
 struct MapFormats {
   Quantiser weight, activation, gradient;
-  uint64_t key = 0;  // of stochastic rounding
+  uint64_t key = 0;       // of stochastic rounding
+  bool hardware = false;  // on a GPU's FP8 units where they take the shape
 };
 
 }  // namespace rung

@@ -4,6 +4,7 @@
 
 #include "config/pattern.h"
 #include "core/error.h"
+#include "model/formats.h"
 
 namespace rung {
 namespace {
@@ -83,8 +84,17 @@ void check_linear(const RunConfig& config) {
 }
 
 void check_formats(const RunConfig& config) {
+  if (!has_formats(config)) return;
   const FormatConfig& f = config.formats;
-  if (f.weight.empty() && f.activation.empty() && f.gradient.empty()) return;
+  const std::string& rule = config.parametrisation;
+  if (config.precision == "fp8" && rule != "umup" && rule != "mus" &&
+      (f.weight.empty() || f.activation.empty() || f.gradient.empty()))
+    fail_usage(
+        "[precision] The scales of 1 of fp8 are of tensors near unit size. Received "
+        "parametrisation "
+        "{}. Set parametrisation=umup or mus, or formats.weight, activation and gradient with "
+        "scales, such as 'e4m3 scale=32'.",
+        rule);
   if (config.model.linear != "dense" || config.model.position == "cope")
     fail_usage("[formats] Formats are of dense maps without CoPE. Received {}.",
                config.model.position == "cope" ? "model.position = cope"
@@ -163,8 +173,7 @@ const Part& checked_part(std::span<const Part> table, std::string_view kind,
                m.linear);
   if (m.sub_norm && !part.sub_norm)
     fail_usage("[model] The {} {} has no norm inside. Received model.sub_norm = true.", kind, name);
-  const FormatConfig& f = config.formats;
-  if (!part.ternary && !(f.weight.empty() && f.activation.empty() && f.gradient.empty()))
+  if (!part.ternary && has_formats(config))
     fail_usage("[formats] The {} {} multiplies by more than plain maps: it takes no formats.", kind,
                name);
   if (config.device == "cuda" && !part.on_cuda)

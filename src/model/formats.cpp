@@ -22,10 +22,42 @@ std::vector<std::string> names_in(const std::string& text) {
 
 }  // namespace
 
+namespace {
+
+// Whether units that multiply in `of` round as q says.
+bool is_on_units(const Quantiser& q, const Quantiser& of) {
+  return q.on && q.over == ScaleOver::fixed && !q.stochastic &&
+         q.grid.mantissa_bits == of.grid.mantissa_bits && q.grid.lowest == of.grid.lowest &&
+         q.grid.largest == of.grid.largest && q.grid.smallest == of.grid.smallest &&
+         q.grid.beyond == of.grid.beyond;
+}
+
+Quantiser format_of(const std::string& text, const char* key, const RunConfig& config,
+                    const char* of_fp8) {
+  if (config.precision != "fp8") return parse_quantiser(text, key);
+  const Quantiser q = parse_quantiser(text.empty() ? of_fp8 : text, key);
+  if (!is_on_units(q, parse_quantiser(of_fp8, key)))
+    fail_usage(
+        "[precision] fp8 multiplies E4M3 weights and activations and E5M2 gradients, each with a "
+        "fixed scale. Received {} = '{}'. precision=bf16 simulates other formats.",
+        key, text);
+  return q;
+}
+
+}  // namespace
+
+bool has_formats(const RunConfig& config) {
+  const FormatConfig& f = config.formats;
+  return config.precision == "fp8" || !f.weight.empty() || !f.activation.empty() ||
+         !f.gradient.empty();
+}
+
 FormatRule::FormatRule(const RunConfig& config)
-    : maps_{.weight = parse_quantiser(config.formats.weight, "formats.weight"),
-            .activation = parse_quantiser(config.formats.activation, "formats.activation"),
-            .gradient = parse_quantiser(config.formats.gradient, "formats.gradient")},
+    : maps_{.weight = format_of(config.formats.weight, "formats.weight", config, "e4m3"),
+            .activation =
+                format_of(config.formats.activation, "formats.activation", config, "e4m3"),
+            .gradient = format_of(config.formats.gradient, "formats.gradient", config, "e5m2"),
+            .hardware = config.precision == "fp8"},
       kept_(names_in(config.formats.keep)),
       met_(kept_.size()) {
   if (!kept_.empty() && !on())

@@ -8,6 +8,9 @@
 
 namespace rung {
 
+// Whether any map is in a format: by [formats], or by precision = fp8.
+bool has_formats(const RunConfig& config);
+
 class FormatRule {
  public:
   // Fails (usage) on formats that do not exist.

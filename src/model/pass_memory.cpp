@@ -194,8 +194,11 @@ bool is_counted(const Decoder& d, const PassKind& kind) {
   };
   const bool windowed = std::any_of(d.windows.begin(), d.windows.end(),
                                     [&](int64_t window) { return window && window < m.context; });
-  return all(d.mixers, mixes) && all(d.ffns, maps) && (kind.half || !windowed) && !m.qk_norm &&
-         m.attention_bias == "none" && !m.ffn_bias && m.attention_cap == 0.0 &&
+  const bool fp8 =
+      std::any_of(d.layout.tensors.begin(), d.layout.tensors.end(),
+                  [](const TensorSpec& spec) { return spec.formats && spec.formats->hardware; });
+  return !fp8 && all(d.mixers, mixes) && all(d.ffns, maps) && (kind.half || !windowed) &&
+         !m.qk_norm && m.attention_bias == "none" && !m.ffn_bias && m.attention_cap == 0.0 &&
          m.position != "cope" && m.norm_place == "before" && !m.parallel && !m.sub_norm &&
          m.mtp_heads == 1;
 }

@@ -3,7 +3,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
+#include "ops/dispatch.h"
 #include "ops/linear.h"
 #include "ops/quantise.h"
 
@@ -40,6 +42,8 @@ struct Factor {
 }  // namespace
 
 Tensor quantised_linear(const Tensor& x, const Weight& weight) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_fp8(x, weight)) return cuda::fp8_linear(x, weight);
   const MapFormats& f = *weight.formats;
   const int64_t members = x.size(0), rows = x.size(1) * x.size(2);
   const int64_t in = weight.value.size(2), out = weight.value.size(1);

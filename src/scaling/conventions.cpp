@@ -122,8 +122,6 @@ void refuse_unmet(const RunConfig& config) {
         "[{}] Only supar has factors for sparse matrices. Received model.density = {}. Set "
         "parametrisation=supar or model.density=1.",
         rule.name, config.model.density);
-  if (config.precision == "fp8")
-    refuse("[precision] No product in fp8 is built, only its static scales. Set precision=bf16.");
 }
 
 }  // namespace rung

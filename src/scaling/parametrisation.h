@@ -130,7 +130,7 @@ Factors complete_factors(const Parametrisation& rule, const TensorSpec& tensor, 
 // The rule's promise under the run's alignment, optimizer and shape.
 Promise promise_of(const RunConfig& config);
 // Refuses (status 3) to train what the decoder cannot do: what the rule asks for, sparse matrices
-// under a rule without factors for them, products in fp8.
+// under a rule without factors for them.
 void refuse_unmet(const RunConfig& config);
 // train.weight_decay as the decay of one step at the schedule's peak, before a tensor's factor.
 double peak_decay(const TrainConfig& train);

@@ -42,7 +42,7 @@ double matmul_ceiling(const std::string& device, const std::string& precision) {
   const bool cuda = device == "cuda";
   const int64_t n = cuda ? 8192 : 768;
   const at::ScalarType type = precision == "fp64"           ? at::kDouble
-                              : precision == "bf16" && cuda ? at::kBFloat16
+                              : cuda && precision != "fp32" ? at::kBFloat16
                                                             : at::kFloat;
   const at::TensorOptions options = at::TensorOptions().device(device).dtype(at::kFloat);
   const at::Tensor a = at::rand({n, n}, options).to(type), b = at::rand({n, n}, options).to(type);

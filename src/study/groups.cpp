@@ -140,6 +140,10 @@ std::vector<Group> kept_groups(const fs::path& folder, std::vector<Group> groups
 
 void check_group(const Group& group, const TokenSource& source) {
   const RunConfig& first = group.members.front();
+  if (first.device == "cpu" && first.precision == "fp8")
+    fail_usage(
+        "[precision] fp8 runs on a GPU. The CPU simulates it: precision=fp32 formats.weight=e4m3 "
+        "formats.activation=e4m3 formats.gradient=e5m2. Received precision fp8.");
   if (first.device == "cpu" && first.precision != "fp32" && first.precision != "fp64")
     fail_usage("[precision] The CPU trains in fp32 or fp64. Received precision {}.",
                first.precision);

@@ -61,10 +61,12 @@ class CudaEngine : public Population::Engine {
  public:
   explicit CudaEngine(const Population& p)
       : stream_(c10::cuda::getStreamFromPool()),
-        half_(p.states.front().config.precision == "bf16") {
+        half_(p.states.front().config.precision == "bf16" ||
+              p.states.front().config.precision == "fp8") {
     const std::string& precision = p.states.front().config.precision;
-    if (precision != "bf16" && precision != "fp32")
-      fail_usage("[device] CUDA computes in bf16 or fp32. Received precision '{}'.", precision);
+    if (precision != "bf16" && precision != "fp32" && precision != "fp8")
+      fail_usage("[device] CUDA computes in fp32, bf16 or fp8. Received precision '{}'.",
+                 precision);
     for (const MemberState& state : p.states)
       if (!same_factors(state.block, p.states.front().block))
         fail_usage(

@@ -37,6 +37,29 @@ TEST_CASE("formats are the hidden matrices', but for those that are kept") {
   CHECK(names_in_formats(tiny_config()).empty());
 }
 
+TEST_CASE("formats: fp8 is E4M3 and E5M2 with fixed scales, on the units") {
+  RunConfig config = tiny_config();
+  config.precision = "fp8";
+  config.parametrisation = "standard";
+  CHECK_THROWS_WITH_AS(make_decoder(config, 11), doctest::Contains("scale"), Error);
+  config.parametrisation = "umup";
+  config.formats.gradient = "e5m2 scale=0.5";
+  config.formats.keep = "down";
+  CHECK(names_in_formats(config).size() == 6);
+  for (const TensorSpec& spec : make_decoder(config, 11).layout.tensors)
+    if (spec.formats) {
+      CHECK(spec.formats->hardware);
+      CHECK(spec.formats->weight.grid.largest == 448.0);
+      CHECK(spec.formats->activation.grid.largest == 448.0);
+      CHECK(spec.formats->gradient.grid.largest == 57344.0);
+      CHECK(spec.formats->gradient.scale == 0.5);
+    }
+  for (const char* other : {"e4m3", "e5m2 tensor", "e5m2 stochastic", "e5m2 flush"}) {
+    config.formats.gradient = other;
+    CHECK_THROWS_WITH_AS(make_decoder(config, 11), doctest::Contains("formats.gradient"), Error);
+  }
+}
+
 TEST_CASE("formats move losses and gradients a little") {
   RunConfig config = in_formats();
   config.parametrisation = "umup";

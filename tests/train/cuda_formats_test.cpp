@@ -28,4 +28,17 @@ TEST_CASE("formats on the GPU train as on the CPU, and unlike what has none") {
     CHECK(last(again) == on_gpu);
   }
 }
+
+TEST_CASE("fp8 on the GPU trains as its simulated twin") {
+  if (no_gpu()) return;
+  RunConfig config = small_config("fp8", "umup");
+  Population units = make(members(config, 2), "cuda"), again = make(members(config, 2), "cuda");
+  config.precision = "bf16";
+  config.formats = {.weight = "e4m3", .activation = "e4m3", .gradient = "e5m2"};
+  Population simulated = make(members(config, 2), "cuda");
+  const auto a = curve(units, 20), b = curve(simulated, 20);
+  CHECK(curve(again, 20) == a);
+  for (size_t i = 0; i < a.size(); ++i)
+    for (size_t m = 0; m < 2; ++m) CHECK(std::abs(a[i][m] - b[i][m]) < 0.01 * b[i][m]);
+}
 #endif

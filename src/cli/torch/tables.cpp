@@ -15,6 +15,7 @@ constexpr std::array formats{
     Format{"fp64", "compute and masters in fp64, on plain twins (CPU)"},
     Format{"fp32", "compute and masters in fp32 (CPU, CUDA)"},
     Format{"bf16", "compute in bf16, masters and moments in fp32 (CUDA)"},
+    Format{"fp8", "bf16, and the products of blocks in E4M3 and E5M2 with static scales (Hopper)"},
 };
 
 template <class Table>

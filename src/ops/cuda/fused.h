@@ -43,6 +43,10 @@ at::Tensor attention(const at::Tensor& qkv, const Rope& rope, const AttentionOpt
 bool fits_conv(const at::Tensor& x, const Weight& filter);
 at::Tensor conv_silu(const at::Tensor& x, const Weight& filter, const Weight& bias);
 
+// Static FP8 (fp8_linear.cpp) on Hopper: sizes and rows that are multiples of 16.
+bool fits_fp8(const at::Tensor& x, const Weight& weight);
+at::Tensor fp8_linear(const at::Tensor& x, const Weight& weight);
+
 // Blocks of 4 x 4, weight [P, blocks * 4, 4].
 at::Tensor small_map(const at::Tensor& x, const at::Tensor& weight);
 

@@ -196,6 +196,17 @@ struct GroupShape {
 void quantise(Type type, const GroupShape& shape, const Rounding& rounding, const float* scales,
               float fixed, const void* x, void* y, Stream stream);
 
+// A member's matrix [rows, columns], both multiples of 16, `stride` apart.
+struct Fp8Shape {
+  int64_t members, rows, columns, stride;
+  bool e5m2;  // else E4M3
+  float scale;
+};
+// Codes of x scale, saturating: y [members, rows, columns] and [members, columns, rows]; either
+// null.
+void cast_fp8(Type type, const Fp8Shape& shape, const void* x, void* y, void* transposed,
+              Stream stream);
+
 struct AdamShape {
   int64_t members, size;  // elements of a member; a multiple of 128
   int64_t begin, end;     // of them, in whole units of 128: those that move

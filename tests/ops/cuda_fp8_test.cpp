@@ -1,0 +1,68 @@
+// Products on FP8 units beside the simulated ones, which round alike.
+#ifdef RUNG_CUDA
+#include "ops/cuda/fused.h"
+#include "ops/linear.h"
+#include "support/no_gpu.h"
+#include "support/twins.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+struct Result {
+  Tensor y, dx, dw;
+};
+
+Result run(const Tensor& x, const Tensor& value, const Tensor& upstream, bool hardware) {
+  Weight w{.value = value,
+           .gradient = at::ones_like(value, value.options().dtype(at::kFloat)),
+           .A = 0.125,
+           .A_input = 0.25,
+           .A_weight = 3.0};
+  w.formats = std::make_shared<const MapFormats>(
+      MapFormats{.weight = parse_quantiser("e4m3", "test"),
+                 .activation = parse_quantiser("e4m3 scale=2", "test"),
+                 .gradient = parse_quantiser("e5m2 scale=0.5", "test"),
+                 .hardware = hardware});
+  CHECK(cuda::fits_fp8(x, w) == (hardware && x.size(1) * x.size(2) % 16 == 0));
+  const Tensor input = x.clone().requires_grad_();
+  const Tensor y = linear(input, w);
+  y.backward(upstream);
+  return {y.detach(), input.grad(), w.gradient};
+}
+
+}  // namespace
+
+TEST_CASE("fp8 on the GPU: three products as the simulated ones") {
+  if (no_gpu()) return;
+  struct Shape {
+    int64_t members, rows, in, out;
+  };
+  for (const Shape& s : {Shape{1, 112, 48, 80}, Shape{3, 64, 128, 176}, Shape{1, 512, 256, 768}}) {
+    CAPTURE(s.in);
+    const auto of = [](std::initializer_list<int64_t> sizes, uint64_t seed) {
+      return normal(sizes, seed).to(at::kCUDA).to(at::kBFloat16);
+    };
+    const Tensor x = of({s.members, 2, s.rows / 2, s.in}, 1), w = of({s.members, s.out, s.in}, 2),
+                 up = of({s.members, 2, s.rows / 2, s.out}, 3);
+    const Result units = run(x, w, up, true), simulated = run(x, w, up, false);
+    // Outputs in bf16 either way; the forward pass adds in the units' own precision.
+    CHECK(distance(units.y.cpu(), simulated.y.cpu()) < 8e-3);
+    CHECK(distance(units.dx.cpu(), simulated.dx.cpu()) < 6e-3);
+    CHECK(distance(units.dw.cpu(), simulated.dw.cpu()) < 2e-3);
+    CHECK(same_bits(run(x, w, up, true).dw, units.dw));
+  }
+}
+
+TEST_CASE("fp8 on the GPU: shapes that the units do not take are simulated") {
+  if (no_gpu()) return;
+  const auto of = [](std::initializer_list<int64_t> sizes, uint64_t seed) {
+    return normal(sizes, seed).to(at::kCUDA).to(at::kBFloat16);
+  };
+  const Tensor x = of({1, 1, 20, 48}, 1), w = of({1, 32, 48}, 2), up = of({1, 1, 20, 32}, 3);
+  const Result a = run(x, w, up, true), b = run(x, w, up, false);
+  CHECK(same_bits(a.y, b.y));
+  CHECK(same_bits(a.dw, b.dw));
+}
+#endif
