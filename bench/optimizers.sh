@@ -3,12 +3,12 @@
 #   schedule-free  one Schedule-Free run of 4 T tokens against tuned cosine runs of T, 2 T and 4 T (Defazio et al. 2024: on their envelope)
 #   steps          SOAP and Muon at three sizes: loss at T, and the share of AdamW's steps and of its time that brings them to AdamW's loss
 # Usage: bench/optimizers.sh RUNG OUT [stage...]
-# Environment: DEVICE (cpu, cuda; schedule-free runs on the CPU), DATA (text), SEEDS (3), T (1e6, of schedule-free), WIDTHS ("64 128 256")
+# Environment: DEVICE (cpu, cuda; schedule-free runs on the CPU), DATA (text), SEEDS (3), T (250e3, of schedule-free), WIDTHS ("64 128 256")
 # and TOKENS ("8e6 16e6 32e6", one a width) and BATCH (16384) of steps, SPEED_TOKENS (2457600, of a run that measures speed), THREADS.
 set -uo pipefail
 rung=$1 out=$2
 shift 2
-device=${DEVICE:-cpu} data=${DATA:-default} seeds=${SEEDS:-3} t=${T:-1e6}
+device=${DEVICE:-cpu} data=${DATA:-default} seeds=${SEEDS:-3} t=${T:-250e3}
 read -ra widths <<<"${WIDTHS:-64 128 256}"
 read -ra tokens <<<"${TOKENS:-8e6 16e6 32e6}"
 precision=fp32
@@ -48,8 +48,8 @@ for stage in ${*:-schedule-free steps}; do
         shape="model.width=$w model.depth=4 model.context=256 model.head_dim=16 train.batch_tokens=${BATCH:-16384} precision=$precision"
         half=$(python3 -c "print($n/2)")
         for optimizer in adamw soap muon; do
-          rates='2^-11..2^-6:6'
-          [ $optimizer = muon ] && rates='2^-9..2^-4:6'
+          rates='2^-9..2^-4:6'
+          [ $optimizer = muon ] && rates='2^-8..2^-3:6'
           sweep "steps-$w-$optimizer" "$device" --over "train.lr=$rates" --over "train.tokens=[$half,$n]" --set $shape train.optimizer=$optimizer
           speed "steps-$w-$optimizer" $optimizer $shape train.tokens=${SPEED_TOKENS:-2457600} train.warmup=0.05
         done
