@@ -1,6 +1,7 @@
 #include "train/device.h"
 
 #ifdef RUNG_CUDA
+#include <ATen/Context.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
@@ -41,6 +42,7 @@ std::string gpu_name() {
 int64_t gpu_memory() {
   size_t available = 0, total = 0;
   if (c10::cuda::device_count() == 0 || cudaMemGetInfo(&available, &total) != cudaSuccess) return 0;
+  at::globalContext().lazyInitDevice(at::kCUDA);  // the allocator knows no device before
   const auto stats = allocator::getDeviceStats(c10::cuda::current_device());
   return static_cast<int64_t>(available) + stats.reserved_bytes[aggregate].current;
 }

@@ -1,5 +1,7 @@
 // Products on FP8 units beside the simulated ones, which round alike.
 #ifdef RUNG_CUDA
+#include <ATen/ops/ones_like.h>
+
 #include "ops/cuda/fused.h"
 #include "ops/linear.h"
 #include "support/no_gpu.h"

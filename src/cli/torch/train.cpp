@@ -126,6 +126,8 @@ int report_train(const Work& work, const Arguments& arguments, const fs::path& o
     fail("[train] Every member diverged. Lower train.lr, or set train.clip.");
   const TrainRow& row = rows[best];
   const RunConfig& first = work.members.front();
+  // Before the ceiling of matrix products, which takes memory of its own.
+  const int64_t used = peak_gpu_use(), held = peak_gpu_memory();
   const double rate = work.seconds > 0.0 ? work.tokens / work.seconds : NAN;
   const double mfu = work.seconds > 0.0
                          ? work.flops / work.seconds / matmul_ceiling(first.device, first.precision)
@@ -143,8 +145,8 @@ int report_train(const Work& work, const Arguments& arguments, const fs::path& o
                {"memory", memory_json(work.planned)},
                {"out", out.string()}};
   if (first.device == "cuda") {
-    json["memory"]["measured_total"] = peak_gpu_use();
-    json["memory"]["measured_held"] = peak_gpu_memory();
+    json["memory"]["measured_total"] = used;
+    json["memory"]["measured_held"] = held;
   }
   std::string text = rows.size() > 1 ? members_text(rows, best) : "";
   text +=
