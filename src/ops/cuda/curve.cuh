@@ -4,8 +4,12 @@
 
 namespace rung::cuda {
 
+// 1 / (1 + 2^(-x log2 e)): the hardware's own two functions, without care for subnormal numbers.
 __device__ inline float sigmoid(float x) {
-  return __fdividef(1.0f, 1.0f + __expf(-x));
+  float power, y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(-1.44269504f * x));
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(1.0f + power));
+  return y;
 }
 
 // gelu_tanh(m x) / m and its derivative with respect to x; 1 + tanh z = 2 sigmoid(2 z).

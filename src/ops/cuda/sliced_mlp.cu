@@ -79,37 +79,37 @@ __device__ void add_stream(const Forward& s, const float (&sum)[16][4], unsigned
 }
 
 template <Curve curve, int groups>
-__global__ void __launch_bounds__(128 * groups, 1) forward(Forward s) {
+__global__ void __launch_bounds__(128 * groups, 1)
+    forward(Forward s, const __grid_constant__ SliceMaps maps) {
   using C = Sliced<curve, groups>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const uint32_t ring = base + 2 * C::rows_bytes;
+  const Ring<C> ring{base + 2 * C::rows_bytes,
+                     base + 2 * C::rows_bytes + C::stages * C::slice_bytes + C::own * 4};
   unsigned char *const x = shared + (base - start), *const h = x + C::rows_bytes;
   const int begin = blockIdx.x * C::own;
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
-  const bf16* const first = s.in.first + blockIdx.y * s.in.first_stride;
-  const bf16* const second = s.in.second + blockIdx.y * s.in.second_stride;
+  if (threadIdx.x == 0) {
+    ring.start();
+    for (int i = 0; i < min(2, s.in.slices); ++i) ring.load(maps, i);
+  }
   load_own<C>(base, s.x + member, begin, s.in.rows);
   if (s.f) load_own<C>(base + C::rows_bytes, s.f + member, begin, s.in.rows);
   commit_copies();
-  load_slice<C>(ring, s.in, first, second, 0);
-  commit_copies();
-  wait_copies<1>();
+  wait_copies<0>();
   __syncthreads();
   prepare<C>(s, x, h, s.h + member, begin);
+  show_copies();
+  __syncthreads();
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
-  const uint64_t own = describe(base + warp / 4 * 64 * panel_row, 0);
+  const int group = warp / 4;
+  const uint64_t own = describe(base + group * 64 * panel_row, 0);
   float sum[16][4] = {};
   Quad hidden[4] = {};
   for (int slice = 0; slice < s.in.slices; ++slice) {
-    wait_copies<0>();
-    show_copies();
-    __syncthreads();  // the slice has arrived, and the one before the last is done with
-    if (slice + 1 < s.in.slices)
-      load_slice<C>(ring + (slice + 1) % C::stages * C::slice_bytes, s.in, first, second,
-                    slice + 1);
-    commit_copies();
-    const uint32_t at = ring + slice % C::stages * C::slice_bytes;
+    const uint32_t at = ring.slice(slice);
+    ring.wait(slice);
+    if (slice == 0) begin_later<C>(group);
     float pre[C::first_rows / 8][4];
     wgmma_fence();
     start_first<C>(pre, own, describe(at, 0));
@@ -118,12 +118,18 @@ __global__ void __launch_bounds__(128 * groups, 1) forward(Forward s) {
     pin(pre);
     pin(sum);
     pin(hidden);
+    if (slice == 0)
+      let_begin<C>(group);
+    else
+      ring.done(slice - 1, lane);
     activate<curve>(hidden, s.in, pre);
     const uint64_t columns = describe(at + C::first_bytes, 0);
     wgmma_fence();
 #pragma unroll
     for (int k = 0; k < 4; ++k) multiply_add<0>(sum, hidden[k], moved(columns, k * 32));
     wgmma_commit();
+    if (threadIdx.x == 0) ring.load_ahead(maps, slice, s.in.slices);
+    __syncwarp();
   }
   wgmma_wait<0>();
   pin(sum);
@@ -134,12 +140,12 @@ __global__ void __launch_bounds__(128 * groups, 1) forward(Forward s) {
 }
 
 template <Curve curve, int groups>
-void launch(const MlpShape& shape, const Forward& s, Stream stream) {
+void launch(const MlpShape& shape, const MlpForward& f, const Forward& s, Stream stream) {
   using C = Sliced<curve, groups>;
   const auto kernel = forward<curve, groups>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
-  kernel<<<grid, C::threads, C::bytes, stream>>>(s);
+  kernel<<<grid, C::threads, C::bytes, stream>>>(s, slice_maps<C>(shape, f.first, f.second));
 }
 
 }  // namespace
@@ -160,9 +166,9 @@ void sliced_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream strea
   with_curve(shape.curve, [&](auto curve) {
     constexpr Curve c = decltype(curve)::value;
     if (few)
-      launch<c, 1>(shape, s, stream);
+      launch<c, 1>(shape, f, s, stream);
     else
-      launch<c, 2>(shape, s, stream);
+      launch<c, 2>(shape, f, s, stream);
   });
   check_launch();
 }

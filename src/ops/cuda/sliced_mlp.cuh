@@ -2,6 +2,7 @@
 #pragma once
 #include "ops/cuda/curve.cuh"
 #include "ops/cuda/sliced_mlp.h"
+#include "ops/cuda/tensor_copy.cuh"
 #include "ops/cuda/wide_rows.cuh"
 
 namespace rung::cuda {
@@ -18,7 +19,7 @@ struct Sliced {
   static constexpr int first_rows = parts * slice_units;
   static constexpr int first_bytes = first_rows * wide_row * 2;
   static constexpr int slice_bytes = first_bytes + wide_row * slice_units * 2;
-  static constexpr int bytes = 1024 + 2 * rows_bytes + stages * slice_bytes + own * 4;
+  static constexpr int bytes = 1024 + 2 * rows_bytes + stages * slice_bytes + own * 4 + stages * 16;
 };
 
 // What both passes read.
@@ -43,27 +44,71 @@ inline SlicedParts sliced_parts(const MlpShape& shape, const void* first, const 
           activation};
 }
 
-// A slice of a member's matrices; hidden units beyond the last are zeros.
+// Both matrices as the copies want them.
+struct SliceMaps {
+  CUtensorMap first, second;
+};
 template <class C>
-__device__ void load_slice(uint32_t to, const SlicedParts& s, const bf16* first, const bf16* second,
-                           int slice) {
-  constexpr int pieces = wide_row / 8, unit_pieces = slice_units / 8;
-#pragma unroll 4
-  for (int i = threadIdx.x; i < C::first_rows * pieces; i += C::threads) {
-    const int row = i / pieces, piece = i % pieces, unit = slice * slice_units + row % slice_units;
-    const bool real = unit < s.inner;
-    const int from = row / slice_units * s.inner + (real ? unit : 0);
-    copy_async<16>(to + piece_at(C::first_rows, row, piece), first + from * wide_row + 8 * piece,
-                   real);
+SliceMaps slice_maps(const MlpShape& s, const void* first, const void* second) {
+  return {tensor_map({first, wide_row, s.inner, C::parts, s.members, wide_row, s.inner * wide_row,
+                      s.first_stride, slice_units}),
+          tensor_map({second, s.inner, wide_row, 1, s.members, s.inner, s.inner * wide_row,
+                      s.second_stride, wide_row})};
+}
+
+// A ring of slices in shared memory. The block's first thread has them copied; warps tell when they
+// are done with one, so that warpgroups need not keep in step.
+template <class C>
+struct Ring {
+  uint32_t slices, barriers;  // barriers: a slice has come, for each stage; then: it is done with
+  __device__ uint32_t slice(int i) const { return slices + i % C::stages * C::slice_bytes; }
+  __device__ uint32_t full(int i) const { return barriers + i % C::stages * 8; }
+  __device__ uint32_t empty(int i) const { return full(i) + C::stages * 8; }
+  __device__ static uint32_t parity(int i) { return i / C::stages & 1; }
+
+  // By one thread, before the block synchronises.
+  __device__ void start() const {
+    for (int i = 0; i < C::stages; ++i) {
+      start_barrier(full(i), 1);
+      start_barrier(empty(i), 4 * C::groups);
+    }
+    show_barriers();
   }
-#pragma unroll 4
-  for (int i = threadIdx.x; i < wide_row * unit_pieces; i += C::threads) {
-    const int row = i / unit_pieces, piece = i % unit_pieces;
-    const int unit = slice * slice_units + 8 * piece;
-    const bool real = unit < s.inner;
-    copy_async<16>(to + C::first_bytes + piece_at(wide_row, row, piece),
-                   second + row * s.inner + (real ? unit : 0), real);
+  // By one thread.
+  __device__ void load(const SliceMaps& maps, int i) const {
+    announce(full(i), C::slice_bytes);
+    const int unit = i * slice_units, member = static_cast<int>(blockIdx.y);
+#pragma unroll
+    for (int part = 0; part < C::parts; ++part)
+#pragma unroll
+      for (int panel = 0; panel < 2; ++panel)
+        copy_box(slice(i) + (panel * C::first_rows + part * slice_units) * panel_row, maps.first,
+                 full(i), panel * panel_columns, unit, part, member);
+    copy_box(slice(i) + C::first_bytes, maps.second, full(i), unit, 0, 0, member);
   }
+  // By one thread: slice i + 2, in the place of slice i - 1 once every warp is done with that.
+  __device__ void load_ahead(const SliceMaps& maps, int i, int count) const {
+    if (i + 2 >= count) return;
+    if (i > 0) wait_barrier(empty(i - 1), parity(i - 1));
+    load(maps, i + 2);
+  }
+  __device__ void wait(int i) const {
+    wait_barrier(full(i), parity(i));
+  }
+  __device__ void done(int i, int lane) const {
+    if (lane == 0) arrive(empty(i));
+  }
+};
+
+// Of two warpgroups the second begins its first slice when the first has its products: from then on
+// one computes curves while the other multiplies.
+template <class C>
+__device__ inline void begin_later(int group) {
+  if (C::groups == 2 && group == 1) asm volatile("bar.sync 1, 256;" ::: "memory");
+}
+template <class C>
+__device__ inline void let_begin(int group) {
+  if (C::groups == 2 && group == 0) asm volatile("bar.arrive 1, 256;" ::: "memory");
 }
 
 // The products of 64 rows (of panels of C::own rows, at `rows`) with the first matrix's slice,

@@ -45,39 +45,39 @@ __device__ void turn_back(Quad (&hidden)[4], Quad (&units)[n / 2], const Backwar
 }
 
 template <Curve curve, int groups>
-__global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
+__global__ void __launch_bounds__(128 * groups, 1)
+    backward(Backward s, const __grid_constant__ SliceMaps maps) {
   using C = Sliced<curve, groups>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const uint32_t ring = base + 2 * C::rows_bytes;
+  const Ring<C> ring{base + 2 * C::rows_bytes,
+                     base + 2 * C::rows_bytes + C::stages * C::slice_bytes + C::own * 4};
   unsigned char *const unit = shared + (base - start), *const dout = unit + C::rows_bytes;
   float* const rstd = reinterpret_cast<float*>(dout + C::rows_bytes + C::stages * C::slice_bytes);
   const int begin = blockIdx.x * C::own;
   const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
-  const bf16* const first = s.in.first + blockIdx.y * s.in.first_stride;
-  const bf16* const second = s.in.second + blockIdx.y * s.in.second_stride;
+  if (threadIdx.x == 0) {
+    ring.start();
+    for (int i = 0; i < min(2, s.in.slices); ++i) ring.load(maps, i);
+  }
   load_own<C>(base, s.h + member, begin, s.in.rows);
   load_own<C>(base + C::rows_bytes, s.dout + member, begin, s.in.rows);
   commit_copies();
-  load_slice<C>(ring, s.in, first, second, 0);
-  commit_copies();
-  wait_copies<1>();
+  wait_copies<0>();
   __syncthreads();
   normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, begin, s.in.rows);
+  show_copies();
+  __syncthreads();
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
-  const uint64_t own = describe(base + warp / 4 * 64 * panel_row, 0);
+  const int group = warp / 4;
+  const uint64_t own = describe(base + group * 64 * panel_row, 0);
   const uint64_t own_dout = moved(own, C::rows_bytes);
   float du[16][4] = {};
   Quad units[C::first_rows / 16] = {}, hidden[4];
   for (int slice = 0; slice < s.in.slices; ++slice) {
-    wait_copies<0>();
-    show_copies();
-    __syncthreads();  // the slice has arrived, and the one before the last is done with
-    if (slice + 1 < s.in.slices)
-      load_slice<C>(ring + (slice + 1) % C::stages * C::slice_bytes, s.in, first, second,
-                    slice + 1);
-    commit_copies();
-    const uint32_t at = ring + slice % C::stages * C::slice_bytes;
+    const uint32_t at = ring.slice(slice);
+    ring.wait(slice);
+    if (slice == 0) begin_later<C>(group);
     const uint64_t columns = describe(at + C::first_bytes, 0);
     float pre[C::first_rows / 8][4], d[8][4];
     wgmma_fence();
@@ -95,6 +95,7 @@ __global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
     wgmma_wait<0>();
     pin(pre);
     pin(d);
+    if (slice == 0) let_begin<C>(group);
     turn_back<curve>(hidden, units, s, pre, d);
     const uint64_t lines = describe(at, C::first_rows * panel_row);
     wgmma_fence();
@@ -116,6 +117,9 @@ __global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
     wgmma_wait<0>();
     pin(du);
     pin(units);
+    ring.done(slice, lane);
+    if (threadIdx.x == 0) ring.load_ahead(maps, slice, s.in.slices);
+    __syncwarp();
   }
   finish_rows<C>(s.stream, du, unit, dout, rstd, 16 * warp, lane);
   __syncwarp();
@@ -124,12 +128,12 @@ __global__ void __launch_bounds__(128 * groups, 1) backward(Backward s) {
 }
 
 template <Curve curve, int groups>
-void launch(const MlpShape& shape, const Backward& s, Stream stream) {
+void launch(const MlpShape& shape, const SlicedMlpBackward& b, const Backward& s, Stream stream) {
   using C = Sliced<curve, groups>;
   const auto kernel = backward<curve, groups>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
-  kernel<<<grid, C::threads, C::bytes, stream>>>(s);
+  kernel<<<grid, C::threads, C::bytes, stream>>>(s, slice_maps<C>(shape, b.first, b.second));
 }
 
 }  // namespace
@@ -150,9 +154,9 @@ void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stre
   with_curve(shape.curve, [&](auto curve) {
     constexpr Curve c = decltype(curve)::value;
     if (few)
-      launch<c, 1>(shape, s, stream);
+      launch<c, 1>(shape, b, s, stream);
     else
-      launch<c, 2>(shape, s, stream);
+      launch<c, 2>(shape, b, s, stream);
   });
   check_launch();
 }
