@@ -78,10 +78,10 @@ __device__ void add_stream(const Forward& s, const float (&sum)[16][4], unsigned
     }
 }
 
-template <Curve curve, int groups>
-__global__ void __launch_bounds__(128 * groups, 1)
+template <Curve curve, bool split>
+__global__ void __launch_bounds__(256, 1)
     forward(Forward s, const __grid_constant__ SliceMaps maps) {
-  using C = Sliced<curve, groups>;
+  using C = Sliced<curve, split>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
   const Ring<C> ring{base + 2 * C::rows_bytes,
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(128 * groups, 1)
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
   if (threadIdx.x == 0) {
     ring.start();
-    for (int i = 0; i < min(2, s.in.slices); ++i) ring.load(maps, i);
+    for (int i = 0; i < min(C::stages, s.in.slices); ++i) ring.load(maps, i);
   }
   load_own<C>(base, s.x + member, begin, s.in.rows);
   if (s.f) load_own<C>(base + C::rows_bytes, s.f + member, begin, s.in.rows);
@@ -102,11 +102,11 @@ __global__ void __launch_bounds__(128 * groups, 1)
   show_copies();
   __syncthreads();
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
-  const int group = warp / 4;
-  const uint64_t own = describe(base + group * 64 * panel_row, 0);
+  const int group = warp / 4, first_row = 16 * (split ? warp % 4 : warp);
+  const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   float sum[16][4] = {};
   Quad hidden[4] = {};
-  for (int slice = 0; slice < s.in.slices; ++slice) {
+  for (int slice = split ? group : 0; slice < s.in.slices; slice += C::step) {
     const uint32_t at = ring.slice(slice);
     ring.wait(slice);
     if (slice == 0) begin_later<C>(group);
@@ -118,31 +118,39 @@ __global__ void __launch_bounds__(128 * groups, 1)
     pin(pre);
     pin(sum);
     pin(hidden);
-    if (slice == 0)
-      let_begin<C>(group);
-    else
-      ring.done(slice - 1, lane);
+    if (slice == 0) let_begin<C>(group);
+    if (!split && slice > 0) ring.done(slice - 1, lane);
     activate<curve>(hidden, s.in, pre);
     const uint64_t columns = describe(at + C::first_bytes, 0);
     wgmma_fence();
 #pragma unroll
     for (int k = 0; k < 4; ++k) multiply_add<0>(sum, hidden[k], moved(columns, k * 32));
     wgmma_commit();
-    if (threadIdx.x == 0) ring.load_ahead(maps, slice, s.in.slices);
+    if constexpr (split) {  // left running, the compiler would make the products wait for each
+                            // other
+      wgmma_wait<0>();
+      pin(sum);
+      pin(hidden);
+      ring.done(slice, lane);
+    }
+    // Without split: the slice before, so that the other warpgroup may be half a slice behind.
+    if (threadIdx.x % (split ? 128 : 256) == 0)
+      ring.replace(maps, split ? slice : slice - 1, s.in.slices);
     __syncwarp();
   }
   wgmma_wait<0>();
   pin(sum);
   pin(hidden);
-  add_stream<C>(s, sum, h, 16 * warp, lane);
+  if (!join_groups<C>(sum, shared + (ring.slices - start), group)) return;
+  add_stream<C>(s, sum, h, first_row, lane);
   __syncwarp();
-  write_own<C>(h, s.out + member, 16 * warp, begin, s.in.rows, lane);
+  write_own<C>(h, s.out + member, first_row, begin, s.in.rows, lane);
 }
 
-template <Curve curve, int groups>
+template <Curve curve, bool split>
 void launch(const MlpShape& shape, const MlpForward& f, const Forward& s, Stream stream) {
-  using C = Sliced<curve, groups>;
-  const auto kernel = forward<curve, groups>;
+  using C = Sliced<curve, split>;
+  const auto kernel = forward<curve, split>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
   kernel<<<grid, C::threads, C::bytes, stream>>>(s, slice_maps<C>(shape, f.first, f.second));
@@ -166,9 +174,9 @@ void sliced_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream strea
   with_curve(shape.curve, [&](auto curve) {
     constexpr Curve c = decltype(curve)::value;
     if (few)
-      launch<c, 1>(shape, f, s, stream);
+      launch<c, true>(shape, f, s, stream);
     else
-      launch<c, 2>(shape, f, s, stream);
+      launch<c, false>(shape, f, s, stream);
   });
   check_launch();
 }

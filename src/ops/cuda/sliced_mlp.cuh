@@ -9,12 +9,15 @@ namespace rung::cuda {
 
 constexpr int slice_units = 64;
 
-// A block of 64 rows a warpgroup. Two buffers of rows, then a ring of slices: a slice is rows of
-// the first matrix (gates, then their partners) as two panels and columns of the second as one.
-template <Curve curve, int groups_>
+// A block of two warpgroups, of 64 rows each; `split`, where rows are few: of the same 64 rows,
+// every other slice each. Two buffers of rows, then a ring of slices: a slice is rows of the first
+// matrix (gates, then their partners) as two panels and columns of the second as one.
+template <Curve curve, bool split_>
 struct Sliced {
-  static constexpr int groups = groups_, threads = 128 * groups, own = 64 * groups;
-  static constexpr int parts = gated<curve> ? 2 : 1, stages = 3;
+  static constexpr bool split = split_;
+  static constexpr int threads = 256, own = split ? 64 : 128, stages = split ? 4 : 3;
+  static constexpr int step = split ? 2 : 1;  // from a warpgroup's slice to its next
+  static constexpr int parts = gated<curve> ? 2 : 1;
   static constexpr int rows_bytes = own * wide_row * 2;
   static constexpr int first_rows = parts * slice_units;
   static constexpr int first_bytes = first_rows * wide_row * 2;
@@ -70,7 +73,7 @@ struct Ring {
   __device__ void start() const {
     for (int i = 0; i < C::stages; ++i) {
       start_barrier(full(i), 1);
-      start_barrier(empty(i), 4 * C::groups);
+      start_barrier(empty(i), C::split ? 4 : 8);
     }
     show_barriers();
   }
@@ -86,11 +89,11 @@ struct Ring {
                  full(i), panel * panel_columns, unit, part, member);
     copy_box(slice(i) + C::first_bytes, maps.second, full(i), unit, 0, 0, member);
   }
-  // By one thread: slice i + 2, in the place of slice i - 1 once every warp is done with that.
-  __device__ void load_ahead(const SliceMaps& maps, int i, int count) const {
-    if (i + 2 >= count) return;
-    if (i > 0) wait_barrier(empty(i - 1), parity(i - 1));
-    load(maps, i + 2);
+  // By one thread: what takes the place of slice i once the warps that have it are done with it.
+  __device__ void replace(const SliceMaps& maps, int i, int count) const {
+    if (i < 0 || i + C::stages >= count) return;
+    wait_barrier(empty(i), parity(i));
+    load(maps, i + C::stages);
   }
   __device__ void wait(int i) const {
     wait_barrier(full(i), parity(i));
@@ -100,15 +103,36 @@ struct Ring {
   }
 };
 
-// Of two warpgroups the second begins its first slice when the first has its products: from then on
-// one computes curves while the other multiplies.
+// Of two warpgroups with rows of their own the second begins its first slice when the first has its
+// products: from then on one computes curves while the other multiplies.
 template <class C>
 __device__ inline void begin_later(int group) {
-  if (C::groups == 2 && group == 1) asm volatile("bar.sync 1, 256;" ::: "memory");
+  if (!C::split && group == 1) asm volatile("bar.sync 1, 256;" ::: "memory");
 }
 template <class C>
 __device__ inline void let_begin(int group) {
-  if (C::groups == 2 && group == 0) asm volatile("bar.arrive 1, 256;" ::: "memory");
+  if (!C::split && group == 0) asm volatile("bar.arrive 1, 256;" ::: "memory");
+}
+
+// Of split slices: the second warpgroup's sum is added to the first's, by way of `shared`, which
+// nobody uses any more. Returns whether this warpgroup goes on.
+template <class C>
+__device__ inline bool join_groups(float (&sum)[16][4], unsigned char* shared, int group) {
+  if constexpr (!C::split) return true;
+  float4* const at = reinterpret_cast<float4*>(shared) + threadIdx.x % 128;
+  __syncthreads();
+  if (group == 1)
+#pragma unroll
+    for (int i = 0; i < 16; ++i)
+      at[128 * i] = make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
+  __syncthreads();
+  if (group == 1) return false;
+#pragma unroll
+  for (int i = 0; i < 16; ++i) {
+    const float4 other = at[128 * i];
+    sum[i][0] += other.x, sum[i][1] += other.y, sum[i][2] += other.z, sum[i][3] += other.w;
+  }
+  return true;
 }
 
 // The products of 64 rows (of panels of C::own rows, at `rows`) with the first matrix's slice,

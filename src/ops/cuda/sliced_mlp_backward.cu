@@ -44,10 +44,10 @@ __device__ void turn_back(Quad (&hidden)[4], Quad (&units)[n / 2], const Backwar
     }
 }
 
-template <Curve curve, int groups>
-__global__ void __launch_bounds__(128 * groups, 1)
+template <Curve curve, bool split>
+__global__ void __launch_bounds__(256, 1)
     backward(Backward s, const __grid_constant__ SliceMaps maps) {
-  using C = Sliced<curve, groups>;
+  using C = Sliced<curve, split>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
   const Ring<C> ring{base + 2 * C::rows_bytes,
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(128 * groups, 1)
   const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
   if (threadIdx.x == 0) {
     ring.start();
-    for (int i = 0; i < min(2, s.in.slices); ++i) ring.load(maps, i);
+    for (int i = 0; i < min(C::stages, s.in.slices); ++i) ring.load(maps, i);
   }
   load_own<C>(base, s.h + member, begin, s.in.rows);
   load_own<C>(base + C::rows_bytes, s.dout + member, begin, s.in.rows);
@@ -69,12 +69,12 @@ __global__ void __launch_bounds__(128 * groups, 1)
   show_copies();
   __syncthreads();
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
-  const int group = warp / 4;
-  const uint64_t own = describe(base + group * 64 * panel_row, 0);
+  const int group = warp / 4, first_row = 16 * (split ? warp % 4 : warp);
+  const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   const uint64_t own_dout = moved(own, C::rows_bytes);
   float du[16][4] = {};
   Quad units[C::first_rows / 16] = {}, hidden[4];
-  for (int slice = 0; slice < s.in.slices; ++slice) {
+  for (int slice = split ? group : 0; slice < s.in.slices; slice += C::step) {
     const uint32_t at = ring.slice(slice);
     ring.wait(slice);
     if (slice == 0) begin_later<C>(group);
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(128 * groups, 1)
     for (int k = 0; k < C::first_rows / 16; ++k)
       multiply_add<1>(du, units[k], moved(lines, k * 16 * panel_row));
     wgmma_commit();
-    const int left = s.in.inner - slice * slice_units, row = begin + 16 * warp;
+    const int left = s.in.inner - slice * slice_units, row = begin + first_row;
     if (s.hidden)
       write_columns(hidden, s.hidden + rows * s.in.inner + slice * slice_units, s.in.inner, row,
                     s.in.rows, left, lane);
@@ -118,19 +118,22 @@ __global__ void __launch_bounds__(128 * groups, 1)
     pin(du);
     pin(units);
     ring.done(slice, lane);
-    if (threadIdx.x == 0) ring.load_ahead(maps, slice, s.in.slices);
+    // Without split: the slice before, so that the other warpgroup may be half a slice behind.
+    if (threadIdx.x % (split ? 128 : 256) == 0)
+      ring.replace(maps, split ? slice : slice - 1, s.in.slices);
     __syncwarp();
   }
-  finish_rows<C>(s.stream, du, unit, dout, rstd, 16 * warp, lane);
+  if (!join_groups<C>(du, shared + (ring.slices - start), group)) return;
+  finish_rows<C>(s.stream, du, unit, dout, rstd, first_row, lane);
   __syncwarp();
-  write_own<C>(dout, s.stream.dx + member, 16 * warp, begin, s.in.rows, lane);
-  if (s.stream.df) write_own<C>(unit, s.stream.df + member, 16 * warp, begin, s.in.rows, lane);
+  write_own<C>(dout, s.stream.dx + member, first_row, begin, s.in.rows, lane);
+  if (s.stream.df) write_own<C>(unit, s.stream.df + member, first_row, begin, s.in.rows, lane);
 }
 
-template <Curve curve, int groups>
+template <Curve curve, bool split>
 void launch(const MlpShape& shape, const SlicedMlpBackward& b, const Backward& s, Stream stream) {
-  using C = Sliced<curve, groups>;
-  const auto kernel = backward<curve, groups>;
+  using C = Sliced<curve, split>;
+  const auto kernel = backward<curve, split>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
   kernel<<<grid, C::threads, C::bytes, stream>>>(s, slice_maps<C>(shape, b.first, b.second));
@@ -154,9 +157,9 @@ void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stre
   with_curve(shape.curve, [&](auto curve) {
     constexpr Curve c = decltype(curve)::value;
     if (few)
-      launch<c, 1>(shape, b, s, stream);
+      launch<c, true>(shape, b, s, stream);
     else
-      launch<c, 2>(shape, b, s, stream);
+      launch<c, false>(shape, b, s, stream);
   });
   check_launch();
 }
