@@ -89,9 +89,11 @@ __global__ void __launch_bounds__(256, 1)
   unsigned char *const x = shared + (base - start), *const h = x + C::rows_bytes;
   const int begin = blockIdx.x * C::own;
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
+  const auto load = [&](int slice) { load_slice<C>(ring, maps, slice); };
   if (threadIdx.x == 0) {
     ring.start();
-    for (int i = 0; i < min(C::stages, s.in.slices); ++i) ring.load(maps, i);
+    show_barriers();
+    for (int i = 0; i < min(C::stages, s.in.slices); ++i) load(i);
   }
   load_own<C>(base, s.x + member, begin, s.in.rows);
   if (s.f) load_own<C>(base + C::rows_bytes, s.f + member, begin, s.in.rows);
@@ -135,7 +137,7 @@ __global__ void __launch_bounds__(256, 1)
     }
     // Without split: the slice before, so that the other warpgroup may be half a slice behind.
     if (threadIdx.x % (split ? 128 : 256) == 0)
-      ring.replace(maps, split ? slice : slice - 1, s.in.slices);
+      ring.replace(split ? slice : slice - 1, s.in.slices, load);
     __syncwarp();
   }
   wgmma_wait<0>();

@@ -1,8 +1,8 @@
 // What both passes of sliced_mlp.h share: where rows and slices lie in shared memory.
 #pragma once
 #include "ops/cuda/curve.cuh"
+#include "ops/cuda/slice_ring.cuh"
 #include "ops/cuda/sliced_mlp.h"
-#include "ops/cuda/tensor_copy.cuh"
 #include "ops/cuda/wide_rows.cuh"
 
 namespace rung::cuda {
@@ -16,7 +16,8 @@ template <Curve curve, bool split_>
 struct Sliced {
   static constexpr bool split = split_;
   static constexpr int threads = 256, own = split ? 64 : 128, stages = split ? 4 : 3;
-  static constexpr int step = split ? 2 : 1;  // from a warpgroup's slice to its next
+  static constexpr int step = split ? 2 : 1;   // from a warpgroup's slice to its next
+  static constexpr int users = split ? 4 : 8;  // warps that read a slice
   static constexpr int parts = gated<curve> ? 2 : 1;
   static constexpr int rows_bytes = own * wide_row * 2;
   static constexpr int first_rows = parts * slice_units;
@@ -59,49 +60,19 @@ SliceMaps slice_maps(const MlpShape& s, const void* first, const void* second) {
                       s.second_stride, wide_row})};
 }
 
-// A ring of slices in shared memory. The block's first thread has them copied; warps tell when they
-// are done with one, so that warpgroups need not keep in step.
+// Slice i of the block's member into the ring; by one thread.
 template <class C>
-struct Ring {
-  uint32_t slices, barriers;  // barriers: a slice has come, for each stage; then: it is done with
-  __device__ uint32_t slice(int i) const { return slices + i % C::stages * C::slice_bytes; }
-  __device__ uint32_t full(int i) const { return barriers + i % C::stages * 8; }
-  __device__ uint32_t empty(int i) const { return full(i) + C::stages * 8; }
-  __device__ static uint32_t parity(int i) { return i / C::stages & 1; }
-
-  // By one thread, before the block synchronises.
-  __device__ void start() const {
-    for (int i = 0; i < C::stages; ++i) {
-      start_barrier(full(i), 1);
-      start_barrier(empty(i), C::split ? 4 : 8);
-    }
-    show_barriers();
-  }
-  // By one thread.
-  __device__ void load(const SliceMaps& maps, int i) const {
-    announce(full(i), C::slice_bytes);
-    const int unit = i * slice_units, member = static_cast<int>(blockIdx.y);
+__device__ void load_slice(const Ring<C>& ring, const SliceMaps& maps, int i) {
+  ring.announce_slice(i);
+  const int unit = i * slice_units, member = static_cast<int>(blockIdx.y);
 #pragma unroll
-    for (int part = 0; part < C::parts; ++part)
+  for (int part = 0; part < C::parts; ++part)
 #pragma unroll
-      for (int panel = 0; panel < 2; ++panel)
-        copy_box(slice(i) + (panel * C::first_rows + part * slice_units) * panel_row, maps.first,
-                 full(i), panel * panel_columns, unit, part, member);
-    copy_box(slice(i) + C::first_bytes, maps.second, full(i), unit, 0, 0, member);
-  }
-  // By one thread: what takes the place of slice i once the warps that have it are done with it.
-  __device__ void replace(const SliceMaps& maps, int i, int count) const {
-    if (i < 0 || i + C::stages >= count) return;
-    wait_barrier(empty(i), parity(i));
-    load(maps, i + C::stages);
-  }
-  __device__ void wait(int i) const {
-    wait_barrier(full(i), parity(i));
-  }
-  __device__ void done(int i, int lane) const {
-    if (lane == 0) arrive(empty(i));
-  }
-};
+    for (int panel = 0; panel < 2; ++panel)
+      copy_box(ring.slice(i) + (panel * C::first_rows + part * slice_units) * panel_row, maps.first,
+               ring.full(i), panel * panel_columns, unit, part, member);
+  copy_box(ring.slice(i) + C::first_bytes, maps.second, ring.full(i), unit, 0, 0, member);
+}
 
 // Of two warpgroups with rows of their own the second begins its first slice when the first has its
 // products: from then on one computes curves while the other multiplies.

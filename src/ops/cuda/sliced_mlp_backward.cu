@@ -56,9 +56,11 @@ __global__ void __launch_bounds__(256, 1)
   float* const rstd = reinterpret_cast<float*>(dout + C::rows_bytes + C::stages * C::slice_bytes);
   const int begin = blockIdx.x * C::own;
   const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
+  const auto load = [&](int slice) { load_slice<C>(ring, maps, slice); };
   if (threadIdx.x == 0) {
     ring.start();
-    for (int i = 0; i < min(C::stages, s.in.slices); ++i) ring.load(maps, i);
+    show_barriers();
+    for (int i = 0; i < min(C::stages, s.in.slices); ++i) load(i);
   }
   load_own<C>(base, s.h + member, begin, s.in.rows);
   load_own<C>(base + C::rows_bytes, s.dout + member, begin, s.in.rows);
@@ -120,7 +122,7 @@ __global__ void __launch_bounds__(256, 1)
     ring.done(slice, lane);
     // Without split: the slice before, so that the other warpgroup may be half a slice behind.
     if (threadIdx.x % (split ? 128 : 256) == 0)
-      ring.replace(maps, split ? slice : slice - 1, s.in.slices);
+      ring.replace(split ? slice : slice - 1, s.in.slices, load);
     __syncwarp();
   }
   if (!join_groups<C>(du, shared + (ring.slices - start), group)) return;

@@ -1,6 +1,7 @@
 // RMSNorm and the map behind it at width 128: outputs pass by in slices while a block keeps its
 // rows.
 #include "ops/cuda/norm_linear.h"
+#include "ops/cuda/slice_ring.cuh"
 #include "ops/cuda/wide_rows.cuh"
 
 namespace rung::cuda {
@@ -15,73 +16,83 @@ struct Args {
   float epsilon, factor;
 };
 
-// Rows, and a ring of two slices of the matrix, `slice_` outputs each; backward the gradient around
-// the norm and a slice of the outputs' gradient besides.
-template <int groups_, int slice_, bool backward>
+// Rows, and a ring of slices of the matrix, `slice` outputs each; backward the gradient around the
+// norm and with each slice its outputs' gradients besides.
+template <int groups_, bool backward>
 struct Slices {
-  static constexpr int groups = groups_, threads = 128 * groups, own = 64 * groups, stages = 2;
-  static constexpr int slice = slice_, rows_bytes = own * wide_row * 2;
-  static constexpr int matrix_bytes = slice * wide_row * 2;
+  static constexpr int groups = groups_, threads = 128 * groups, own = 64 * groups;
+  static constexpr int users = 4 * groups, stages = backward ? 3 : 2, slice = backward ? 64 : 128;
+  static constexpr int rows_bytes = own * wide_row * 2, matrix_bytes = slice * wide_row * 2;
   static constexpr int slice_bytes = matrix_bytes + (backward ? own * slice * 2 : 0);
-  static constexpr int bytes =
-      1024 + (backward ? 2 : 1) * rows_bytes + stages * slice_bytes + own * 4;
+  static constexpr int buffers = backward ? 2 : 1;
+  static constexpr int ring_at = buffers * rows_bytes, rstd_at = ring_at + stages * slice_bytes;
+  static constexpr int barriers_at = rstd_at + own * 4;  // the ring's, then that of the rows
+  static constexpr int bytes = 1024 + barriers_at + stages * 16 + 8;
 };
 
-// Rows of the matrix from output `first` on; zeros beyond the last.
+// Tensors as the copies want them.
+struct NormMaps {
+  CUtensorMap x, dh, matrix, dy;
+};
 template <class C>
-__device__ void load_matrix(uint32_t to, const bf16* matrix, int first, int out) {
-  constexpr int pieces = wide_row / 8;
-#pragma unroll 4
-  for (int i = threadIdx.x; i < C::slice * pieces; i += C::threads) {
-    const int row = i / pieces, piece = i % pieces;
-    const bool real = first + row < out;
-    copy_async<16>(to + piece_at(C::slice, row, piece),
-                   matrix + (real ? first + row : 0) * wide_row + 8 * piece, real);
-  }
+NormMaps norm_maps(const NormLinearShape& s, const Args& a) {
+  const auto rows = [&](const void* base, int64_t columns) {
+    return tensor_map(
+        {base, columns, s.rows, 1, s.members, columns, s.rows * columns, s.rows * columns, C::own});
+  };
+  NormMaps maps{};
+  maps.x = rows(a.x, wide_row);
+  if (a.dh) maps.dh = rows(a.dh, wide_row);
+  if (a.dy) maps.dy = rows(a.dy, s.out);
+  maps.matrix = tensor_map(
+      {a.matrix, wide_row, s.out, 1, s.members, wide_row, s.out * wide_row, s.stride, C::slice});
+  return maps;
 }
 
-// The outputs' gradients [own, slice]; zeros beyond the last row and output.
-template <class C>
-__device__ void load_outputs(uint32_t to, const bf16* dy, int first, int out, int begin, int end) {
-  constexpr int pieces = C::slice / 8;
-#pragma unroll 4
-  for (int i = threadIdx.x; i < C::own * pieces; i += C::threads) {
-    const int row = i / pieces, piece = i % pieces, column = first + 8 * piece;
-    const bool real = begin + row < end && column < out;
-    copy_async<16>(to + piece_at(C::own, row, piece),
-                   real ? dy + static_cast<int64_t>(begin + row) * out + column : dy, real);
-  }
+// Rows of 128 columns from row `begin` on as two panels `apart` bytes apart.
+__device__ inline void copy_panels(uint32_t to, const CUtensorMap& map, uint32_t barrier, int begin,
+                                   int apart) {
+#pragma unroll
+  for (int panel = 0; panel < 2; ++panel)
+    copy_box(to + panel * apart, map, barrier, panel * panel_columns, begin, 0,
+             static_cast<int>(blockIdx.y));
 }
 
 template <int groups>
-__global__ void __launch_bounds__(128 * groups, 2) forward(Args s) {
-  using C = Slices<groups, 128, false>;
+__global__ void __launch_bounds__(128 * groups, 2)
+    forward(Args s, const __grid_constant__ NormMaps maps) {
+  using C = Slices<groups, false>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const uint32_t ring = base + C::rows_bytes;
+  const Ring<C> ring{base + C::ring_at, base + C::barriers_at};
+  const uint32_t rows_came = ring.barriers + C::stages * 16;
   unsigned char* const x = shared + (base - start);
-  float* const rstd = reinterpret_cast<float*>(x + C::rows_bytes + C::stages * C::slice_bytes);
-  const int begin = blockIdx.x * C::own;
+  float* const rstd = reinterpret_cast<float*>(x + C::rstd_at);
+  const int begin = blockIdx.x * C::own, slices = (s.out + C::slice - 1) / C::slice;
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.rows;
-  const bf16* const matrix = s.matrix + blockIdx.y * s.stride;
-  load_own<C>(base, s.x + member * wide_row, begin, s.rows);
-  commit_copies();
-  load_matrix<C>(ring, matrix, 0, s.out);
-  commit_copies();
-  wait_copies<1>();
+  const auto load = [&](int slice) {
+    ring.announce_slice(slice);
+    copy_panels(ring.slice(slice), maps.matrix, ring.full(slice), slice * C::slice,
+                C::matrix_bytes / 2);
+  };
+  if (threadIdx.x == 0) {
+    ring.start();
+    start_barrier(rows_came, 1);
+    show_barriers();
+    announce(rows_came, C::rows_bytes);
+    copy_panels(base, maps.x, rows_came, begin, C::rows_bytes / 2);
+    for (int i = 0; i < min(C::stages, slices); ++i) load(i);
+  }
   __syncthreads();
+  wait_barrier(rows_came, 0);
   normalise<C>(x, s.epsilon, rstd, nullptr, begin, s.rows);
+  show_copies();
+  __syncthreads();
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const uint64_t own = describe(base + warp / 4 * 64 * panel_row, 0);
-  int slot = 0;
-  for (int first = 0; first < s.out; first += C::slice, slot ^= 1) {
-    wait_copies<0>();
-    show_copies();
-    __syncthreads();  // the slice has arrived, and the one before is done with
-    if (first + C::slice < s.out)
-      load_matrix<C>(ring + (slot ^ 1) * C::slice_bytes, matrix, first + C::slice, s.out);
-    commit_copies();
-    const uint64_t rows = describe(ring + slot * C::slice_bytes, 0);
+  for (int slice = 0; slice < slices; ++slice) {
+    ring.wait(slice);
+    const uint64_t rows = describe(ring.slice(slice), 0);
     float sum[16][4];
     wgmma_fence();
 #pragma unroll
@@ -96,6 +107,9 @@ __global__ void __launch_bounds__(128 * groups, 2) forward(Args s) {
     wgmma_commit();
     wgmma_wait<0>();
     pin(sum);
+    ring.done(slice, lane);
+    if (threadIdx.x == 0) ring.replace(slice, slices, load);
+    __syncwarp();
     Quad y[8];
 #pragma unroll
     for (int k = 0; k < 8; ++k)
@@ -103,6 +117,7 @@ __global__ void __launch_bounds__(128 * groups, 2) forward(Args s) {
       for (int i = 0; i < 4; ++i)
         y[k][i] = pack2(s.factor * sum[2 * k + i / 2][i % 2 * 2],
                         s.factor * sum[2 * k + i / 2][i % 2 * 2 + 1]);
+    const int first = slice * C::slice;
 #pragma unroll
     for (int half = 0; half < 2; ++half)
       write_columns(y + 4 * half, s.y + member * s.out + first + 64 * half, s.out,
@@ -111,40 +126,45 @@ __global__ void __launch_bounds__(128 * groups, 2) forward(Args s) {
 }
 
 template <int groups>
-__global__ void __launch_bounds__(128 * groups, 3 - groups) backward(Args s) {
-  using C = Slices<groups, 64, true>;
+__global__ void __launch_bounds__(128 * groups, 3 - groups)
+    backward(Args s, const __grid_constant__ NormMaps maps) {
+  using C = Slices<groups, true>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const uint32_t ring = base + 2 * C::rows_bytes;
+  const Ring<C> ring{base + C::ring_at, base + C::barriers_at};
+  const uint32_t rows_came = ring.barriers + C::stages * 16;
   unsigned char *const unit = shared + (base - start), *const around = unit + C::rows_bytes;
-  float* const rstd = reinterpret_cast<float*>(around + C::rows_bytes + C::stages * C::slice_bytes);
-  const int begin = blockIdx.x * C::own;
-  const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.rows, member = rows * wide_row;
-  const bf16* const matrix = s.matrix + blockIdx.y * s.stride;
-  const auto load = [&](int slot, int first) {
-    const uint32_t to = ring + slot * C::slice_bytes;
-    load_matrix<C>(to, matrix, first, s.out);
-    load_outputs<C>(to + C::matrix_bytes, s.dy + rows * s.out, first, s.out, begin, s.rows);
+  float* const rstd = reinterpret_cast<float*>(unit + C::rstd_at);
+  const int begin = blockIdx.x * C::own, slices = (s.out + C::slice - 1) / C::slice;
+  const int64_t member = static_cast<int64_t>(blockIdx.y) * s.rows * wide_row;
+  const auto load = [&](int slice) {
+    ring.announce_slice(slice);
+    const uint32_t to = ring.slice(slice);
+    copy_panels(to, maps.matrix, ring.full(slice), slice * C::slice, C::matrix_bytes / 2);
+    copy_box(to + C::matrix_bytes, maps.dy, ring.full(slice), slice * C::slice, begin, 0,
+             static_cast<int>(blockIdx.y));
   };
-  load_own<C>(base, s.x + member, begin, s.rows);
-  // Without a gradient around the norm: zeros.
-  load_own<C>(base + C::rows_bytes, s.dh ? s.dh + member : s.x, begin, s.dh ? s.rows : 0);
-  commit_copies();
-  load(0, 0);
-  commit_copies();
-  wait_copies<1>();
+  if (threadIdx.x == 0) {
+    ring.start();
+    start_barrier(rows_came, 1);
+    show_barriers();
+    announce(rows_came, s.dh ? 2 * C::rows_bytes : C::rows_bytes);
+    copy_panels(base, maps.x, rows_came, begin, C::rows_bytes / 2);
+    if (s.dh) copy_panels(base + C::rows_bytes, maps.dh, rows_came, begin, C::rows_bytes / 2);
+    for (int i = 0; i < min(C::stages, slices); ++i) load(i);
+  }
+  if (!s.dh)  // no gradient around the norm
+    for (int i = threadIdx.x; i < C::rows_bytes / 16; i += C::threads)
+      reinterpret_cast<uint4*>(around)[i] = make_uint4(0, 0, 0, 0);
   __syncthreads();
+  wait_barrier(rows_came, 0);
   normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, begin, s.rows);
+  __syncthreads();
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   float du[16][4] = {};
-  int slot = 0;
-  for (int first = 0; first < s.out; first += C::slice, slot ^= 1) {
-    wait_copies<0>();
-    show_copies();
-    __syncthreads();  // the slice has arrived, and the one before is done with
-    if (first + C::slice < s.out) load(slot ^ 1, first + C::slice);
-    commit_copies();
-    const uint32_t at = ring + slot * C::slice_bytes;
+  for (int slice = 0; slice < slices; ++slice) {
+    ring.wait(slice);
+    const uint32_t at = ring.slice(slice);
     const uint64_t lines = describe(at, C::slice * panel_row);
     const uint64_t dy = describe(at + C::matrix_bytes + warp / 4 * 64 * panel_row, 0);
     wgmma_fence();
@@ -154,6 +174,9 @@ __global__ void __launch_bounds__(128 * groups, 3 - groups) backward(Args s) {
     wgmma_commit();
     wgmma_wait<0>();
     pin(du);
+    ring.done(slice, lane);
+    if (threadIdx.x == 0) ring.replace(slice, slices, load);
+    __syncwarp();
   }
   finish_rows<C>(s.stream, du, unit, around, rstd, 16 * warp, lane);
   __syncwarp();
@@ -175,7 +198,7 @@ template <class C, class Kernel>
 void launch(Kernel kernel, const NormLinearShape& shape, const Args& s, Stream stream) {
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
-  kernel<<<grid, C::threads, C::bytes, stream>>>(s);
+  kernel<<<grid, C::threads, C::bytes, stream>>>(s, norm_maps<C>(shape, s));
   check_launch();
 }
 
@@ -187,9 +210,9 @@ void wide_norm_linear_forward(const NormLinearShape& shape, const void* x, const
   s.y = static_cast<bf16*>(y);
   s.factor = factor;
   if (shape.members * shape.rows <= 64 * processors())
-    launch<Slices<1, 128, false>>(forward<1>, shape, s, stream);
+    launch<Slices<1, false>>(forward<1>, shape, s, stream);
   else
-    launch<Slices<2, 128, false>>(forward<2>, shape, s, stream);
+    launch<Slices<2, false>>(forward<2>, shape, s, stream);
 }
 
 void wide_norm_linear_backward(const NormLinearShape& shape, const void* x, const void* matrix,
@@ -199,7 +222,7 @@ void wide_norm_linear_backward(const NormLinearShape& shape, const void* x, cons
   s.dh = static_cast<const bf16*>(g.dh);
   s.unit = static_cast<bf16*>(g.unit);
   s.stream = {static_cast<bf16*>(g.dx), nullptr, g.input_factor, 1.0f, 1.0f, 1.0f, 1.0f};
-  launch<Slices<1, 64, true>>(backward<1>, shape, s, stream);
+  launch<Slices<1, true>>(backward<1>, shape, s, stream);
 }
 
 }  // namespace rung::cuda
