@@ -1,3 +1,4 @@
+#include "ops/cuda/device.h"
 #include "ops/cuda/small_attention.cuh"
 
 namespace rung::cuda {
@@ -159,11 +160,13 @@ struct Factors {
   float value, qk, gradient;
 };
 
-// Each warp takes up to `each` tiles of queries, and the same tiles of keys.
-template <int D, int each>
-__global__ void __launch_bounds__(256, D <= 16   ? 3
-                                       : D <= 32 ? 2
-                                                 : 1)
+// Each warp takes up to `each` tiles of queries, and the same tiles of keys; `apart`, where heads
+// are fewer than multiprocessors: half of the warps the queries and half the keys.
+template <int D, int each, bool apart>
+__global__ void __launch_bounds__(apart ? 512 : 256, apart     ? 1
+                                                     : D <= 16 ? 3
+                                                     : D <= 32 ? 2
+                                                               : 1)
     backward(Small s, const bf16* qkv, const bf16* out, const float* lse, const bf16* dout,
              Factors factors, bf16* dqkv) {
   extern __shared__ __align__(16) bf16 shared[];
@@ -204,7 +207,10 @@ __global__ void __launch_bounds__(256, D <= 16   ? 3
     delta[own] = sum;
   }
   __syncthreads();
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+  const int lane = threadIdx.x % 32, warps = blockDim.x / (apart ? 64 : 32);
+  const int warp = threadIdx.x / 32 % warps;
+  const bool has_queries = !apart || threadIdx.x / 32 < warps;
+  const bool has_keys = !apart || !has_queries;
   const int tiles = static_cast<int>(s.tiles);
   const Rows<D> in{{q, lane}, {k, lane}, {v, lane}, {d, lane}, row_lse, delta};
   bf16* const to = dqkv + first * s.packed_row() + head * s.head_dim;
@@ -213,8 +219,9 @@ __global__ void __launch_bounds__(256, D <= 16   ? 3
   for (int i = 0; i < each; ++i) {
     if (warp + i * warps >= tiles) continue;
     const int tile = tile_of(warp + i * warps, tiles);
+    if (has_queries) query_gradient<D>(dq[i], in, tile, s.logit);
+    if (!has_keys) continue;
     float dv[D / 8][4] = {};
-    query_gradient<D>(dq[i], in, tile, s.logit);
     key_gradient<D>(dk[i], dv, in, tile, tiles, s.logit);
     write_tile<D>(dv, to + 2 * width, s.packed_row(), tile, lane, factors.gradient, s.rope.time,
                   s.head_dim);
@@ -224,8 +231,8 @@ __global__ void __launch_bounds__(256, D <= 16   ? 3
   for (int i = 0; i < each; ++i) {
     if (warp + i * warps >= tiles) continue;
     const int tile = tile_of(warp + i * warps, tiles);
-    write_tile<D>(dq[i], q, stride_of<D>, tile, lane, 1.0f, s.rows(), D);
-    write_tile<D>(dk[i], k, stride_of<D>, tile, lane, 1.0f, s.rows(), D);
+    if (has_queries) write_tile<D>(dq[i], q, stride_of<D>, tile, lane, 1.0f, s.rows(), D);
+    if (has_keys) write_tile<D>(dk[i], k, stride_of<D>, tile, lane, 1.0f, s.rows(), D);
   }
   __syncthreads();
   write_turned<D>(s, q, k, factors.qk, to);
@@ -240,9 +247,12 @@ void small_attention_backward(const SmallAttention& shape, const void* qkv, cons
   with_head_dim(shape.rope.head_dim, [&](auto dim) {
     constexpr int D = decltype(dim)::value, each = D <= 32 ? 2 : 1;
     const int rows = static_cast<int>(16 * s.tiles), bytes = rows * (4 * stride_of<D> * 2 + 8);
-    allow_shared(backward<D, each>, bytes);
     const unsigned blocks = static_cast<unsigned>(shape.rope.sequences * shape.rope.heads);
-    backward<D, each><<<blocks, 32 * warps_of(s.tiles, each), bytes, stream>>>(
+    const unsigned threads = 32 * warps_of(s.tiles, each);
+    const bool apart = blocks <= processors();
+    const auto kernel = apart ? backward<D, each, true> : backward<D, each, false>;
+    allow_shared(kernel, bytes);
+    kernel<<<blocks, apart ? 2 * threads : threads, bytes, stream>>>(
         s, static_cast<const bf16*>(qkv), static_cast<const bf16*>(out), lse,
         static_cast<const bf16*>(dout), Factors{value, qk * shape.logit, gradient},
         static_cast<bf16*>(dqkv));
