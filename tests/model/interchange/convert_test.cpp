@@ -49,8 +49,8 @@ TEST_CASE("what was imported and exported is imported as the same model, to the 
     CAPTURE(golden.folder);
     const TemporaryFolder out;
     const Loaded model = load_folder(golden_folder(golden.folder));
-    const Family& family =
-        write_model(model.imported.config, model.decoder, model.weights[0], -1, out.path);
+    const at::Tensor row = model.weights[0];
+    const Family& family = write_model(model.imported.config, model.decoder, row, -1, out.path);
     CHECK(family.model_type == golden.family);
     const Loaded back = load_folder(out.path);
     CHECK(to_json(back.imported.config) == to_json(model.imported.config));
