@@ -11,6 +11,7 @@
 #include "ops/cuda/linear_loss.h"
 #include "ops/cuda/mlp.h"
 #include "ops/cuda/norm_linear.h"
+#include "ops/cuda/sliced_mlp.h"
 
 namespace rung {
 namespace {
@@ -60,13 +61,14 @@ bool is_small(const Sizes& s, const PassKind& kind) {
 
 // Attention op by op, as fp32 has it on a GPU (attention_plain): q, k and v as the products read
 // them and one matrix of weights are kept. At the softmax there are logits and masked logits beside
-// it; in the backward pass the gradients at either side of it.
+// it; in the backward pass the gradients at either side of it and LibTorch's product of the upper
+// one with the weights.
 BranchBytes plain_attention_bytes(const Sizes& s) {
   const double e = s.element, scores = e * s.heads * s.time;
   BranchBytes b;
   b.kept = e * (2.0 * s.D + 3.0 * s.O + s.O) + statistics + scores;
   b.forward = e * (s.Q + 2.0 * s.O) + 2.0 * scores;
-  b.backward = e * (s.D + s.O) + std::max(2.0 * scores, e * (3.0 * s.Q + s.O));
+  b.backward = e * (s.D + s.O) + std::max(3.0 * scores, e * (3.0 * s.Q + s.O));
   b.unrecorded = e * (2.0 * s.D + s.Q + 3.0 * s.O) + 3.0 * scores;
   return b;
 }
@@ -94,6 +96,8 @@ BranchBytes ffn_bytes(const Sizes& s, const PassKind& kind, std::string_view nam
   if (kind.narrow) {
     b.kept = e * s.D;
     b.forward = b.backward = e * 2.0 * s.D;
+    // What the matrices' gradients are made of, where a kernel does not sum them itself.
+    if (kind.sliced) b.backward += e * (s.D + (in + 1.0) * s.F);
     b.unrecorded = e * 3.0 * s.D;
     return b;
   }
@@ -137,7 +141,8 @@ BlockBytes block_bytes(const Decoder& d, size_t layer, const PassKind& kind, dou
   const std::string_view ffn = d.ffns[layer]->name;
   const Sizes s = sizes_of(d, kind, ffn);
   const bool narrow =
-      kind.narrow && cuda::fits_norm_linear(d.model.width, static_cast<int64_t>(s.Q));
+      kind.narrow && (cuda::fits_norm_linear(d.model.width, static_cast<int64_t>(s.Q)) ||
+                      cuda::fits_wide_norm_linear(d.model.width, static_cast<int64_t>(s.Q)));
   const bool plain = kind.cuda && !kind.half;
   BlockBytes block{
       .branches = {plain ? plain_attention_bytes(s) : attention_bytes(s, kind, narrow)},
@@ -174,9 +179,11 @@ PassKind pass_kind(const Decoder& d, const RunConfig& config, int64_t members, i
   const bool formats = std::any_of(d.layout.tensors.begin(), d.layout.tensors.end(),
                                    [](const TensorSpec& spec) { return spec.formats != nullptr; });
   kind.half = kind.half && kind.cuda;
-  kind.narrow = kind.half && !formats && !m.ffn_bias && !m.norm_gain && !m.norm_bias &&
-                m.norm == "rmsnorm" && m.norm_place == "before" &&
-                cuda::fits_mlp(m.width, ffn_width_of(m));
+  kind.narrow =
+      kind.half && !formats && !m.ffn_bias && !m.norm_gain && !m.norm_bias && m.norm == "rmsnorm" &&
+      m.norm_place == "before" &&
+      (cuda::fits_mlp(m.width, ffn_width_of(m)) || cuda::fits_sliced_mlp(m.width, ffn_width_of(m)));
+  kind.sliced = kind.narrow && !cuda::fits_mlp(m.width, ffn_width_of(m));
   kind.without_logits = kind.half && m.width % 8 == 0 && m.width <= cuda::widest_linear_loss;
   return kind;
 }

@@ -9,6 +9,7 @@ struct PassKind {
   bool cuda = false;
   bool half = false;    // bf16
   bool narrow = false;  // the ffn's and the QKV's kernels that keep hidden units on chip
+  bool sliced = false;  // of these, the ones that leave matrices' gradients to products
   bool without_logits = false;
   int64_t members = 1, sequences = 1;
 };
