@@ -131,7 +131,8 @@ Gallery every_page(const fs::path& folder) {
 
 }  // namespace
 
-TEST_CASE("every page draws in a browser, wide and narrow, light and dark") {
+TEST_CASE("every page draws in a browser, wide and narrow, light and dark" *
+          doctest::test_suite("slow")) {
   const auto browser = find_browser();
   if (browser.empty() || !report_has_plots()) {
     MESSAGE("skipped: ",

@@ -45,7 +45,8 @@ struct Case {
 
 }  // namespace
 
-TEST_CASE("memory: the plan of a run on the CPU is within 5 % of what it holds") {
+TEST_CASE("memory: the plan of a run on the CPU is within 5 % of what it holds" *
+          doctest::test_suite("slow")) {
   for (const Case& c :
        {Case{"the default", 1, 256, [](RunConfig&) {}},
         Case{"a population", 3, 256, [](RunConfig&) {}},
