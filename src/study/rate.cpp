@@ -1,15 +1,13 @@
 #include "study/rate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "core/clock.h"
 #include "core/error.h"
 
 namespace rung {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 double seconds_per_flop(const std::vector<Rate>& rates, int64_t width, int64_t members) {
   if (width <= rates.front().width) {
@@ -48,7 +46,7 @@ double measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
   while (seconds < 1.0 && steps < 200) {
     population.advance();
     ++steps;
-    seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    seconds = seconds_since(start);
   }
   const double steps_in_run = static_cast<double>(point.tokens / point.batch_tokens);
   return seconds * steps_in_run / (static_cast<double>(steps * members) * point.C);

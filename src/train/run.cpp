@@ -1,10 +1,10 @@
 #include "train/run.h"
 
-#include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "config/resolve.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/events.h"
 #include "core/files.h"
@@ -12,12 +12,6 @@
 
 namespace rung {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Everything that one call of train_run carries along.
 struct Driver {

@@ -1,7 +1,6 @@
 // What the two halves of `rung bench` share. Each half takes its chosen cases and gives one row a
 // case, in the order given.
 #pragma once
-#include <chrono>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +8,7 @@
 
 #include "cli/torch/gpu_cases.h"
 #include "cli/verb.h"
+#include "core/clock.h"
 #include "core/table.h"
 
 namespace rung {
@@ -51,8 +51,6 @@ BenchTable run_gpu_cases(std::span<const GpuCase* const> cases, const BenchOptio
 // The command that serves a rival from bench/NAME.
 std::vector<std::string> rival_command(const BenchOptions& options, const std::string& name);
 
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start);
 double median(std::vector<double> values);
 std::string joined(std::span<const std::string> words, std::string_view between);
 

@@ -2,10 +2,10 @@
 #include "model/generate.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "cli/interrupt.h"
 #include "cli/torch/run_options.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "model/speculate.h"
 
@@ -34,12 +34,6 @@ Sampling read_sampling(const Arguments& arguments) {
   return sampling;
 }
 
-using Clock = std::chrono::steady_clock;
-
-double elapsed_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 // How a sequence is made: its tokens, and the time that the model and the draws took.
 struct Sampler {
   Generation generation;
@@ -53,7 +47,7 @@ struct Sampler {
     rung::extend(generation, tokens, limit, [&](std::span<const float> logits) {
       return sample_token(logits, sampling, random);
     });
-    seconds += elapsed_since(start);
+    seconds += seconds_since(start);
   }
 };
 
