@@ -3,6 +3,7 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -59,6 +60,16 @@ inline std::vector<std::vector<double>> curve(Population& p, int steps) {
     for (const MemberState& s : p.states) losses.back().push_back(s.loss);
   }
   return losses;
+}
+
+// The largest difference of two curves, relative to `want`.
+inline double worst_difference(const std::vector<std::vector<double>>& got,
+                               const std::vector<std::vector<double>>& want) {
+  double worst = 0.0;
+  for (size_t i = 0; i < want.size(); ++i)
+    for (size_t m = 0; m < want[i].size(); ++m)
+      worst = std::max(worst, std::abs(got[i][m] - want[i][m]) / want[i][m]);
+  return worst;
 }
 
 }  // namespace rung::test

@@ -97,14 +97,8 @@ void check_variants(const std::vector<Variant>& variants, double tolerance) {
         const auto want = curve(host, 20), got = curve(device, 20), near = curve(half, 20);
         for (int i = 0; i < 20; ++i) again.advance();
         again.sync();
-        double worst = 0.0, worst_half = 0.0;
-        for (size_t i = 0; i < want.size(); ++i)
-          for (size_t m = 0; m < 2; ++m) {
-            worst = std::max(worst, std::abs(got[i][m] - want[i][m]) / want[i][m]);
-            worst_half = std::max(worst_half, std::abs(near[i][m] - want[i][m]) / want[i][m]);
-          }
-        CHECK(worst < tolerance);
-        CHECK(worst_half < 0.03);
+        CHECK(worst_difference(got, want) < tolerance);
+        CHECK(worst_difference(near, want) < 0.03);
         CHECK(same_bits(half.weights, again.weights));
         const HeldOut held = ChainSource(24).held_out(32, 3200);
         const auto a = host.evaluate(held), b = device.evaluate(held);
