@@ -214,8 +214,9 @@ inline double softplus(double z) {
 }
 template <uint32_t Mask, int Order>
 Jet<Mask, Order> softplus(const Jet<Mask, Order>& a) {
-  const double s = 1.0 / (1.0 + std::exp(-a.value));
-  return chain(a, softplus(a.value), s, s * (1.0 - s));
+  const double e = std::exp(-std::fabs(a.value));
+  const double s = (a.value < 0.0 ? e : 1.0) / (1.0 + e);
+  return chain(a, std::fmax(a.value, 0.0) + std::log1p(e), s, s * (1.0 - s));
 }
 
 }  // namespace rung

@@ -9,24 +9,43 @@ namespace rung {
 namespace {
 
 constexpr int places = 60;
-constexpr double near = 0.02;  // minima along the place this far above the best are polished too
+constexpr size_t sharpnesses = 3;  // values of a nuisance, from its grid
+constexpr double near = 0.02;      // minima along the place this far above the best are polished
+constexpr size_t most_polished = 12;
 // Of walks along a valley: steps as a share of the way, how far above the best they end, and how
 // often they begin anew from something lower.
 constexpr double shortest_step = 0.002, longest_step = 1.0 / 30.0;
 constexpr double walls = 0.002;
 constexpr int walks = 3;
 
-// `from` with its nuisances at one of the two lowest values of their grids.
-Vector sharpened(const Problem& problem, const Vector& from, int place, int level) {
-  Vector theta = from;
+// The problem with its nuisances, such as the width of a break, held at one of a few values that
+// span their grids; `theta` takes them too.
+Problem hold_nuisances(const Problem& problem, int place, size_t level, Vector& theta) {
+  Problem held = problem;
   for (int i = 0; i < problem.size(); ++i) {
     const Coefficient& c = problem.law->coefficients[i];
     if (i == place || !c.nuisance || c.linear || c.grid_points < 2 || problem.fixed(i)) continue;
     const double lo = to_theta(c, c.grid_lo), hi = to_theta(c, c.grid_hi);
-    theta[i] =
-        std::clamp(lo + level * (hi - lo) / (c.grid_points - 1), problem.lo[i], problem.hi[i]);
+    theta[i] = std::clamp(lo + static_cast<double>(level) * (hi - lo) / (sharpnesses - 1),
+                          problem.lo[i], problem.hi[i]);
+    held.lo[i] = held.hi[i] = theta[i];
   }
-  return theta;
+  return held;
+}
+
+// The place moved through its range, up or down, the others following from one value to the next: a
+// branch that begins where the break lies beyond most of the data. The lower of what stands in
+// `lowest` and of what is found, per value.
+void follow(Problem held, int place, const Vector& from, bool up, std::vector<Solution>& lowest) {
+  const double lo = held.lo[place], width = (held.hi[place] - lo) / places;
+  Vector theta = from;
+  for (int step = 0; step < places; ++step) {
+    const int k = up ? step : places - 1 - step;
+    theta[place] = held.lo[place] = held.hi[place] = lo + (k + 0.5) * width;
+    const Solution found = polish(held, theta, {.max_steps = 60, .tolerance = 1e-7});
+    theta = found.theta;
+    if (found.objective < lowest[k].objective) lowest[k] = found;
+  }
 }
 
 struct GridRange {
@@ -82,25 +101,26 @@ int place_coefficient(const Problem& problem) {
 }
 
 Solution sweep_place(const Problem& problem, int place, const Solution& from) {
+  std::vector<Solution> minima;
+  for (size_t level = 0; level < sharpnesses; ++level) {
+    Vector start = from.theta;
+    const Problem held = hold_nuisances(problem, place, level, start);
+    if (level > 0 && held.free_count() == problem.free_count()) break;  // no nuisances
+    std::vector<Solution> at(places);
+    for (const bool up : {true, false}) follow(held, place, start, up, at);
+    for (size_t k = 0; k < at.size(); ++k)
+      if ((k == 0 || at[k].objective <= at[k - 1].objective) &&
+          (k + 1 == at.size() || at[k].objective <= at[k + 1].objective))
+        minima.push_back(at[k]);
+  }
+  std::stable_sort(minima.begin(), minima.end(),
+                   [](const Solution& a, const Solution& b) { return a.objective < b.objective; });
+  if (minima.size() > most_polished) minima.resize(most_polished);
   Solution best = from;
-  for (const int level : {0, 1}) {
-    std::vector<Solution> at;
-    for (int k = 0; k < places; ++k) {
-      Problem held = problem;
-      const double value =
-          problem.lo[place] + (problem.hi[place] - problem.lo[place]) * (k + 0.5) / places;
-      held.lo[place] = held.hi[place] = value;
-      Vector start = sharpened(problem, from.theta, place, level);
-      start[place] = value;
-      at.push_back(polish(held, start, {.max_steps = 8, .tolerance = 1e-6}));
-    }
-    for (size_t k = 0; k < at.size(); ++k) {
-      const bool lowest = (k == 0 || at[k].objective <= at[k - 1].objective) &&
-                          (k + 1 == at.size() || at[k].objective <= at[k + 1].objective);
-      if (!lowest || !(at[k].objective <= best.objective * (1.0 + near))) continue;
-      const Solution found = polish(problem, at[k].theta);
-      if (found.objective < best.objective) best = found;
-    }
+  for (const Solution& minimum : minima) {
+    if (!(minimum.objective <= best.objective * (1.0 + near))) break;
+    const Solution found = polish(problem, minimum.theta);
+    if (found.objective < best.objective) best = found;
   }
   return best;
 }

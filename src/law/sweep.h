@@ -11,9 +11,9 @@ namespace rung {
 // The free coefficient that lies along an input, or -1.
 int place_coefficient(const Problem& problem);
 
-// The best of `from` and of what is found when the place is held at many values in turn, the others
-// polished a few steps from `from` (nuisances, such as the width of a break, from the low values of
-// their grid), and the minima along the place polished to the end.
+// The best of `from` and of what is found when the place moves through its range, upwards and
+// downwards, the others following and the nuisances (the width of a break) held at one of three
+// values; the lowest minima along these paths are polished to the end with all coefficients free.
 Solution sweep_place(const Problem& problem, int place, const Solution& from);
 
 // The best of `from` and of the minima along the valleys that lead out of the start grid: each

@@ -44,12 +44,18 @@ TEST_CASE("broken-power: the lowest of many shallow minima" * doctest::test_suit
     uint64_t draw;
     double c[6];
   };
+  // Of the last three a sweep that starts anew from one minimum at every place ends 4e-5 to 1.1e-2
+  // higher.
   for (const Drawn& known : {Drawn{4, {1.875, 5270.0, 0.1941, 0.2962, 1.476e21, 0.05}},
-                             Drawn{5, {1.792, 2350.0, 0.1740, 0.3183, 4.441e21, 0.05}}}) {
+                             Drawn{5, {1.792, 2350.0, 0.1740, 0.3183, 4.441e21, 0.05}},
+                             Drawn{108, {1.7361, 1521.1, 0.16286, 0.36593, 5.34977e+21, 0.083746}},
+                             Drawn{226, {1.5003, 468.4, 0.13202, 0.10247, 4.09488e+20, 0.05}},
+                             Drawn{232, {0.0, 56.74, 0.067452, 0.041313, 8.53763e+19, 0.41311}}}) {
     const Selection drawn = perturbed(rows, problem, optimum, known.draw);
     const Problem changed = make_problem(drawn, options);
     Vector start(6);
     for (int i = 0; i < 6; ++i) start[i] = to_theta(broken_power_law.coefficients[i], known.c[i]);
+    CAPTURE(known.draw);
     CHECK(solve(changed).solution.objective <= polish(changed, start).objective * (1.0 + 1e-6));
   }
 }
