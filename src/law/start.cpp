@@ -38,7 +38,7 @@ std::vector<double> grid_values(const Problem& problem, int index, bool coarse) 
   }
   std::vector<double> values;
   const int fine = coefficient.grid_points;
-  const int points = coarse     ? std::min(fine, std::max(3, fine / 4))
+  const int points = coarse && coefficient.along_input < 0 ? std::min(fine, std::max(3, fine / 4))
                      : fine > 1 ? static_cast<int>(std::lround(refinement(problem) * fine))
                                 : fine;
   for (int i = 0; i < points; ++i) {

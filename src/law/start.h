@@ -15,7 +15,7 @@ struct Start {
 
 // Up to `count` starts (four times as many local minima of a grid that is looked at as a whole),
 // best first; never empty. `coarse` takes a quarter of the points per
-// coefficient.
+// coefficient, but for places along an input.
 std::vector<Start> grid_starts(const Problem& problem, size_t count = 6, bool coarse = false);
 
 }  // namespace rung

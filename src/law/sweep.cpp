@@ -42,7 +42,7 @@ void follow(Problem held, int place, const Vector& from, bool up, std::vector<So
   for (int step = 0; step < places; ++step) {
     const int k = up ? step : places - 1 - step;
     theta[place] = held.lo[place] = held.hi[place] = lo + (k + 0.5) * width;
-    const Solution found = polish(held, theta, {.max_steps = 60, .tolerance = 1e-7});
+    const Solution found = polish(held, theta, {.max_steps = 60, .tolerance = 1e-5});
     theta = found.theta;
     if (found.objective < lowest[k].objective) lowest[k] = found;
   }

@@ -7,13 +7,36 @@
 namespace rung {
 namespace {
 
+// f ln(1 + (x/x_break)^(1/f)): 0 far below the break, ln(x/x_break) far above it. With its
+// derivatives in one pass; from products of dual numbers it takes four.
+double bend(double log_x, double x_break, double f) {
+  return f * softplus((log_x - std::log(x_break)) / f);
+}
+
+template <uint32_t A, uint32_t B, int Order>
+Jet<(A | B), Order> bend(double log_x, const Jet<A, Order>& x_break, const Jet<B, Order>& f) {
+  const double at = 1.0 / x_break.value, z = (log_x - std::log(x_break.value)) / f.value;
+  const double e = std::exp(-std::fabs(z));
+  const double above = (z < 0.0 ? e : 1.0) / (1.0 + e);  // softplus' slope
+  const double level = std::fmax(z, 0.0) + std::log1p(e);
+  Jet<(A | B), Order> result(f.value * level);
+  add_derivatives(result, x_break, -above * at);
+  add_derivatives(result, f, level - z * above);
+  if constexpr (Order == 2) {
+    const double turn = above * (1.0 - above) / f.value;
+    add_outer(result, x_break, x_break, (above + turn) * at * at);
+    add_outer(result, x_break, f, 2.0 * turn * z * at);
+    add_outer(result, f, f, turn * z * z);
+  }
+  return result;
+}
+
 struct BrokenPower {
   static constexpr int coefficients = 6, inputs = 1;
   static auto loss(const auto& c, const Inputs& x) {
     using std::exp;
-    using std::log;
     const auto& [E, A, a, b, x_break, f] = c;
-    return E + A * exp(-a * x.log(0) + (a - b) * f * softplus((x.log(0) - log(x_break)) / f));
+    return E + A * exp((a - b) * bend(x.log(0), x_break, f) - a * x.log(0));
   }
 };
 
@@ -46,7 +69,7 @@ constexpr Coefficient broken_power_coefficients[] = {
      .meaning = "where it bends",
      .scale = Scale::log,
      .lo = 0.0,
-     .grid_points = 40,
+     .grid_points = 12,  // the sweep looks closer (law/sweep.h)
      .along_input = 0,
      .typical = 1e18},
     {.name = "f",
