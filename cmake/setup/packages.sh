@@ -90,7 +90,7 @@ need_packages() {
   ((${#needed[@]} + ${#optional[@]})) || return 0
   start_clock
   if ((${#needed[@]})); then
-    say "packages: installing ${needed[*]} ${optional[*]}"
+    say "packages: installing ${needed[*]}${optional[*]:+ ${optional[*]}}"
     apt_install 30 "${needed[@]}" "${optional[@]}" || apt_install 30 "${needed[@]}"
     read -ra needed <<<"$(missing_packages "$@")"
     if ((${#needed[@]})); then

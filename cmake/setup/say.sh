@@ -24,4 +24,4 @@ elapsed() {
   printf '%d.%d s' $((tenths / 10)) $((tenths % 10))
 }
 
-done_with() { say "$(printf '%-10s %8s  %s' "$1" "$(elapsed)" "${2:-}")"; }
+done_with() { say "$(printf '%-10s %8s%s' "$1" "$(elapsed)" "${2:+  $2}")"; }

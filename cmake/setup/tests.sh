@@ -90,6 +90,7 @@ run_sanitizers() {
   mapfile -t targets < <(ninja -C "$root/$folder" -t targets all | sed -n 's/^\([a-z]*_test\): phony$/\1/p')
   build_target "$folder" "${targets[@]}" || { ((failed += 1)); return; }
   export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-  # The command line's own scripts (cli, cli-fit, cli-plan) need the programs, which are built plain only.
-  run_ctest "$folder" -L quick -E '^cli' -j "$(jobs_count)"
+  # The scripts of the command line (cli, cli-fit, cli-plan) need the programs, which are built plain only; that of the
+  # set-up has run.
+  run_ctest "$folder" -L quick -E '^(cli|setup)' -j "$(jobs_count)"
 }

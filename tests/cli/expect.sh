@@ -1,6 +1,9 @@
 # What the command-line test scripts share; sourced by each. Needs $work, a scratch folder; counts into checks and failures.
 failures=0 checks=0
 
+fail() { failures=$((failures + 1)) && echo "FAILED: $*"; }
+# check MESSAGE COMMAND...: the command must succeed.
+check() { checks=$((checks + 1)) && { "${@:2}" || fail "$1"; }; }
 matches() { if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -Eq -- "$1" "$2"; fi; }
 # expect STATUS OUT_PATTERN ERR_PATTERN COMMAND...: extended regular expressions; '' wants an empty stream.
 expect() {

@@ -8,8 +8,6 @@ trap '[ -n "$mounted" ] && umount "$mounted"; rm -rf "$work"' EXIT
 # later NAME COMMAND...: beside what follows; now NAME: its status, with its output as the last command's.
 later() { { "${@:2}" >"$work/$1.out" 2>"$work/$1.err" </dev/null; echo $? >"$work/$1.rc"; } & eval "later_$1=$!"; }
 now() { eval "wait \$later_$1"; cp "$work/$1.out" "$work/out"; cat "$work/$1.err" >&2; return "$(cat "$work/$1.rc")"; }
-fail() { failures=$((failures + 1)) && echo "FAILED: $*"; }
-check() { checks=$((checks + 1)) && { "${@:2}" || fail "$1"; }; }
 
 # A language of 32 tokens and one layer: the smallest climb takes seconds.
 shape=(--data synthetic:vocabulary=32 --tokens-per-parameter 8 --threads 1 --quiet --json
