@@ -144,7 +144,7 @@ struct RunConfig {
 template <class Config, class Visitor>
 void visit_config(Config& c, Visitor&& visit) {
   visit("parametrisation", c.parametrisation, "",
-        "rule from role and shape to multipliers, init and LR");
+        "rule from role and shape to multipliers, init and LR (rung parametrisations)");
   visit("alignment", c.alignment, "",
         "full, none or global; empty: global for standard, else full");
   visit("constraint", c.constraint, "",
@@ -159,7 +159,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("seed", c.seed, "", "initialisation and data order");
   visit("device", c.device, "", "cpu or cuda");
   visit("precision", c.precision, "", "fp64, fp32, bf16 or fp8");
-  visit("data.path", c.data.path, "", "text, folder, .jsonl, compressed; default or synthetic");
+  visit("data.path", c.data.path, "",
+        "text file, folder or .jsonl, compressed or not; default: the shipped text; or synthetic");
   visit("data.tokenizer", c.data.tokenizer, "",
         "bytes, bpe, unigram, or a tokenizer.model or .json");
   visit("data.vocabulary", c.data.vocabulary, "tokens", "size of a bpe or unigram vocabulary");
@@ -175,21 +176,23 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.mixer", c.model.mixer, "", "sequence-mixing half of a block (rung mixers)");
   visit("model.ffn", c.model.ffn, "", "channel-mixing half of a block (rung ffns)");
   visit("model.ffn_ratio", c.model.ffn_ratio, "", "hidden units of the ffn over width");
-  visit("model.moe_experts", c.model.moe_experts, "experts", "of moe");
+  visit("model.moe_experts", c.model.moe_experts, "experts", "experts of a moe layer");
   visit("model.moe_ratio", c.model.moe_ratio, "",
         "hidden units of an expert of moe over width; 0: model.ffn_ratio");
-  visit("model.moe_top_k", c.model.moe_top_k, "experts", "of moe that a token has");
+  visit("model.moe_top_k", c.model.moe_top_k, "experts", "experts of moe that a token is sent to");
   visit("model.moe_gates", c.model.moe_gates, "",
         "softmax over the chosen experts (Mixtral) or over all (Switch)");
-  visit("model.moe_shared", c.model.moe_shared, "experts", "of moe that every token has besides");
-  visit("model.moe_balance", c.model.moe_balance, "", "balance loss of moe, in training");
-  visit("model.moe_z", c.model.moe_z, "", "z-loss of moe's router, in training");
+  visit("model.moe_shared", c.model.moe_shared, "experts", "experts of moe that every token has");
+  visit("model.moe_balance", c.model.moe_balance, "", "weight of moe's balance loss, in training");
+  visit("model.moe_z", c.model.moe_z, "", "weight of its router's z-loss, in training");
   visit("model.peer_experts", c.model.peer_experts, "neurons", "experts of peer, a square");
   visit("model.peer_heads", c.model.peer_heads, "heads", "retrievals of peer a token");
   visit("model.peer_top_k", c.model.peer_top_k, "neurons", "experts that a head of peer retrieves");
-  visit("model.peer_key", c.model.peer_key, "units", "query of peer, in two halves");
+  visit("model.peer_key", c.model.peer_key, "units",
+        "size of peer's queries, which are in two halves");
   visit("model.peer_norm", c.model.peer_norm, "", "normalise peer's queries");
-  visit("model.peer_shared", c.model.peer_shared, "neurons", "of peer that every token has");
+  visit("model.peer_shared", c.model.peer_shared, "neurons",
+        "neurons of peer that every token has");
   visit("model.norm", c.model.norm, "", "rmsnorm or layernorm");
   visit("model.norm_place", c.model.norm_place, "",
         "before a branch, after it (Res-post-LN, for mus), both, or none but the first and last");
@@ -214,7 +217,7 @@ void visit_config(Config& c, Visitor&& visit) {
         "llama3: frequencies of more turns are kept");
   visit("model.rope_original", c.model.rope_original, "tokens", "llama3: context before scaling");
   visit("model.window", c.model.window, "tokens",
-        "that a local layer attends to, itself included; 0: all");
+        "tokens that a local layer attends to, its own included; 0: all");
   visit("model.windows", c.model.windows, "",
         "which layers are local, such as 'local x5, global'; empty: all");
   visit("model.attention_cap", c.model.attention_cap, "",
@@ -228,15 +231,17 @@ void visit_config(Config& c, Visitor&& visit) {
         "half of each key from the position before: copying in one layer");
   visit("model.ssm_state", c.model.ssm_state, "units", "state vector of mamba2");
   visit("model.ssm_head_dim", c.model.ssm_head_dim, "units", "head of mamba2");
-  visit("model.ssm_groups", c.model.ssm_groups, "groups", "of heads that share B and C (mamba2)");
+  visit("model.ssm_groups", c.model.ssm_groups, "groups",
+        "groups of heads that share B and C (mamba2)");
   visit("model.ssm_expand", c.model.ssm_expand, "", "inner units of mamba2 and mlstm over width");
   visit("model.ssm_conv", c.model.ssm_conv, "steps",
         "length of depthwise filters (mamba2, mlstm, slstm)");
-  visit("model.ssm_chunk", c.model.ssm_chunk, "steps",
-        "that mamba2's and mlstm's plain operations take at once; 0: by the size of the state");
+  visit(
+      "model.ssm_chunk", c.model.ssm_chunk, "steps",
+      "steps that mamba2's and mlstm's plain operations take at once; 0: by the size of the state");
   visit("model.tied", c.model.tied, "", "share embedding and readout");
   visit("model.mtp_heads", c.model.mtp_heads, "heads",
-        "that predict 1, 2, ... tokens ahead: a block each, the last of model.depth");
+        "heads that predict 1, 2, ... tokens ahead: a block each, the last of model.depth");
   visit("model.linear", c.model.linear, "",
         "maps of blocks: dense, bitnet (ternary weights, int8 inputs that each map normalises) or "
         "ternary (without that norm)");
@@ -249,7 +254,7 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("model.ffn_pattern", c.model.ffn_pattern, "", "ffns by layer, such as 'none x3, swiglu'");
   visit("train.tokens", c.train.tokens, "tokens", "tokens to train on");
   visit("train.batch_tokens", c.train.batch_tokens, "tokens", "tokens per optimizer step");
-  visit("train.optimizer", c.train.optimizer, "", "rung optimizers");
+  visit("train.optimizer", c.train.optimizer, "", "update rule (rung optimizers)");
   visit("train.lr", c.train.lr, "", "peak learning rate before the parametrisation's factor");
   visit("train.weight_decay", c.train.weight_decay, "1/step", "weight decay, by train.decay_rule");
   visit("train.decay_rule", c.train.decay_rule, "",
@@ -275,7 +280,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("train.recompute", c.train.recompute, "blocks",
         "one of so many blocks keeps no activations for the backward pass; 0: all keep them");
   visit("train.memory", c.train.memory, "bytes",
-        "that training may take of its device; 0: 70 % of a GPU, all that a CPU's run wants");
+        "bytes that training may take of its device; 0: 70 % of what a GPU has free, no limit on a "
+        "CPU");
   visit("formats.weight", c.formats.weight, "",
         "format that hidden matrices multiply in, such as 'e4m3' or 'int8 channel'; empty: none");
   visit("formats.activation", c.formats.activation, "", "of what they read, such as 'e4m3 tensor'");
