@@ -226,40 +226,47 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const ClimbOption
 
 }  // namespace
 
-ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options) {
+PlanSearch find_plan(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options) {
   Search search = options.target_width > 0 ? search_given(base, vocabulary, options)
                                            : search_plans(base, vocabulary, options);
-  if (options.target_width > 0 && search.fewest_tokens == INT64_MAX)
-    fail(
+  PlanSearch result;
+  if (options.target_width > 0 && search.fewest_tokens == INT64_MAX) {
+    result.shortage = fmt::format(
         "[climb] No ladder of {} rungs lies below the target. Received width {}; widths here are "
         "multiples of {} from {}. Choose a wider target, or a smaller --ahead.",
         fewest_rungs, options.target_width, options.width_step, options.smallest_width);
-  if (search.found && options.largest_head > 0 &&
-      search.best.target.point.width > options.largest_head * options.heads &&
-      options.target_width % (2 * options.width_step) == 0) {
+  } else if (search.found && options.largest_head > 0 &&
+             search.best.target.point.width > options.largest_head * options.heads &&
+             options.target_width % (2 * options.width_step) == 0) {
     ClimbOptions more_heads = options;
     more_heads.heads *= 2;
     more_heads.width_step *= 2;
     more_heads.smallest_width *= 2;
-    return plan_climb(base, vocabulary, more_heads);
-  }
-  if (search.found) {
+    return find_plan(base, vocabulary, more_heads);
+  } else if (search.found) {
     spend_rest(search.best);
     search.best.limited_by_text = search.wanted_tokens > search.best.target.point.tokens;
     search.best.wanted_tokens = std::max(search.wanted_tokens, search.best.target.point.tokens);
-    return search.best;
-  }
-  if (search.text_short)
-    fail(
+    result.plan = std::move(search.best);
+  } else if (search.text_short) {
+    result.shortage = fmt::format(
         "[climb] The text is too small to climb. Received {} distinct training tokens; the "
-        "smallest "
-        "climb here needs {}. Give more text, or --repeat.",
+        "smallest climb here needs {}. Give more text, or --repeat.",
         options.most_tokens, search.fewest_tokens);
-  fail(
-      "[climb] The budget is too small to climb. Received {:.3g} FLOP; the smallest climb here "
-      "needs {:.3g}. "
-      "Raise --budget.",
-      options.flops, rounded_up(search.cheapest));
+  } else {
+    result.budget_short = true;
+    result.shortage = fmt::format(
+        "[climb] The budget is too small to climb. Received {:.3g} FLOP; the smallest climb here "
+        "needs {:.3g}. Raise --budget.",
+        options.flops, rounded_up(search.cheapest));
+  }
+  return result;
+}
+
+ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options) {
+  PlanSearch search = find_plan(base, vocabulary, options);
+  if (!search.plan) fail("{}", search.shortage);
+  return *std::move(search.plan);
 }
 
 std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, double lr,

@@ -3,6 +3,7 @@
 // turned into a FLOP budget.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,15 @@ PathPoint path_point(const RunConfig& base, int64_t vocabulary, int64_t width,
 // the ladder that fits: its largest rung stays as near below the target as the budget allows. Fails
 // when the budget or the text is too small to climb, saying what would be enough.
 ClimbPlan plan_climb(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options);
+
+// The same without failing: where there is no plan, what `plan_climb` fails with, and whether a
+// larger budget would bring one.
+struct PlanSearch {
+  std::optional<ClimbPlan> plan;
+  std::string shortage;
+  bool budget_short = false;
+};
+PlanSearch find_plan(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options);
 
 // The configurations of a planned run's members: learning rate slowest, then seeds.
 std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, double lr,

@@ -91,12 +91,7 @@ double least_flops(const RunConfig& base, int64_t vocabulary, ClimbOptions optio
                    double some) {
   for (int i = 0; i < 12; ++i) {
     options.flops = std::sqrt(none * some);
-    try {
-      plan_climb(base, vocabulary, options);
-      some = options.flops;
-    } catch (const Error&) {
-      none = options.flops;
-    }
+    (find_plan(base, vocabulary, options).plan ? some : none) = options.flops;
   }
   return some;
 }
@@ -108,17 +103,17 @@ double flops_for_seconds(const RunConfig& base, int64_t vocabulary, ClimbOptions
   double low = 0.0, high = 0.0;
   options.flops = 1e9;  // less than any climb
   for (int doubling = 0; doubling < 70 && high == 0.0; ++doubling) {
-    try {
-      const ClimbPlan plan = plan_climb(base, vocabulary, options);
-      if (plan_seconds(plan, rates) > seconds)
+    const PlanSearch search = find_plan(base, vocabulary, options);
+    if (search.plan) {
+      if (plan_seconds(*search.plan, rates) > seconds)
         high = options.flops;
-      else if (plan.limited_by_text ||
-               (options.target_width > 0 && plan.flops() < 0.25 * options.flops))
+      else if (search.plan->limited_by_text ||
+               (options.target_width > 0 && search.plan->flops() < 0.25 * options.flops))
         return options.flops;  // more would buy nothing
       else
         low = options.flops;
-    } catch (const Error&) {
-      // Too small to climb yet.
+    } else if (!search.budget_short) {
+      fail("{}", search.shortage);
     }
     options.flops *= 2.0;
   }
@@ -129,9 +124,9 @@ double flops_for_seconds(const RunConfig& base, int64_t vocabulary, ClimbOptions
     const double shortest = plan_seconds(plan_climb(base, vocabulary, options), rates);
     if (shortest > seconds)
       fail(
-          "[climb] The budget is too small to climb. Received {:.0f} s; the smallest climb takes "
-          "about {:.0f} s here. "
-          "Raise --budget.",
+          "[climb] The budget is too small to climb. Received one that leaves {:.0f} s for "
+          "training; "
+          "the smallest climb takes about {:.0f} s here. Raise --budget.",
           seconds, shortest);
   }
   for (int i = 0; i < 12; ++i) {

@@ -8,45 +8,11 @@
 #include <set>
 #include <string>
 
-#include "core/error.h"
-#include "study/rate.h"
+#include "study/climb_cases.h"
 
 using namespace rung;
 
 namespace {
-
-constexpr int64_t bytes = 256;
-
-// What a climb on text starts from.
-RunConfig climb_base() {
-  RunConfig config;
-  config.model.context = 64;
-  config.train.lr = 0.7;
-  return config;
-}
-
-ClimbOptions with_budget(double flops) {
-  ClimbOptions options;
-  options.flops = flops;
-  return options;
-}
-
-std::string failure_of(const ClimbOptions& options, int64_t vocabulary = bytes) {
-  try {
-    plan_climb(climb_base(), vocabulary, options);
-  } catch (const Error& error) {
-    CHECK(error.kind == Failure::failed);
-    return error.what();
-  }
-  return "";
-}
-
-// The number that stands behind `word` in a message.
-double number_after(const std::string& text, const std::string& word) {
-  const size_t at = text.find(word);
-  REQUIRE_MESSAGE(at != std::string::npos, text);
-  return std::stod(text.substr(at + word.size()));
-}
 
 double ratio(int64_t a, int64_t b) {
   return static_cast<double>(a) / static_cast<double>(b);
@@ -292,39 +258,4 @@ TEST_CASE("a target of given width and tokens gets the nearest ladder that the b
   options.target_width = 24;
   CHECK(failure_of(options).find("No ladder of 4 rungs lies below the target. Received width 24") !=
         std::string::npos);
-}
-
-TEST_CASE("measures are left out by name") {
-  ClimbOptions options = with_budget(1e13);
-  options.measures = measures_without({"lr-rule", "batch-rule"});
-  const ClimbPlan plan = plan_climb(climb_base(), bytes, options);
-  CHECK(plan.sweeps.empty());
-  for (const PlannedRun& rung : plan.ladder) CHECK(rung.point.batch_tokens == 4096);
-  CHECK(to_json(plan).at("without") == Json{"lr-rule", "batch-rule"});
-  CHECK(left_out(measures_without({})).empty());
-  CHECK_THROWS_WITH_AS(measures_without({"regim"}),
-                       "[climb] Unknown measure. Received --without regim. The nearest is regime; "
-                       "there are lr-rule, batch-rule, regime, offset, prior, rollout, goodness, "
-                       "noise, seeds.",
-                       Error);
-}
-
-TEST_CASE("a time budget buys a plan that it holds, down to the smallest climb that there is") {
-  // A GPU's: populations of small shapes take a step's time whatever they hold.
-  const std::vector<Rate> rates{{8, 1e-9, 2e-10}, {32, 2e-10, 1e-10}, {128, 5e-11, 1e-10}};
-  const auto seconds_of = [&](double flops) {
-    return plan_seconds(plan_climb(climb_base(), bytes, with_budget(flops)), rates);
-  };
-  const double least = number_after(failure_of(with_budget(1e9)), "needs ");
-  const double shortest = seconds_of(least);
-  for (const double seconds : {1.001 * shortest, 1.2 * shortest, 3.0 * shortest, 40.0 * shortest}) {
-    CAPTURE(seconds / shortest);
-    const double flops = flops_for_seconds(climb_base(), bytes, with_budget(0.0), rates, seconds);
-    CHECK(seconds_of(flops) <= seconds);
-    CHECK(flops >= 0.99 * least);
-  }
-  CHECK_THROWS_AS(flops_for_seconds(climb_base(), bytes, with_budget(0.0), rates, 0.9 * shortest),
-                  Error);
-  // Members share a step's own time.
-  CHECK(rates[0].seconds_per_flop(8) < rates[0].seconds_per_flop(1));
 }
