@@ -21,6 +21,7 @@ struct ClimbRequest {
   std::string law;    // empty: chosen by rollout
   double level = 0.9;
   bool resume = false, predict_only = false;
+  bool keep_checkpoints = false;  // of sweeps; rungs and the target have theirs in any case
   int threads = 1;
   std::vector<std::string> command_line;
 };

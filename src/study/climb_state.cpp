@@ -56,11 +56,13 @@ std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double
                    if (c.hooks.progress) c.hooks.progress(p);
                    refresh_report(c, false);
                  }};
-  const RunResult result = train_named({.members = members,
-                                        .folder = folder,
-                                        .label = planned.name,
-                                        .resume = c.request.resume && fs::exists(folder)},
-                                       c, hooks);
+  const RunResult result =
+      train_named({.members = members,
+                   .folder = folder,
+                   .label = planned.name,
+                   .resume = c.request.resume && fs::exists(folder),
+                   .keep_checkpoints = planned.kind != "sweep" || c.request.keep_checkpoints},
+                  c, hooks);
   if (result.interrupted) throw Interrupted{};
   std::vector<RunRecord> records;
   for (size_t m = 0; m < members.size(); ++m) {

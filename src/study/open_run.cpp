@@ -22,8 +22,10 @@ std::pair<fs::path, int64_t> find_member(const fs::path& folder, int64_t member)
     const Json& entry = members[static_cast<size_t>(member)];
     return {folder / entry.at("folder").get<std::string>(), entry.at("member").get<int64_t>()};
   }
-  fail("[run] {} holds no finished checkpoint. Give a folder made by `rung train --out`.",
-       folder.string());
+  fail(
+      "[run] {} holds no finished checkpoint. Give a folder made by `rung train --out`, or a rung or target "
+      "of a climb: sweeps keep checkpoints with --keep-checkpoints only.",
+      folder.string());
 }
 
 std::vector<RunConfig> saved_members(const fs::path& checkpoint) {
@@ -68,7 +70,11 @@ std::unique_ptr<Population> pick(const Population& all, int64_t member,
 OpenRun open_run(const OpenRequest& request) {
   const auto [folder, member] = find_member(request.folder, request.member);
   const auto checkpoint = newest_checkpoint(folder / "checkpoints");
-  if (!checkpoint) fail("[run] {} holds no finished checkpoint.", folder.string());
+  if (!checkpoint)
+    fail(
+        "[run] {} holds no finished checkpoint. Sweeps leave their results alone unless --keep-checkpoints "
+        "is given.",
+        folder.string());
   const std::vector<RunConfig> members = saved_members(*checkpoint);
   if (member < 0 || member >= static_cast<int64_t>(members.size()))
     fail_usage("[run] {} has members 0 to {}. Received --member {}.", folder.string(),

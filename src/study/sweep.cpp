@@ -103,7 +103,8 @@ StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& co
     const RunRequest request{.members = group.members,
                              .folder = context.folder / "runs" / group.name,
                              .label = group.name,
-                             .resume = context.resume};
+                             .resume = context.resume,
+                             .keep_checkpoints = context.keep_checkpoints};
     const RunResult result = train_group(request, source, held_out, context.machine, context.hooks);
     if (result.interrupted) {
       study.interrupted = true;

@@ -17,6 +17,7 @@ namespace rung {
 struct StudyContext {
   std::filesystem::path folder;
   bool resume = false;
+  bool keep_checkpoints = true;  // of a sweep's populations that have ended
   // Opens the data of a configuration; the same source for equal data keys.
   std::function<std::shared_ptr<const TokenSource>(const DataConfig&)> open;
   Machine machine;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "config/resolve.h"
 #include "core/clock.h"
@@ -146,14 +147,10 @@ void report_progress(Driver& d) {
 void save(Driver& d, size_t finish) {
   if (!d.on_disk()) return;
   d.population.sync();
-  Json done = Json::array();
-  for (const auto& members : d.result.finishes) {
-    Json list = Json::array();
-    for (const MemberResult& r : members) list.push_back(to_json(r));
-    done.push_back(list);
-  }
   save_checkpoint(d.population, d.checkpoints(),
-                  {{"finish", finish}, {"done_steps", d.done_steps}, {"results", done}});
+                  {{"finish", finish},
+                   {"done_steps", d.done_steps},
+                   {"results", finishes_to_json(d.result.finishes)}});
 }
 
 // Advances to `target` steps; false when interrupted (saved).
@@ -183,29 +180,22 @@ bool advance_to(Driver& d, int64_t target, size_t finish) {
   return true;
 }
 
-MemberResult member_result_from(const Json& json, const RunConfig& config) {
-  MemberResult r{.config = config};
-  r.status = json.at("status") == "ok" ? MemberStatus::running : MemberStatus::diverged;
-  r.steps = json.at("steps").get<int64_t>();
-  r.tokens = json.at("tokens").get<int64_t>();
-  const auto number = [&](const char* key) {
-    return json.at(key).is_null() ? std::numeric_limits<double>::quiet_NaN()
-                                  : json.at(key).get<double>();
-  };
-  r.loss = number("loss");
-  r.standard_error = number("L_se");
-  r.training_loss = number("training_loss");
-  return r;
+void remove_checkpoints(const Driver& d) {
+  std::error_code error;
+  fs::remove_all(d.checkpoints(), error);
+  if (error) fail("[train] Cannot remove {}: {}.", d.checkpoints().string(), error.message());
 }
 
-void restore_results(Driver& d, const Json& finishes) {
-  d.result.finishes.clear();
-  for (const Json& list : finishes) {
-    std::vector<MemberResult> members;
-    for (size_t m = 0; m < list.size(); ++m)
-      members.push_back(member_result_from(list[m], d.population.states[m].config));
-    d.result.finishes.push_back(std::move(members));
-  }
+// Whether the folder's run has ended and kept no checkpoints: its result is then read back.
+bool read_ended(Driver& d) {
+  if (!d.request.resume || !d.on_disk()) return false;
+  if (d.request.keep_checkpoints && newest_checkpoint(d.checkpoints())) return false;
+  std::optional<Finishes> ended = read_result(d.request.folder, d.request.members);
+  if (!ended) return false;
+  d.result.finishes = *std::move(ended);
+  // A run that was killed while it removed them has left some.
+  if (!d.request.keep_checkpoints) remove_checkpoints(d);
+  return true;
 }
 
 // Opens the folder; returns the index of the finish to continue with.
@@ -222,7 +212,7 @@ size_t open_folder(Driver& d) {
     const Json position = load_checkpoint(d.population, *newest);
     finish = position.at("finish").get<size_t>();
     d.done_steps = d.resumed_steps = position.at("done_steps").get<int64_t>();
-    restore_results(d, position.at("results"));
+    d.result.finishes = finishes_from_json(position.at("results"), d.request.members);
   }
   write_file(d.request.folder / "config.toml", to_toml(d.population.states.front().config));
   d.log = std::make_unique<JsonLog>(d.request.folder / "log.jsonl");
@@ -236,24 +226,13 @@ size_t open_folder(Driver& d) {
 
 }  // namespace
 
-Json to_json(const MemberResult& r) {
-  return {{"seed", r.config.seed},
-          {"lr", r.config.train.lr},
-          {"weight_decay", r.config.train.weight_decay},
-          {"status", r.status == MemberStatus::running ? "ok" : "diverged"},
-          {"steps", r.steps},
-          {"tokens", r.tokens},
-          {"loss", json_number(r.loss)},
-          {"L_se", json_number(r.standard_error)},
-          {"training_loss", json_number(r.training_loss)}};
-}
-
 RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource> source,
                     const HeldOut& held_out, const Machine& machine, const RunHooks& hooks) {
   Driver d{request, held_out, hooks, Population(request.members, std::move(source), machine)};
   d.finishes = finishes_of(request, d.population);
   d.total_steps = count_steps(d.finishes);
-  const size_t first = d.on_disk() ? open_folder(d) : 0;
+  const bool ended = read_ended(d);
+  const size_t first = ended ? d.finishes.size() : d.on_disk() ? open_folder(d) : 0;
   for (size_t k = first; k < d.finishes.size(); ++k) {
     const bool last = k + 1 == d.finishes.size();
     d.population.reschedule(d.finishes[k]);
@@ -267,7 +246,7 @@ RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource
     if (!advance_to(d, d.finishes[k].steps, k)) return d.result;
     d.result.finishes.push_back(evaluate(d));
     if (last) {
-      if (request.keep_weights) save(d, k + 1);
+      if (request.keep_checkpoints) save(d, k + 1);
       break;
     }
     load_checkpoint(d.population, checkpoint_path(d.checkpoints(), d.finishes[k].trunk()));
@@ -278,12 +257,13 @@ RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource
   const ModelConfig& model = d.population.decoder.model;
   d.result.flops = training_flops(d.population.decoder, model.context) * steps *
                    static_cast<double>(d.population.batch_sequences);
-  if (d.on_disk()) {
+  if (d.on_disk() && !ended) {
     Json all = Json::array();
     for (const auto& members : d.result.finishes)
       for (const MemberResult& r : members) all.push_back(to_json(r));
     d.log->write({{"event", "run_end"}, {"results", all}}, true);
-    write_json(request.folder / "result.json", {{"results", all}, {"flops", d.result.flops}});
+    write_result(request.folder, d.result.finishes, d.result.flops);
+    if (!request.keep_checkpoints) remove_checkpoints(d);
   }
   return d.result;
 }

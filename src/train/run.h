@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/progress.h"
-#include "train/population.h"
+#include "train/result.h"
 
 namespace rung {
 
@@ -19,19 +19,12 @@ struct RunRequest {
   std::filesystem::path folder;  // empty: nothing is written
   std::string label;             // for progress
   bool resume = false;
-  bool keep_weights = true;  // write a checkpoint at each finish
-};
-
-struct MemberResult {
-  RunConfig config;
-  MemberStatus status = MemberStatus::running;
-  int64_t steps = 0, tokens = 0;
-  double loss = 0.0, standard_error = 0.0;  // held-out; NaN when diverged
-  double training_loss = 0.0;
+  // Of a run that has ended; without them result.json, which `resume` reads back, is what is left.
+  bool keep_checkpoints = true;
 };
 
 struct RunResult {
-  std::vector<std::vector<MemberResult>> finishes;  // [finish][member]
+  Finishes finishes;
   double seconds = 0.0;
   double flops = 0.0;        // spent by one member: trunk and all cooldowns
   bool interrupted = false;  // saved; call again with resume
@@ -46,7 +39,5 @@ struct RunHooks {
 // continues bitwise. Fails when every member diverged, and on a folder that holds another run.
 RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource> source,
                     const HeldOut& held_out, const Machine& machine, const RunHooks& hooks);
-
-Json to_json(const MemberResult& result);
 
 }  // namespace rung

@@ -29,13 +29,17 @@ json "abs(d['relative_error']-(d['predicted']['loss']/d['measured']['loss']-1))<
 json "d['inside']==(d['predicted']['lo']<=d['measured']['loss']<=d['predicted']['hi']) and 1<d['entropy']<d['measured']['loss']<math.log(32)"
 json "all(os.path.exists('one/'+p) for p in 'config.toml plan.json rule.json runs.csv fit.json prediction.json target.toml audit.json report.html log.jsonl target/result.json'.split())"
 
+# Sweeps leave their results, rungs and target also what can be evaluated.
+check "checkpoints are kept: $(find one -name checkpoints)" [ "$(find one -name checkpoints | grep -cv rung-)" = 1 ]
+check "a rung's checkpoint is missing" [ "$(find one/runs -name checkpoints | wc -l)" = "$(ls -d one/runs/rung-* | wc -l)" ]
+
 # The rule is that of the sweeps: the batch is the one whose sweep is named, and every sweep has its optimum.
 json "load('one/rule.json')['rule']['batch_coefficient']==0.68*{'':1,'-half-batch':0.5,'-double-batch':2}[load('one/rule.json')['batch_from'].removeprefix('sweep-a')]"
 json "[o['run'] for o in load('one/rule.json')['optima']]==[r['run'] for r in load('one/plan.json')['runs'] if r['kind']=='sweep']"
 
 # Climbs that are judged further down; this machine's other core has time for them.
 later two "$rung" climb "${tiny[@]}" --out two
-later seed2 "$rung" climb "${tiny[@]}" --seed 2 --predict-only --out seed2
+later seed2 "$rung" climb "${tiny[@]}" --seed 2 --predict-only --keep-checkpoints --out seed2
 later only "$rung" climb "${tiny[@]}" --out only --predict-only
 
 # The prediction, its hash in the log, then the target's first step.
@@ -122,6 +126,7 @@ json "log('two')[-1]['event']=='end'"
 expect 0 . '' "$rung" climb "${tiny[@]}" --out two --resume # a finished climb is read back
 same two
 expect 0 . '' now seed2
+check "a sweep's checkpoint is missing" [ "$(find seed2/runs -name checkpoints | wc -l)" = "$(ls seed2/runs | wc -l)" ]
 json "d['predicted']!=load('one.json')['predicted']"
 
 # kill -9 at random moments, then --resume. Where the machine has less to do than at the first climb, the moment may come too late:

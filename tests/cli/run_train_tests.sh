@@ -199,7 +199,7 @@ expect 2 '' 'whole numbers from 1' "$rung" coord "${coord[@]}" --widths 16,x
 expect 2 '' '2 seeds' "$rung" coord "${coord[@]}" --widths 16,32 --seeds 1
 
 # Sweep and ladder.
-expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep --json
+expect 0 . '' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep --json --keep-checkpoints
 json "len(d['runs'])==6 and len(d['optima'])==2 and d['best']['L']==min(r['L'] for r in d['runs']) and len(rows('sweep/runs.csv'))==6"
 json "rows('sweep/runs.csv')[0]['kind']=='sweep' and float(rows('sweep/runs.csv')[0]['C'])==d['runs'][0]['C'] and list(rows('sweep/runs.csv')[0])[:5]==['run','member','kind','status','used']"
 json "[t['key'] for t in d['transfers']]==['model.width'] and [p['value'] for p in d['transfers'][0]['points']]==[16,24] and d['transfers'][0]['lo']<=d['transfers'][0]['drift']<=d['transfers'][0]['hi']"
@@ -214,6 +214,13 @@ expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search independent --ou
 json "[r['L'] for r in d['runs']]==[r['L'] for r in load('independent.json')['runs']]"
 expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search random --points 3 --out drawn --json
 json "len(d['runs'])==3 and all(0.125<=r['lr']<=2 for r in d['runs']) and len({r['lr'] for r in d['runs']})==3"
+# A sweep keeps its results alone: they are read back, also where the table was lost, and there is nothing to evaluate.
+check "a sweep kept checkpoints" [ -z "$(find drawn -name checkpoints)" ]
+cp out drawn.json && rm drawn/runs.csv
+expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search random --points 3 --out drawn --json --resume
+json "[r['L'] for r in d['runs']]==[r['L'] for r in load('drawn.json')['runs']] and len(rows('drawn/runs.csv'))==3"
+check "a sweep that had ended was trained anew" [ "$(cat drawn/runs/*/log.jsonl | grep -c run_start)" = "$(ls drawn/runs | wc -l)" ]
+expect 1 '' 'no finished checkpoint.*--keep-checkpoints' "$rung" eval drawn
 expect 0 'winner of 3 points' '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search halving --points 2 --out halved
 expect 0 'winner of 8 points' '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search bayesian --points 8 --out bayes
 expect 2 '' 'depends on what it finds' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search halving --dry-run

@@ -109,6 +109,7 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
   request.folder = arguments.text("--out");
   request.cache = data_cache_folder();
   request.law = arguments.text("--law");
+  request.keep_checkpoints = arguments.flag("--keep-checkpoints");
   request.resume = arguments.flag("--resume");
   request.predict_only = arguments.flag("--predict-only");
   request.threads = arguments.threads;
@@ -234,6 +235,8 @@ const Verb climb_verb{
                 {"--repeat", Takes::flag, "let tokens be seen more than once"},
                 {"--out", Takes::value, "folder of the climb", "climb"},
                 {"--resume", Takes::flag, "continue the climb in --out"},
+                {"--keep-checkpoints", Takes::flag,
+                 "keep those of the sweeps too, not of rungs and target alone"},
                 {"--predict-only", Takes::flag, "stop after the prediction and write target.toml"}},
     .run = run_climb,
     .trains = true};

@@ -161,6 +161,12 @@ std::vector<RunConfig> seeds_for(const Arguments& arguments, const std::vector<S
   return seeds;
 }
 
+StudyContext sweep_context(const Arguments& arguments, Sources& sources, const RunConfig& first) {
+  StudyContext context = make_context(arguments, sources, first);
+  context.keep_checkpoints = arguments.flag("--keep-checkpoints");
+  return context;
+}
+
 bool in_stages(const std::string& search) {
   return search == "independent" || search == "halving" || search == "bayesian";
 }
@@ -176,7 +182,7 @@ int search_in_stages(const Arguments& arguments, const std::vector<Setting>& ove
   const int64_t points = arguments.integer("--points");
   const uint64_t seed = seeds.front().seed;
   Sources sources;
-  const StudyContext context = make_context(arguments, sources, seeds.front());
+  const StudyContext context = sweep_context(arguments, sources, seeds.front());
   const TrainStage train = [&](const std::string& stage, std::span<const RunConfig> members) {
     arguments.out->note(stage);
     announce(members, sources, arguments);
@@ -211,7 +217,7 @@ int run_sweep(const Arguments& arguments) {
     report_dry_run(arguments, dry, members.front());
     return 0;
   }
-  const StudyContext context = make_context(arguments, sources, members.front());
+  const StudyContext context = sweep_context(arguments, sources, members.front());
   const StudyResult study = run_sweep(members, context);
   arguments.out->end_progress();
   if (study.interrupted) return report_interrupted(arguments, context.folder);
@@ -242,7 +248,10 @@ const Verb sweep_verb{
           .help = "of a random, halving or Bayesian search",
           .default_text = "32"},
          {.name = "--out", .help = "folder of the sweep"},
-         {.name = "--resume", .takes = Takes::flag, .help = "continue what the folder holds"}}),
+         {.name = "--resume", .takes = Takes::flag, .help = "continue what the folder holds"},
+         {.name = "--keep-checkpoints",
+          .takes = Takes::flag,
+          .help = "keep every member's weights and moments, not its results alone"}}),
     .run = run_sweep,
     .trains = true};
 

@@ -1,0 +1,33 @@
+// What a run found, one entry a member and finish, and result.json, which holds it.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "train/population.h"
+
+namespace rung {
+
+struct MemberResult {
+  RunConfig config;
+  MemberStatus status = MemberStatus::running;
+  int64_t steps = 0, tokens = 0;
+  double loss = 0.0, standard_error = 0.0;  // held-out; NaN when diverged
+  double training_loss = 0.0;
+};
+
+using Finishes = std::vector<std::vector<MemberResult>>;  // [finish][member]
+
+Json to_json(const MemberResult& result);
+
+Json finishes_to_json(const Finishes& finishes);
+Finishes finishes_from_json(const Json& json, std::span<const RunConfig> members);
+
+// FOLDER/result.json.
+void write_result(const std::filesystem::path& folder, const Finishes& finishes, double flops);
+// Nothing where the run has not ended. Fails when it is a run of other members.
+std::optional<Finishes> read_result(const std::filesystem::path& folder,
+                                    std::span<const RunConfig> members);
+
+}  // namespace rung
