@@ -23,17 +23,16 @@ struct Scan {
 class ScanBuilder {
  public:
   explicit ScanBuilder(double share) : rule_(share) {}
-  void see(const DocumentHash& hash) {
-    rule_.see(hash.key);
+  void see(const DocumentHash& hash, size_t bytes) {
+    rule_.see(hash.key, bytes);
     content_ = sha256(content_ + hash.digest);
   }
   Scan finish(const fs::path& path) const {
-    if (rule_.distinct() < 2)
+    if (!rule_.splits())
       fail(
-          "[data] {} holds one document; training and held-out text need one each. Received {} "
-          "distinct. Give a "
-          "longer text, a file instead of a folder of one, or a .jsonl.",
-          path.string(), rule_.distinct());
+          "[data] {} holds one document; training and held-out text need one each. Give a longer "
+          "text, a file instead of a folder of one, or a .jsonl.",
+          path.string());
     return {content_, rule_.threshold()};
   }
 
@@ -44,7 +43,7 @@ class ScanBuilder {
 
 // Names what the text is by where it lies, its sizes and times: a change of any is a new scan.
 fs::path scan_path(const fs::path& cache, const fs::path& path, double share) {
-  std::string facts = fmt::format("text 1 {} {}\n", share, fs::weakly_canonical(path).string());
+  std::string facts = fmt::format("text 2 {} {}\n", share, fs::weakly_canonical(path).string());
   for (const TextFile& file : list_text_files(path))
     facts += fmt::format("{}\t{}\t{}\n", file.relative, file.size, file.changed);
   return cache / ("scan-" + sha256(facts).substr(0, 16) + ".json");
@@ -105,7 +104,7 @@ std::unique_ptr<Tokenizer> trained_tokenizer(Making& making, fs::path& model) {
   TextSample sample;
   for_text_batches(making.path, nullptr, [&](TextBatch& batch) {
     for (size_t i = 0; i < batch.documents.size(); ++i) {
-      builder.see(batch.hashes[i]);
+      builder.see(batch.hashes[i], batch.documents[i].size());
       sample.see(batch.documents[i], batch.hashes[i].key);
     }
   });
@@ -154,7 +153,7 @@ bool make_shards(Making& making, const Tokenizer& tokenizer) {
   for_text_batches(making.path, &tokenizer, [&](TextBatch& batch) {
     size_t begin = 0;
     for (size_t i = 0; i < batch.documents.size(); ++i) {
-      builder.see(batch.hashes[i]);
+      builder.see(batch.hashes[i], batch.documents[i].size());
       ShardWriter& part = batch.hashes[i].key <= threshold ? held_out : train;
       part.append(std::span(batch.tokens).subspan(begin, batch.ends[i] - begin),
                   batch.documents[i].size());

@@ -2,12 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 #include "core/error.h"
 #include "core/hash.h"
 
 namespace rung {
+
+namespace {
+
+constexpr size_t least_documents = 8;
+constexpr size_t least_bytes = 65536;  // train.eval_tokens of them
+
+}  // namespace
 
 DocumentHash hash_document(const std::string& text) {
   DocumentHash hash{sha256(text), 0};
@@ -22,16 +28,28 @@ HeldOutRule::HeldOutRule(double share) {
   start_ = static_cast<uint64_t>(std::ldexp(share, 64));
 }
 
-void HeldOutRule::see(uint64_t key) {
-  if (smallest_.size() == 16 && key >= *smallest_.rbegin()) return;
-  smallest_.insert(key);
-  if (smallest_.size() > 16) smallest_.erase(std::prev(smallest_.end()));
+void HeldOutRule::see(uint64_t key, size_t bytes) {
+  if (enough_ || !seen_.emplace(key, bytes).second || key > start_) return;
+  ++held_documents_;
+  held_bytes_ += bytes;
+  enough_ = held_documents_ >= least_documents && held_bytes_ >= least_bytes;
+  if (enough_) seen_.clear();
 }
 
 uint64_t HeldOutRule::threshold() const {
-  const size_t least = std::min<size_t>(8, smallest_.size() / 2);
-  if (least == 0) return start_;
-  return std::max(start_, *std::next(smallest_.begin(), static_cast<std::ptrdiff_t>(least) - 1));
+  if (enough_ || seen_.size() < 2) return start_;
+  size_t all = 0;
+  for (const auto& [key, bytes] : seen_) all += bytes;
+  uint64_t threshold = start_;
+  size_t documents = 0, held = 0;
+  for (const auto& [key, bytes] : seen_) {
+    if (documents == seen_.size() / 2) break;
+    if (documents >= least_documents && held >= std::min(least_bytes, all / 10)) break;
+    threshold = std::max(threshold, key);
+    ++documents;
+    held += bytes;
+  }
+  return threshold;
 }
 
 }  // namespace rung

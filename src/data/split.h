@@ -1,7 +1,8 @@
 // Which documents are held out: decided by their content alone.
 #pragma once
+#include <cstddef>
 #include <cstdint>
-#include <set>
+#include <map>
 #include <string>
 
 namespace rung {
@@ -14,19 +15,21 @@ struct DocumentHash {
 DocumentHash hash_document(const std::string& text);
 
 // Documents whose key is at most the threshold are held out, so equal documents stay on one side.
-// The threshold is share * 2^64, raised where needed so that at least 8 distinct documents (half of
-// them, when there are fewer than 16) are held out.
+// The threshold is share * 2^64, raised where needed so that at least 8 distinct documents and 64
+// KiB, or a tenth of a shorter text, are held out; but no more than half of the documents.
 class HeldOutRule {
  public:
   explicit HeldOutRule(double share);
   uint64_t start() const { return start_; }  // the threshold unless the data are few
-  void see(uint64_t key);                    // once for every document
+  void see(uint64_t key, size_t bytes);      // once for every document
   uint64_t threshold() const;
-  size_t distinct() const { return smallest_.size(); }  // documents seen, counted up to 16
+  bool splits() const { return enough_ || seen_.size() > 1; }  // there are two distinct documents
 
  private:
   uint64_t start_;
-  std::set<uint64_t> smallest_;
+  bool enough_ = false;                // `start` holds out what is wanted
+  std::map<uint64_t, size_t> seen_{};  // bytes by key, of distinct documents until then
+  size_t held_documents_ = 0, held_bytes_ = 0;
 };
 
 }  // namespace rung
