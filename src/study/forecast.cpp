@@ -54,11 +54,7 @@ double lowest_loss(std::span<const RunRecord> ladder) {
 std::vector<FitOptions> laws_to_try(const ForecastOptions& wanted, double lowest) {
   const std::string& law = wanted.law;
   FitOptions options{.law = law.empty() ? "power" : law};
-  if (find_law(options.law).inputs.size() != 1)
-    fail_usage(
-        "[climb] --law must have one variable, as all rungs lie on one path. Received {}. Use "
-        "power or broken-power.",
-        law);
+  check_path_law(options.law);
   options.columns = {{"x", "N"}};
   options.objective = "least-squares";
   if (wanted.measures.noise) options.sd_column = "sd";
@@ -146,6 +142,14 @@ int64_t dropped_below(const std::map<int64_t, double>& rungs, const Candidate& c
 }
 
 }  // namespace
+
+void check_path_law(const std::string& law) {
+  if (find_law(law).inputs.size() != 1)
+    fail_usage(
+        "[climb] --law must have one variable, as all rungs lie on one path. Received {}. Use "
+        "power or broken-power.",
+        law);
+}
 
 Forecast forecast(std::span<const RunRecord> runs, const PathPoint& target,
                   const ForecastOptions& wanted) {

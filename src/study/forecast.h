@@ -40,6 +40,9 @@ struct ForecastOptions {
   Measures measures{};
 };
 
+// Fails (usage) for a law that is unknown or has several variables.
+void check_path_law(const std::string& law);
+
 // One-variable laws along the path, with none to four of the smallest rungs left out, weighted by
 // how well they predict the largest rungs from the smaller ones. Refuses (exit 3) with fewer than
 // four rungs or rows.

@@ -1,3 +1,4 @@
+#include "core/error.h"
 #include "core/events.h"
 #include "core/files.h"
 #include "report/report.h"
@@ -8,6 +9,11 @@ namespace rung {
 
 Json verify_climb(const fs::path& folder, double measured, double standard_error) {
   const Json prediction = read_json(folder / "prediction.json");
+  if (fs::exists(folder / "target" / "result.json"))
+    fail(
+        "[verify] {} trained its target and measured it, which stays its record. Verify a climb "
+        "made with --predict-only.",
+        folder.string());
   Json json{
       {"status", "done"},
       {"target", prediction.at("target")},

@@ -195,6 +195,10 @@ json "d['measured']['loss']==load('one.json')['measured']['loss'] and abs(d['rel
 expect 2 . '--measured takes' "$rung" verify only --json
 expect 2 . '--measured must be positive' "$rung" verify only --measured=-1 --json
 expect 1 . 'prediction.json' "$rung" verify small --measured 2 --json
+expect 1 . 'one trained its target and measured it' "$rung" verify one --measured 2 --json
+# A law that no path has is said before anything is trained.
+expect 2 . 'must have one variable' "$rung" climb "${tiny[@]}" --law chinchilla --out bad
+expect 2 . 'Unknown law. Received powr' "$rung" climb "${tiny[@]}" --law powr --out bad
 
 # Bad input: one clear line and the right status.
 for bad in 4miles -1e9flop 0s nan flop; do

@@ -12,6 +12,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "study/compare.h"
+#include "study/forecast.h"
 
 namespace rung {
 namespace {
@@ -109,7 +110,7 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
   request.folder = arguments.text("--out");
   request.cache = data_cache_folder();
   request.law = arguments.text("--law");
-  request.keep_checkpoints = arguments.flag("--keep-checkpoints");
+  if (!request.law.empty()) check_path_law(request.law);  // before hours of training, not behind
   request.resume = arguments.flag("--resume");
   request.predict_only = arguments.flag("--predict-only");
   request.threads = arguments.threads;
