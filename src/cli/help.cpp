@@ -16,6 +16,27 @@ std::string left_column(const Option& option) {
                             : " " + fmt::format("{}", fmt::join(option.choices, "|")));
 }
 
+// Words in lines of at most 100 columns, each line but the first behind `indent` blanks.
+std::string wrapped(const std::string& text, size_t indent) {
+  constexpr size_t columns = 100;
+  std::string out;
+  size_t at = indent;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    if (at > indent && at + 1 + end - begin > columns) {
+      out += "\n" + std::string(indent, ' ');
+      at = indent;
+    } else if (at > indent) {
+      out += ' ';
+      ++at;
+    }
+    out += text.substr(begin, end - begin);
+    at += end - begin;
+    begin = end + 1;
+  }
+  return out;
+}
+
 std::string option_lines(const std::vector<Option>& options) {
   size_t width = 0;
   for (const Option& option : options)
@@ -23,13 +44,13 @@ std::string option_lines(const std::vector<Option>& options) {
   std::string text;
   for (const Option& option : options) {
     const std::string left = left_column(option);
-    text += fmt::format("  {:<{}}  ", left, width);
-    if (left.size() > width) text += fmt::format("\n  {:<{}}  ", "", width);
-    text += option.help;
-    if (option.required) text += " (required)";
-    if (option.takes == Takes::list && option.name.starts_with("-")) text += " (repeatable)";
-    if (!option.default_text.empty()) text += fmt::format(" [{}]", option.default_text);
-    text += '\n';
+    std::string help = option.help;
+    if (option.required) help += " (required)";
+    if (option.takes == Takes::list && option.name.starts_with("-")) help += " (repeatable)";
+    if (!option.default_text.empty()) help += fmt::format(" [{}]", option.default_text);
+    text += left.size() > width ? fmt::format("  {}\n{:{}}", left, "", width + 4)
+                                : fmt::format("  {:<{}}  ", left, width);
+    text += wrapped(help, width + 4) + '\n';
   }
   return text;
 }

@@ -1,6 +1,7 @@
-// rung laws: the table of laws, one line each.
+// rung laws: the table of laws, with formulas and sources.
+#include <fmt/format.h>
+
 #include "cli/verb.h"
-#include "core/table.h"
 #include "law/law.h"
 #include "law/laws_json.h"
 
@@ -9,14 +10,15 @@ namespace {
 
 int run_laws(const Arguments& arguments) {
   const Json tables = laws_to_json();
-  std::vector<TableRow> rows;
+  // Formulas and sources stand below each other: side by side they would be 210 columns wide.
+  std::string text;
   for (const char* table : {"laws", "procedures"})
     for (const Json& entry : tables[table])
-      rows.push_back({entry["name"].get<std::string>(), entry["formula"].get<std::string>(),
-                      entry["source"].get<std::string>()});
+      text += fmt::format("{}\n    {}\n    {}\n", entry["name"].get<std::string>(),
+                          entry["formula"].get<std::string>(), entry["source"].get<std::string>());
   for (const LawFamily* family : law_families())
-    rows.push_back({std::string(family->name), "made from its arguments", ""});
-  arguments.out->result(tables, text_table({"law", "formula", "source"}, rows));
+    text += fmt::format("{}\n    made from its arguments\n", family->name);
+  arguments.out->result(tables, text);
   return 0;
 }
 

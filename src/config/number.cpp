@@ -1,7 +1,10 @@
 #include "config/number.h"
 
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <string_view>
+#include <utility>
 
 #include "core/error.h"
 
@@ -27,6 +30,17 @@ std::optional<double> parse_number(const std::string& text) {
   if (!base || !power) return {};
   const double value = std::pow(*base, *power);
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+std::optional<double> parse_seconds(const std::string& text) {
+  constexpr std::array<std::pair<std::string_view, double>, 4> units{
+      {{"min", 60.0}, {"d", 86400.0}, {"h", 3600.0}, {"s", 1.0}}};
+  for (const auto& [unit, seconds] : units) {
+    if (!text.ends_with(unit)) continue;
+    const std::optional<double> value = parse_number(text.substr(0, text.size() - unit.size()));
+    return value ? std::optional(*value * seconds) : std::nullopt;
+  }
+  return {};
 }
 
 std::optional<std::vector<double>> parse_range(const std::string& text) {

@@ -9,6 +9,9 @@ namespace rung {
 // `0.5`, `1e18`, `-3`, `2^-3`; nothing for any other text, infinities and NaN included.
 std::optional<double> parse_number(const std::string& text);
 
+// Seconds of `30d`, `12h`, `90min`, `45s`; nothing for any other text, plain numbers included.
+std::optional<double> parse_seconds(const std::string& text);
+
 // `2^-8..2^0:9`: 9 log-spaced numbers, ends included; nothing where the text is no range.
 // Fails (usage) where it is one but an end is not positive or the count not from 2 to 4096.
 std::optional<std::vector<double>> parse_range(const std::string& text);

@@ -24,6 +24,13 @@ std::string short_number(double value) {
   return fmt::format("{:.{}f}{}", value, decimals, prefixes[prefix]);
 }
 
+std::string short_amount(double value, std::string_view unit) {
+  const std::string text = short_number(value);
+  if (!std::isfinite(value)) return text + " " + std::string(unit);
+  const size_t prefix = text.find_last_of("0123456789") + 1;
+  return text.substr(0, prefix) + " " + text.substr(prefix) + std::string(unit);
+}
+
 std::string short_seconds(double seconds) {
   if (!(seconds >= 0.0) || !std::isfinite(seconds)) return "?";
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);

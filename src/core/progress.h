@@ -2,6 +2,7 @@
 // shown.
 #pragma once
 #include <string>
+#include <string_view>
 
 namespace rung {
 
@@ -21,6 +22,8 @@ std::string progress_line(const Progress& progress, int columns = 100, bool bar 
 
 // 950, 1.30k, 25.1M, 3.00G: three digits and a decimal prefix.
 std::string short_number(double value);
+// With a unit: 950 B, 25.1 MB, 189 GFLOP/s.
+std::string short_amount(double value, std::string_view unit);
 // 9.5 s below 10 s, 42 s, 1:08, 2:03:04.
 std::string short_seconds(double seconds);
 

@@ -23,13 +23,6 @@ constexpr std::array device_table = {
     Device{"tpu-v5p", 459e12, 0, 95e9, 2.765e12, "Google Cloud TPU v5p documentation"},
 };
 
-struct Unit {
-  std::string_view name;
-  double seconds;
-};
-constexpr std::array units = {Unit{"min", 60.0}, Unit{"d", 86400.0}, Unit{"h", 3600.0},
-                              Unit{"s", 1.0}};
-
 }  // namespace
 
 std::span<const Device> devices() {
@@ -65,18 +58,10 @@ Hardware parse_hardware(const std::string& text, bool other) {
 }
 
 double parse_time(const std::string& text) {
-  double factor = 1.0;
-  std::string number = text;
-  for (const Unit& unit : units)
-    if (text.ends_with(unit.name)) {
-      factor = unit.seconds;
-      number = text.substr(0, text.size() - unit.name.size());
-      break;
-    }
-  const auto value = parse_number(number);
+  const auto seconds = parse_seconds(text), value = seconds ? seconds : parse_number(text);
   if (!value || !(*value > 0.0))
     fail_usage("[plan] A time is a number with d, h, min or s, as 30d. Received {}.", text);
-  return *value * factor;
+  return *value;
 }
 
 std::string time_text(double seconds) {

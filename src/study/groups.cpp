@@ -38,9 +38,9 @@ void check_memory(const Decoder& decoder, const RunConfig& config) {
   const double least = plan_memory(decoder, config, 1, 1, 1).held();
   if (least > config.train.memory)
     fail_usage(
-        "[memory] One member takes about {}B at least. Received train.memory = {}B. Raise it, set "
+        "[memory] One member takes about {} at least. Received train.memory = {}. Raise it, set "
         "train.recompute=1, or lower train.batch_tokens or the shape.",
-        short_number(least), short_number(config.train.memory));
+        short_amount(least, "B"), short_amount(config.train.memory, "B"));
 }
 
 // What members of one population share: on CUDA their multipliers too, which are constants of its

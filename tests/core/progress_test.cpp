@@ -14,6 +14,12 @@ TEST_CASE("short numbers keep three digits") {
   CHECK(short_number(2e12) == "2.00T");
 }
 
+TEST_CASE("short amounts have their prefix at the unit") {
+  CHECK(short_amount(950, "B") == "950 B");
+  CHECK(short_amount(25.14e6, "B") == "25.1 MB");
+  CHECK(short_amount(189e9, "FLOP/s") == "189 GFLOP/s");
+}
+
 TEST_CASE("short times") {
   CHECK(short_seconds(0.04) == "0.0 s");
   CHECK(short_seconds(42.4) == "42 s");

@@ -36,7 +36,9 @@ int run_audit(const Arguments& arguments) {
                   config.parametrisation, config.model.width, config.model.depth,
                   audit.at("N").get<int64_t>(), audit.at("N_total").get<int64_t>(),
                   audit.at("flops_per_token").get<double>()) +
-      text_table({"tensor", "role", "fan in", "fan out", "A", "B", "C", "decay", "epsilon"}, rows);
+      text_table({"tensor", "role", "fan in", "fan out", "A", "B", "C", "decay", "epsilon"}, rows) +
+      "A multiplies its product, B is the deviation it starts with, C multiplies train.lr; decay "
+      "and epsilon multiply train's.\n";
   arguments.out->result(audit, text);
   return 0;
 }

@@ -67,10 +67,7 @@ void give_target(ClimbRequest& request, const std::vector<Setting>& settings) {
 
 // `more` settings come last: an alternative's.
 ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>& more = {}) {
-  std::vector<Setting> settings;
-  if (arguments.has("CONFIG")) settings = read_settings(arguments.text("CONFIG"));
-  for (const std::string& text : arguments.list("--set")) settings.push_back(parse_setting(text));
-  settings.insert(settings.end(), more.begin(), more.end());
+  const std::vector<Setting> settings = given_settings(arguments, more);
   const std::vector<RunConfig> configs = resolve(climb_defaults(arguments.device), settings);
   if (configs.size() != 1)
     fail_usage(
@@ -112,6 +109,7 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
   request.law = arguments.text("--law");
   if (!request.law.empty()) check_path_law(request.law);  // before hours of training, not behind
   request.resume = arguments.flag("--resume");
+  request.keep_checkpoints = arguments.flag("--keep-checkpoints");
   request.predict_only = arguments.flag("--predict-only");
   request.threads = arguments.threads;
   request.command_line = arguments.command_line;
@@ -217,12 +215,13 @@ const Verb climb_verb{
     .group = "climb",
     .summary = "tune, train a ladder, predict a larger model, train it, show the error",
     .example = "rung climb --data book.txt --budget 4min --out climb",
-    .options = {{"CONFIG", Takes::value, "TOML file; its [model] parts and [data] are used"},
+    .options = {{"CONFIG", Takes::value,
+                 "configuration in TOML; its model.width and train.tokens are the target's"},
                 {"--set", Takes::list, "key=value settings (docs/config.md)"},
                 {"--data", Takes::value,
-                 "text file, folder, .jsonl, compressed; default or synthetic"},
+                 "text file, folder or .jsonl, compressed or not; default or synthetic"},
                 {"--budget", Takes::value,
-                 "wall time (90s, 4min, 1h) or compute (1e15flop) of the whole climb", "4min"},
+                 "wall time (90s, 4min, 2d) or compute (1e15flop) of the whole climb", "4min"},
                 {"--law", Takes::value, "law along the path; empty: chosen by rollout"},
                 {"--seed", Takes::value, "initialisation and data order", "1"},
                 {"--ahead", Takes::value, "least FLOPs of the target over the largest rung's", "4"},
@@ -232,7 +231,7 @@ const Verb climb_verb{
                  "measures left out: lr-rule batch-rule regime offset prior rollout goodness noise "
                  "seeds"},
                 {"--compare", Takes::list,
-                 "parts (attention mamba2, soap) or key=value: a climb each, and who is ahead"},
+                 "parts, as attention,mamba2, or key=value: a climb each, and who is ahead"},
                 {"--repeat", Takes::flag, "let tokens be seen more than once"},
                 {"--out", Takes::value, "folder of the climb", "climb"},
                 {"--resume", Takes::flag, "continue the climb in --out"},

@@ -41,13 +41,13 @@ int run_doctor(const Arguments& arguments) {
   std::vector<TableRow> rows = {
       {"LibTorch", TORCH_VERSION},
       {"cores", fmt::format("{}, using {}", cores, arguments.threads)},
-      {"memory", short_number(memory) + "B"},
+      {"memory", short_amount(memory, "B")},
       {"CUDA", cuda         ? "present"
                : cuda_build ? "built in, no device"
                             : "not in this build"},
-      {"fp32 matrix products", fmt::format("{} FLOP/s on {}", short_number(fp32), device)},
-      {"free disk here", short_number(free) + "B"},
-      {"data cache", fmt::format("{} ({}B free)", data_cache_folder(), short_number(cached))}};
+      {"fp32 matrix products", fmt::format("{} on {}", short_amount(fp32, "FLOP/s"), device)},
+      {"free disk here", short_amount(free, "B")},
+      {"data cache", fmt::format("{} ({} free)", data_cache_folder(), short_amount(cached, "B"))}};
   Json json = {{"torch", TORCH_VERSION},
                {"cores", cores},
                {"threads", arguments.threads},
@@ -60,7 +60,7 @@ int run_doctor(const Arguments& arguments) {
                {"data_cache", data_cache_folder()}};
   if (device == "cuda") {
     const double bf16 = matmul_ceiling(device, "bf16");
-    rows.push_back({"bf16 matrix products", short_number(bf16) + " FLOP/s"});
+    rows.push_back({"bf16 matrix products", short_amount(bf16, "FLOP/s")});
     json["matmul_flops_bf16"] = bf16;
   }
   arguments.out->result(json, text_table({"what", "found"}, rows));

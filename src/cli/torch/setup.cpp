@@ -17,7 +17,8 @@ std::vector<Option> config_options() {
           {.name = "--set",
            .takes = Takes::list,
            .help = "key=value; a list makes a population, as train.lr=[0.25,0.5]"},
-          {.name = "--data", .help = "text, folder, .jsonl, compressed; default or synthetic"}};
+          {.name = "--data",
+           .help = "text file, folder or .jsonl, compressed or not; default or synthetic"}};
 }
 
 std::vector<Option> with_config_options(std::vector<Option> own) {
@@ -43,11 +44,19 @@ std::vector<std::string> split_commas(const std::vector<std::string>& texts) {
   return parts;
 }
 
-std::vector<RunConfig> read_members(const Arguments& arguments, const std::vector<Setting>& extra) {
+std::vector<Setting> given_settings(const Arguments& arguments, const std::vector<Setting>& extra) {
+  // Before the file is read: of `--set train.lr 0.5` the 0.5 is taken for it.
+  std::vector<Setting> set;
+  for (const std::string& text : arguments.list("--set")) set.push_back(parse_setting(text));
   std::vector<Setting> settings;
   if (arguments.has("CONFIG")) settings = read_settings(arguments.text("CONFIG"));
-  for (const std::string& text : arguments.list("--set")) settings.push_back(parse_setting(text));
+  settings.insert(settings.end(), set.begin(), set.end());
   settings.insert(settings.end(), extra.begin(), extra.end());
+  return settings;
+}
+
+std::vector<RunConfig> read_members(const Arguments& arguments, const std::vector<Setting>& extra) {
+  std::vector<Setting> settings = given_settings(arguments, extra);
   if (arguments.has("--data")) settings.push_back({"data.path", {arguments.text("--data")}});
   if (!arguments.device.empty()) settings.push_back({"device", {arguments.device}});
   std::vector<RunConfig> members = resolve({}, settings);
@@ -153,7 +162,7 @@ void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
                      short_number(static_cast<double>(e.N_total)),
                      short_number(static_cast<double>(e.tokens)), fmt::format("{}", e.steps),
                      fmt::format("{:.3g}", e.flops),
-                     (e.memory.counted ? "" : "> ") + short_number(e.memory.total()) + "B",
+                     (e.memory.counted ? "" : "> ") + short_amount(e.memory.total(), "B"),
                      fmt::format("{}", e.memory.sequences), about(e.flops)});
   }
   const std::string text = text_table({"group", "members", "N", "stored", "tokens", "steps",

@@ -19,7 +19,9 @@ std::vector<Option> config_options();
 // config_options, then these.
 std::vector<Option> with_config_options(std::vector<Option> own);
 
-// CONFIG, then --set, then `extra`; --data and --device win. Relative data paths become absolute,
+// The settings of CONFIG, of --set and `extra`; later ones win.
+std::vector<Setting> given_settings(const Arguments& arguments, const std::vector<Setting>& extra);
+// What given_settings resolve to; --data and --device win. Relative data paths become absolute,
 // so that a run can be resumed and evaluated from anywhere.
 std::vector<RunConfig> read_members(const Arguments& arguments,
                                     const std::vector<Setting>& extra = {});
