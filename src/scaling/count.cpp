@@ -54,8 +54,4 @@ double flops_6nd(int64_t n, int64_t tokens) {
   return 6.0 * static_cast<double>(n) * static_cast<double>(tokens);
 }
 
-int64_t training_bytes(int64_t n_total, int moments, int compute_bytes) {
-  return n_total * (4 + 4 + 4 * moments + compute_bytes);
-}
-
 }  // namespace rung

@@ -31,9 +31,4 @@ double forward_flops_per_token(std::span<const TensorSpec> tensors, double extra
 double training_flops(std::span<const TensorSpec> tensors, double extra, int64_t tokens);
 double flops_6nd(int64_t n, int64_t tokens);
 
-// Bytes that training keeps for the weights of one member: fp32 master, gradient and `moments`
-// optimizer buffers, and a compute copy of `compute_bytes` an element (0: the master itself is
-// used).
-int64_t training_bytes(int64_t n_total, int moments = 2, int compute_bytes = 0);
-
 }  // namespace rung
