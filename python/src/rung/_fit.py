@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,19 +14,20 @@ from numpy.typing import ArrayLike
 
 from . import _check as check
 from . import _rung
-from ._errors import Refused, UsageError
+from ._errors import UsageError
 from ._plan import Plan, next_runs, plan_of, plan_options
+from ._predict import predict_at, predict_rows
 from ._results import (
     Array,
     Diagnostic,
     Interval,
-    Misfit,
     Prediction,
     Profile,
     interval,
     number,
 )
-from ._table import Columns, Data, Path, column_map, column_names, to_table
+from ._table import Columns, Data, Path
+
 
 @dataclass(frozen=True)
 class Form:
@@ -248,48 +248,12 @@ class Fit:
         Raises :class:`rung.Refused` where the fit was refused, and without ``force`` where E (or what else is at its
         bound) decides: the data do not determine the answer so far out.
         """
-        level = self.level if level is None else level
-        if data is not None:
-            if at:
-                raise UsageError(f"[predict] Give a table or inputs, not both. Received {', '.join(at)}.")
-            return self._predict_table(data, level, columns, schedules, force)
-        if not at:
-            raise UsageError("[predict] Where? Received nothing. Give inputs, such as N=7e9, D=1.4e12, or a table.")
-        names = list(at)
-        given = [check.numbers(name, value) for name, value in at.items()]
-        try:
-            spread = np.broadcast_arrays(*given)
-        except ValueError:
-            shapes = ", ".join(f"{name} {value.shape}" for name, value in zip(names, given))
-            raise UsageError(f"[predict] Inputs have unlike shapes. Received {shapes}.") from None
-        points = np.stack([np.ravel(value) for value in spread], axis=1)
-        answers = _rung.predict(self._forms, names, points, float(level), check.threads(threads), bool(force))
-        prediction = _prediction(answers, self.target, float(level), spread[0].shape)
-        if self._forms.parts and not self._forms.composed:
-            for target, part in self.parts.items():
-                with contextlib.suppress(Refused):  # what is not determined there is left out
-                    prediction.quantities[target] = part.predict(level=level, threads=threads, force=force, **at)
-        return prediction
-
-    def _predict_table(
-        self, data: Data, level: float, columns: Columns, schedules: Data, force: bool
-    ) -> Prediction[Array]:
-        rows = _rung.predict_table(
-            self._forms,
-            to_table(data, column_names(columns)),
-            column_map(columns),
-            None if schedules is None else to_table(schedules),
-            float(level),
-            bool(force),
-        )
-        return Prediction(
-            target=self.target,
-            loss=np.asarray(rows["loss"]),
-            lo=np.asarray(rows["lo"]),
-            hi=np.asarray(rows["hi"]),
-            level=float(level),
-            misfit=None if rows["misfit"] is None else Misfit(**rows["misfit"]),
-        )
+        level = float(self.level if level is None else level)
+        if data is None:
+            return predict_at(self, at, level, check.threads(threads), bool(force))
+        if at:
+            raise UsageError(f"[predict] Give a table or inputs, not both. Received {', '.join(at)}.")
+        return predict_rows(self, data, level, columns, schedules, bool(force))
 
     def plan(
         self,
@@ -344,7 +308,8 @@ class Fit:
         peak. ``memory`` is in bytes, of which each parameter takes ``bytes_per_parameter`` while training. ``params``, or
         ``width`` and ``depth``, are those of a given model. ``flat``: the near-optimal set holds what lies within this
         fraction of the best loss. ``next`` runs are chosen that shrink the loss's interval most at the plan or ``target``
-        (``criterion="d"``: all coefficients'), from a table of ``candidates`` with N and D, or a grid. Further keywords are further inputs of the law; the rest as in ``rung plan --help``.
+        (``criterion="d"``: all coefficients'), from a table of ``candidates`` with N and D, or a grid. Further keywords
+        are further inputs of the law; the rest as in ``rung plan --help``.
         Raises :class:`rung.Refused` where the fit has no optimum or leaves its place open, and without ``force`` where a
         coefficient at its bound decides the loss.
         """
@@ -381,24 +346,3 @@ def load(path: Path) -> Fit:
 
 def _unpickle(text: str) -> Fit:
     return Fit(_rung.parse(text))
-
-
-def _prediction(answers: dict[str, Any], target: str, level: float, shape: tuple[int, ...]) -> Prediction[Any]:
-    def shaped(values: _rung.Numbers) -> Any:
-        array = np.asarray(values)
-        return float(array[0]) if shape == () else array.reshape(shape)
-
-    def named(lines: dict[str, _rung.Numbers]) -> dict[str, Any]:
-        return {name: shaped(values) for name, values in lines.items()}
-
-    return Prediction(
-        target=target,
-        loss=shaped(answers["loss"]),
-        lo=shaped(answers["lo"]),
-        hi=shaped(answers["hi"]),
-        level=level,
-        sources=named(answers["sources"]),
-        extrapolation=named(answers["extrapolation"]),
-        outside=named(answers["outside"]),
-        warnings=answers["warnings"],
-    )
