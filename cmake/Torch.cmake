@@ -31,5 +31,13 @@ if(RUNG_CUDA)
   # Nothing refers to torch_cuda by symbol, so the linker would drop it and CUDA would vanish.
   target_link_libraries(torch INTERFACE -Wl,--push-state,--no-as-needed torch_cuda c10_cuda
                                         -Wl,--pop-state CUDA::cudart)
+  # The cuBLASLt that torch itself loads; where torch is not from a wheel, the toolkit's.
+  find_library(RUNG_CUBLASLT NAMES libcublasLt.so.13 libcublasLt.so.12 cublasLt
+               HINTS ${TORCH_ROOT}/../nvidia/cu13/lib ${TORCH_ROOT}/../nvidia/cublas/lib
+                     ${CUDAToolkit_LIBRARY_DIR} REQUIRED)
+  find_path(RUNG_CUBLAS_INCLUDE cublasLt.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${TORCH_ROOT}/../nvidia/cu13/include
+                                                 ${TORCH_ROOT}/../nvidia/cublas/include REQUIRED)
+  target_include_directories(torch SYSTEM INTERFACE ${RUNG_CUBLAS_INCLUDE})
+  target_link_libraries(torch INTERFACE ${RUNG_CUBLASLT})
 endif()
 set(CMAKE_BUILD_RPATH ${TORCH_ROOT}/lib)

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "ops/cuda/fused.h"
+#include "ops/cuda/product.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/quantised_linear.h"
@@ -20,6 +21,9 @@ using at::Tensor;
 
 void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double alpha,
                  bool accumulate) {
+  if constexpr (with_cuda)
+    if (out.is_cuda() && cuda::fits_product(out, a, b))
+      return cuda::product(out, a, b, alpha, accumulate);
   const double beta = accumulate ? 1.0 : 0.0;
   const bool widen = out.scalar_type() != a.scalar_type();
   Tensor target = out;

@@ -1,0 +1,302 @@
+#ifdef RUNG_CUDA
+#include "ops/cuda/product.h"
+
+#include <ATen/cuda/CUDAContextLight.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
+#include <cublasLt.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "core/error.h"
+#include "ops/cuda/tensor.h"
+
+namespace rung::cuda {
+
+using at::Tensor;
+
+namespace {
+
+void check_lt(cublasStatus_t status, const char* what) {
+  if (status != CUBLAS_STATUS_SUCCESS)
+    fail("[cuda] cuBLASLt: {} failed: {}.", what, cublasLtGetStatusString(status));
+}
+
+void check_event(cudaError_t error) {
+  if (error != cudaSuccess) launch_failed(cudaGetErrorString(error));
+}
+
+cudaDataType_t lt_type(at::ScalarType type) {
+  switch (type) {
+    case at::kBFloat16:
+      return CUDA_R_16BF;
+    case at::kFloat8_e4m3fn:
+      return CUDA_R_8F_E4M3;
+    case at::kFloat8_e5m2:
+      return CUDA_R_8F_E5M2;
+    default:
+      return CUDA_R_32F;
+  }
+}
+
+// A tensor [P, rows, columns] as the library sees it, column by column: its transpose, or where the
+// tensor lies in columns (`turned`) the tensor itself.
+struct LtMatrix {
+  const void* data;
+  at::ScalarType type;
+  int64_t rows, columns, lead, apart;  // of the library's matrix
+  bool turned;
+};
+
+std::optional<LtMatrix> lt_matrix(const Tensor& t) {
+  const bool rows = t.stride(2) == 1 && t.stride(1) >= t.size(2);
+  if (!rows && !(t.stride(1) == 1 && t.stride(2) >= t.size(1))) return std::nullopt;
+  const int64_t each = 16 / static_cast<int64_t>(t.element_size());  // of 16 bytes
+  const int64_t lead = rows ? t.stride(1) : t.stride(2);
+  const int64_t apart = t.size(0) > 1 ? t.stride(0) : 0;
+  if (lead % each != 0 || apart % each != 0 ||
+      reinterpret_cast<uintptr_t>(t.const_data_ptr()) % 16 != 0)
+    return std::nullopt;
+  return LtMatrix{.data = t.const_data_ptr(),
+                  .type = t.scalar_type(),
+                  .rows = rows ? t.size(2) : t.size(1),
+                  .columns = rows ? t.size(1) : t.size(2),
+                  .lead = lead,
+                  .apart = apart,
+                  .turned = !rows};
+}
+
+using LtLayout =
+    std::unique_ptr<cublasLtMatrixLayoutOpaque_t, cublasStatus_t (*)(cublasLtMatrixLayout_t)>;
+using LtDescription =
+    std::unique_ptr<cublasLtMatmulDescOpaque_t, cublasStatus_t (*)(cublasLtMatmulDesc_t)>;
+using LtPreference = std::unique_ptr<cublasLtMatmulPreferenceOpaque_t,
+                                     cublasStatus_t (*)(cublasLtMatmulPreference_t)>;
+
+LtLayout layout_of(const LtMatrix& m, int64_t members) {
+  cublasLtMatrixLayout_t layout = nullptr;
+  check_lt(cublasLtMatrixLayoutCreate(&layout, lt_type(m.type), static_cast<uint64_t>(m.rows),
+                                      static_cast<uint64_t>(m.columns), m.lead),
+           "a layout");
+  LtLayout result(layout, cublasLtMatrixLayoutDestroy);
+  const int32_t count = static_cast<int32_t>(members);
+  check_lt(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count,
+                                            sizeof count),
+           "a layout's members");
+  check_lt(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                                            &m.apart, sizeof m.apart),
+           "a layout's stride");
+  return result;
+}
+
+LtDescription description_of(const LtMatrix& first, const LtMatrix& second, bool fast_sums) {
+  cublasLtMatmulDesc_t made = nullptr;
+  check_lt(cublasLtMatmulDescCreate(&made, CUBLAS_COMPUTE_32F, CUDA_R_32F), "a description");
+  LtDescription result(made, cublasLtMatmulDescDestroy);
+  const auto set = [&](cublasLtMatmulDescAttributes_t name, const auto& value) {
+    check_lt(cublasLtMatmulDescSetAttribute(made, name, &value, sizeof value), "an attribute");
+  };
+  set(CUBLASLT_MATMUL_DESC_TRANSA, first.turned ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(CUBLASLT_MATMUL_DESC_TRANSB, second.turned ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (fast_sums) set(CUBLASLT_MATMUL_DESC_FAST_ACCUM, int8_t{1});
+  return result;
+}
+
+// A product with all that the library asks for. Its matrices are the transposes: out^T = b^T a^T.
+struct LtProduct {
+  LtMatrix first, second, out;
+  int64_t members;
+  float alpha, beta;
+  bool fast_sums;
+  LtDescription description;
+  LtLayout first_layout, second_layout, out_layout;
+
+  LtProduct(const Tensor& o, const Tensor& a, const Tensor& b, double factor, bool accumulate,
+            bool fast)
+      : first(*lt_matrix(b)),
+        second(*lt_matrix(a)),
+        out(*lt_matrix(o)),
+        members(o.size(0)),
+        alpha(static_cast<float>(factor)),
+        beta(accumulate ? 1.0f : 0.0f),
+        fast_sums(fast),
+        description(description_of(first, second, fast)),
+        first_layout(layout_of(first, members)),
+        second_layout(layout_of(second, members)),
+        out_layout(layout_of(out, members)) {}
+
+  bool run(const cublasLtMatmulAlgo_t& kernel, void* to) const {
+    return cublasLtMatmul(
+               at::cuda::getCurrentCUDABlasLtHandle(), description.get(), &alpha, first.data,
+               first_layout.get(), second.data, second_layout.get(), &beta, to, out_layout.get(),
+               to, out_layout.get(), &kernel, at::cuda::getCUDABlasLtWorkspace(),
+               at::cuda::getCUDABlasLtWorkspaceSize(), stream()) == CUBLAS_STATUS_SUCCESS;
+  }
+};
+
+constexpr int most_kernels = 8;  // of the library's list that are tried
+
+// The library's list for a product, its own choice first. Sums over parts of k are added in fp32.
+std::vector<cublasLtMatmulAlgo_t> kernels_for(const LtProduct& p) {
+  cublasLtMatmulPreference_t made = nullptr;
+  check_lt(cublasLtMatmulPreferenceCreate(&made), "a preference");
+  const LtPreference preference(made, cublasLtMatmulPreferenceDestroy);
+  const uint64_t workspace = at::cuda::getCUDABlasLtWorkspaceSize();
+  const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  check_lt(cublasLtMatmulPreferenceSetAttribute(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                &workspace, sizeof workspace),
+           "a preference's workspace");
+  check_lt(cublasLtMatmulPreferenceSetAttribute(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                                &schemes, sizeof schemes),
+           "a preference's sums");
+  std::array<cublasLtMatmulHeuristicResult_t, most_kernels> results{};
+  int count = 0;
+  check_lt(cublasLtMatmulAlgoGetHeuristic(
+               at::cuda::getCurrentCUDABlasLtHandle(), p.description.get(), p.first_layout.get(),
+               p.second_layout.get(), p.out_layout.get(), p.out_layout.get(), made, most_kernels,
+               results.data(), &count),
+           "a choice of kernel");
+  std::vector<cublasLtMatmulAlgo_t> kernels;
+  for (int i = 0; i < count; ++i)
+    if (results[static_cast<size_t>(i)].state == CUBLAS_STATUS_SUCCESS)
+      kernels.push_back(results[static_cast<size_t>(i)].algo);
+  if (kernels.empty()) fail("[cuda] cuBLASLt has no kernel for a product.");
+  return kernels;
+}
+
+struct LtEvent {
+  cudaEvent_t event = nullptr;
+  LtEvent() { check_event(cudaEventCreate(&event)); }
+  ~LtEvent() { cudaEventDestroy(event); }
+  LtEvent(const LtEvent&) = delete;
+  LtEvent& operator=(const LtEvent&) = delete;
+};
+
+// Milliseconds of a run, the least of `runs` times of `each` runs one after the other.
+float shortest(const LtProduct& p, const cublasLtMatmulAlgo_t& kernel, void* to, int runs,
+               int each = 1) {
+  const LtEvent begin, end;
+  float least = 1e30f;
+  for (int i = 0; i < runs; ++i) {
+    check_event(cudaEventRecord(begin.event, stream()));
+    for (int k = 0; k < each; ++k)
+      if (!p.run(kernel, to)) return least;
+    check_event(cudaEventRecord(end.event, stream()));
+    check_event(cudaEventSynchronize(end.event));
+    float time = 0.0f;
+    check_event(cudaEventElapsedTime(&time, begin.event, end.event));
+    least = std::min(least, time / static_cast<float>(each));
+  }
+  return least;
+}
+
+// The first and last rows of each member's output, up to 16 MiB, by which outputs are compared.
+std::vector<Tensor> ends_of(const Tensor& out) {
+  const int64_t row = out.size(0) * out.size(2) * static_cast<int64_t>(out.element_size());
+  const int64_t rows = std::clamp<int64_t>((int64_t{16} << 20) / row, 1, out.size(1));
+  return {out.narrow(1, 0, rows), out.narrow(1, out.size(1) - rows, rows)};
+}
+
+// The fastest kernel whose output has the bits of the library's first choice. `to`, the product's
+// output, is overwritten.
+cublasLtMatmulAlgo_t chosen(const LtProduct& p, const std::vector<cublasLtMatmulAlgo_t>& kernels,
+                            Tensor to) {
+  const auto once = [&](const cublasLtMatmulAlgo_t& kernel) {
+    if (p.beta != 0.0f) to.zero_();
+    return p.run(kernel, to.mutable_data_ptr());
+  };
+  if (!once(kernels.front())) fail("[cuda] cuBLASLt refused its own choice for a product.");
+  std::vector<Tensor> wanted;
+  for (const Tensor& part : ends_of(to)) wanted.push_back(part.clone());
+  constexpr float better = 0.985f;  // of the time so far: less is noise
+  size_t best = 0;
+  float least = shortest(p, kernels.front(), to.mutable_data_ptr(), 2);
+  const int each = std::clamp(static_cast<int>(0.3f / least), 1, 16);  // a launch is not timed
+  least = shortest(p, kernels.front(), to.mutable_data_ptr(), 3, each);
+  for (size_t i = 1; i < kernels.size(); ++i) {
+    if (!once(kernels[i])) continue;
+    const std::vector<Tensor> got = ends_of(to);
+    if (!at::equal(got[0], wanted[0]) || !at::equal(got[1], wanted[1])) continue;
+    const float time = shortest(p, kernels[i], to.mutable_data_ptr(), 3, each);
+    if (time > better * least) continue;
+    least = time;
+    best = i;
+  }
+  return kernels[best];
+}
+
+using LtKey = std::array<int64_t, 17>;
+
+LtKey key_of(const LtProduct& p) {
+  const auto type = [](const LtMatrix& m) { return static_cast<int64_t>(m.type) * 2 + m.turned; };
+  return {c10::cuda::current_device(),
+          p.members,
+          type(p.first),
+          p.first.rows,
+          p.first.columns,
+          p.first.lead,
+          p.first.apart,
+          type(p.second),
+          p.second.rows,
+          p.second.columns,
+          p.second.lead,
+          p.second.apart,
+          type(p.out),
+          p.out.lead,
+          p.out.apart,
+          p.beta != 0.0f,
+          p.fast_sums};
+}
+
+bool capturing() {
+  return c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None;
+}
+
+// The choice for a product, made at its first run; trials of several threads wait for each other.
+// A step is captured after it has run, so that a capture finds it made.
+cublasLtMatmulAlgo_t kernel_of(const LtProduct& p, const Tensor& out, const Tensor& a,
+                               const Tensor& b, double alpha, bool accumulate) {
+  static std::mutex lock;
+  static std::map<LtKey, cublasLtMatmulAlgo_t> choices;
+  const LtKey key = key_of(p);
+  const std::lock_guard guard(lock);
+  if (const auto found = choices.find(key); found != choices.end()) return found->second;
+  const std::vector<cublasLtMatmulAlgo_t> kernels = kernels_for(p);
+  if (capturing()) return kernels.front();
+  const Tensor to = accumulate ? at::empty(out.sizes(), out.options()) : out;
+  const LtProduct trial(to, a, b, alpha, accumulate, p.fast_sums);
+  return choices.emplace(key, chosen(trial, kernels, to)).first->second;
+}
+
+}  // namespace
+
+bool fits_product(const Tensor& out, const Tensor& a, const Tensor& b) {
+  const auto is_fp8 = [](const Tensor& t) {
+    return t.scalar_type() == at::kFloat8_e4m3fn || t.scalar_type() == at::kFloat8_e5m2;
+  };
+  const double least = is_fp8(a) ? 1e9 : 3e10;
+  if (!is_fp8(a) && a.scalar_type() != at::kBFloat16) return false;
+  if (is_fp8(a) != is_fp8(b)) return false;
+  if (out.scalar_type() != at::kBFloat16 && out.scalar_type() != at::kFloat) return false;
+  if (2.0 * static_cast<double>(out.numel()) * static_cast<double>(a.size(2)) < least) return false;
+  const auto first = lt_matrix(b), second = lt_matrix(a), to = lt_matrix(out);
+  if (!first || !second || !to || to->turned) return false;
+  return !is_fp8(a) || (first->turned && !second->turned);
+}
+
+void product(const Tensor& out, const Tensor& a, const Tensor& b, double alpha, bool accumulate,
+             bool fast_sums) {
+  const LtProduct p(out, a, b, alpha, accumulate, fast_sums);
+  if (!p.run(kernel_of(p, out, a, b, alpha, accumulate), out.mutable_data_ptr()))
+    fail("[cuda] cuBLASLt failed in a product.");
+}
+
+}  // namespace rung::cuda
+#endif
