@@ -1,6 +1,7 @@
 #ifdef RUNG_CUDA
 #include "ops/cuda/fused.h"
 #include "ops/cuda/tensor.h"
+#include "ops/cuda/wide_loss.h"
 
 namespace rung::cuda {
 
@@ -8,8 +9,9 @@ void chunk_loss(const at::Tensor& logits, const at::Tensor& targets, double grad
                 const at::Tensor& losses) {
   const LossShape shape{logits.size(0), logits.size(1), logits.size(2), targets.stride(0),
                         losses.stride(0)};
-  cross_entropy(type_of(logits), shape, writable(logits), targets.const_data_ptr<int64_t>(),
-                wanted ? static_cast<float>(gradient) : 0.0f, floats(losses), stream());
+  const auto run = fits_wide_loss(type_of(logits), shape.vocabulary) ? wide_loss : cross_entropy;
+  run(type_of(logits), shape, writable(logits), targets.const_data_ptr<int64_t>(),
+      wanted ? static_cast<float>(gradient) : 0.0f, floats(losses), stream());
 }
 
 }  // namespace rung::cuda
