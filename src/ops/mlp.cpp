@@ -14,7 +14,10 @@ Tensor mlp_plain(const Tensor& x, const Mlp& m) {
 
 Tensor mlp(const Tensor& x, const Mlp& m) {
   if constexpr (with_cuda)
-    if (fused_on_cuda(x) && cuda::fits_mlp(x, m)) return cuda::mlp(x, m);
+    if (fused_on_cuda(x)) {
+      if (cuda::fits_mlp(x, m)) return cuda::mlp(x, m);
+      if (cuda::fits_fp8_mlp(x, m)) return cuda::fp8_mlp(x, m);
+    }
   return mlp_plain(x, m);
 }
 

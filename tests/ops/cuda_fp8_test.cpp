@@ -4,6 +4,7 @@
 
 #include "ops/cuda/fused.h"
 #include "ops/linear.h"
+#include "ops/mlp.h"
 #include "support/no_gpu.h"
 #include "support/twins.h"
 
@@ -55,6 +56,67 @@ TEST_CASE("fp8 on the GPU: three products as the simulated ones") {
     CHECK(distance(units.dw.cpu(), simulated.dw.cpu()) < 2e-3);
     CHECK(same_bits(run(x, w, up, true).dw, units.dw));
   }
+}
+
+namespace {
+
+struct MlpResult {
+  Tensor y, dx, first, second;
+};
+
+MlpResult run_mlp(const std::function<Tensor(const Tensor&, const Mlp&)>& op, Activation kind,
+                  const Tensor& x, const Tensor& first, const Tensor& second, const Tensor& up) {
+  const auto weight = [](const Tensor& value, double A) {
+    Weight w{.value = value,
+             .gradient = at::ones_like(value, value.options().dtype(at::kFloat)),
+             .A = A,
+             .A_input = 2.0 * A,
+             .A_weight = 0.5};
+    w.formats = std::make_shared<const MapFormats>(
+        MapFormats{.weight = parse_quantiser("e4m3", "test"),
+                   .activation = parse_quantiser("e4m3 scale=2", "test"),
+                   .gradient = parse_quantiser("e5m2 scale=0.5", "test"),
+                   .hardware = true});
+    return w;
+  };
+  const Mlp m{.kind = kind,
+              .activation = {.slope = 1.5, .forward = 0.75, .backward = 0.5},
+              .first = weight(first, 0.125),
+              .second = weight(second, 0.25)};
+  CHECK(cuda::fits_fp8_mlp(x, m));
+  const Tensor input = x.clone().requires_grad_();
+  const Tensor y = op(input, m);
+  y.backward(up);
+  return {y.detach(), input.grad(), m.first.gradient, m.second.gradient};
+}
+
+}  // namespace
+
+TEST_CASE("fp8 on the GPU: an ffn has the bits of its three ops") {
+  if (no_gpu()) return;
+  struct Shape {
+    int64_t members, rows, width, inner;
+  };
+  for (const Shape& s : {Shape{1, 112, 48, 80}, Shape{3, 64, 128, 176}, Shape{1, 2048, 256, 704}})
+    for (const Activation kind :
+         {Activation::swiglu, Activation::geglu, Activation::gelu, Activation::relu2}) {
+      CAPTURE(s.inner);
+      CAPTURE(static_cast<int>(kind));
+      const int64_t parts = kind == Activation::swiglu || kind == Activation::geglu ? 2 : 1;
+      const auto of = [](std::initializer_list<int64_t> sizes, uint64_t seed) {
+        return normal(sizes, seed).to(at::kCUDA).to(at::kBFloat16);
+      };
+      const Tensor x = of({s.members, 2, s.rows / 2, s.width}, 1),
+                   first = of({s.members, parts * s.inner, s.width}, 2),
+                   second = of({s.members, s.width, s.inner}, 3),
+                   up = of({s.members, 2, s.rows / 2, s.width}, 4);
+      const MlpResult fused = run_mlp(mlp, kind, x, first, second, up),
+                      ops = run_mlp(mlp_plain, kind, x, first, second, up);
+      CHECK(same_bits(fused.y, ops.y));
+      CHECK(same_bits(fused.dx, ops.dx));
+      CHECK(same_bits(fused.first, ops.first));
+      CHECK(same_bits(fused.second, ops.second));
+    }
 }
 
 TEST_CASE("fp8 on the GPU: shapes that the units do not take are simulated") {

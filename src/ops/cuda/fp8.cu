@@ -1,59 +1,222 @@
 // Casts to FP8 for products that run in it (fp8_linear.cpp): row by row, and transposed, since the
-// units read both factors along the axis that is summed.
+// units read both factors along the axis that is summed. What is cast is a tensor, or what an
+// activation makes of one on the way.
 #include <cuda_fp8.h>
 
-#include "ops/cuda/common.cuh"
+#include "ops/cuda/curve.cuh"
+#include "ops/cuda/fp8_activation.h"
 
 namespace rung::cuda {
 namespace {
 
-constexpr int tile = 64, threads = 256, line = tile + 16;  // lines begin at 16 bytes
+// A block casts a tile, a thread four rows of four columns; `line`: words of a turned column.
+constexpr int tile = 64, threads = 256, line = tile / 4 + 1;
 
-// A block casts a tile of a member's matrix.
-template <class T>
-__global__ void __launch_bounds__(threads) cast_tile(Fp8Shape s, __nv_fp8_interpretation_t kind,
-                                                     const T* x, uint8_t* y, uint8_t* transposed) {
-  __shared__ alignas(16) uint8_t turned[tile][line];
-  const int64_t row0 = static_cast<int64_t>(blockIdx.y) * tile,
-                column0 = static_cast<int64_t>(blockIdx.x) * tile;
+template <__nv_fp8_interpretation_t kind>
+__device__ inline uint32_t encode(const float (&v)[4], float scale) {
+  const uint32_t low = __nv_cvt_float2_to_fp8x2(make_float2(v[0] * scale, v[1] * scale),
+                                                __NV_SATFINITE, kind),
+                 high = __nv_cvt_float2_to_fp8x2(make_float2(v[2] * scale, v[3] * scale),
+                                                 __NV_SATFINITE, kind);
+  return low | high << 16;
+}
+
+// Four rows of four codes become four columns, in four words below each other.
+__device__ inline void turn_codes(const uint32_t (&rows)[4], uint32_t (*turned)[line], int column,
+                                  int group) {
+  const uint32_t a = __byte_perm(rows[0], rows[1], 0x5140),
+                 b = __byte_perm(rows[2], rows[3], 0x5140),
+                 c = __byte_perm(rows[0], rows[1], 0x7362),
+                 d = __byte_perm(rows[2], rows[3], 0x7362);
+  turned[column][group] = __byte_perm(a, b, 0x5410);
+  turned[column + 1][group] = __byte_perm(a, b, 0x7632);
+  turned[column + 2][group] = __byte_perm(c, d, 0x5410);
+  turned[column + 3][group] = __byte_perm(c, d, 0x7632);
+}
+
+// A thread's place in the matrix, and in the tile.
+struct Place {
+  int64_t row0, column0;  // of the tile
+  int column, group;      // of the thread: its first column, and its four rows' number
+  __device__ Place()
+      : row0(static_cast<int64_t>(blockIdx.y) * tile),
+        column0(static_cast<int64_t>(blockIdx.x) * tile),
+        column(static_cast<int>(threadIdx.x) % 16 * 4),
+        group(static_cast<int>(threadIdx.x) / 16) {}
+  __device__ bool inside(const Fp8Shape& s) const {  // sizes are multiples of 16
+    return row0 + 4 * group < s.rows && column0 + column < s.columns;
+  }
+  __device__ int64_t row(int k) const { return row0 + 4 * group + k; }
+};
+
+// The tile's columns into a member's transposed codes, of which they begin at `first`.
+__device__ inline void write_turned(const Fp8Shape& s, const Place& p,
+                                    const uint32_t (*turned)[line], int64_t first, uint8_t* to) {
+  const int own = static_cast<int>(threadIdx.x) / 4, part = static_cast<int>(threadIdx.x) % 4;
+  if (p.column0 + own >= s.columns || p.row0 + 16 * part >= s.rows) return;
+  const uint32_t* from = &turned[own][4 * part];
+  *reinterpret_cast<uint4*>(to + (first + p.column0 + own) * s.rows + p.row0 + 16 * part) =
+      make_uint4(from[0], from[1], from[2], from[3]);
+}
+
+template <class T, __nv_fp8_interpretation_t kind>
+__global__ void __launch_bounds__(threads)
+    cast_tile(Fp8Shape s, const T* x, uint8_t* y, uint8_t* transposed) {
+  __shared__ uint32_t turned[tile][line];
+  const Place p;
   const int64_t codes_at = static_cast<int64_t>(blockIdx.z) * s.rows * s.columns;
   x += static_cast<int64_t>(blockIdx.z) * s.stride;
-  const int column = static_cast<int>(threadIdx.x) % 16 * 4;
+  if (p.inside(s)) {
+    float v[4][4];
+    uint32_t codes[4];
 #pragma unroll
-  for (int k = 0; k < 4; ++k) {
-    const int row = static_cast<int>(threadIdx.x) / 16 + 16 * k;
-    if (row0 + row >= s.rows || column0 + column >= s.columns) continue;
-    const int64_t at = (row0 + row) * s.columns + column0 + column;
-    float v[4];
-    load4(x + at, v);
-    const uint32_t low = __nv_cvt_float2_to_fp8x2(make_float2(v[0] * s.scale, v[1] * s.scale),
-                                                  __NV_SATFINITE, kind),
-                   high = __nv_cvt_float2_to_fp8x2(make_float2(v[2] * s.scale, v[3] * s.scale),
-                                                   __NV_SATFINITE, kind);
-    const uint32_t codes = low | high << 16;
-    if (y) *reinterpret_cast<uint32_t*>(y + codes_at + at) = codes;
+    for (int k = 0; k < 4; ++k) load4(x + p.row(k) * s.columns + p.column0 + p.column, v[k]);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) turned[column + i][row] = static_cast<uint8_t>(codes >> 8 * i);
+    for (int k = 0; k < 4; ++k) {
+      codes[k] = encode<kind>(v[k], s.scale);
+      if (y)
+        *reinterpret_cast<uint32_t*>(y + codes_at + p.row(k) * s.columns + p.column0 + p.column) =
+            codes[k];
+    }
+    turn_codes(codes, turned, p.column, p.group);
   }
   if (!transposed) return;
   __syncthreads();
-  const int own = static_cast<int>(threadIdx.x) / 4, part = static_cast<int>(threadIdx.x) % 4 * 16;
-  if (column0 + own >= s.columns || row0 + part >= s.rows) return;
-  *reinterpret_cast<uint4*>(transposed + codes_at + (column0 + own) * s.rows + row0 + part) =
-      *reinterpret_cast<const uint4*>(&turned[own][part]);
+  write_turned(s, p, turned, 0, transposed + codes_at);
+}
+
+// The activation's output in E4M3, rounded to T first as where it is stored between two ops.
+template <class T, Curve curve>
+__global__ void __launch_bounds__(threads)
+    cast_activated(Fp8Shape s, const T* h, float slope, float factor, uint8_t* y,
+                   uint8_t* transposed) {
+  __shared__ uint32_t turned[tile][line];
+  const Place p;
+  constexpr int parts = gated<curve> ? 2 : 1;
+  const int64_t codes_at = static_cast<int64_t>(blockIdx.z) * s.rows * s.columns;
+  h += codes_at * parts;
+  if (p.inside(s)) {
+    float x[4][4], up[4][4];
+    uint32_t codes[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const T* from = h + p.row(k) * parts * s.columns + p.column0 + p.column;
+      load4(from, x[k]);
+      if constexpr (gated<curve>) load4(from + s.columns, up[k]);
+    }
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        float derivative;
+        x[k][i] = factor * apply<curve>(x[k][i], slope, derivative);
+        if constexpr (gated<curve>) x[k][i] *= up[k][i];
+        x[k][i] = rounded<T>(x[k][i]);
+      }
+      codes[k] = encode<__NV_E4M3>(x[k], s.scale);
+      *reinterpret_cast<uint32_t*>(y + codes_at + p.row(k) * s.columns + p.column0 + p.column) =
+          codes[k];
+    }
+    turn_codes(codes, turned, p.column, p.group);
+  }
+  if (!transposed) return;
+  __syncthreads();
+  write_turned(s, p, turned, 0, transposed + codes_at);
+}
+
+// The gradient of the activation's input in E5M2, from that of its output.
+template <class T, Curve curve>
+__global__ void __launch_bounds__(threads)
+    cast_activation_gradient(Fp8Shape s, const T* h, const T* dout, float slope, float factor,
+                             uint8_t* dh, uint8_t* transposed) {
+  constexpr int parts = gated<curve> ? 2 : 1;
+  __shared__ uint32_t turned[parts][tile][line];
+  const Place p;
+  const int64_t outputs_at = static_cast<int64_t>(blockIdx.z) * s.rows * s.columns,
+                inputs_at = outputs_at * parts;
+  if (p.inside(s)) {
+    float x[4][4], up[4][4], dy[4][4];
+    uint32_t codes[parts][4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const T* from = h + inputs_at + p.row(k) * parts * s.columns + p.column0 + p.column;
+      load4(from, x[k]);
+      if constexpr (gated<curve>) load4(from + s.columns, up[k]);
+      load4(dout + outputs_at + p.row(k) * s.columns + p.column0 + p.column, dy[k]);
+    }
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        float derivative;
+        const float value = apply<curve>(x[k][i], slope, derivative), d = factor * dy[k][i];
+        if constexpr (gated<curve>) {
+          x[k][i] = rounded<T>(d * up[k][i] * derivative);
+          up[k][i] = rounded<T>(d * value);
+        } else {
+          x[k][i] = rounded<T>(d * derivative);
+        }
+      }
+      uint8_t* to = dh + inputs_at + p.row(k) * parts * s.columns + p.column0 + p.column;
+      codes[0][k] = encode<__NV_E5M2>(x[k], s.scale);
+      *reinterpret_cast<uint32_t*>(to) = codes[0][k];
+      if constexpr (gated<curve>) {
+        codes[1][k] = encode<__NV_E5M2>(up[k], s.scale);
+        *reinterpret_cast<uint32_t*>(to + s.columns) = codes[1][k];
+      }
+    }
+#pragma unroll
+    for (int part = 0; part < parts; ++part)
+      turn_codes(codes[part], turned[part], p.column, p.group);
+  }
+  if (!transposed) return;
+  __syncthreads();
+#pragma unroll
+  for (int part = 0; part < parts; ++part)
+    write_turned(s, p, turned[part], part * s.columns, transposed + inputs_at);
+}
+
+dim3 tiles_of(const Fp8Shape& s) {
+  return dim3(blocks_for(s.columns, tile), blocks_for(s.rows, tile),
+              static_cast<unsigned>(s.members));
 }
 
 }  // namespace
 
 void cast_fp8(Type type, const Fp8Shape& s, const void* x, void* y, void* transposed,
               Stream stream) {
-  const dim3 grid(blocks_for(s.columns, tile), blocks_for(s.rows, tile),
-                  static_cast<unsigned>(s.members));
   with_type(type, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
-    cast_tile<<<grid, threads, 0, stream>>>(s, s.e5m2 ? __NV_E5M2 : __NV_E4M3,
-                                            static_cast<const T*>(x), static_cast<uint8_t*>(y),
-                                            static_cast<uint8_t*>(transposed));
+    const auto kernel = s.e5m2 ? cast_tile<T, __NV_E5M2> : cast_tile<T, __NV_E4M3>;
+    kernel<<<tiles_of(s), threads, 0, stream>>>(
+        s, static_cast<const T*>(x), static_cast<uint8_t*>(y), static_cast<uint8_t*>(transposed));
+  });
+  check_launch();
+}
+
+void cast_fp8_activation(Type type, Curve curve, const Fp8Shape& s, const void* h, float slope,
+                         float factor, void* y, void* transposed, Stream stream) {
+  with_type(type, [&](auto* null) {
+    using T = std::remove_pointer_t<decltype(null)>;
+    with_curve(curve, [&](auto c) {
+      cast_activated<T, decltype(c)::value><<<tiles_of(s), threads, 0, stream>>>(
+          s, static_cast<const T*>(h), slope, factor, static_cast<uint8_t*>(y),
+          static_cast<uint8_t*>(transposed));
+    });
+  });
+  check_launch();
+}
+
+void cast_fp8_activation_gradient(Type type, Curve curve, const Fp8Shape& s, const void* h,
+                                  const void* dout, float slope, float factor, void* dh,
+                                  void* transposed, Stream stream) {
+  with_type(type, [&](auto* null) {
+    using T = std::remove_pointer_t<decltype(null)>;
+    with_curve(curve, [&](auto c) {
+      cast_activation_gradient<T, decltype(c)::value><<<tiles_of(s), threads, 0, stream>>>(
+          s, static_cast<const T*>(h), static_cast<const T*>(dout), slope, factor,
+          static_cast<uint8_t*>(dh), static_cast<uint8_t*>(transposed));
+    });
   });
   check_launch();
 }

@@ -3,11 +3,9 @@
 // ops/quantised_linear.h has; products add up in the units' own way.
 #ifdef RUNG_CUDA
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/_scaled_mm.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
 
 #include "ops/cuda/device.h"
+#include "ops/cuda/fp8.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
@@ -15,45 +13,6 @@
 namespace rung::cuda {
 
 using at::Tensor;
-
-namespace {
-
-// Codes of a factor [P, R, C], as it lies and [P, C, R].
-struct Codes {
-  Tensor rows, columns;
-};
-
-// x [P, R, C], each member's matrix without gaps.
-Codes cast(const Tensor& x, const Quantiser& q, bool e5m2) {
-  const auto options =
-      x.options().dtype(e5m2 ? at::kFloat8_e5m2 : at::kFloat8_e4m3fn).requires_grad(false);
-  const Fp8Shape shape{.members = x.size(0),
-                       .rows = x.size(1),
-                       .columns = x.size(2),
-                       .stride = x.stride(0),
-                       .e5m2 = e5m2,
-                       .scale = static_cast<float>(q.scale)};
-  Codes codes{at::empty({shape.members, shape.rows, shape.columns}, options),
-              at::empty({shape.members, shape.columns, shape.rows}, options)};
-  cast_fp8(type_of(x), shape, data(x), writable(codes.rows), writable(codes.columns), stream());
-  return codes;
-}
-
-// factor a b^T of each member, a [P, M, K], b [P, N, K], in the type of `like`.
-Tensor product(const Tensor& a, const Tensor& b, double factor, at::ScalarType type,
-               bool fast_sums) {
-  const auto floats = a.options().dtype(at::kFloat);
-  const Tensor scale = at::full({}, factor, floats), one = at::full({}, 1.0, floats);
-  Tensor y = at::empty({a.size(0), a.size(1), b.size(1)}, a.options().dtype(type));
-  for (int64_t p = 0; p < a.size(0); ++p) {
-    Tensor out = y.select(0, p);
-    at::_scaled_mm_out(out, a.select(0, p), b.select(0, p).t(), scale, one, {}, {}, type,
-                       fast_sums);
-  }
-  return y;
-}
-
-}  // namespace
 
 bool fits_fp8(const Tensor& x, const Weight& weight) {
   // The units take rows of 16 bytes, along either axis.
@@ -68,13 +27,14 @@ Tensor fp8_linear(const Tensor& x, const Weight& weight) {
   const int64_t members = x.size(0), rows = x.size(1) * x.size(2), in = x.size(3),
                 out = weight.value.size(1);
   const double of_x = f.activation.scale, of_w = f.weight.scale, of_dy = f.gradient.scale;
-  Codes input, map;
+  Fp8Codes input, map;
   Tensor y;
+  const bool both = recording();  // the backward pass reads the others
   {
     const at::NoGradGuard off;
-    input = cast(x.detach().contiguous().view({members, rows, in}), f.activation, false);
-    map = cast(weight.value.detach(), f.weight, false);
-    y = product(input.rows, map.rows, weight.A / (of_x * of_w), at::kBFloat16, true)
+    input = fp8_cast(x.detach().contiguous().view({members, rows, in}), f.activation, false, both);
+    map = fp8_cast(weight.value.detach(), f.weight, false, both);
+    y = fp8_product(input.rows, map.rows, weight.A / (of_x * of_w), true)
             .view({members, x.size(1), x.size(2), out});
   }
   const size_t use = open_tap(weight, x, y);
@@ -82,16 +42,13 @@ Tensor fp8_linear(const Tensor& x, const Weight& weight) {
          [=, w = weight, sizes = x.sizes().vec(), needs_input = x.requires_grad(),
           read = input.columns, by = map.columns](const std::vector<Tensor>& g) {
            const Tensor dy = g[0].contiguous();
-           const Codes upstream = cast(dy.view({members, rows, out}), w.formats->gradient, true);
+           const Fp8Codes upstream =
+               fp8_cast(dy.view({members, rows, out}), w.formats->gradient, true);
            Tensor dx;
            if (needs_input)
-             dx = product(upstream.rows, by, w.A_input / (of_dy * of_w), at::kBFloat16, false)
-                      .view(sizes);
-           if (w.gradient.defined()) {
-             Tensor gradient = w.gradient;
-             gradient.add_(
-                 product(upstream.columns, read, w.A_weight / (of_dy * of_x), at::kFloat, false));
-           }
+             dx = fp8_product(upstream.rows, by, w.A_input / (of_dy * of_w), false).view(sizes);
+           if (w.gradient.defined())
+             fp8_add(w.gradient, upstream.columns, read, w.A_weight / (of_dy * of_x));
            close_tap(w, use, dy, dx);
            return std::vector<Tensor>{dx};
          });

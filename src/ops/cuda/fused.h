@@ -46,6 +46,10 @@ at::Tensor conv_silu(const at::Tensor& x, const Weight& filter, const Weight& bi
 // Static FP8 (fp8_linear.cpp) on Hopper: sizes and rows that are multiples of 16.
 bool fits_fp8(const at::Tensor& x, const Weight& weight);
 at::Tensor fp8_linear(const at::Tensor& x, const Weight& weight);
+// Both matrices there and nobody listening: the hidden units are cast on the way out of the
+// activation, with the bits that three ops one after the other give.
+bool fits_fp8_mlp(const at::Tensor& x, const Mlp& m);
+at::Tensor fp8_mlp(const at::Tensor& x, const Mlp& m);
 
 // Blocks of 4 x 4, weight [P, blocks * 4, 4].
 at::Tensor small_map(const at::Tensor& x, const at::Tensor& weight);

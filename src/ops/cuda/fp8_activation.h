@@ -1,0 +1,16 @@
+// An activation on its way into FP8 codes (fp8.cu).
+#pragma once
+#include "ops/cuda/kernels.h"
+
+namespace rung::cuda {
+
+// Codes of an activation's output (y: E4M3) from its input h, and of its input's gradient (dh:
+// E5M2) from its output's, each as it lies and transposed; the second may be null. `shape` is the
+// output's; h and dh have twice its columns where the curve is gated, and all lie without gaps.
+void cast_fp8_activation(Type type, Curve curve, const Fp8Shape& shape, const void* h, float slope,
+                         float factor, void* y, void* transposed, Stream stream);
+void cast_fp8_activation_gradient(Type type, Curve curve, const Fp8Shape& shape, const void* h,
+                                  const void* dout, float slope, float factor, void* dh,
+                                  void* transposed, Stream stream);
+
+}  // namespace rung::cuda
