@@ -1,3 +1,4 @@
+#include "ops/cuda/device.h"
 #include "ops/cuda/small_attention.cuh"
 
 namespace rung::cuda {
@@ -138,8 +139,8 @@ __global__ void __launch_bounds__(256, D <= 16   ? 4
 bool fits_small_attention(const RopeShape& s) {
   const int64_t padded = (s.head_dim + 15) / 16 * 16, rows = (s.time + 15) / 16 * 16;
   const int64_t bytes = rows * (4 * (padded + 8) * 2 + 8);
-  return s.heads == s.kv_heads && s.head_dim % 8 == 0 && s.head_dim <= 64 && bytes <= 100 * 1024 &&
-         rows <= (s.head_dim <= 32 ? 256 : 128);
+  if (bytes > (s.head_dim > 32 ? 160 : 100) * 1024 || bytes > block_memory()) return false;
+  return s.heads == s.kv_heads && s.head_dim % 8 == 0 && s.head_dim <= 64 && rows <= 256;
 }
 
 Small small_of(const SmallAttention& shape, float direction) {

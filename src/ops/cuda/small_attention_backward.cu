@@ -245,12 +245,16 @@ void small_attention_backward(const SmallAttention& shape, const void* qkv, cons
                               float gradient, void* dqkv, Stream stream) {
   const Small s = small_of(shape, -1.0f);
   with_head_dim(shape.rope.head_dim, [&](auto dim) {
-    constexpr int D = decltype(dim)::value, each = D <= 32 ? 2 : 1;
+    constexpr int D = decltype(dim)::value;
     const int rows = static_cast<int>(16 * s.tiles), bytes = rows * (4 * stride_of<D> * 2 + 8);
     const unsigned blocks = static_cast<unsigned>(shape.rope.sequences * shape.rope.heads);
-    const unsigned threads = 32 * warps_of(s.tiles, each);
-    const bool apart = blocks <= processors();
-    const auto kernel = apart ? backward<D, each, true> : backward<D, each, false>;
+    constexpr int usual = D <= 32 ? 2 : 1;  // tiles a warp; more where all warps have one already
+    const bool more = usual == 1 && s.tiles > 8;
+    const unsigned threads = 32 * warps_of(s.tiles, more ? 2 : usual);
+    const bool apart = blocks <= processors() && !more;
+    const auto kernel = apart  ? backward<D, usual, true>
+                        : more ? backward<D, 2, false>
+                               : backward<D, usual, false>;
     allow_shared(kernel, bytes);
     kernel<<<blocks, apart ? 2 * threads : threads, bytes, stream>>>(
         s, static_cast<const bf16*>(qkv), static_cast<const bf16*>(out), lse,
