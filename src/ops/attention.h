@@ -13,6 +13,7 @@ struct AttentionOptions {
   bool key_offset = false;  // as offset_keys
   int64_t window = 0;       // tokens that one attends to, itself included; 0: all before
   double cap = 0.0;         // scores s become cap tanh(s / cap) before the mask; 0: off
+  bool overwrite = false;   // nobody reads qkv afterwards: it may be rotated where it lies
 };
 
 // Keys (rotated) and values of the tokens before, [P, B, T, kv_heads, head_dim], and the last

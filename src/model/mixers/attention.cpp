@@ -107,8 +107,10 @@ at::Tensor attend(const at::Tensor& mapped, std::span<const Weight> weights, con
     if (options.key_offset) qkv = offset_keys(qkv, options, &past);
     mixed = cope_attention(qkv, weights[at.positions], options, pass.model.cope_scaled, &past);
   } else {
+    AttentionOptions last = options;
+    last.overwrite = !weights[0].taps;  // a tap shows the map's output
     mixed = pass.state ? attention_after(qkv, pass.rope, options, past)
-                       : attention(qkv, pass.rope, options);
+                       : attention(qkv, pass.rope, last);
   }
   if (pass.state) *pass.state = {past.k, past.v, past.own};
   mixed = sub_normed(mixed, at.sub_norm ? weights[at.sub_norm] : Weight{}, pass.model);

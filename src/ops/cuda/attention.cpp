@@ -128,9 +128,14 @@ Tensor library(const Tensor& qkv, const Rope& table, const RopeShape& shape,
   {
     at::NoGradGuard off;
     const Tensor input = qkv.detach().contiguous();
-    Tensor packed = at::empty_like(input);
-    rope_forward(type_of(input), shape, data(input), pointer(table.cosine), pointer(table.sine),
-                 static_cast<float>(o.forward), writable(packed), stream());
+    const bool in_place = o.overwrite && o.forward == 1.0 && !o.key_offset;
+    const Tensor packed = in_place ? input : at::empty_like(input);
+    if (!in_place)
+      rope_forward(type_of(input), shape, data(input), pointer(table.cosine), pointer(table.sine),
+                   static_cast<float>(o.forward), writable(packed), stream());
+    else if (table.cosine.defined())
+      rope_in_place(type_of(input), shape, writable(packed), pointer(table.cosine),
+                    pointer(table.sine), stream());
     const Tensor rows = packed.view({sequences, time, o.heads + 2 * o.kv_heads, o.head_dim});
     c.q = rows.narrow(2, 0, o.heads);
     c.k = rows.narrow(2, o.heads, o.kv_heads);

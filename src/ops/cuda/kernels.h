@@ -64,6 +64,9 @@ struct RopeShape {
 // null: no rotation) and multiplies v by `value`.
 void rope_forward(Type type, const RopeShape& shape, const void* qkv, const float* cosine,
                   const float* sine, float value, void* out, Stream stream);
+// q and k where they lie, keys not offset; v as it is.
+void rope_in_place(Type type, const RopeShape& shape, void* qkv, const float* cosine,
+                   const float* sine, Stream stream);
 // From gradients of the rotated q [.., heads, d], k and v to that of the packed rows:
 // dq and dk rotated back times `qk`, dv times `value`.
 void rope_backward(Type type, const RopeShape& shape, const void* dq, const void* dk,

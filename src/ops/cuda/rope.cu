@@ -41,6 +41,23 @@ __global__ void __launch_bounds__(threads)
   store4(to + s.half + at, b);
 }
 
+template <class T>
+__global__ void __launch_bounds__(threads) rotate_in_place(Packed s, Angles angles, T* qkv) {
+  const unsigned index = blockIdx.x * threads + threadIdx.x;
+  const unsigned turned = s.heads + s.kv_heads;
+  const unsigned at = index % s.slots * 4, head = index / s.slots % turned;
+  const unsigned row = index / s.slots / turned;
+  if (index >= s.total) return;
+  T* const line =
+      qkv + (static_cast<int64_t>(row) * (turned + s.kv_heads) + head) * 2 * s.half + at;
+  float a[4], b[4];
+  load4(line, a);
+  load4(line + s.half, b);
+  turn(a, b, angles, row % s.time, s.half, at);
+  store4(line, a);
+  store4(line + s.half, b);
+}
+
 Packed packed(const RopeShape& s) {
   const int64_t half = s.head_dim / 2, all = s.heads + 2 * s.kv_heads;
   return {static_cast<unsigned>(s.sequences * s.time * all * (half / 4)),
@@ -65,6 +82,18 @@ void rope_forward(Type type, const RopeShape& s, const void* qkv, const float* c
     rotate<T><<<blocks_for(shape.total, threads), threads, 0, stream>>>(
         shape, q, k, k + s.kv_heads * s.head_dim, row, row, Angles{cosine, sine, 1.0f}, 1.0f, value,
         static_cast<T*>(out));
+  });
+  check_launch();
+}
+
+void rope_in_place(Type type, const RopeShape& s, void* qkv, const float* cosine, const float* sine,
+                   Stream stream) {
+  Packed shape = packed(s);
+  shape.total = shape.total / (shape.heads + 2 * shape.kv_heads) * (shape.heads + shape.kv_heads);
+  with_type(type, [&](auto* tag) {
+    using T = std::remove_pointer_t<decltype(tag)>;
+    rotate_in_place<T><<<blocks_for(shape.total, threads), threads, 0, stream>>>(
+        shape, Angles{cosine, sine, 1.0f}, static_cast<T*>(qkv));
   });
   check_launch();
 }
