@@ -24,6 +24,7 @@ struct BranchBytes {
 struct Sizes {
   double element, D, Q, O, F, heads, time;
   bool gated;
+  bool in_place;  // the library's attention rotates what the map wrote
 };
 
 Sizes sizes_of(const Decoder& d, const PassKind& kind, std::string_view ffn) {
@@ -36,7 +37,8 @@ Sizes sizes_of(const Decoder& d, const PassKind& kind, std::string_view ffn) {
           .F = of(ffn_width_of(m)),
           .heads = of(heads_of(m)),
           .time = of(m.context),
-          .gated = ffn == "swiglu" || ffn == "geglu"};
+          .gated = ffn == "swiglu" || ffn == "geglu",
+          .in_place = !m.key_offset && d.block.attention_output.forward == 1.0};
 }
 
 constexpr double statistics = 8.0;  // a norm's mean and scale, in fp32
@@ -50,13 +52,13 @@ double attention_work(const Decoder& d) {
                                                            .head_dim = head_dim_of(m)}));
 }
 
-// Short heads and sequences on a GPU, whose kernels rotate as they read
+// Short heads and sequences on a GPU (taken for a Hopper), whose kernels rotate as they read
 // (ops/cuda/small_attention.h).
 bool is_small(const Sizes& s, const PassKind& kind) {
   const double dim = s.O / s.heads, padded = std::ceil(dim / 16.0) * 16.0,
                rows = std::ceil(s.time / 16.0) * 16.0;
   return kind.half && s.Q == 3.0 * s.O && dim <= 64.0 &&
-         rows * (8.0 * (padded + 8.0) + 8.0) <= 102400.0 && rows <= (dim <= 32.0 ? 256.0 : 128.0);
+         rows * (8.0 * (padded + 8.0) + 8.0) <= (dim > 32.0 ? 163840.0 : 102400.0) && rows <= 256.0;
 }
 
 // Attention op by op, as fp32 has it on a GPU (attention_plain): q, k and v as the products read
@@ -81,11 +83,12 @@ BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   b.kept = e * (2.0 * s.D + s.Q + s.O) + statistics + 4.0 * s.heads;
   if (narrow) b.kept -= e * s.D + statistics;  // no norm is written
   const bool library = kind.cuda && !is_small(s, kind);
-  b.forward = e * std::max(library ? s.Q : 0.0, s.D);
+  const bool copied = library && !s.in_place;
+  b.forward = e * std::max(copied ? s.Q : 0.0, s.D);
   // Gradients of the stream, of the output, of q, k and v as the library gives them and as one.
   const double apart = library ? s.Q * e + 4.0 * s.O : 0.0;  // with the library's sums in fp32
   b.backward = e * (s.D + s.O + s.Q) + apart;
-  b.unrecorded = e * (2.0 * s.D + (library ? 2.0 : 1.0) * s.Q + s.O + s.D);
+  b.unrecorded = e * ((narrow ? 2.0 : 3.0) * s.D + (copied ? 2.0 : 1.0) * s.Q + s.O);
   return b;
 }
 

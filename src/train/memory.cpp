@@ -15,7 +15,8 @@ constexpr int64_t max_lanes = 4;
 constexpr double memory_share = 0.7;                // of a GPU, for one population
 constexpr int64_t evaluation_tokens = 262'144;      // of all members at a time, on a GPU, at most
 constexpr double small_evaluation = 268'435'456.0;  // bytes
-constexpr double workspaces = 33'554'432.0;         // cuBLAS's on Hopper
+constexpr double workspaces =
+    67'108'864.0;  // cuBLAS's on Hopper; the backward pass is a thread with its own
 
 // Of one member, with masters of so many bytes.
 double state_bytes(const Decoder& d, const RunConfig& config, double master) {
