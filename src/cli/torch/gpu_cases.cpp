@@ -42,9 +42,9 @@ class ZipfTokens : public MadeTokens {
 
 std::vector<RunConfig> gpu_members(const GpuCase& c) {
   RunConfig config;
-  config.parametrisation = "standard";
+  config.parametrisation = c.precision == "fp8" ? "umup" : "standard";
   config.device = "cuda";
-  config.precision = "bf16";
+  config.precision = std::string(c.precision);
   config.model.width = c.width;
   config.model.depth = c.depth;
   config.model.mixer = std::string(c.mixer);
@@ -65,7 +65,7 @@ std::vector<RunConfig> gpu_members(const GpuCase& c) {
   config.model.context = c.context;
   config.train.batch_tokens = c.batch * c.context;
   config.train.tokens = 1'000'000 * config.train.batch_tokens;  // more than any round takes
-  config.train.lr = 1e-3;
+  config.train.lr = c.precision == "fp8" ? 0.25 : 1e-3;
   config.train.epsilon = 1e-8;
   config.train.clip = 1.0;
   std::vector<RunConfig> members(static_cast<size_t>(c.members), config);
@@ -96,14 +96,14 @@ bool has_plain(const GpuCase& c) {
 }
 
 std::optional<double> step_bytes(const GpuCase& c) {
-  if (c.mixer != "attention" || has_plain(c)) return std::nullopt;
+  if (c.mixer != "attention" || has_plain(c) || c.precision != "bf16") return std::nullopt;
   const double D = static_cast<double>(c.width), F = static_cast<double>(c.inner),
                V = static_cast<double>(c.vocabulary);
   const bool narrow =
       cuda::fits_mlp(c.width, c.inner) && cuda::fits_norm_linear(c.width, 3 * c.width);
   const bool sliced =
       cuda::fits_sliced_mlp(c.width, c.inner) && cuda::fits_wide_norm_linear(c.width, 3 * c.width);
-  const bool short_heads = c.context <= 256 && c.width / c.heads <= 32;
+  const bool short_heads = c.context <= 256 && c.width / c.heads <= 64;
   const double rotation = short_heads ? 0.0 : 12.0 * D;
   const double layer = rotation + (narrow   ? 35.0 * D
                                    : sliced ? 43.0 * D + 6.0 * F

@@ -23,6 +23,7 @@ struct GpuCase {
   // Another than these is measured against these in Rung itself, and not against PyTorch. The ffn
   // moe: two of eight experts with half of `inner` each, so that a token has as many.
   std::string_view ffn = "swiglu", optimizer = "adamw";
+  std::string_view precision = "bf16";  // fp8: u-muP's scales; the rival stays in bf16
 };
 
 inline constexpr std::array gpu_cases{
@@ -37,6 +38,8 @@ inline constexpr std::array gpu_cases{
     GpuCase{"gpu-124M", "124M", "124M: 12 layers of 768", 50304, 12, 768, 12, 2048, 1024, 32, 1},
     GpuCase{"gpu-1B", "1B", "1.16B: 20 layers of 2048", 32768, 20, 2048, 16, 5632, 2048, 8, 1,
             true},
+    GpuCase{"gpu-1B-fp8", "1B-fp8", "the same in FP8, beside PyTorch in bf16", 32768, 20, 2048, 16,
+            5632, 2048, 8, 1, true, "attention", "swiglu", "adamw", "fp8"},
     GpuCase{"gpu-ssd", "ssd", "four Mamba-2 mixers of width 768, 24 heads of 64, states of 128",
             4096, 4, 768, 24, 0, 2048, 8, 1, false, "mamba2"},
     GpuCase{"gpu-mlstm", "mlstm", "four mLSTM mixers of width 768, 6 heads, memories of 64 x 128",
@@ -57,7 +60,8 @@ inline constexpr std::array gpu_cases{
 GpuCase plain_of(const GpuCase& c);
 bool has_plain(const GpuCase& c);
 
-// bf16, standard parametrisation, clip 1; the members differ in seed alone.
+// Standard parametrisation (in FP8 u-muP, whose numbers need no scales of their own), clip 1; the
+// members differ in seed alone.
 std::vector<RunConfig> gpu_members(const GpuCase& c);
 
 // Of one member.
