@@ -4,7 +4,8 @@
 // - it has converged within 1e-8;
 // - it has settled where ten times the decrease still promised would leave it above the lowest
 //   minimum known; or
-// - it has come upon the paths of earlier starts (Paths), which it would follow.
+// - it has come upon the paths of earlier starts (Paths), which it would follow; the cells in which
+//   paths meet are wider where all thorough starts ended in one minimum.
 // The lowest is polished to the end. The last two rules do not hold for the first `thorough`
 // starts: they know nothing of what the fitter or another start found. `verify` polishes merged
 // starts to the end all the same, without using what they find, and says what merging hid.
@@ -13,6 +14,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -54,6 +56,8 @@ inline Vector random_start(const Problem& problem, double typical_loss, Random& 
 // cell through which at least two went and all of them to one minimum goes there too.
 class Paths {
  public:
+  // `cell`: of a logarithm, or of what is searched as it is.
+  explicit Paths(double cell) : cell_(cell) {}
   // The end of all earlier paths through this place; NaN where there is no such end.
   double end_of(const Vector& theta) const {
     const auto at = cells_.find(key(theta));
@@ -82,13 +86,13 @@ class Paths {
   uint64_t key(const Vector& theta) const {
     uint64_t hash = 1469598103934665603u;
     for (const double value : theta) {
-      hash ^= static_cast<uint64_t>(static_cast<int64_t>(std::floor(value / cell)));
+      hash ^= static_cast<uint64_t>(static_cast<int64_t>(std::floor(value / cell_)));
       hash *= 1099511628211u;
       hash ^= hash >> 29;
     }
     return hash;
   }
-  static constexpr double cell = 0.2;  // of a logarithm, or of what is searched as it is
+  double cell_;
   std::unordered_map<uint64_t, Cell> cells_;
 };
 
@@ -107,40 +111,59 @@ struct Effort {
   std::function<bool()> in_time;  // false gives up
 };
 
+struct Path {
+  std::vector<Vector> through;
+  double end = 0.0;
+};
+
+// The thorough starts' paths, in cells as wide as their ends allow.
+inline Paths laid(const std::vector<Path>& thorough, double near) {
+  constexpr double narrow = 0.2, wide = 0.4;
+  bool one = !thorough.empty();
+  for (const Path& path : thorough)
+    one &= std::fabs(path.end - thorough.front().end) <= near * std::fabs(thorough.front().end);
+  Paths paths(one ? wide : narrow);
+  for (const Path& path : thorough) paths.pass(path.through, path.end);
+  return paths;
+}
+
 // `known`: the minimum whose rivals are sought.
 inline Reference multistart(const Problem& problem, Solution known, double typical_loss,
                             const Effort& effort, Random& random) {
   constexpr double near = 1e-6, converged = 1e-8;
   Reference result;
-  Paths paths;
-  std::vector<double> reached, unmerged;  // ends: of thorough starts, of verified merged ones
+  std::vector<Path> thorough;
+  std::optional<Paths> paths;
+  std::vector<double> unmerged;  // ends of verified merged starts
   for (int i = 0; i < effort.starts; ++i) {
     if (!effort.in_time()) return {};
+    if (i == effort.thorough) paths = laid(thorough, near);
     PolishOptions until{.settled_tolerance = converged};
-    std::vector<Vector> path;
-    double end = std::nan("");
+    Path path{.end = std::nan("")};
     until.enough = [&](const Vector& theta) {
-      path.push_back(theta);
-      if (i >= effort.thorough) end = paths.end_of(theta);
-      return std::isfinite(end);
+      path.through.push_back(theta);
+      if (paths) path.end = paths->end_of(theta);
+      return std::isfinite(path.end);
     };
-    if (i >= effort.thorough) until.abandon_above = known.objective * (1.0 + near);
+    if (paths) until.abandon_above = known.objective * (1.0 + near);
     const Vector start = random_start(problem, typical_loss, random);
     const Solution found = polish(problem, start, until);
     if (found.stopped) {
       ++result.merged;
       if (effort.verify) unmerged.push_back(polish(problem, start).objective);
-      if (effort.verify) result.strayed += unmerged.back() < end * (1.0 - near);
+      if (effort.verify) result.strayed += unmerged.back() < path.end * (1.0 - near);
     } else {
-      end = found.objective;
-      if (i < effort.thorough) reached.push_back(end);
-      if (end < known.objective) known = found;
+      path.end = found.objective;
+      if (found.objective < known.objective) known = found;
     }
-    paths.pass(path, end);
+    if (paths)
+      paths->pass(path.through, path.end);
+    else
+      thorough.push_back(std::move(path));
   }
   result.best = polish(problem, known.theta).objective;
-  for (const double value : reached) result.share += value <= result.best * (1.0 + near);
-  result.share /= static_cast<double>(reached.size());
+  for (const Path& path : thorough) result.share += path.end <= result.best * (1.0 + near);
+  result.share /= static_cast<double>(thorough.size());
   for (const double value : unmerged) result.hidden += value < result.best * (1.0 - near);
   result.complete = true;
   return result;
