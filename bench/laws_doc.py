@@ -1,7 +1,7 @@
 """Puts the figures of `law_coverage` into docs/laws.md: python3 bench/laws_doc.py RESULT.md...
 
-RESULT.md is what law_coverage printed; later files win. Rows of the table under Coverage and the lines `- Coverage of ...`
-are rewritten; laws that the document does not have are named."""
+RESULT.md is what law_coverage printed; later files win. Rows of the table under Coverage are rewritten; laws that it does
+not have are named."""
 
 import re
 import sys
@@ -21,17 +21,6 @@ for law, cells in rows.items():
     row = " | ".join([law, points, ladders, refused, covered, predicted, f"{100 * float(error):.2g}",
                       f"{100 * float(width):.2g}", seconds])
     text, table = re.subn(rf"^\| {re.escape(law)} \| \d.*$", lambda _: f"| {row} |", text, flags=re.MULTILINE)
-    line = f"- Coverage of `{law}`: {covered}; prediction at 10x {predicted}.".replace(" **!**", "!")
-    pattern = rf"^- Coverage of `{re.escape(law)}`:.*(?:\n  .*)*"
-    words, lines, current = line.split(" "), [], ""
-    for word in words:  # wrapped at 120 characters
-        if current and len(current) + 1 + len(word) > 120:
-            lines.append(current)
-            current = "  " + word
-        else:
-            current = f"{current} {word}" if current else word
-    wrapped = "\n".join(lines + [current])
-    text, section = re.subn(pattern, lambda _: wrapped, text, flags=re.MULTILINE)
-    if not (table and section):
+    if not table:
         print(f"docs/laws.md has no coverage of {law}; write it by hand: | {row} |")
 document.write_text(text, encoding="utf-8")
