@@ -68,16 +68,11 @@ void check_heads(const RunConfig& config) {
     if ((names[layer] == no_ffn) != (names[first] == no_ffn))
       fail_usage("[model] Prediction heads have an ffn all or none. Received {} in block {}.",
                  names[layer], layer);
-  if (config.device == "cuda")
-    fail_usage("[model] model.mtp_heads runs on the CPU only so far. Received device cuda.");
 }
 
 void check_linear(const RunConfig& config) {
   const ModelConfig& m = config.model;
   if (m.linear == "dense") return;
-  if (config.device == "cuda")
-    fail_usage("[model] model.linear = {} runs on the CPU only so far. Received device cuda.",
-               m.linear);
   if (m.position == "cope" || m.density < 1.0)
     fail_usage("[model] Ternary maps know neither CoPE nor sparse matrices. Received {}.",
                m.position == "cope" ? "model.position = cope" : "model.density below 1");
@@ -109,13 +104,6 @@ void check_kind(const RunConfig& config) {
         "[model] model.parallel has one norm a block, before it, or none. Received "
         "model.norm_place = {}.",
         m.norm_place);
-  const char* key = m.parallel               ? "model.parallel"
-                    : m.ffn_gain > 0.0       ? "model.ffn_gain"
-                    : m.norm_place == "none" ? "model.norm_place = none"
-                    : !m.frozen.empty()      ? "model.frozen"
-                                             : nullptr;
-  if (key && config.device == "cuda")
-    fail_usage("[model] {} runs on the CPU only so far. Received device cuda.", key);
 }
 
 }  // namespace

@@ -210,7 +210,7 @@ bool is_counted(const Decoder& d, const PassKind& kind) {
   return !fp8 && all(d.mixers, mixes) && all(d.ffns, maps) && (kind.half || !windowed) &&
          !m.qk_norm && m.attention_bias == "none" && !m.ffn_bias && m.attention_cap == 0.0 &&
          m.position != "cope" && m.norm_place == "before" && !m.parallel && !m.sub_norm &&
-         m.mtp_heads == 1;
+         m.mtp_heads == 1 && m.linear == "dense" && m.ffn_gain == 0.0;
 }
 
 double training_pass_bytes(const Decoder& d, const PassKind& kind) {

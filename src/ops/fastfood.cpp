@@ -8,6 +8,8 @@
 
 #include <bit>
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <numeric>
 
 #include "core/error.h"
@@ -75,11 +77,23 @@ FastfoodMap make_fastfood(FastfoodShape shape, const char* name, int64_t layer) 
 
 namespace {
 
-Tensor places(const std::vector<int64_t>& order, const Tensor& like) {
+Tensor copied(const std::vector<int64_t>& order, at::Device device) {
   return at::from_blob(const_cast<int64_t*>(order.data()), {static_cast<int64_t>(order.size())},
                        at::kLong)
       .clone()
-      .to(like.device());
+      .to(device);
+}
+
+// On a GPU each order is copied once and stays: a captured step cannot copy from the host.
+Tensor places(const std::vector<int64_t>& order, const Tensor& like) {
+  if (!like.is_cuda()) return copied(order, like.device());
+  using Kept = std::map<std::pair<int, std::vector<int64_t>>, Tensor>;
+  static std::mutex mutex;
+  static Kept& kept = *new Kept;  // outlives the driver, which is gone when statics end
+  const std::lock_guard lock(mutex);
+  Tensor& own = kept[{like.get_device(), order}];
+  if (!own.defined()) own = copied(order, like.device());
+  return own;
 }
 
 // x[..., order], whose gradient is the inverse permutation's.

@@ -5,6 +5,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 
@@ -31,6 +32,8 @@ Tensor gated_scan_plain(const Tensor& f, const Tensor& c, const Tensor& first) {
 }
 
 Tensor gated_scan(const Tensor& f, const Tensor& c, const Tensor& first) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(c) && cuda::fits_gated_scan(f, c)) return cuda::gated_scan(f, c, first);
   if (!fused_on_cpu(f)) return gated_scan_plain(f, c, first);
   const int64_t sequences = f.size(0) * f.size(1), time = f.size(2), channels = f.size(3);
   const Tensor gate = f.detach().contiguous(), input = c.detach().contiguous();

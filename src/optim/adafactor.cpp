@@ -38,6 +38,24 @@ Tensor root_mean_square(const Tensor& x) {  // of every member, [P, 1]
   return x.square().mean({1}, true).sqrt();
 }
 
+void step_all(const StepInput& in) {
+  Tensor steps = in.state.at("steps");
+  steps.add_(1.0);
+  const Tensor fresh = at::pow(steps, decay_power);  // 1 - beta2 of this step
+  for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
+    const auto direction = [&](const auto& part, const Tensor& g, const Factors&) {
+      std::vector<int64_t> shape{g.size(0)};
+      for (const int64_t size : in.layout.tensors[i].shape) shape.push_back(size);
+      const Tensor shaped = g.view(shape);
+      const Tensor moments = second_moments(in, i, shaped, fresh);
+      const Tensor u = (shaped * at::rsqrt(moments.clamp_min(smallest_square))).flatten(1);
+      const Tensor clip = (root_mean_square(u) / largest_update).clamp_min(1.0);
+      return u / clip * root_mean_square(part(in.weights)).clamp_min(smallest_weight);
+    };
+    flat_part(in.layout, in.weights, i).sub_(update_of(in, i, direction));
+  }
+}
+
 }  // namespace
 
 std::vector<StateSpec> adafactor_state(const Layout& layout) {
@@ -55,21 +73,7 @@ std::vector<StateSpec> adafactor_state(const Layout& layout) {
 }
 
 void adafactor_step(const StepInput& in) {
-  Tensor steps = in.state.at("steps");
-  steps.add_(1.0);
-  const Tensor fresh = at::pow(steps, decay_power);  // 1 - beta2 of this step
-  for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
-    const auto direction = [&](const auto& part, const Tensor& g, const Factors&) {
-      std::vector<int64_t> shape{g.size(0)};
-      for (const int64_t size : in.layout.tensors[i].shape) shape.push_back(size);
-      const Tensor shaped = g.view(shape);
-      const Tensor moments = second_moments(in, i, shaped, fresh);
-      const Tensor u = (shaped * at::rsqrt(moments.clamp_min(smallest_square))).flatten(1);
-      const Tensor clip = (root_mean_square(u) / largest_update).clamp_min(1.0);
-      return u / clip * root_mean_square(part(in.weights)).clamp_min(smallest_weight);
-    };
-    flat_part(in.layout, in.weights, i).sub_(update_of(in, i, direction));
-  }
+  step_alive(in, [&] { step_all(in); });
 }
 
 }  // namespace rung

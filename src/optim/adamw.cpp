@@ -31,14 +31,26 @@ void adamw_step_plain(const StepInput& in) {
 #ifdef RUNG_CUDA
 namespace {
 
+// Rows of one member each where members lie further apart than they are long: behind the weights
+// that move lie frozen ones.
 void adamw_cuda(const StepInput& in, int64_t begin, int64_t end) {
   const Tensor slots =
       in.slots.defined() ? in.slots : make_slots(in.layout).to(in.weights.device());
-  const auto floats = [](const Tensor& t) { return t.mutable_data_ptr<float>(); };
-  cuda::adamw({in.weights.size(0), in.weights.size(1), begin, end}, floats(slots), floats(in.hyper),
-              in.alive.defined() ? in.alive.const_data_ptr<int>() : nullptr, floats(in.gradient),
-              floats(in.weights), floats(in.state.at("exp_avg")), floats(in.state.at("exp_avg_sq")),
-              in.compute.defined() ? in.compute.mutable_data_ptr() : nullptr, cuda::stream());
+  const auto step = [&](int64_t first, int64_t members) {
+    const auto floats = [first](const Tensor& t) {
+      return t.narrow(0, first, 1).mutable_data_ptr<float>();
+    };
+    cuda::adamw({members, in.weights.size(1), begin, end}, slots.mutable_data_ptr<float>(),
+                floats(in.hyper),
+                in.alive.defined() ? in.alive.const_data_ptr<int>() + first : nullptr,
+                floats(in.gradient), floats(in.weights), floats(in.state.at("exp_avg")),
+                floats(in.state.at("exp_avg_sq")),
+                in.compute.defined() ? in.compute.narrow(0, first, 1).mutable_data_ptr() : nullptr,
+                cuda::stream());
+  };
+  const int64_t members = in.weights.size(0);
+  if (in.weights.stride(0) == in.weights.size(1)) return step(0, members);
+  for (int64_t m = 0; m < members; ++m) step(m, 1);
 }
 
 }  // namespace

@@ -68,7 +68,6 @@ struct Optimizer {
   void (*step)(const StepInput&);
   at::Tensor (*eval_weights)(const EvalInput&) = nullptr;  // null: the weights themselves
   bool constant_rate = false;                              // needs no cooldown and takes none
-  bool on_cuda = false;
   // Its step on a GPU is a part of the captured graph; else it asks for numbers of the device, and
   // runs behind each replay.
   bool captured = true;

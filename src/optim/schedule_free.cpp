@@ -23,10 +23,12 @@ Tensor new_share(const StepInput& in) {
   return at::where(sum > 0.0, weight / sum, weight);
 }
 
-// z starts where y does: the members of one call begin together.
+// z starts where y does.
 void start_z(const StepInput& in) {
-  if (in.state.at("average").select(1, weight_sum).max().item<double>() > 0.0) return;
-  in.state.at("z").copy_(in.weights);
+  const Tensor begun = in.state.at("average").narrow(1, weight_sum, 1) > 0.0;
+  Tensor z = in.state.at("z");
+  // Within a CUDA graph nothing may ask the device for numbers.
+  if (z.is_cuda() || !begun.all().item<bool>()) z.copy_(at::where(begun, z, in.weights));
 }
 
 // y <- lerp(y, z, c) + (beta1 (1 - c) - 1) update; z <- z - update.
@@ -41,10 +43,12 @@ void move(const StepInput& in, size_t index, const Tensor& update, const Tensor&
 // The steps of all tensors; the weights being y, decay is evaluated there.
 template <class Direction>
 void step_at_average(const StepInput& in, Direction&& direction) {
-  start_z(in);
-  const Tensor share = new_share(in);
-  for (size_t i = 0; i < in.layout.tensors.size(); ++i)
-    move(in, i, update_of(in, i, direction), share);
+  step_alive(in, [&] {
+    start_z(in);
+    const Tensor share = new_share(in);
+    for (size_t i = 0; i < in.layout.tensors.size(); ++i)
+      move(in, i, update_of(in, i, direction), share);
+  });
 }
 
 }  // namespace

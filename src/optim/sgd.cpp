@@ -10,9 +10,10 @@ std::vector<StateSpec> sgd_state(const Layout& layout) {
 
 void sgd_step(const StepInput& in) {
   const at::Tensor beta1 = hyper_column(in, hyper_beta1);
-  step_tensors(in, [&](const auto& part, const at::Tensor& g, const Factors&) {
+  const auto direction = [&](const auto& part, const at::Tensor& g, const Factors&) {
     return part(in.state.at("momentum")).mul_(beta1).add_(g);
-  });
+  };
+  step_alive(in, [&] { step_tensors(in, direction); });
 }
 
 }  // namespace rung

@@ -261,18 +261,18 @@ class CudaEngine : public Population::Engine {
   void allocate(const Population& p) {
     const auto floats = p.weights.options().dtype(at::kFloat);
     const auto longs = floats.dtype(at::kLong);
-    const int64_t n = p.decoder.layout.stride;
+    const int64_t all = p.decoder.layout.stride, n = p.trained.stride;
     input_ = at::zeros({input_bytes_}, floats.dtype(at::kByte));
     tokens_ = at::zeros({members_, micro_, context_}, longs);
     targets_ = at::zeros({members_, micro_, context_}, longs);
     losses_ = at::zeros({members_, sequences_, context_}, floats);
     gradient_ = at::zeros({members_, n}, floats);
-    if (half_) compute_ = at::zeros({members_, n}, floats.dtype(at::kBFloat16));
+    if (half_) compute_ = at::zeros({members_, all}, floats.dtype(at::kBFloat16));
     hyper_ = at::zeros({members_, hyper_count}, floats);
     alive_ = at::zeros({members_}, floats.dtype(at::kInt));
     result_ = at::zeros({members_, cuda::result_count}, floats);
     squares_ = at::zeros({members_, cuda::square_blocks(n)}, floats.dtype(at::kDouble));
-    factors_ = make_slots(p.decoder.layout).to(p.weights.device());
+    factors_ = make_slots(p.trained).to(p.weights.device());
     ropes_ = make_ropes(p.decoder.model, context_, floats);
     bound_ = bind(p.decoder.layout, half_ ? compute_ : p.weights, gradient_);
   }
@@ -292,7 +292,7 @@ class CudaEngine : public Population::Engine {
   }
 
   void step(Population& p) {
-    const int64_t n = p.decoder.layout.stride;
+    const int64_t n = p.trained.stride;
     const std::byte* input = static_cast<const std::byte*>(input_.const_data_ptr());
     gradient_.zero_();
     const double scale = 1.0 / static_cast<double>(sequences_ * context_);
@@ -307,7 +307,7 @@ class CudaEngine : public Population::Engine {
       losses_.narrow(1, begin, micro_).copy_(losses.detach());
     }
     const at::NoGradGuard off;
-    if (p.mask.defined()) gradient_.mul_(p.mask);
+    if (p.mask.defined()) gradient_.mul_(p.mask.narrow(1, 0, n));
     cuda::sum_squares(members_, n, gradient_.const_data_ptr<float>(),
                       squares_.mutable_data_ptr<double>(), cuda::stream());
     cuda::finish_step({.members = members_,
@@ -325,8 +325,9 @@ class CudaEngine : public Population::Engine {
 
   void move(Population& p) {
     const at::NoGradGuard off;
-    p.optimizer->step(
-        {p.trained, p.weights, gradient_, p.optimizer_state, hyper_, factors_, alive_, compute_});
+    const auto moving = [&](const Tensor& t) { return t.narrow(1, 0, p.trained.stride); };
+    p.optimizer->step({p.trained, moving(p.weights), gradient_, p.optimizer_state, hyper_, factors_,
+                       alive_, half_ ? moving(compute_) : Tensor()});
   }
 
   c10::cuda::CUDAStream stream_;

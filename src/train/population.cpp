@@ -34,15 +34,12 @@ void check_same_program(const std::vector<RunConfig>& members) {
           "members that differ.");
 }
 
-void check_optimizer(const Optimizer& optimizer, const Schedule& schedule, const Machine& machine) {
+void check_optimizer(const Optimizer& optimizer, const Schedule& schedule) {
   if (optimizer.constant_rate && schedule.cooldown > 0)
     fail_usage(
         "[train] {} averages instead of cooling down. Received a cooldown of {} steps. Use --set "
         "train.schedule=constant.",
         optimizer.name, schedule.cooldown);
-  if (machine.device == "cuda" && !optimizer.on_cuda)
-    fail_usage("[train] {} runs on the CPU only so far. Received device cuda. Use adamw there.",
-               optimizer.name);
 }
 
 }  // namespace
@@ -91,7 +88,7 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
   trained = trained_part(decoder.layout);
   schedule = make_schedule(first.train, steps);
   optimizer = &find_optimizer(first.train.optimizer);
-  check_optimizer(*optimizer, schedule, machine_);
+  check_optimizer(*optimizer, schedule);
   const auto options =
       at::TensorOptions().dtype(master_type(first.precision)).device(machine_.device);
   weights = at::zeros({static_cast<int64_t>(members.size()), decoder.layout.stride}, options);

@@ -14,6 +14,7 @@
 #include "ops/gated_norm.h"
 #include "ops/linear.h"
 #include "ops/mlstm.h"
+#include "ops/scan.h"
 #include "ops/slstm.h"
 #include "ops/ssd.h"
 #include "ops/wide.h"
@@ -379,6 +380,27 @@ TEST_CASE("gated norms on the GPU equal their twin") {
                 .plain = op(gated_norm_plain)},
                1.5e-2);
   }
+}
+
+TEST_CASE("the gated scan on the GPU equals its twin, at any length and from any state") {
+  if (no_gpu()) return;
+  for (const int64_t time : {1, 7, 33, 256})
+    for (const bool with_state : {false, true}) {
+      const Tensor first = with_state ? normal({2, 3, 70}, 3) : Tensor();
+      const auto op = [=](auto function) {
+        return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+          const Tensor f = gate(x[0]).sigmoid();
+          const Tensor start = with_state ? first.to(f.device(), f.scalar_type()) : Tensor();
+          return std::vector<Tensor>{function(f, x[1], start)};
+        };
+      };
+      check_both({.name = fmt::format("gated scan T={} state={}", time, with_state),
+                  .inputs = {normal({2, 3, time, 70}, 1), normal({2, 3, time, 70}, 2)},
+                  .weights = {},
+                  .fused = op(gated_scan),
+                  .plain = op(gated_scan_plain)},
+                 1e-2);
+    }
 }
 
 TEST_CASE("sLSTM on the GPU equals its twin, at every size of a head") {

@@ -14,6 +14,7 @@ namespace {
 struct Variant {
   const char* name;
   std::function<void(RunConfig&)> set;
+  std::vector<const char*> rules = {"standard", "umup"};
 };
 
 const std::vector<Variant> attention_options{
@@ -66,6 +67,47 @@ const std::vector<Variant> sparse_ffns{
      }},
 };
 
+// A code that two devices' rounding choose differently moves a product by a part in 127.
+const std::vector<Variant> ternary_maps{
+    {"bitnet", [](RunConfig& c) { c.model.linear = "bitnet"; }},
+    {"MatMul-free", [](RunConfig& c) { c.model.linear = "bitnet", c.model.mixer = "mlgru"; }},
+    {"bitnet between norms",
+     [](RunConfig& c) {
+       c.model.linear = "ternary", c.model.sub_norm = true, c.model.ffn = "reglu2";
+     }},
+};
+
+const std::vector<Variant> other_parts{
+    {"mlgru", [](RunConfig& c) { c.model.mixer = "mlgru"; }},
+    {"geglu", [](RunConfig& c) { c.model.ffn = "geglu"; }},
+    {"reglu2", [](RunConfig& c) { c.model.ffn = "reglu2"; }},
+    {"gelu", [](RunConfig& c) { c.model.ffn = "gelu"; }},
+    {"relu2", [](RunConfig& c) { c.model.ffn = "relu2"; }},
+    {"fastfood", [](RunConfig& c) { c.model.ffn = "fastfood"; }},
+    {"no ffns", [](RunConfig& c) { c.model.ffn = "none"; }},
+};
+
+const std::vector<Variant> kinds{
+    {"sas", [](RunConfig& c) { c.model.mixer = "sas"; }, {"standard", "mup"}},
+    {"sas-p with values and map learned, no norms",
+     [](RunConfig& c) {
+       c.model.mixer = "sas-vp", c.model.parallel = true, c.model.norm_place = "none";
+       c.model.ffn_gain = 0.1;
+     },
+     {"standard"}},
+    {"parallel", [](RunConfig& c) { c.model.parallel = true; }, {"standard", "mup"}},
+    {"ffn gain", [](RunConfig& c) { c.model.ffn_gain = 0.3; }, {"standard", "mup"}},
+    {"frozen block", [](RunConfig& c) { c.model.frozen = "block, none"; }},
+    {"frozen ffns, no gains",
+     [](RunConfig& c) { c.model.frozen = "ffn", c.model.norm_gain = false; }},
+    {"three heads", [](RunConfig& c) { c.model.depth = 4, c.model.mtp_heads = 3; }},
+    {"two heads of a hybrid, tied",
+     [](RunConfig& c) {
+       c.model.depth = 3, c.model.mtp_heads = 2, c.model.pattern = "mamba2, attention, attention";
+       c.model.tied = true;
+     }},
+};
+
 // What a failure within a captured step says, in one line.
 template <class Body>
 void guarded(const Variant& variant, Body&& body) {
@@ -87,7 +129,7 @@ std::vector<RunConfig> configs_of(const Variant& variant, const char* precision,
 
 void check_variants(const std::vector<Variant>& variants, double tolerance) {
   for (const Variant& variant : variants)
-    for (const char* rule : {"standard", "umup"}) {
+    for (const char* rule : variant.rules) {
       CAPTURE(std::string(rule));
       guarded(variant, [&] {
         Population host = make(configs_of(variant, "fp32", rule, 2), "cpu");
@@ -129,6 +171,21 @@ TEST_CASE("recurrent mixers train on the GPU as on the CPU") {
 TEST_CASE("patterns of mixers train on the GPU as on the CPU") {
   if (no_gpu()) return;
   check_variants(patterns, 5e-4);
+}
+
+TEST_CASE("ternary maps train on the GPU as on the CPU") {
+  if (no_gpu()) return;
+  check_variants(ternary_maps, 5e-3);
+}
+
+TEST_CASE("other ffns and MLGRU train on the GPU as on the CPU") {
+  if (no_gpu()) return;
+  check_variants(other_parts, 5e-4);
+}
+
+TEST_CASE("blocks of other kinds, frozen parts and further heads train on the GPU as on the CPU") {
+  if (no_gpu()) return;
+  check_variants(kinds, 5e-4);
 }
 
 TEST_CASE("mixtures and retrievals train on the GPU as on the CPU, and report what they chose") {

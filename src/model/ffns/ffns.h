@@ -68,8 +68,7 @@ constexpr Part fastfood_ffn{
     .summary = "gelu between fast structured transforms of diagonals (Yang et al. 2015)",
     .describe = describe_fastfood,
     .extra_flops = fastfood_flops,
-    .forward = fastfood_forward,
-    .on_cuda = false};
+    .forward = fastfood_forward};
 
 constexpr Part none_ffn{.name = no_ffn,
                         .summary = "no second branch in the block",

@@ -93,7 +93,6 @@ constexpr Part mlgru_mixer{
     .describe = describe_mlgru,
     .extra_flops = mlgru_flops,
     .forward = mlgru_forward,
-    .on_cuda = false,
     .recurrent = true,
     .ternary = true,
     .describe_shared = describe_mlgru_bounds};
@@ -112,7 +111,6 @@ constexpr Part sas_part(std::string_view name, std::string_view summary) {
           .extra_flops = attention_flops,
           .forward = sas_forward<values, projection>,
           .check = check_sas,
-          .on_cuda = false,
           .forget = forget_tokens,
           .skip = false};
 }

@@ -16,6 +16,7 @@
 #include "ops/linear.h"
 #include "ops/norm.h"
 #include "ops/scan.h"
+#include "ops/wide.h"
 
 namespace rung {
 namespace {
@@ -32,7 +33,7 @@ double start_zero(const TensorSpec&, int64_t, Random&) {
 // [P, 1, 1, D]: 0 in the first layer, rising to less than 1.
 Tensor lower_bound(const Weight& gamma, int64_t depth, int layer) {
   const int64_t members = gamma.value.size(0), width = gamma.value.size(1) / depth;
-  const Tensor share = at::softmax(multiplied(gamma).view({members, depth, width}), 1);
+  const Tensor share = at::softmax(wide(multiplied(gamma)).view({members, depth, width}), 1);
   return share.narrow(1, 1, layer).sum(1).view({members, 1, 1, width});
 }
 
@@ -58,7 +59,7 @@ double mlgru_flops(const ModelConfig& m, int64_t time) {
 Tensor mlgru_forward(std::span<const Weight> weights, const Tensor& x, const Pass& pass) {
   const ModelConfig& m = pass.model;
   const auto parts = at::split_with_sizes(linear(x, weights[fcg]), {m.width, m.width, m.width}, -1);
-  Tensor f = at::sigmoid(parts[0]);
+  Tensor f = at::sigmoid(wide(parts[0]));
   if (pass.layer > 0) {
     const Tensor bound = lower_bound(pass.shared[0], m.depth, pass.layer);
     f = bound + (1.0 - bound) * f;

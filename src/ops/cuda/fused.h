@@ -58,6 +58,10 @@ at::Tensor small_map(const at::Tensor& x, const at::Tensor& weight);
 bool fits_slstm(const at::Tensor& x);
 std::pair<at::Tensor, SlstmState> slstm(const at::Tensor& x, const at::Tensor& recurrent);
 
+// f in fp32 beside c.
+bool fits_gated_scan(const at::Tensor& f, const at::Tensor& c);
+at::Tensor gated_scan(const at::Tensor& f, const at::Tensor& c, const at::Tensor& first);
+
 // bf16 from a fresh state, more than one step, states of up to 128 x 128 (recurrence.h); the state
 // that they return has no gradient. Gates and decays are fp32.
 bool fits_ssd(const SsdInput& in);
