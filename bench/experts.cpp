@@ -5,11 +5,11 @@
 //   experts [TOKENS [SEEDS]] [KEY=VALUE | ROW ...]
 //
 // TOKENS are the dense run's; every other run trains on as many as cost the same. KEY=VALUE are
-// settings of all runs, such as train.lr=0.25 or data.path=synthetic (the default is the shipped
-// text). ROW, such as peer-2^8, names rows to run, else all are. Every row is the best of three
-// learning rates. Prints a Markdown table: ffn, parameters a
-// token multiplies by and all, tokens, best rate, held-out loss (mean, lowest and highest of the
-// seeds), share of the experts used and their unevenness in nats.
+// settings of all runs, such as train.lr=0.25, device=cuda or data.path=synthetic (the default is
+// the shipped text). ROW, such as peer-2^8, names rows to run, else all are. Every row is the best
+// of three learning rates. Prints a Markdown table: ffn, parameters a token multiplies by and all,
+// tokens, best rate, held-out loss (mean, lowest and highest of the seeds), share of the experts
+// used and their unevenness in nats.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -126,7 +126,7 @@ int main(int argc, char** argv) {
   options.apply(data);
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const auto source = open_source(data.data, cache ? cache : "/tmp");
-  const Machine machine = make_machine("cpu", 2);
+  const Machine machine = make_machine(data.device, 2);
   std::printf(
       "| ffn | N | N total | tokens | lr | loss | used | unevenness | seconds |\n"
       "|---|---|---|---|---|---|---|---|---|\n");

@@ -92,7 +92,10 @@ double found(Population& population, int64_t member, const Stories& source) {
     source.read(unseen + i, window);
     std::copy_n(window.begin(), time, tokens.mutable_data_ptr<int64_t>() + i * time);
   }
-  const at::Tensor best = population.logits(member, tokens).argmax(-1).contiguous();
+  const at::Tensor best = population.logits(member, tokens.to(population.weights.device()))
+                              .argmax(-1)
+                              .to(at::kCPU)
+                              .contiguous();
   const int64_t *token = tokens.const_data_ptr<int64_t>(), *guess = best.const_data_ptr<int64_t>();
   int64_t right = 0, asked = 0;
   for (int64_t i = 0; i < count; ++i, token += time, guess += time)
@@ -139,7 +142,7 @@ int main(int argc, char** argv) {
   study.options = bench::Options::read(argc, argv, study.steps, study.seeds, study.width);
   std::vector<std::string> rows = study.options.take_words();
   if (rows.empty()) rows = {"1x4", "1x3", "2x4", "3x5"};
-  const Machine machine = make_machine("cpu", 2);
+  const Machine machine = make_machine(config_of(study, 1, 1).device, 2);
   std::printf(
       "| heads | blocks | N | FLOPs | loss | found | seeds | seconds |\n"
       "|---|---|---|---|---|---|---|---|\n");
