@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Optimizers against tuned AdamW, each with its own learning rate, seeds as members; a Markdown table a stage:
 #   schedule-free  one Schedule-Free run of 4 T tokens against tuned cosine runs of T, 2 T and 4 T (Defazio et al. 2024: on their envelope)
-#   steps          SOAP and Muon at three sizes: loss at T, and the share of AdamW's steps and of its time that brings them to AdamW's loss
+#   speed, steps   SOAP and Muon at three sizes: tokens a second of one model alone on the device; loss at T, and the share of AdamW's steps
+#                  and of its time that brings them to AdamW's loss
 # Usage: bench/optimizers.sh RUNG OUT [stage...]
 # Environment: DEVICE (cpu, cuda; schedule-free runs on the CPU), DATA (text), SEEDS (3), T (250e3, of schedule-free), WIDTHS ("64 128 256")
-# and TOKENS ("8e6 16e6 32e6", one a width) and BATCH (16384) of steps, SPEED_TOKENS (2457600, of a run that measures speed), THREADS.
+# and TOKENS ("8e6 16e6 32e6", one a width), BATCH (16384), RATES (2^-10..2^-4:7) and MUON_RATES (2^-8..2^-2:7) of steps, SPEED_TOKENS
+# (2457600, of a run that measures speed), THREADS. What is in OUT already is not made again.
 set -uo pipefail
 rung=$1 out=$2
 shift 2
@@ -33,7 +35,7 @@ speed() { # name, optimizer, settings...: tokens a second of one model
   rm -rf "$out/$name-speed"
 }
 
-for stage in ${*:-schedule-free steps}; do
+for stage in ${*:-schedule-free speed steps}; do
   case $stage in
     schedule-free)
       shape="model.width=64 model.depth=4 model.context=64 model.head_dim=32 train.batch_tokens=4096"
@@ -42,16 +44,19 @@ for stage in ${*:-schedule-free steps}; do
       sweep free-free cpu --over 'train.lr=2^-8..2^-3:6' --set $shape train.schedule=constant train.optimizer=schedule-free-adamw \
         train.tokens="$(python3 -c "print(4*$t)")" train.eval_every="$(python3 -c "print(int($t/4096))")"
       ;;
-    steps)
+    speed | steps)
       for i in "${!widths[@]}"; do
         w=${widths[$i]} n=${tokens[$i]}
         shape="model.width=$w model.depth=4 model.context=256 model.head_dim=16 train.batch_tokens=${BATCH:-16384} precision=$precision"
         half=$(python3 -c "print($n/2)")
         for optimizer in adamw soap muon; do
-          rates='2^-9..2^-4:6'
-          [ $optimizer = muon ] && rates='2^-8..2^-3:6'
-          sweep "steps-$w-$optimizer" "$device" --over "train.lr=$rates" --over "train.tokens=[$half,$n]" --set $shape train.optimizer=$optimizer
-          speed "steps-$w-$optimizer" $optimizer $shape train.tokens=${SPEED_TOKENS:-2457600} train.warmup=0.05
+          rates=${RATES:-2^-10..2^-4:7}
+          [ $optimizer = muon ] && rates=${MUON_RATES:-2^-8..2^-2:7}
+          if [ "$stage" = speed ]; then
+            speed "steps-$w-$optimizer" $optimizer $shape train.tokens=${SPEED_TOKENS:-2457600} train.warmup=0.05
+          else
+            sweep "steps-$w-$optimizer" "$device" --over "train.lr=$rates" --over "train.tokens=[$half,$n]" --set $shape train.optimizer=$optimizer
+          fi
         done
       done
       ;;
@@ -88,10 +93,12 @@ if os.path.exists(cosine) and os.path.exists(free):
 rows = collections.defaultdict(dict)
 for path in glob.glob(out + '/steps-*.json'):
     _, width, optimizer = os.path.basename(path)[:-5].split('-')
-    rows[int(width)][optimizer] = (best(path, 'D'), json.load(open(path[:-5] + '.speed'))['tokens_per_second'])
+    if os.path.exists(path[:-5] + '.speed'):
+        rows[int(width)][optimizer] = (best(path, 'D'), json.load(open(path[:-5] + '.speed'))['tokens_per_second'])
 if rows:
     print('\n| width | tokens | optimizer | loss at half, at all (rate) | steps to AdamW\'s loss | tokens/s, one model | time to AdamW\'s loss |\n|---|---|---|---|---|---|---|')
 for width, optimizers in sorted(rows.items()):
+    if 'adamw' not in optimizers: continue
     target = max(optimizers['adamw'][0].items())[1][0]
     for name, (losses, speed) in sorted(optimizers.items()):
         (d0, (l0, _, _)), (d1, (l1, rate, _)) = losses.items()

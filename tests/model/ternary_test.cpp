@@ -129,5 +129,4 @@ TEST_CASE("ternary maps count as dense ones, and what has none is refused by nam
   CHECK(holds(message([](RunConfig& c) { c.model.ffn = "moe"; }), "moe has no ternary form"));
   CHECK(holds(message([](RunConfig& c) { c.model.position = "cope"; }), "neither CoPE"));
   CHECK(holds(message([](RunConfig& c) { c.model.density = 0.5; }), "density below 1"));
-  CHECK(holds(message([](RunConfig& c) { c.device = "cuda"; }), "model.linear = bitnet runs on"));
 }

@@ -193,7 +193,6 @@ TEST_CASE("what sas and its blocks cannot do is refused by name") {
   refused([](RunConfig& c) { c.model.position = "cope"; }, "model.position");
   refused([](RunConfig& c) { c.model.attention_bias = "all"; }, "model.attention_bias");
   refused([](RunConfig& c) { c.model.qk_norm = true; }, "model.qk_norm");
-  refused([](RunConfig& c) { c.device = "cuda"; }, "The mixer sas runs on the CPU only");
   for (const char* rule : {"umup", "completep", "depth-mup"})
     refused([&](RunConfig& c) { c.parametrisation = rule; }, "blocks without a skip");
   refused([](RunConfig& c) { c.model.parallel = true, c.model.norm_place = "both"; },
