@@ -3,10 +3,11 @@
 // earlier occurrence in the sequence tells the second. The paper: training to predict further ahead
 // makes small models learn this earlier, and the gain goes with size.
 //
-//   induction [STEPS [SEEDS [WIDTH [HEADSxBLOCKS ...]]]] [KEY=VALUE ...]
+//   induction [STEPS [SEEDS [WIDTH [NAMES [HEADSxBLOCKS ...]]]]] [KEY=VALUE ...]
 //
-// HEADSxBLOCKS choose the rows; default 1x4 1x3 2x4 3x5. With n heads the way to the next token has
-// BLOCKS - n + 1 blocks, and all blocks count in N.
+// NAMES is the cast of a sequence (3; with 1 the first token is known too, once it has stood
+// there). HEADSxBLOCKS choose the rows; default 1x4 1x3 2x4 3x5. With n heads the way to the next
+// token has BLOCKS - n + 1 blocks, and all blocks count in N.
 //
 // Prints a Markdown table: heads, blocks, parameters, training FLOPs, loss of the next token, and
 // the share of second tokens that are found (mean, lowest and highest of the seeds).
@@ -24,7 +25,7 @@ using namespace rung;
 
 namespace {
 
-constexpr int64_t words = 24, firsts = 16, seconds = 16, names = 3;
+constexpr int64_t words = 24, firsts = 16, seconds = 16;
 constexpr double name_share = 0.15;
 
 uint64_t below(int64_t n, Random& random) {
@@ -35,11 +36,12 @@ uint64_t below(int64_t n, Random& random) {
 // first token of its own and any second one.
 class Stories : public MadeTokens {
  public:
+  explicit Stories(int64_t names) : names_(static_cast<size_t>(names)) {}
   int64_t vocabulary() const override { return words + firsts + seconds; }
   int64_t sequences(int64_t) const override { return int64_t{1} << 40; }
   void read(int64_t index, std::span<int32_t> out) const override {
     Random random(23, "stories", static_cast<uint64_t>(index));
-    std::array<std::pair<int32_t, int32_t>, names> cast;
+    std::vector<std::pair<int32_t, int32_t>> cast(names_);
     for (size_t i = 0; i < cast.size(); ++i) {
       do cast[i].first = static_cast<int32_t>(words) + static_cast<int32_t>(below(firsts, random));
       while (std::any_of(cast.begin(), cast.begin() + static_cast<std::ptrdiff_t>(i),
@@ -50,7 +52,7 @@ class Stories : public MadeTokens {
     int64_t word = static_cast<int64_t>(below(words, random));
     for (size_t at = 0; at < out.size();) {
       if (random.uniform() < name_share) {
-        const auto& name = cast[below(names, random)];
+        const auto& name = cast[below(static_cast<int64_t>(names_), random)];
         out[at++] = name.first;
         if (at < out.size()) out[at++] = name.second;
       } else {
@@ -60,10 +62,13 @@ class Stories : public MadeTokens {
       }
     }
   }
+
+ private:
+  size_t names_;
 };
 
 struct Study {
-  int64_t steps = 600, seeds = 3, width = 32;
+  int64_t steps = 600, seeds = 3, width = 32, names = 3;
   bench::Options options;
 };
 
@@ -110,7 +115,7 @@ double found(Population& population, int64_t member, const Stories& source) {
 
 void run(const Study& study, int64_t heads, int64_t depth, const Machine& machine) {
   const bench::Stopwatch watch;
-  const auto source = std::make_shared<Stories>();
+  const auto source = std::make_shared<Stories>(study.names);
   const auto population =
       bench::train_seeds(config_of(study, heads, depth), study.seeds, source, machine);
   std::vector<double> share, loss;
@@ -139,7 +144,8 @@ void run(const Study& study, int64_t heads, int64_t depth, const Machine& machin
 
 int main(int argc, char** argv) {
   Study study;
-  study.options = bench::Options::read(argc, argv, study.steps, study.seeds, study.width);
+  study.options =
+      bench::Options::read(argc, argv, study.steps, study.seeds, study.width, study.names);
   std::vector<std::string> rows = study.options.take_words();
   if (rows.empty()) rows = {"1x4", "1x3", "2x4", "3x5"};
   const Machine machine = make_machine(config_of(study, 1, 1).device, 2);

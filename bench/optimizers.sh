@@ -73,7 +73,10 @@ def best(path, key):
     runs = collections.defaultdict(lambda: collections.defaultdict(list))
     for r in json.load(open(path))['runs']:
         if r['status'] == 'ok': runs[r[key]][r['lr']].append(r['L'])
-    return {k: min((statistics.mean(v), lr, statistics.stdev(v) if len(v) > 1 else 0.0) for lr, v in rates.items()) for k, rates in sorted(runs.items())}
+    found = {k: min((statistics.mean(v), lr, statistics.stdev(v) if len(v) > 1 else 0.0) for lr, v in rates.items()) for k, rates in sorted(runs.items())}
+    for k, (_, lr, _) in found.items():
+        if lr in (min(runs[k]), max(runs[k])): print(f'{os.path.basename(path)}: the best rate at {k:.3g} tokens, {lr:.3g}, is the first or last one tried', file=sys.stderr)
+    return found
 
 cosine, free = out + '/free-cosine.json', out + '/free-free.json'
 if os.path.exists(cosine) and os.path.exists(free):
