@@ -38,7 +38,7 @@ Tensor root_mean_square(const Tensor& x) {  // of every member, [P, 1]
   return x.square().mean({1}, true).sqrt();
 }
 
-void step_all(const StepInput& in) {
+void adafactor_tensors(const StepInput& in) {
   Tensor steps = in.state.at("steps");
   steps.add_(1.0);
   const Tensor fresh = at::pow(steps, decay_power);  // 1 - beta2 of this step
@@ -73,7 +73,7 @@ std::vector<StateSpec> adafactor_state(const Layout& layout) {
 }
 
 void adafactor_step(const StepInput& in) {
-  step_alive(in, [&] { step_all(in); });
+  step_alive(in, [&] { adafactor_tensors(in); });
 }
 
 }  // namespace rung

@@ -11,6 +11,7 @@
 #include "optim/muon.h"
 #include "optim/schedule_free.h"
 #include "optim/sgd.h"
+#include "optim/shampoo.h"
 #include "optim/soap.h"
 
 namespace rung {
@@ -37,6 +38,11 @@ constexpr std::array optimizer_table{
               .summary = "Adam in Shampoo's eigenbasis on hidden matrices (Vyas et al. 2024)",
               .state = soap_state,
               .step = soap_step,
+              .captured = false},
+    Optimizer{.name = "shampoo",
+              .summary = "hidden matrices between inverse fourth roots (Gupta et al. 2018)",
+              .state = shampoo_state,
+              .step = shampoo_step,
               .captured = false},
     Optimizer{.name = "muon",
               .summary = "orthogonalised momentum on hidden matrices (Jordan et al. 2024)",

@@ -2,8 +2,8 @@
 
 Usage: python3 make_optimizer_golden.py OUT.json, with the packages torch and schedulefree (1.4.1).
 
-Schedule-Free comes from its authors' package, Adafactor from PyTorch's; SOAP (Vyas et al. 2024, algorithm 3) and Muon (Jordan et al. 2024) are
-written here from their formulas in NumPy, independently of the program. The gradient is a formula of the weights and
+Schedule-Free comes from its authors' package, Adafactor from PyTorch's; SOAP (Vyas et al. 2024, algorithm 3), Shampoo (Gupta et al. 2018) and Muon
+(Jordan et al. 2024) are written here from their formulas in NumPy, independently of the program. The gradient is a formula of the weights and
 the step that the test computes too: g_i = (1 + i mod 7) (w_i - cos i) + 0.3 sin(5 w_i + step)."""
 
 import json
@@ -83,6 +83,25 @@ def soap(m, n, steps, lr, b1, b2, eps, decay, every=10):
     return {"weights": w.ravel().tolist(), **bases}
 
 
+def shampoo(m, n, steps, lr, b1, b2, decay, every=10):
+    """Roots by singular values: of a symmetric matrix without negative eigenvalues these are its eigenvalues."""
+    w, first = start(m * n).reshape(m, n), np.zeros((m, n))
+    left, right = np.zeros((m, m)), np.zeros((n, n))
+
+    def root(x):
+        u, s, _ = np.linalg.svd(x, hermitian=True)
+        return (u / (s + 1e-6 * s.max()) ** 0.25) @ u.T
+
+    for step in range(steps):
+        g = gradient(w.ravel(), step).reshape(m, n)
+        left, right = b2 * left + (1 - b2) * g @ g.T, b2 * right + (1 - b2) * g.T @ g
+        if step % every == 0:
+            pl, pr = root(left / (1 - b2 ** (step + 1))), root(right / (1 - b2 ** (step + 1)))
+        first = b1 * first + (1 - b1) * g
+        w = w - lr * pl @ first @ pr / (1 - b1 ** (step + 1)) - decay * w
+    return {"weights": w.ravel().tolist()}
+
+
 def muon(m, n, steps, lr, decay):
     w, buffer = start(m * n).reshape(m, n), np.zeros((m, n))
     for step in range(steps):
@@ -108,6 +127,8 @@ if __name__ == "__main__":
         "schedule-free-sgd": schedule_free(lambda w: schedulefree.SGDScheduleFree(w, **sgd)),
         "soap 6x6": soap(6, 6, 41, **rule),
         "soap 7x5": soap(7, 5, 41, **rule),
+        "shampoo 6x6": shampoo(6, 6, 41, 0.01, 0.95, 0.95, 1e-3),
+        "shampoo 7x5": shampoo(7, 5, 41, 0.01, 0.95, 0.95, 1e-3),
         "muon 6x4": muon(6, 4, 20, 0.02, 1e-3),
         "muon 4x6": muon(4, 6, 20, 0.02, 1e-3),
         "adafactor 4x6": adafactor((4, 6), 0.05),

@@ -1,5 +1,5 @@
 // Against the goldens of tests/golden/make_optimizer_golden.py: Schedule-Free by its authors'
-// package, SOAP and Muon by an independent implementation, all in fp64.
+// package, SOAP, Shampoo and Muon by an independent implementation, all in fp64.
 #include <ATen/ops/arange.h>
 
 #include <limits>
@@ -137,6 +137,17 @@ TEST_CASE("SOAP's own first basis holds its factors' eigenvectors, largest first
     CHECK((turned - values.diag()).abs().max().item<double>() < 1e-12);
     for (int64_t i = 1; i < 6; ++i)
       CHECK(values[i].item<double>() <= values[i - 1].item<double>() + 1e-12);
+  }
+}
+
+TEST_CASE("Shampoo equals an independent implementation over 41 steps and five renewals") {
+  for (const auto& [name, shape] : {std::pair{"shampoo 6x6", std::vector<int64_t>{6, 6}},
+                                    std::pair{"shampoo 7x5", std::vector<int64_t>{7, 5}}}) {
+    CAPTURE(name);
+    Problem problem("shampoo", shape);
+    problem.layout.factors[0].C = 1.0;
+    for (int k = 0; k < 41; ++k) problem.step({0.01, 1e-3, 0.95, 0.95, 0, 41}, k);
+    CHECK(problem.distance_to(problem.weights, golden(name).at("weights")) < 1e-10);
   }
 }
 

@@ -13,10 +13,10 @@ RunConfig config_of(const Optimizer& optimizer, const char* precision = "fp32") 
   config.train.optimizer = optimizer.name;
   if (optimizer.constant_rate) config.train.schedule = "constant";
   const std::string name(optimizer.name);
-  config.train.lr = name.ends_with("sgd")           ? 0.3
-                    : name == "muon"                ? 0.02
-                    : name == "schedule-free-adamw" ? 0.02
-                                                    : 0.005;
+  config.train.lr = name.ends_with("sgd")                 ? 0.3
+                    : name == "muon" || name == "shampoo" ? 0.02
+                    : name == "schedule-free-adamw"       ? 0.02
+                                                          : 0.005;
   return config;
 }
 
