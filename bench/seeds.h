@@ -51,6 +51,7 @@ inline std::unique_ptr<Population> train_seeds(const RunConfig& config, int64_t 
   for (size_t i = 0; i < members.size(); ++i) members[i].seed = i + 1;
   auto population = std::make_unique<Population>(std::move(members), std::move(source), machine);
   while (population->step < population->schedule.steps) population->advance();
+  population->sync();
   return population;
 }
 
