@@ -1,12 +1,14 @@
 // Checks that a fused op on the GPU and its plain twin in fp64 on the CPU are one function, from
 // the same rounded inputs. For builds with RUNG_CUDA.
 #pragma once
+#include <ATen/Parallel.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <exception>
 #include <string>
 
@@ -14,6 +16,13 @@
 #include "support/no_gpu.h"
 
 namespace rung::test {
+
+// Twins are small: a team of all of a large host's cores waits for itself, minutes where the host
+// is busy.
+inline const bool few_threads = [] {
+  at::set_num_threads(std::min(4, at::get_num_threads()));
+  return true;
+}();
 
 inline Tensor rounded(const Tensor& x, at::ScalarType type) {
   return x.is_floating_point() ? x.to(type).to(at::kDouble) : x;

@@ -67,7 +67,8 @@ const std::vector<Variant> sparse_ffns{
      }},
 };
 
-// A code that two devices' rounding choose differently moves a product by a part in 127.
+// A code that two roundings choose differently moves a product by a part in 127: in fp32 and fp64
+// on the CPU these curves part by up to 1.4 %, their first losses by 1e-6.
 const std::vector<Variant> ternary_maps{
     {"bitnet", [](RunConfig& c) { c.model.linear = "bitnet"; }},
     {"MatMul-free", [](RunConfig& c) { c.model.linear = "bitnet", c.model.mixer = "mlgru"; }},
@@ -130,7 +131,8 @@ std::vector<RunConfig> configs_of(const Variant& variant, const char* precision,
   return members(config, count);
 }
 
-void check_variants(const std::vector<Variant>& variants, double tolerance) {
+// `first`: of the first step alone, before updates add to what rounding began.
+void check_variants(const std::vector<Variant>& variants, double tolerance, double first) {
   for (const Variant& variant : variants)
     for (const char* rule : variant.rules) {
       CAPTURE(std::string(rule));
@@ -142,6 +144,7 @@ void check_variants(const std::vector<Variant>& variants, double tolerance) {
         const auto want = curve(host, 20), got = curve(device, 20), near = curve(half, 20);
         for (int i = 0; i < 20; ++i) again.advance();
         again.sync();
+        CHECK(worst_difference({got[0]}, {want[0]}) < first);
         CHECK(worst_difference(got, want) < tolerance);
         CHECK(worst_difference(near, want) < 0.03);
         CHECK(same_bits(half.weights, again.weights));
@@ -163,36 +166,36 @@ void check_variants(const std::vector<Variant>& variants, double tolerance) {
 
 TEST_CASE("attention's options train on the GPU as on the CPU") {
   if (no_gpu()) return;
-  check_variants(attention_options, 5e-4);
+  check_variants(attention_options, 5e-4, 5e-5);
 }
 
 TEST_CASE("recurrent mixers train on the GPU as on the CPU") {
   if (no_gpu()) return;
-  check_variants(recurrent_mixers, 5e-4);
+  check_variants(recurrent_mixers, 5e-4, 5e-5);
 }
 
 TEST_CASE("patterns of mixers train on the GPU as on the CPU") {
   if (no_gpu()) return;
-  check_variants(patterns, 5e-4);
+  check_variants(patterns, 5e-4, 5e-5);
 }
 
 TEST_CASE("ternary maps train on the GPU as on the CPU") {
   if (no_gpu()) return;
-  check_variants(ternary_maps, 5e-3);
+  check_variants(ternary_maps, 0.03, 1e-4);
 }
 
 TEST_CASE("other ffns and MLGRU train on the GPU as on the CPU") {
   if (no_gpu()) return;
-  check_variants(other_parts, 5e-4);
+  check_variants(other_parts, 5e-4, 5e-5);
 }
 
 TEST_CASE("blocks of other kinds, frozen parts and further heads train on the GPU as on the CPU") {
   if (no_gpu()) return;
-  check_variants(kinds, 5e-4);
+  check_variants(kinds, 5e-4, 5e-5);
 }
 
 TEST_CASE("mixtures and retrievals train on the GPU as on the CPU, and report what they chose") {
   if (no_gpu()) return;
-  check_variants(sparse_ffns, 3e-3);
+  check_variants(sparse_ffns, 3e-3, 1e-3);
 }
 #endif
