@@ -164,8 +164,6 @@ const Part& checked_part(std::span<const Part> table, std::string_view kind,
   if (!part.ternary && has_formats(config))
     fail_usage("[formats] The {} {} multiplies by more than plain maps: it takes no formats.", kind,
                name);
-  if (config.device == "cuda" && !part.on_cuda)
-    fail_usage("[model] The {} {} runs on the CPU only so far. Received device cuda.", kind, name);
   return part;
 }
 

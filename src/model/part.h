@@ -45,7 +45,6 @@ struct Part {
   // x [P, B, T, D] (normalised) -> [P, B, T, D]; null where the branch is not there.
   at::Tensor (*forward)(std::span<const Weight>, const at::Tensor& x, const Pass&);
   void (*check)(const ModelConfig&) = nullptr;  // fails (usage) on impossible shapes
-  bool on_cuda = true;
   bool recurrent = false;  // its state has one size however many tokens it has seen
   bool ternary = false;    // linear() alone reads its hidden matrices: ternary, or in formats
   bool sub_norm = false;   // has the norm of model.sub_norm, or nothing to norm

@@ -30,40 +30,42 @@ std::vector<TensorSpec> describe_mamba2(const ModelConfig& model);
 double mamba2_flops(const ModelConfig& model, int64_t time);
 at::Tensor mamba2_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
 
-constexpr Part mamba2_mixer{"mamba2",
-                            "selective state space with one decay a head (Dao & Gu 2024)",
-                            describe_mamba2,
-                            mamba2_flops,
-                            mamba2_forward,
-                            check_mamba2,
-                            true,
-                            true,
-                            true};
+constexpr Part mamba2_mixer{
+    .name = "mamba2",
+    .summary = "selective state space with one decay a head (Dao & Gu 2024)",
+    .describe = describe_mamba2,
+    .extra_flops = mamba2_flops,
+    .forward = mamba2_forward,
+    .check = check_mamba2,
+    .recurrent = true,
+    .ternary = true};
 
 void check_mlstm(const ModelConfig& model);
 std::vector<TensorSpec> describe_mlstm(const ModelConfig& model);
 double mlstm_flops(const ModelConfig& model, int64_t time);
 at::Tensor mlstm_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
 
-constexpr Part mlstm_mixer{"mlstm",
-                           "matrix memory with exponential gates, xLSTM's (Beck et al. 2024)",
-                           describe_mlstm,
-                           mlstm_flops,
-                           mlstm_forward,
-                           check_mlstm,
-                           true,
-                           true,
-                           true};
+constexpr Part mlstm_mixer{
+    .name = "mlstm",
+    .summary = "matrix memory with exponential gates, xLSTM's (Beck et al. 2024)",
+    .describe = describe_mlstm,
+    .extra_flops = mlstm_flops,
+    .forward = mlstm_forward,
+    .check = check_mlstm,
+    .recurrent = true,
+    .ternary = true};
 
 std::vector<TensorSpec> describe_slstm(const ModelConfig& model);
 double slstm_flops(const ModelConfig& model, int64_t time);
 at::Tensor slstm_forward(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass);
 
 constexpr Part slstm_mixer{
-    "slstm",        "scalar memory with recurrent weights, xLSTM's (Beck et al. 2024)",
-    describe_slstm, slstm_flops,
-    slstm_forward,  nullptr,
-    true,           true};
+    .name = "slstm",
+    .summary = "scalar memory with recurrent weights, xLSTM's (Beck et al. 2024)",
+    .describe = describe_slstm,
+    .extra_flops = slstm_flops,
+    .forward = slstm_forward,
+    .recurrent = true};
 
 void check_mlstm_large(const ModelConfig& model);
 std::vector<TensorSpec> describe_mlstm_large(const ModelConfig& model);
@@ -72,15 +74,14 @@ at::Tensor mlstm_large_forward(std::span<const Weight> weights, const at::Tensor
                                const Pass& pass);
 
 constexpr Part mlstm_large_mixer{
-    "mlstm-large",
-    "mLSTM as in xLSTM 7B: dense maps, capped gates (Beck et al. 2025)",
-    describe_mlstm_large,
-    mlstm_large_flops,
-    mlstm_large_forward,
-    check_mlstm_large,
-    true,
-    true,
-    true};
+    .name = "mlstm-large",
+    .summary = "mLSTM as in xLSTM 7B: dense maps, capped gates (Beck et al. 2025)",
+    .describe = describe_mlstm_large,
+    .extra_flops = mlstm_large_flops,
+    .forward = mlstm_large_forward,
+    .check = check_mlstm_large,
+    .recurrent = true,
+    .ternary = true};
 
 std::vector<TensorSpec> describe_mlgru(const ModelConfig& model);
 std::vector<TensorSpec> describe_mlgru_bounds(const ModelConfig& model);
