@@ -13,6 +13,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/linear.h"
 #include "ops/norm.h"
 #include "ops/wide.h"
 
@@ -164,6 +165,16 @@ Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& op
     if (fused_on_cuda(qkv) && cuda::fits_attention(qkv, options))
       return cuda::attention(qkv, rope, options);
   return attention_plain(qkv, rope, options);
+}
+
+Tensor mapped_attention(const Tensor& x, const Weight& weight, const Rope& rope,
+                        const AttentionOptions& options) {
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x) && cuda::fits_fp8_attention(x, weight, options))
+      return cuda::fp8_attention(x, weight, rope, options);
+  AttentionOptions o = options;
+  o.overwrite = !weight.taps;  // a tap shows the map's output
+  return attention(linear(x, weight), rope, o);
 }
 
 }  // namespace rung

@@ -27,6 +27,10 @@ at::Tensor attention(const at::Tensor& qkv, const Rope& rope, const AttentionOpt
 at::Tensor attention_plain(const at::Tensor& qkv, const Rope& rope,
                            const AttentionOptions& options);
 
+// attention(linear(x, weight)); q, k and v are nobody else's.
+at::Tensor mapped_attention(const at::Tensor& x, const Weight& weight, const Rope& rope,
+                            const AttentionOptions& options);
+
 // attention of tokens that follow `past`, to which their own keys and values are added; `rope` is
 // of their positions. With a window, `past` forgets what no later token sees.
 at::Tensor attention_after(const at::Tensor& qkv, const Rope& rope, const AttentionOptions& options,

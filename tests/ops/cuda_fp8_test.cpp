@@ -2,6 +2,7 @@
 #ifdef RUNG_CUDA
 #include <ATen/ops/ones_like.h>
 
+#include "ops/attention.h"
 #include "ops/cuda/fused.h"
 #include "ops/linear.h"
 #include "ops/mlp.h"
@@ -117,6 +118,53 @@ TEST_CASE("fp8 on the GPU: an ffn has the bits of its three ops") {
       CHECK(same_bits(fused.first, ops.first));
       CHECK(same_bits(fused.second, ops.second));
     }
+}
+
+TEST_CASE("fp8 on the GPU: the map before attention has the bits of two ops") {
+  if (no_gpu()) return;
+  struct Shape {
+    int64_t members, time, heads, kv_heads, head_dim, width;
+  };
+  for (const Shape& s :
+       {Shape{1, 304, 3, 3, 64, 192}, Shape{2, 160, 4, 2, 128, 128}, Shape{1, 272, 2, 1, 32, 64},
+        Shape{1, 512, 4, 4, 128, 512}, Shape{1, 48, 1, 1, 256, 64}}) {
+    CAPTURE(s.head_dim);
+    const auto of = [](std::initializer_list<int64_t> sizes, uint64_t seed) {
+      return normal(sizes, seed).to(at::kCUDA).to(at::kBFloat16);
+    };
+    const AttentionOptions o{.heads = s.heads,
+                             .kv_heads = s.kv_heads,
+                             .head_dim = s.head_dim,
+                             .logit = 0.1,
+                             .forward = 1.25,
+                             .backward = 0.75};
+    const Tensor x = of({s.members, 2, s.time, s.width}, 1),
+                 value = of({s.members, (s.heads + 2 * s.kv_heads) * s.head_dim, s.width}, 2),
+                 up = of({s.members, 2, s.time, s.heads * s.head_dim}, 3);
+    const Rope rope = make_rope(s.time, s.head_dim, x.options().dtype(at::kFloat));
+    const auto run = [&](bool fused) {
+      Weight w{.value = value,
+               .gradient = at::ones_like(value, value.options().dtype(at::kFloat)),
+               .A = 0.125,
+               .A_input = 0.25,
+               .A_weight = 3.0};
+      w.formats = std::make_shared<const MapFormats>(
+          MapFormats{.weight = parse_quantiser("e4m3", "test"),
+                     .activation = parse_quantiser("e4m3 scale=2", "test"),
+                     .gradient = parse_quantiser("e5m2 scale=4", "test"),
+                     .hardware = true});
+      CHECK(cuda::fits_fp8_attention(x, w, o));
+      const Tensor input = x.clone().requires_grad_();
+      const Tensor y =
+          fused ? mapped_attention(input, w, rope, o) : attention(linear(input, w), rope, o);
+      y.backward(up);
+      return Result{y.detach(), input.grad(), w.gradient};
+    };
+    const Result one = run(true), two = run(false);
+    CHECK(same_bits(one.y, two.y));
+    CHECK(same_bits(one.dx, two.dx));
+    CHECK(same_bits(one.dw, two.dw));
+  }
 }
 
 TEST_CASE("fp8 on the GPU: shapes that the units do not take are simulated") {

@@ -94,6 +94,15 @@ at::Tensor finish_qkv(const at::Tensor& qkv, std::span<const Weight> weights,
 
 namespace {
 
+// From what was attended to to the branch's output.
+at::Tensor finish_branch(const at::Tensor& mixed, std::span<const Weight> weights,
+                         const Pass& pass) {
+  const Places at = places_of(pass.model);
+  const at::Tensor y = linear(
+      sub_normed(mixed, at.sub_norm ? weights[at.sub_norm] : Weight{}, pass.model), weights[1]);
+  return at.out_bias ? add_bias(y, weights[at.out_bias]) : y;
+}
+
 // From the output of the map `qkv` to the branch's.
 at::Tensor attend(const at::Tensor& mapped, std::span<const Weight> weights, const Pass& pass) {
   const AttentionOptions options = attention_options(pass.model, pass.block, pass.window);
@@ -113,16 +122,18 @@ at::Tensor attend(const at::Tensor& mapped, std::span<const Weight> weights, con
                        : attention(qkv, pass.rope, last);
   }
   if (pass.state) *pass.state = {past.k, past.v, past.own};
-  mixed = sub_normed(mixed, at.sub_norm ? weights[at.sub_norm] : Weight{}, pass.model);
-  const at::Tensor y = linear(mixed, weights[1]);
-  return at.out_bias ? add_bias(y, weights[at.out_bias]) : y;
+  return finish_branch(mixed, weights, pass);
 }
 
 }  // namespace
 
 at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
                              const Pass& pass) {
-  return attend(linear(x, weights[0]), weights, pass);
+  const ModelConfig& m = pass.model;
+  if (pass.state || m.position == "cope" || m.qk_norm || places_of(m).qkv_bias)
+    return attend(linear(x, weights[0]), weights, pass);
+  const AttentionOptions options = attention_options(m, pass.block, pass.window);
+  return finish_branch(mapped_attention(x, weights[0], pass.rope, options), weights, pass);
 }
 
 std::pair<at::Tensor, at::Tensor> attention_from_stream(std::span<const Weight> weights,

@@ -1,69 +1,18 @@
 // Casts to FP8 for products that run in it (fp8_linear.cpp): row by row, and transposed, since the
 // units read both factors along the axis that is summed. What is cast is a tensor, or what an
 // activation makes of one on the way.
-#include <cuda_fp8.h>
-
 #include "ops/cuda/curve.cuh"
-#include "ops/cuda/fp8_activation.h"
+#include "ops/cuda/fp8.cuh"
+#include "ops/cuda/fp8_casts.h"
 
 namespace rung::cuda {
 namespace {
 
-// A block casts a tile, a thread four rows of four columns; `line`: words of a turned column.
-constexpr int tile = 64, threads = 256, line = tile / 4 + 1;
-
-template <__nv_fp8_interpretation_t kind>
-__device__ inline uint32_t encode(const float (&v)[4], float scale) {
-  const uint32_t low = __nv_cvt_float2_to_fp8x2(make_float2(v[0] * scale, v[1] * scale),
-                                                __NV_SATFINITE, kind),
-                 high = __nv_cvt_float2_to_fp8x2(make_float2(v[2] * scale, v[3] * scale),
-                                                 __NV_SATFINITE, kind);
-  return low | high << 16;
-}
-
-// Four rows of four codes become four columns, in four words below each other.
-__device__ inline void turn_codes(const uint32_t (&rows)[4], uint32_t (*turned)[line], int column,
-                                  int group) {
-  const uint32_t a = __byte_perm(rows[0], rows[1], 0x5140),
-                 b = __byte_perm(rows[2], rows[3], 0x5140),
-                 c = __byte_perm(rows[0], rows[1], 0x7362),
-                 d = __byte_perm(rows[2], rows[3], 0x7362);
-  turned[column][group] = __byte_perm(a, b, 0x5410);
-  turned[column + 1][group] = __byte_perm(a, b, 0x7632);
-  turned[column + 2][group] = __byte_perm(c, d, 0x5410);
-  turned[column + 3][group] = __byte_perm(c, d, 0x7632);
-}
-
-// A thread's place in the matrix, and in the tile.
-struct Place {
-  int64_t row0, column0;  // of the tile
-  int column, group;      // of the thread: its first column, and its four rows' number
-  __device__ Place()
-      : row0(static_cast<int64_t>(blockIdx.y) * tile),
-        column0(static_cast<int64_t>(blockIdx.x) * tile),
-        column(static_cast<int>(threadIdx.x) % 16 * 4),
-        group(static_cast<int>(threadIdx.x) / 16) {}
-  __device__ bool inside(const Fp8Shape& s) const {  // sizes are multiples of 16
-    return row0 + 4 * group < s.rows && column0 + column < s.columns;
-  }
-  __device__ int64_t row(int k) const { return row0 + 4 * group + k; }
-};
-
-// The tile's columns into a member's transposed codes, of which they begin at `first`.
-__device__ inline void write_turned(const Fp8Shape& s, const Place& p,
-                                    const uint32_t (*turned)[line], int64_t first, uint8_t* to) {
-  const int own = static_cast<int>(threadIdx.x) / 4, part = static_cast<int>(threadIdx.x) % 4;
-  if (p.column0 + own >= s.columns || p.row0 + 16 * part >= s.rows) return;
-  const uint32_t* from = &turned[own][4 * part];
-  *reinterpret_cast<uint4*>(to + (first + p.column0 + own) * s.rows + p.row0 + 16 * part) =
-      make_uint4(from[0], from[1], from[2], from[3]);
-}
-
 template <class T, __nv_fp8_interpretation_t kind>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(fp8_threads)
     cast_tile(Fp8Shape s, const T* x, uint8_t* y, uint8_t* transposed) {
-  __shared__ uint32_t turned[tile][line];
-  const Place p;
+  __shared__ uint32_t turned[fp8_tile][fp8_line];
+  const Fp8Place p;
   const int64_t codes_at = static_cast<int64_t>(blockIdx.z) * s.rows * s.columns;
   x += static_cast<int64_t>(blockIdx.z) * s.stride;
   if (p.inside(s)) {
@@ -87,11 +36,11 @@ __global__ void __launch_bounds__(threads)
 
 // The activation's output in E4M3, rounded to T first as where it is stored between two ops.
 template <class T, Curve curve>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(fp8_threads)
     cast_activated(Fp8Shape s, const T* h, float slope, float factor, uint8_t* y,
                    uint8_t* transposed) {
-  __shared__ uint32_t turned[tile][line];
-  const Place p;
+  __shared__ uint32_t turned[fp8_tile][fp8_line];
+  const Fp8Place p;
   constexpr int parts = gated<curve> ? 2 : 1;
   const int64_t codes_at = static_cast<int64_t>(blockIdx.z) * s.rows * s.columns;
   h += codes_at * parts;
@@ -126,12 +75,12 @@ __global__ void __launch_bounds__(threads)
 
 // The gradient of the activation's input in E5M2, from that of its output.
 template <class T, Curve curve>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(fp8_threads)
     cast_activation_gradient(Fp8Shape s, const T* h, const T* dout, float slope, float factor,
                              uint8_t* dh, uint8_t* transposed) {
   constexpr int parts = gated<curve> ? 2 : 1;
-  __shared__ uint32_t turned[parts][tile][line];
-  const Place p;
+  __shared__ uint32_t turned[parts][fp8_tile][fp8_line];
+  const Fp8Place p;
   const int64_t outputs_at = static_cast<int64_t>(blockIdx.z) * s.rows * s.columns,
                 inputs_at = outputs_at * parts;
   if (p.inside(s)) {
@@ -177,7 +126,7 @@ __global__ void __launch_bounds__(threads)
 }
 
 dim3 tiles_of(const Fp8Shape& s) {
-  return dim3(blocks_for(s.columns, tile), blocks_for(s.rows, tile),
+  return dim3(blocks_for(s.columns, fp8_tile), blocks_for(s.rows, fp8_tile),
               static_cast<unsigned>(s.members));
 }
 
@@ -188,7 +137,7 @@ void cast_fp8(Type type, const Fp8Shape& s, const void* x, void* y, void* transp
   with_type(type, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     const auto kernel = s.e5m2 ? cast_tile<T, __NV_E5M2> : cast_tile<T, __NV_E4M3>;
-    kernel<<<tiles_of(s), threads, 0, stream>>>(
+    kernel<<<tiles_of(s), fp8_threads, 0, stream>>>(
         s, static_cast<const T*>(x), static_cast<uint8_t*>(y), static_cast<uint8_t*>(transposed));
   });
   check_launch();
@@ -199,7 +148,7 @@ void cast_fp8_activation(Type type, Curve curve, const Fp8Shape& s, const void* 
   with_type(type, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     with_curve(curve, [&](auto c) {
-      cast_activated<T, decltype(c)::value><<<tiles_of(s), threads, 0, stream>>>(
+      cast_activated<T, decltype(c)::value><<<tiles_of(s), fp8_threads, 0, stream>>>(
           s, static_cast<const T*>(h), slope, factor, static_cast<uint8_t*>(y),
           static_cast<uint8_t*>(transposed));
     });
@@ -213,7 +162,7 @@ void cast_fp8_activation_gradient(Type type, Curve curve, const Fp8Shape& s, con
   with_type(type, [&](auto* null) {
     using T = std::remove_pointer_t<decltype(null)>;
     with_curve(curve, [&](auto c) {
-      cast_activation_gradient<T, decltype(c)::value><<<tiles_of(s), threads, 0, stream>>>(
+      cast_activation_gradient<T, decltype(c)::value><<<tiles_of(s), fp8_threads, 0, stream>>>(
           s, static_cast<const T*>(h), static_cast<const T*>(dout), slope, factor,
           static_cast<uint8_t*>(dh), static_cast<uint8_t*>(transposed));
     });

@@ -5,7 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "ops/cuda/fp8.h"
-#include "ops/cuda/fp8_activation.h"
+#include "ops/cuda/fp8_casts.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"

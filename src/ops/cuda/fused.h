@@ -50,6 +50,10 @@ at::Tensor fp8_linear(const at::Tensor& x, const Weight& weight);
 // activation, with the bits that three ops one after the other give.
 bool fits_fp8_mlp(const at::Tensor& x, const Mlp& m);
 at::Tensor fp8_mlp(const at::Tensor& x, const Mlp& m);
+// The map to q, k and v there and torch's attention behind it, likewise.
+bool fits_fp8_attention(const at::Tensor& x, const Weight& weight, const AttentionOptions& options);
+at::Tensor fp8_attention(const at::Tensor& x, const Weight& weight, const Rope& rope,
+                         const AttentionOptions& options);
 
 // Blocks of 4 x 4, weight [P, blocks * 4, 4].
 at::Tensor small_map(const at::Tensor& x, const at::Tensor& weight);

@@ -24,6 +24,9 @@ inline void* writable(const at::Tensor& t) {
 inline float* floats(const at::Tensor& t) {
   return t.defined() ? t.mutable_data_ptr<float>() : nullptr;
 }
+inline const float* floats_in(const at::Tensor& t) {
+  return t.defined() ? t.const_data_ptr<float>() : nullptr;
+}
 // Rows [P, rows, width] as vector copies want them: without gaps, members on 16-byte boundaries.
 inline bool is_packed(const at::Tensor& t) {
   return t.stride(2) == 1 && t.stride(1) == t.size(2) && t.stride(0) % 8 == 0 &&

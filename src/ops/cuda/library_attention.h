@@ -1,0 +1,32 @@
+// Torch's own attention, flash or cuDNN, over packed rows that are rotated first.
+#pragma once
+#include <optional>
+#include <tuple>
+
+#include "ops/attention.h"
+#include "ops/cuda/kernels.h"
+
+namespace rung::cuda {
+
+// What the backward pass of a library kernel needs besides q, k, v and the output.
+struct LibraryAttention {
+  at::Tensor q, k, v, out;  // [N, T, heads, d]
+  at::Tensor lse, seed, offset, cumulative_q, cumulative_k;
+  bool cudnn = false;
+  std::optional<int64_t> before;  // tokens that a window shows besides its own; none: all
+  double logit = 1.0;
+};
+
+RopeShape rope_shape_of(const at::Tensor& qkv, const AttentionOptions& options);
+bool has_window(const RopeShape& shape, const AttentionOptions& options);
+// Tables in fp32 whatever the compute type: an angle of 1,000 turns does not fit 8 bits.
+Rope fp32_tables(const Rope& rope);
+
+// qkv as attention has it, rotated (where it lies if it may be overwritten) and attended to.
+LibraryAttention attend_by_library(const at::Tensor& qkv, const Rope& table, const RopeShape& shape,
+                                   const AttentionOptions& options);
+// Gradients of the rotated q, k and v [N, T, heads, d], without gaps, from dout [N, T, heads, d].
+std::tuple<at::Tensor, at::Tensor, at::Tensor> library_gradients(const LibraryAttention& attention,
+                                                                 const at::Tensor& dout);
+
+}  // namespace rung::cuda
