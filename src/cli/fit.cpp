@@ -183,8 +183,7 @@ const Verb fit_verb{
           .required = true},
          {.name = "--law",
           .help = "law by name (`rung laws` lists them) or a file LAW.toml; several, as "
-                  "chinchilla,kaplan, are weighed "
-                  "by how each predicts the largest rungs",
+                  "chinchilla,kaplan, are weighed by how each predicts the largest rungs",
           .default_text = "chinchilla"},
          {.name = "--columns",
           .help = "which columns to read, as N=params,D=tokens,L=loss (default: by name); laws of "

@@ -58,8 +58,7 @@ HeldOut TextSource::held_out(int64_t context, int64_t tokens) const {
   if (have < 1)
     fail(
         "[data] The held-out text is shorter than one window. Received {} tokens for a context of "
-        "{}. Give more "
-        "text, a larger data.held_out or a shorter context.",
+        "{}. Give more text, a larger data.held_out or a shorter context.",
         shard.tokens(), context);
   const int64_t wanted = std::clamp<int64_t>(tokens / context, 1, have);
   HeldOut result;

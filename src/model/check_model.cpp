@@ -86,9 +86,8 @@ void check_formats(const RunConfig& config) {
       (f.weight.empty() || f.activation.empty() || f.gradient.empty()))
     fail_usage(
         "[precision] The scales of 1 of fp8 are of tensors near unit size. Received "
-        "parametrisation "
-        "{}. Set parametrisation=umup or mus, or formats.weight, activation and gradient with "
-        "scales, such as 'e4m3 scale=32'.",
+        "parametrisation {}. Set parametrisation=umup or mus, or formats.weight, activation and "
+        "gradient with scales, such as 'e4m3 scale=32'.",
         rule);
   if (config.model.linear != "dense" || config.model.position == "cope")
     fail_usage("[formats] Formats are of dense maps without CoPE. Received {}.",

@@ -82,8 +82,8 @@ void fail_unusable(const PlanSource& source) {
     fail_usage("[plan] {} gives {}, not a loss or anything else that a plan reads. Received {}.",
                fit.law->name, fit.law->target, source.name.empty() ? "a fit" : source.name);
   fail_usage(
-      "[plan] {} does not read N and D, so it knows no trade-off between them. Received "
-      "inputs {}. Fit a law of both, such as chinchilla.",
+      "[plan] {} does not read N and D, so it knows no trade-off between them. Received inputs {}. "
+      "Fit a law of both, such as chinchilla.",
       fit.law->name, fmt::join(fit.inputs, ", "));
 }
 

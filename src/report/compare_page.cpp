@@ -86,15 +86,15 @@ std::string compare_page(const Json& comparison, std::string_view title) {
           figure(charts,
                  curves_chart(comparison, "flops", axis("training FLOPs", true, "power"), true),
                  "At equal FLOPs",
-                 "Each law is fitted to all runs of its climb, the target included. Bands "
-                 "hold what coefficients and regimes leave open, and beyond the largest "
-                 "run what rollout missed; a seed's noise is not in them."),
+                 "Each law is fitted to all runs of its climb, the target included. Bands hold "
+                 "what coefficients and regimes leave open, and beyond the largest run what "
+                 "rollout missed; a seed's noise is not in them."),
           figure(charts,
                  curves_chart(comparison, "seconds",
                               axis("seconds of one training run", true, "power"), false),
                  "At equal time",
-                 "Seconds on this machine, a population's shared by its members; beyond "
-                 "the largest run its rate holds.")));
+                 "Seconds on this machine, a population's shared by its members; beyond the "
+                 "largest run its rate holds.")));
   html += html_section("checks", "Each climb's own check", checks(comparison));
   return page_frame(title, html, charts);
 }

@@ -149,9 +149,8 @@ std::string profile_figures(const Json& fit, Json& charts) {
   const std::string percent = fmt::format("{:.0f} %", 100 * number_at(fit, "level"));
   std::string html = fmt::format(
       "<p>How much worse the best fit becomes (deviance: twice the log likelihood's loss) where "
-      "one "
-      "coefficient is held and the others follow. Values whose curve lies below the line are those "
-      "that the data allow at {}; a flat curve means that they do not determine it.</p>\n",
+      "one coefficient is held and the others follow. Values whose curve lies below the line are "
+      "those that the data allow at {}; a flat curve means that they do not determine it.</p>\n",
       percent);
   std::string left;
   size_t count = 0;

@@ -25,8 +25,7 @@ std::string figure(Json& charts, Json chart, std::string_view title, const std::
   else
     html +=
         "<p class=\"proof\">Not drawn: this build has no plotting library. The data is in this "
-        "page; "
-        "<code>rung report</code> on the folder draws it where the library is installed.</p>";
+        "page; <code>rung report</code> on the folder draws it where the library is installed.</p>";
   return html + fmt::format("<figcaption>{}</figcaption></figure>\n", caption);
 }
 

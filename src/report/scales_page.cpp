@@ -219,8 +219,7 @@ std::string scales_page(const Json& scales, std::string_view title) {
   std::string html = fmt::format("<h1>{}</h1>\n", escape_html(title));
   html += fmt::format(
       "<p>{}, width {:.0f}, depth {:.0f}, {} tokens a batch{}. Shares are of non-zero elements: "
-      "the "
-      "largest that one tensor loses as it is → at its own best power of two.</p>\n",
+      "the largest that one tensor loses as it is → at its own best power of two.</p>\n",
       escape_html(text_at(scales, "parametrisation")), number_at(scales, "width"),
       number_at(scales, "depth"), show_count(number_at(scales, "batch_tokens")),
       text_at(scales, "status") == "diverged"

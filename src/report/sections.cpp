@@ -242,8 +242,7 @@ std::string bowl_caption(const ClimbFiles& files) {
   }
   std::string text = fmt::format(
       "Loss of every sweep over its learning rate, as excess over that sweep's best. Stars mark "
-      "the optima: between "
-      "2<sup>{:.1f}</sup> and 2<sup>{:.1f}</sup>, a spread of {}.",
+      "the optima: between 2<sup>{:.1f}</sup> and 2<sup>{:.1f}</sup>, a spread of {}.",
       std::log2(low), std::log2(high),
       high / low < 1.005 ? "nothing" : fmt::format("{:.2f}×", high / low));
   if (edges > 0)

@@ -43,8 +43,7 @@ CoordPlan checked(CoordPlan plan, const RunConfig& config) {
   if (plan.widths.size() < 2 && plan.depths.size() < 2)
     fail_usage(
         "[coord] A slope needs two widths or two depths. Received one shape. Set --widths "
-        "32,64,128 "
-        "or --depths 2,4,8.");
+        "32,64,128 or --depths 2,4,8.");
   if (plan.seeds < 2 || plan.horizons.empty())
     fail_usage("[coord] At least 2 seeds and 1 horizon are needed. Received {} and {}.", plan.seeds,
                plan.horizons.size());

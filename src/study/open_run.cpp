@@ -23,8 +23,8 @@ std::pair<fs::path, int64_t> find_member(const fs::path& folder, int64_t member)
     return {folder / entry.at("folder").get<std::string>(), entry.at("member").get<int64_t>()};
   }
   fail(
-      "[run] {} holds no finished checkpoint. Give a folder made by `rung train --out`, or a rung or target "
-      "of a climb: sweeps keep checkpoints with --keep-checkpoints only.",
+      "[run] {} holds no finished checkpoint. Give a folder made by `rung train --out`, or a rung "
+      "or target of a climb: sweeps keep checkpoints with --keep-checkpoints only.",
       folder.string());
 }
 
@@ -72,8 +72,8 @@ OpenRun open_run(const OpenRequest& request) {
   const auto checkpoint = newest_checkpoint(folder / "checkpoints");
   if (!checkpoint)
     fail(
-        "[run] {} holds no finished checkpoint. Sweeps leave their results alone unless --keep-checkpoints "
-        "is given.",
+        "[run] {} holds no finished checkpoint. Sweeps leave their results alone unless "
+        "--keep-checkpoints is given.",
         folder.string());
   const std::vector<RunConfig> members = saved_members(*checkpoint);
   if (member < 0 || member >= static_cast<int64_t>(members.size()))

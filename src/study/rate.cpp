@@ -125,8 +125,7 @@ double flops_for_seconds(const RunConfig& base, int64_t vocabulary, ClimbOptions
     if (shortest > seconds)
       fail(
           "[climb] The budget is too small to climb. Received one that leaves {:.0f} s for "
-          "training; "
-          "the smallest climb takes about {:.0f} s here. Raise --budget.",
+          "training; the smallest climb takes about {:.0f} s here. Raise --budget.",
           seconds, shortest);
   }
   for (int i = 0; i < 12; ++i) {

@@ -73,8 +73,7 @@ void check_same_config(const Json& saved, const Json& wanted, const fs::path& pa
     if (!saved.contains(key) || saved.at(key) != value)
       fail(
           "[checkpoint] {} belongs to another configuration: {} was {}, now {}. Resume with the "
-          "old value or "
-          "choose another folder.",
+          "old value or choose another folder.",
           path.string(), key, saved.contains(key) ? saved.at(key).dump() : "absent", value.dump());
 }
 

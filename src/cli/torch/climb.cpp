@@ -59,8 +59,7 @@ void give_target(ClimbRequest& request, const std::vector<Setting>& settings) {
   if (base.model.width % plan.width_step != 0)
     fail_usage(
         "[climb] The target's width must be a multiple of {} (its {} heads keep their number along "
-        "the ladder). "
-        "Received {}.",
+        "the ladder). Received {}.",
         plan.width_step, plan.heads, base.model.width);
   plan.target_tokens = sets(settings, "train.tokens") ? base.train.tokens : 0;
 }
@@ -124,8 +123,7 @@ std::string outcome_text(const Json& json) {
         json["out"].get<std::string>());
   return fmt::format(
       "predicted {:.4f} ({:.4f} .. {:.4f}), measured {:.4f}: error {:+.2f} %, {} the interval; "
-      "{:.1f}x beyond the "
-      "largest rung\nreport: {}/report.html",
+      "{:.1f}x beyond the largest rung\nreport: {}/report.html",
       json["predicted"]["loss"].get<double>(), json["predicted"]["lo"].get<double>(),
       json["predicted"]["hi"].get<double>(), json["measured"]["loss"].get<double>(),
       100.0 * json["relative_error"].get<double>(),

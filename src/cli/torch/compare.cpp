@@ -35,8 +35,7 @@ Setting setting_of(const std::string& word) {
     if (setting.key.starts_with("data."))
       fail_usage(
           "[compare] Alternatives share their data: losses on other data are not compared. "
-          "Received "
-          "{}.",
+          "Received {}.",
           word);
     std::string& value = setting.values.front();  // its quotes kept commas together, no more
     if (value.size() > 1 && value.front() == '"' && value.back() == '"')
@@ -51,8 +50,7 @@ Setting setting_of(const std::string& word) {
   const std::string near = nearest(word, known);
   fail_usage(
       "[compare] No part has this name. Received {}.{} `rung mixers`, `rung ffns`, `rung "
-      "optimizers` "
-      "and `rung parametrisations` list them; key=value names any setting.",
+      "optimizers` and `rung parametrisations` list them; key=value names any setting.",
       word, near.empty() ? "" : " Did you mean " + near + "?");
 }
 

@@ -108,8 +108,7 @@ std::string verdict_text(const CoordResult& result, const CoordPlan& plan,
                       config.alignment.empty() ? "" : " under this alignment");
   const int64_t failed = result.count(Verdict::fail), wide = result.count(Verdict::wide);
   text += fmt::format(
-      "{}: {} of {} exponents lie beyond the promise by more than {:g}, at level "
-      "{:g}.\n",
+      "{}: {} of {} exponents lie beyond the promise by more than {:g}, at level {:g}.\n",
       result.pass() ? "Passed" : "FAILED", failed, failed + wide + result.count(Verdict::pass),
       plan.tolerance, plan.level);
   if (wide > 0)

@@ -106,8 +106,7 @@ const Verb tokenize_verb{
     .group = "runs",
     .summary = "the tokens of a text, or of a data set with the tokenizer trained for it",
     .example =
-        "rung tokenize --data text.txt --set data.tokenizer=bpe data.vocabulary=4096 --out "
-        "tokens",
+        "rung tokenize --data text.txt --set data.tokenizer=bpe data.vocabulary=4096 --out tokens",
     .options = with_config_options(
         {{.name = "--text", .help = "show the tokens of this text instead"},
          {.name = "--out",

@@ -35,8 +35,7 @@ double start_gate_bias(const TensorSpec& spec, int64_t index, Random&) {
 void check_mlstm_large(const ModelConfig& m) {
   if (head_dim_of(m) % 2 != 0)
     fail_usage(
-        "[mlstm-large] Keys have half of a head's units: model.head_dim must be even. "
-        "Received {}.",
+        "[mlstm-large] Keys have half of a head's units: model.head_dim must be even. Received {}.",
         head_dim_of(m));
 }
 
