@@ -1,6 +1,7 @@
 #include "core/json.h"
 
 #include <cmath>
+#include <string_view>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -12,7 +13,10 @@ Json read_json(const fs::path& path) {
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::exception& error) {
-    fail("[json] {} is not valid JSON: {}.", path.string(), error.what());
+    const std::string_view what = error.what();  // behind "[json.exception.parse_error.101] "
+    const size_t code = what.find("] ");
+    fail("[json] {} is not valid JSON: {}.", path.string(),
+         code == what.npos ? what : what.substr(code + 2));
   }
 }
 

@@ -55,6 +55,7 @@ TEST_CASE("JSON keeps its order, and errors name file and position") {
   CHECK(read_json(folder / "a.json").dump() == R"({"zebra":1,"ant":2.5,"nan":null})");
   write_file(folder / "b.json", "{\"a\": }");
   const std::string message = error_of([&] { read_json(folder / "b.json"); });
+  CHECK(message.find("json.exception") == std::string::npos);
   CHECK(message.find("b.json") != std::string::npos);
   CHECK(message.find("column") != std::string::npos);
 }
