@@ -65,17 +65,19 @@ Finishes finishes_from_json(const Json& json, std::span<const RunConfig> members
   return finishes;
 }
 
-void write_result(const fs::path& folder, const Finishes& finishes, double flops) {
+void write_result(const fs::path& folder, const EndedRun& run) {
   std::vector<RunConfig> members;
-  for (const MemberResult& r : finishes.front()) members.push_back(r.config);
+  for (const MemberResult& r : run.finishes.front()) members.push_back(r.config);
   Json all = Json::array();
-  for (const auto& finish : finishes)
+  for (const auto& finish : run.finishes)
     for (const MemberResult& r : finish) all.push_back(to_json(r));
-  write_json(folder / "result.json",
-             {{"results", all}, {"flops", flops}, {"settings_sha256", settings_hash(members)}});
+  write_json(folder / "result.json", {{"results", all},
+                                      {"flops", run.flops},
+                                      {"seconds", run.seconds},
+                                      {"settings_sha256", settings_hash(members)}});
 }
 
-std::optional<Finishes> read_result(const fs::path& folder, std::span<const RunConfig> members) {
+std::optional<EndedRun> read_result(const fs::path& folder, std::span<const RunConfig> members) {
   const fs::path path = folder / "result.json";
   if (!fs::exists(path)) return {};
   const Json json = read_json(path);
@@ -93,7 +95,9 @@ std::optional<Finishes> read_result(const fs::path& folder, std::span<const RunC
     if (i % members.size() == 0) nested.push_back(Json::array());
     nested.back().push_back(flat[i]);
   }
-  return finishes_from_json(nested, members);
+  return EndedRun{.finishes = finishes_from_json(nested, members),
+                  .flops = json.at("flops").get<double>(),
+                  .seconds = json.at("seconds").get<double>()};
 }
 
 }  // namespace rung

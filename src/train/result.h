@@ -24,10 +24,15 @@ Json to_json(const MemberResult& result);
 Json finishes_to_json(const Finishes& finishes);
 Finishes finishes_from_json(const Json& json, std::span<const RunConfig> members);
 
-// FOLDER/result.json.
-void write_result(const std::filesystem::path& folder, const Finishes& finishes, double flops);
+// A run that has ended: what FOLDER/result.json holds.
+struct EndedRun {
+  Finishes finishes;
+  double flops = 0.0;    // of one member
+  double seconds = 0.0;  // of all processes that it took
+};
+void write_result(const std::filesystem::path& folder, const EndedRun& run);
 // Nothing where the run has not ended. Fails when it is a run of other members.
-std::optional<Finishes> read_result(const std::filesystem::path& folder,
+std::optional<EndedRun> read_result(const std::filesystem::path& folder,
                                     std::span<const RunConfig> members);
 
 }  // namespace rung

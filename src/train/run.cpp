@@ -24,11 +24,13 @@ struct Driver {
   std::unique_ptr<JsonLog> log;
   std::unique_ptr<TensorBoard> board;
   Clock::time_point start = Clock::now();
+  double earlier_seconds = 0.0;  // of processes that were interrupted
   int64_t total_steps = 0, done_steps = 0, resumed_steps = 0;
   RunResult result;
 
   fs::path checkpoints() const { return request.folder / "checkpoints"; }
   bool on_disk() const { return !request.folder.empty(); }
+  double seconds() const { return earlier_seconds + seconds_since(start); }
   int64_t step_tokens() const { return population.states.front().config.train.batch_tokens; }
 };
 
@@ -150,6 +152,7 @@ void save(Driver& d, size_t finish) {
   save_checkpoint(d.population, d.checkpoints(),
                   {{"finish", finish},
                    {"done_steps", d.done_steps},
+                   {"seconds", d.seconds()},
                    {"results", finishes_to_json(d.result.finishes)}});
 }
 
@@ -190,9 +193,10 @@ void remove_checkpoints(const Driver& d) {
 bool read_ended(Driver& d) {
   if (!d.request.resume || !d.on_disk()) return false;
   if (d.request.keep_checkpoints && newest_checkpoint(d.checkpoints())) return false;
-  std::optional<Finishes> ended = read_result(d.request.folder, d.request.members);
+  std::optional<EndedRun> ended = read_result(d.request.folder, d.request.members);
   if (!ended) return false;
-  d.result.finishes = *std::move(ended);
+  d.result.finishes = std::move(ended->finishes);
+  d.earlier_seconds = ended->seconds;
   // A run that was killed while it removed them has left some.
   if (!d.request.keep_checkpoints) remove_checkpoints(d);
   return true;
@@ -212,6 +216,7 @@ size_t open_folder(Driver& d) {
     const Json position = load_checkpoint(d.population, *newest);
     finish = position.at("finish").get<size_t>();
     d.done_steps = d.resumed_steps = position.at("done_steps").get<int64_t>();
+    d.earlier_seconds = position.value("seconds", 0.0);
     d.result.finishes = finishes_from_json(position.at("results"), d.request.members);
   }
   write_file(d.request.folder / "config.toml", to_toml(d.population.states.front().config));
@@ -231,8 +236,7 @@ RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource
   Driver d{request, held_out, hooks, Population(request.members, std::move(source), machine)};
   d.finishes = finishes_of(request, d.population);
   d.total_steps = count_steps(d.finishes);
-  const bool ended = read_ended(d);
-  const size_t first = ended ? d.finishes.size() : d.on_disk() ? open_folder(d) : 0;
+  const size_t first = read_ended(d) ? d.finishes.size() : d.on_disk() ? open_folder(d) : 0;
   for (size_t k = first; k < d.finishes.size(); ++k) {
     const bool last = k + 1 == d.finishes.size();
     d.population.reschedule(d.finishes[k]);
@@ -252,17 +256,18 @@ RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource
     load_checkpoint(d.population, checkpoint_path(d.checkpoints(), d.finishes[k].trunk()));
     save(d, k + 1);
   }
-  d.result.seconds = seconds_since(d.start);
+  const bool anew = first < d.finishes.size();  // else it is read back
+  d.result.seconds = anew ? d.seconds() : d.earlier_seconds;
   const double steps = static_cast<double>(d.total_steps);
   const ModelConfig& model = d.population.decoder.model;
   d.result.flops = training_flops(d.population.decoder, model.context) * steps *
                    static_cast<double>(d.population.batch_sequences);
-  if (d.on_disk() && !ended) {
+  if (d.on_disk() && (anew || !fs::exists(request.folder / "result.json"))) {
     Json all = Json::array();
     for (const auto& members : d.result.finishes)
       for (const MemberResult& r : members) all.push_back(to_json(r));
     d.log->write({{"event", "run_end"}, {"results", all}}, true);
-    write_result(request.folder, d.result.finishes, d.result.flops);
+    write_result(request.folder, {d.result.finishes, d.result.flops, d.result.seconds});
     if (!request.keep_checkpoints) remove_checkpoints(d);
   }
   return d.result;

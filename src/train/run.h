@@ -25,7 +25,7 @@ struct RunRequest {
 
 struct RunResult {
   Finishes finishes;
-  double seconds = 0.0;
+  double seconds = 0.0;      // those of interrupted processes included
   double flops = 0.0;        // spent by one member: trunk and all cooldowns
   bool interrupted = false;  // saved; call again with resume
 };
