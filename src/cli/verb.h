@@ -1,6 +1,6 @@
 // The frame of the command line: a verb is a name, its options, and a function that gets them
 // parsed. A new verb is one file with `extern const Verb NAME_verb`, and one line in verbs_law.cpp
-// or main_rung.cpp.
+// or torch/verbs_torch.cpp.
 #pragma once
 #include <functional>
 #include <span>
