@@ -101,7 +101,7 @@ for silent in '' yes; do # pip that fails, and pip that ends well with half a wh
   check "configured without LibTorch" [ "$(calls cmake)" = 0 ]
 done
 fresh
-expect 1 '' '^\[setup\] RUNG_TORCH_ROOT holds no lib/libtorch_cpu.so. Received /nowhere' env RUNG_TORCH_ROOT=/nowhere bash -c "$(declare -f run); run audit"
+RUNG_TORCH_ROOT=/nowhere expect 1 '' '^\[setup\] RUNG_TORCH_ROOT holds no lib/libtorch_cpu.so. Received /nowhere' run audit
 
 # Another cache, another torch: configured anew. Failures name their log, and the next run goes on from there.
 fresh && run audit >/dev/null 2>&1
