@@ -12,6 +12,7 @@ constexpr int places = 60;
 constexpr size_t sharpnesses = 3;  // values of a nuisance, from its grid
 constexpr double near = 0.02;      // minima along the place this far above the best are polished
 constexpr size_t most_polished = 12;
+constexpr double places_walked = 2.0;  // from the lowest to both sides
 // Of walks along a valley: steps as a share of the way, how far above the best they end, and how
 // often they begin anew from something lower.
 constexpr double shortest_step = 0.002, longest_step = 1.0 / 30.0;
@@ -92,6 +93,22 @@ Solution walk(const Problem& problem, int along, double reach, const Solution& f
   return best;
 }
 
+// Huber's penalty has minima side by side, nearer than the places of the sweep: those beside the
+// lowest.
+Solution walk_beside(const Problem& problem, int place, const Solution& from) {
+  const double reach = (problem.hi[place] - problem.lo[place]) * places_walked / places;
+  Solution best = from;
+  for (int round = 0; round < walks; ++round) {
+    const Solution here = best;
+    for (const double side : {-reach, reach}) {
+      const Solution found = walk(problem, place, side, here);
+      if (found.objective < best.objective) best = found;
+    }
+    if (!(best.objective < here.objective)) break;
+  }
+  return best;
+}
+
 }  // namespace
 
 int place_coefficient(const Problem& problem) {
@@ -122,7 +139,7 @@ Solution sweep_place(const Problem& problem, int place, const Solution& from) {
     const Solution found = polish(problem, minimum.theta);
     if (found.objective < best.objective) best = found;
   }
-  return best;
+  return walk_beside(problem, place, best);
 }
 
 Solution walk_valleys(const Problem& problem, const Solution& from) {

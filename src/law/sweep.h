@@ -13,7 +13,8 @@ int place_coefficient(const Problem& problem);
 
 // The best of `from` and of what is found when the place moves through its range, upwards and
 // downwards, the others following and the nuisances (the width of a break) held at one of three
-// values; the lowest minima along these paths are polished to the end with all coefficients free.
+// values; the lowest minima along these paths are polished to the end with all coefficients free,
+// and from the best of them the place is moved in small steps to both sides.
 Solution sweep_place(const Problem& problem, int place, const Solution& from);
 
 // The best of `from` and of the minima along the valleys that lead out of the start grid: each
