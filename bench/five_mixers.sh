@@ -5,16 +5,16 @@
 #   mlstm       xLSTM [1:0], without ffns
 #   xlstm       mLSTM blocks and a last one of sLSTM with its GeGLU of 1.3: xLSTM [3:1], and [7:1] at DEPTH=8
 #   hybrid      Mamba-2 blocks and a last one of attention with SwiGLU
-# Usage: bench/five_mixers.sh RUNG OUT     Environment: DEVICE (cpu, cuda), DATA (text), BUDGET (520s), AHEAD (30), DEPTH (4), RATIO
-# (16 tokens a parameter: at 20 the smallest climb with an sLSTM is too long for a fifth of 500 s on an H100), MORE (further options, such as --dry-run). Run again with the same OUT it goes on where it stopped.
+# Usage: bench/five_mixers.sh RUNG OUT     Environment: DEVICE (cpu, cuda), DATA (text), BUDGET (480s; on a GPU all five at the same time), AHEAD (30),
+# DEPTH (4), RATIO (20 tokens a parameter), MORE (further options, such as --dry-run). Run again with the same OUT it goes on where it stopped.
 set -uo pipefail
 rung=$1 out=$2
 depth=${DEPTH:-4}
 last=$((depth - 1))
 read -ra more <<<"${MORE:-}"
 [ -e "$out/compare.json" ] || [ -e "$out/attention/plan.json" ] && more+=(--resume)
-"$rung" climb --device "${DEVICE:-cuda}" --data "${DATA:-default}" --budget "${BUDGET:-520s}" --ahead "${AHEAD:-30}" --out "$out" \
-  --tokens-per-parameter "${RATIO:-16}" \
+"$rung" climb --device "${DEVICE:-cuda}" --data "${DATA:-default}" --budget "${BUDGET:-480s}" --ahead "${AHEAD:-30}" --out "$out" \
+  --tokens-per-parameter "${RATIO:-20}" \
   --compare attention \
   --compare 'mamba2:model.mixer=mamba2+model.ffn=none' \
   --compare 'mlstm:model.mixer=mlstm+model.ffn=none' \

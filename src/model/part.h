@@ -62,6 +62,9 @@ struct Part {
   std::pair<at::Tensor, at::Tensor> (*from_stream)(std::span<const Weight>, const at::Tensor& x,
                                                    const NormOptions&, const Pass&) = nullptr;
   bool skip = true;  // the stream goes around it as well
+  // Heads that a GPU has kernels for: their most units, and of what these are a multiple.
+  int64_t largest_head = 256, head_multiple = 8;
+  bool inner_heads = false;  // its heads divide the inner units, model.ssm_expand times the width
 };
 
 std::span<const Part> mixers();

@@ -93,8 +93,9 @@ std::string compare_page(const Json& comparison, std::string_view title) {
                  curves_chart(comparison, "seconds",
                               axis("seconds of one training run", true, "power"), false),
                  "At equal time",
-                 "Seconds on this machine, a population's shared by its members; beyond the "
-                 "largest run its rate holds.")));
+                 "Seconds of one run on this machine, timed alone where the climbs ran together, "
+                 "else a population's shared by its members; beyond the largest run its rate "
+                 "holds.")));
   html += html_section("checks", "Each climb's own check", checks(comparison));
   return page_frame(title, html, charts);
 }

@@ -69,7 +69,7 @@ ClimbPlan decide_plan(const ClimbRequest& request, const std::shared_ptr<const T
   }
   if (recorded_flops > 0.0) options.flops = recorded_flops;
   if (options.flops <= 0.0) {
-    const std::vector<Rate> rates = measure_rates(base, source, machine, options);
+    const std::vector<Rate> rates = measure_rates(base, source, machine, options, request.company);
     // The rest goes to fits, reports, evaluation and checkpoints, and to what a second's probe does
     // not show: rates sag under load, and a single target fills two cores less well than the
     // probe's two members.

@@ -3,16 +3,33 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "report/compare_page.h"
 #include "study/crossing.h"
+#include "study/rate.h"
 
 namespace rung {
 namespace {
 
 constexpr double beyond = 100.0;  // times the largest run: how far the comparison looks
 constexpr int points = 49;
+
+// What a run of each size takes: the climb's own runs, or one of each size that was timed alone.
+std::vector<RunRecord> timed_runs(const Contender& contender, const fs::path& folder) {
+  const fs::path alone = folder / "alone.json";
+  if (!fs::exists(alone)) return contender.runs;
+  std::vector<RunRecord> runs;
+  for (const Json& point : read_json(alone).at("points")) {
+    RunRecord run{};
+    run.N = point.at("N").get<int64_t>();
+    run.C = point.at("C").get<double>();
+    run.seconds = point.at("seconds").get<double>();
+    runs.push_back(run);
+  }
+  return runs;
+}
 
 Contender read_contender(const fs::path& folder) {
   Contender contender{.name = folder.filename().string(), .runs = {}};
@@ -78,7 +95,7 @@ Json band(const Axis& axis, size_t contender) {
   return rows;
 }
 
-Json contender_json(const Contender& contender, const fs::path& folder) {
+Json contender_json(const Contender& contender, const fs::path& folder, const SpentPath& path) {
   Json json{{"name", contender.name}, {"folder", folder.string()}};
   Json runs = Json::array();
   for (const RunRecord& r : contender.runs)
@@ -96,7 +113,7 @@ Json contender_json(const Contender& contender, const fs::path& folder) {
     if (r.kind == "target") {
       json["measured"] = {{"loss", r.L}, {"se", json_number(r.L_se)}};
       judge(json, r.L);
-      json["flops_per_second"] = json_number(r.C / r.seconds);
+      json["flops_per_second"] = json_number(r.C / path.seconds_at(r.C));
     }
   return json;
 }
@@ -132,13 +149,13 @@ Json compare_folders(const std::vector<fs::path>& climbs) {
   std::vector<SpentPath> paths;
   for (const fs::path& folder : climbs) {
     contenders.push_back(read_contender(folder));
-    paths.emplace_back(contenders.back().runs);
+    paths.emplace_back(timed_runs(contenders.back(), folder));
   }
   if (contenders.size() < 2) return {};
   const std::vector<Axis> axes = axes_of(contenders, paths);
   Json json{{"kind", "comparison"}, {"alternatives", Json::array()}, {"pairs", Json::array()}};
   for (size_t i = 0; i < contenders.size(); ++i) {
-    Json entry = contender_json(contenders[i], climbs[i]);
+    Json entry = contender_json(contenders[i], climbs[i], paths[i]);
     for (const Axis& axis : axes) entry["curve_" + axis.name] = band(axis, i);
     json["alternatives"].push_back(entry);
     for (size_t k = 0; k < i; ++k) json["pairs"].push_back(pair_json(contenders, axes, k, i));
@@ -158,8 +175,8 @@ Json write_comparison(const fs::path& folder, const std::vector<fs::path>& done)
 }
 
 // A share that is too small for one alternative ends the comparison before anything is trained.
-void check_shares(const std::vector<Alternative>& alternatives) {
-  for (const Alternative& alternative : alternatives) {
+void check_shares(const std::vector<NamedClimb>& alternatives) {
+  for (const NamedClimb& alternative : alternatives) {
     if (alternative.request.plan.flops <= 0.0) continue;
     try {
       plan_only(alternative.request);
@@ -171,34 +188,77 @@ void check_shares(const std::vector<Alternative>& alternatives) {
   }
 }
 
-}  // namespace
-
-ClimbOutcome compare_climbs(const fs::path& folder, std::vector<Alternative> alternatives,
-                            const ClimbHooks& hooks) {
-  fs::create_directories(folder);
+void place(const fs::path& folder, bool together, std::vector<NamedClimb>& alternatives) {
   const double share = 1.0 / static_cast<double>(alternatives.size());
-  std::vector<fs::path> done;
-  Json json;
-  for (Alternative& alternative : alternatives) {
-    alternative.request.folder = folder / alternative.name;
-    alternative.request.seconds *= share;
-    alternative.request.plan.flops *= share;
-  }
-  check_shares(alternatives);
-  for (Alternative& alternative : alternatives) {
+  for (NamedClimb& alternative : alternatives) {
     ClimbRequest& request = alternative.request;
+    request.folder = folder / alternative.name;
+    request.company = together;
+    if (!together) request.seconds *= share;
+    request.plan.flops *= share;
     const bool begun = fs::exists(request.folder / "plan.json");
     if (begun && !request.resume)
       fail(
           "[compare] {} holds a climb already. Continue it with --resume, or choose another --out.",
           request.folder.string());
     request.resume = begun;
-    if (hooks.say) hooks.say(fmt::format("== {}", alternative.name));
-    const ClimbOutcome outcome = run_climb(request, hooks);
-    if (outcome.interrupted)
-      return {.json = {{"status", "interrupted"}, {"out", folder.string()}}, .interrupted = true};
-    done.push_back(request.folder);
+  }
+}
+
+// What the smallest rung, the largest and the target take when nothing else runs.
+void time_alone(ClimbRequest request) {
+  const fs::path path = request.folder / "alone.json";
+  if (fs::exists(path)) return;
+  request.plan.flops = read_json(request.folder / "plan.json").at("flops").get<double>();
+  const ClimbPlan plan = plan_only(request).plan;
+  ClimbOptions options = plan.options;
+  options.batch_coefficient =
+      read_json(request.folder / "rule.json").at("rule").at("batch_coefficient").get<double>();
+  const auto source = open_source(request.base.data, request.cache, 1);
+  const Machine machine = make_machine(request.base.device, request.threads);
+  Json points = Json::array();
+  for (const PathPoint& planned :
+       {plan.ladder.front().point, plan.ladder.back().point, plan.target.point}) {
+    const PathPoint point = path_point(request.base, source->vocabulary(), planned.width, options);
+    points.push_back({{"N", point.N},
+                      {"C", point.C},
+                      {"seconds", seconds_alone(request.base, source, machine, options, point)}});
+  }
+  write_json(path, {{"points", points}});
+}
+
+}  // namespace
+
+ClimbOutcome compare_climbs(const fs::path& folder, std::vector<NamedClimb> alternatives,
+                            bool together, const ClimbHooks& hooks) {
+  const auto start = Clock::now();
+  fs::create_directories(folder);
+  place(folder, together, alternatives);
+  check_shares(alternatives);
+  if (together) {
+    // Text is made ready once, out of everybody's time.
+    const ClimbRequest& first = alternatives.front().request;
+    open_source(first.base.data, first.cache, 1);
+    for (NamedClimb& alternative : alternatives)
+      alternative.request.seconds -= seconds_since(start);
+  }
+  std::vector<bool> is_done(alternatives.size());
+  Json json;
+  const auto write = [&] {
+    std::vector<fs::path> done;
+    for (size_t i = 0; i < alternatives.size(); ++i)
+      if (is_done[i]) done.push_back(alternatives[i].request.folder);
     json = write_comparison(folder, done);
+  };
+  const auto finished = [&](size_t i) {
+    is_done[i] = true;
+    write();
+  };
+  if (!(together ? climb_together : climb_in_turn)(alternatives, hooks, finished))
+    return {.json = {{"status", "interrupted"}, {"out", folder.string()}}, .interrupted = true};
+  if (together) {
+    for (const NamedClimb& alternative : alternatives) time_alone(alternative.request);
+    write();
   }
   json["status"] = "done";
   json["out"] = folder.string();

@@ -4,20 +4,19 @@
 #include <string>
 #include <vector>
 
-#include "study/climb.h"
+#include "study/together.h"
 
 namespace rung {
 
-struct Alternative {
-  std::string name;      // the folder of its climb
-  ClimbRequest request;  // folder and budget are set by compare_climbs
-};
-
-// Runs a climb for each alternative in folder/NAME, on equal shares of the budget, resuming what is
-// there; after each one writes folder/compare.json and compare.html. Every climb verifies its own
-// prediction; the comparison then fits each law to all runs of its climb, targets included.
+// Runs a climb for each alternative in folder/NAME, resuming what is there; after each one writes
+// folder/compare.json and compare.html. A budget of FLOPs is shared equally; one of time as well
+// where climbs run in turn, and where they run together each has all of it. Then what a run costs
+// is timed once more, alone (NAME/alone.json). Every climb verifies its own prediction; the
+// comparison fits each law to all runs of its climb, targets included. Folders and budgets of the
+// requests are set here; names are folders.
 ClimbOutcome compare_climbs(const std::filesystem::path& folder,
-                            std::vector<Alternative> alternatives, const ClimbHooks& hooks);
+                            std::vector<NamedClimb> alternatives, bool together,
+                            const ClimbHooks& hooks);
 
 // The comparison of finished climbs, in the order of the folders; null with fewer than two.
 Json compare_folders(const std::vector<std::filesystem::path>& climbs);

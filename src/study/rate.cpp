@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "study/gpu_shapes.h"
 
 namespace rung {
 namespace {
@@ -30,11 +31,13 @@ double seconds_of(const PlannedRun& run, const std::vector<Rate>& rates) {
   return run.flops() * seconds_per_flop(rates, run.point.width, run.members());
 }
 
-// Seconds per FLOP of a member.
+// Steps that are timed: a second's, or fewer where they show enough.
+constexpr int64_t enough_steps = 200;
+
+// Seconds of a run to the point per member.
 double measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
-               const Machine& machine, const ClimbOptions& options, int64_t width,
-               int64_t members) {
-  const PathPoint point = path_point(base, source->vocabulary(), width, options);
+               const Machine& machine, const ClimbOptions& options, const PathPoint& point,
+               int64_t members, int64_t most_steps) {
   const PlannedRun run{
       .name = "probe", .kind = "sweep", .point = point, .lr_factors = {1.0}, .seeds = members};
   Population population(members_of(run, base, base.train.lr, options.batch_coefficient, options),
@@ -43,27 +46,32 @@ double measure(const RunConfig& base, std::shared_ptr<const TokenSource> source,
   const auto start = Clock::now();
   double seconds = 0.0;
   int64_t steps = 0;
-  while (seconds < 1.0 && steps < 200) {
+  while (seconds < 1.0 && steps < most_steps) {
     population.advance();
     ++steps;
     seconds = seconds_since(start);
   }
   const double steps_in_run = static_cast<double>(point.tokens / point.batch_tokens);
-  return seconds * steps_in_run / (static_cast<double>(steps * members) * point.C);
+  return seconds * steps_in_run / static_cast<double>(steps * members);
 }
 
 }  // namespace
 
 std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const TokenSource> source,
-                                const Machine& machine, const ClimbOptions& options) {
+                                const Machine& machine, const ClimbOptions& options, bool company) {
   const bool cuda = machine.device == "cuda";
   const std::vector<int64_t> multiples =
       cuda ? std::vector<int64_t>{1, 2, 4, 8, 14} : std::vector<int64_t>{2, 4, 8};
   std::vector<Rate> rates;
   for (const int64_t multiple : multiples) {
     Rate rate{.width = options.smallest_width * multiple};
+    ClimbOptions at = options;
+    at.heads = heads_at(options, rate.width);
+    const PathPoint point = path_point(base, source->vocabulary(), rate.width, at);
     const auto measured = [&](int64_t members) {
-      return measure(base, source, machine, options, rate.width, members);
+      return measure(base, source, machine, at, point, members,
+                     company ? INT64_MAX : enough_steps) /
+             point.C;
     };
     if (cuda) {
       const double alone = measured(1), among_eight = measured(8);
@@ -75,6 +83,11 @@ std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const Tok
     rates.push_back(rate);
   }
   return rates;
+}
+
+double seconds_alone(const RunConfig& base, std::shared_ptr<const TokenSource> source,
+                     const Machine& machine, const ClimbOptions& options, const PathPoint& point) {
+  return measure(base, std::move(source), machine, options, point, 1, enough_steps);
 }
 
 double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates) {

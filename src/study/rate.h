@@ -20,8 +20,14 @@ struct Rate {
 
 // Trains a few steps at some widths, at most a second each: of two members (CPU, where a step
 // shares nothing worth counting), of one and of eight (GPU, where narrow models wait for launches).
+// In company, where other climbs do the same at this time, each takes its whole second.
 std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const TokenSource> source,
-                                const Machine& machine, const ClimbOptions& options);
+                                const Machine& machine, const ClimbOptions& options,
+                                bool company = false);
+
+// Seconds in which this machine trains one model to the point, by a few of its steps.
+double seconds_alone(const RunConfig& base, std::shared_ptr<const TokenSource> source,
+                     const Machine& machine, const ClimbOptions& options, const PathPoint& point);
 
 // Seconds of a plan at those rates, interpolated in ln width.
 double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates);

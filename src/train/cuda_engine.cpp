@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <optional>
 
 #include "ops/cuda/kernels.h"
@@ -242,6 +243,8 @@ class CudaEngine : public Population::Engine {
     std::vector<const void*> buffers{p.weights.const_data_ptr()};
     for (const auto& [name, tensor] : p.optimizer_state) buffers.push_back(tensor.const_data_ptr());
     if (buffers == buffers_ && versions(p) == version_) return;
+    static std::mutex one_at_a_time;  // nobody may wait for the device while a step is captured
+    const std::lock_guard lock(one_at_a_time);
     sync(p);
     check(cudaDeviceSynchronize());  // whoever wrote the weights did so on another stream
     const c10::cuda::CUDAStreamGuard guard(stream_);

@@ -63,6 +63,11 @@ expect 1 . 'holds a climb already' "$rung" climb "${shape[@]}" --budget "$two_sh
 expect 0 . '' "$rung" climb "${shape[@]}" --budget "$two_shares" --compare attention,model.ffn=gelu --out versus --resume
 json "[(a['predicted'],a['measured'],a['curve_flops']) for a in d['alternatives']]==[(a['predicted'],a['measured'],a['curve_flops']) for a in load('versus.json')['alternatives']]"
 expect 0 . '' "$rung" report versus
+# At the same time they are the same climbs, and each run's cost is timed alone.
+expect 0 . '' "$rung" climb "${shape[@]}" --budget "$two_shares" --compare attention,model.ffn=gelu --together --out beside
+json "[(a['predicted'],a['measured'],a['curve_flops']) for a in d['alternatives']]==[(a['predicted'],a['measured'],a['curve_flops']) for a in load('versus.json')['alternatives']]"
+json "all(len(load('beside/'+n+'/alone.json')['points'])==3 and all(p['seconds']>0 for p in load('beside/'+n+'/alone.json')['points']) for n in ('attention','model.ffn=gelu')) and not os.path.exists('versus/attention/alone.json')"
+expect 1 . 'holds a climb already' "$rung" climb "${shape[@]}" --budget "$two_shares" --compare attention,model.ffn=gelu --together --out beside
 expect 0 . '' env DEVICE=cpu DATA=synthetic:vocabulary=32 BUDGET=1e16flop MORE="--dry-run --quiet --json" "$(dirname "${BASH_SOURCE[0]}")/../../bench/five_mixers.sh" "$rung" five
 json "sorted({g['name'].split('/')[0] for g in d['groups']})==['attention','hybrid','mamba2','mlstm','xlstm'] and sum(g['name'].endswith('/target') for g in d['groups'])==5"
 # Many climbs and what they come to: four planted results, one outside its interval, kept as they are; the one that lacks is trained.

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "study/compare.h"
 #include "study/forecast.h"
+#include "study/gpu_shapes.h"
 
 namespace rung {
 namespace {
@@ -26,7 +27,8 @@ RunConfig climb_defaults(const std::string& device) {
   if (device == "cuda") config.precision = "bf16";
   config.model.context = 64;
   config.model.key_offset = true;
-  config.model.ssm_head_dim = 8;      // divides a state space's units at every width of a ladder
+  // Divides a state space's units at every width of a ladder.
+  config.model.ssm_head_dim = device == "cuda" ? 32 : 8;
   config.train.lr = 0.7;              // the middle of the sweep
   config.train.eval_tokens = 262144;  // so that what is held out adds little to the noise of seeds
   return config;
@@ -81,21 +83,7 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
   if (!arguments.device.empty()) request.base.device = arguments.device;
   validate(request.base);
   request.plan.seed = request.base.seed;
-  if (request.base.device == "cuda") {
-    // Heads of a multiple of 8 up to 256, as the attention kernels want them; more rungs and wider
-    // ones, as they cost seconds.
-    request.plan.largest_head = 256;
-    request.plan.width_step = 16;
-    request.plan.smallest_width = 32;
-    request.plan.most_rungs = 10;
-    request.plan.reach = 12.0;
-    request.plan.spacing = 1.15;
-    request.plan.most_seeds = 8;
-    request.plan.sweep_seeds = 4;
-    // On text of hundreds of MB half the CPU's batch trains lower in all sweeps, and its models
-    // learn to copy at smaller sizes, so that large rungs scatter less (docs/climb.md).
-    request.plan.batch_coefficient = 0.34;
-  }
+  if (request.base.device == "cuda") suit_gpu(request.plan, request.base.model);
   request.plan.ahead = arguments.number("--ahead");
   request.plan.tokens_per_parameter = arguments.number("--tokens-per-parameter");
   request.plan.measures = measures_without(arguments.list("--without"));
@@ -158,23 +146,27 @@ int finish(const Arguments& arguments, const ClimbOutcome& outcome,
 }
 
 int run_comparison(const Arguments& arguments) {
-  std::vector<Alternative> alternatives;
+  std::vector<NamedClimb> alternatives;
   for (const NamedSettings& named : parse_alternatives(arguments.list("--compare")))
     alternatives.push_back({named.name, request_from(arguments, named.settings)});
+  // Narrow models leave most of a GPU idle; CPUs have none to spare.
+  const bool together =
+      arguments.flag("--together") || alternatives.front().request.base.device == "cuda";
   if (arguments.dry_run) {
     const double share = 1.0 / static_cast<double>(alternatives.size());
     std::vector<DryRow> rows;
-    for (Alternative& alternative : alternatives) {
-      alternative.request.seconds *= share, alternative.request.plan.flops *= share;
+    for (NamedClimb& alternative : alternatives) {
+      if (!together) alternative.request.seconds *= share;
+      alternative.request.plan.flops *= share;
       add_rows(rows, alternative.name + "/", alternative.request, arguments);
     }
     report_dry_run(arguments, rows, alternatives.front().request.base);
     return 0;
   }
-  return finish(
-      arguments,
-      compare_climbs(arguments.text("--out"), std::move(alternatives), hooks_of(arguments)),
-      comparison_text);
+  return finish(arguments,
+                compare_climbs(arguments.text("--out"), std::move(alternatives), together,
+                               hooks_of(arguments)),
+                comparison_text);
 }
 
 int run_climb(const Arguments& arguments) {
@@ -230,6 +222,9 @@ const Verb climb_verb{
                  "seeds"},
                 {"--compare", Takes::list,
                  "parts, as attention,mamba2, or key=value: a climb each, and who is ahead"},
+                 "parts (attention mamba2, soap) or key=value: a climb each, and who is ahead"},
+                {"--together", Takes::flag,
+                 "train alternatives at the same time, as on a GPU is always done"},
                 {"--repeat", Takes::flag, "let tokens be seen more than once"},
                 {"--out", Takes::value, "folder of the climb", "climb"},
                 {"--resume", Takes::flag, "continue the climb in --out"},

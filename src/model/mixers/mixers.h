@@ -53,7 +53,9 @@ constexpr Part mlstm_mixer{
     .forward = mlstm_forward,
     .check = check_mlstm,
     .recurrent = true,
-    .ternary = true};
+    .ternary = true,
+    .largest_head = 128,
+    .inner_heads = true};
 
 std::vector<TensorSpec> describe_slstm(const ModelConfig& model);
 double slstm_flops(const ModelConfig& model, int64_t time);
@@ -65,7 +67,8 @@ constexpr Part slstm_mixer{
     .describe = describe_slstm,
     .extra_flops = slstm_flops,
     .forward = slstm_forward,
-    .recurrent = true};
+    .recurrent = true,
+    .head_multiple = 1};
 
 void check_mlstm_large(const ModelConfig& model);
 std::vector<TensorSpec> describe_mlstm_large(const ModelConfig& model);
@@ -81,7 +84,9 @@ constexpr Part mlstm_large_mixer{
     .forward = mlstm_large_forward,
     .check = check_mlstm_large,
     .recurrent = true,
-    .ternary = true};
+    .ternary = true,
+    .largest_head = 128,
+    .head_multiple = 16};
 
 std::vector<TensorSpec> describe_mlgru(const ModelConfig& model);
 std::vector<TensorSpec> describe_mlgru_bounds(const ModelConfig& model);

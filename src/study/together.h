@@ -1,0 +1,26 @@
+// Climbs in one call: one after the other, or at the same time.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "study/climb.h"
+
+namespace rung {
+
+struct NamedClimb {
+  std::string name;
+  ClimbRequest request;
+};
+
+// Each has the machine for itself; `finished` follows each one. False where one was interrupted.
+bool climb_in_turn(const std::vector<NamedClimb>& climbs, const ClimbHooks& hooks,
+                   const std::function<void(size_t)>& finished);
+
+// A thread each, for machines that one narrow model leaves mostly idle. An error ends its own climb
+// alone and is rethrown when all have ended; lines begin with the climb's name, and progress is the
+// first unfinished one's. `finished` and the hooks but `interrupted` are called by one thread at a
+// time.
+bool climb_together(const std::vector<NamedClimb>& climbs, const ClimbHooks& hooks,
+                    const std::function<void(size_t)>& finished);
+
+}  // namespace rung
