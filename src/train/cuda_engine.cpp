@@ -20,6 +20,7 @@
 #include <optional>
 
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/own_stream.h"
 #include "ops/cuda/tensor.h"
 #include "train/cuda_plan.h"
 #include "train/memory.h"
@@ -61,7 +62,7 @@ struct Slot {
 class CudaEngine : public Population::Engine {
  public:
   explicit CudaEngine(const Population& p)
-      : stream_(c10::cuda::getStreamFromPool()),
+      : stream_(own_stream_.get()),
         half_(p.states.front().config.precision == "bf16" ||
               p.states.front().config.precision == "fp8") {
     const std::string& precision = p.states.front().config.precision;
@@ -333,6 +334,7 @@ class CudaEngine : public Population::Engine {
                        alive_, half_ ? moving(compute_) : Tensor()});
   }
 
+  cuda::OwnStream own_stream_;
   c10::cuda::CUDAStream stream_;
   bool half_;
   int64_t members_ = 0, sequences_ = 0, context_ = 0, micro_ = 0;
