@@ -21,7 +21,8 @@ std::vector<RunRecord> timed_runs(const Contender& contender, const fs::path& fo
   const fs::path alone = folder / "alone.json";
   if (!fs::exists(alone)) return contender.runs;
   std::vector<RunRecord> runs;
-  for (const Json& point : read_json(alone).at("points")) {
+  const Json timed = read_json(alone);
+  for (const Json& point : timed.at("points")) {
     RunRecord run{};
     run.N = point.at("N").get<int64_t>();
     run.C = point.at("C").get<double>();

@@ -1,6 +1,6 @@
 #include "study/gpu_shapes.h"
 
-#include <doctest.h>
+#include <doctest/doctest.h>
 
 using namespace rung;
 
