@@ -16,12 +16,11 @@ namespace {
 constexpr double beyond = 100.0;  // times the largest run: how far the comparison looks
 constexpr int points = 49;
 
-// What a run of each size takes: the climb's own runs, or one of each size that was timed alone.
-std::vector<RunRecord> timed_runs(const Contender& contender, const fs::path& folder) {
-  const fs::path alone = folder / "alone.json";
-  if (!fs::exists(alone)) return contender.runs;
+// Single runs that were timed alone; none where the climbs ran in turn.
+std::vector<RunRecord> timed_runs(const fs::path& folder) {
   std::vector<RunRecord> runs;
-  const Json timed = read_json(alone);
+  if (!fs::exists(folder / "alone.json")) return runs;
+  const Json timed = read_json(folder / "alone.json");
   for (const Json& point : timed.at("points")) {
     RunRecord run{};
     run.N = point.at("N").get<int64_t>();
@@ -150,7 +149,7 @@ Json compare_folders(const std::vector<fs::path>& climbs) {
   std::vector<SpentPath> paths;
   for (const fs::path& folder : climbs) {
     contenders.push_back(read_contender(folder));
-    paths.emplace_back(timed_runs(contenders.back(), folder));
+    paths.emplace_back(contenders.back().runs, timed_runs(folder));
   }
   if (contenders.size() < 2) return {};
   const std::vector<Axis> axes = axes_of(contenders, paths);

@@ -31,19 +31,32 @@ size_t pick(const std::vector<double>& weights, double u) {
 
 }  // namespace
 
-SpentPath::SpentPath(std::span<const RunRecord> runs) {
-  struct Sum {
-    double n = 0.0, c = 0.0, seconds = 0.0, count = 0.0;
-  };
-  std::map<int64_t, Sum> sums;
+namespace {
+
+// The runs of one size, summed.
+struct SizeSum {
+  double n = 0.0, c = 0.0, seconds = 0.0, count = 0.0;
+};
+
+std::map<int64_t, SizeSum> by_size(std::span<const RunRecord> runs) {
+  std::map<int64_t, SizeSum> sums;
   for (const RunRecord& r : runs) {
-    Sum& sum = sums[r.N];
+    SizeSum& sum = sums[r.N];
     sum.n = static_cast<double>(r.N), sum.c += r.C, sum.count += 1.0;
     sum.seconds += std::isfinite(r.seconds) ? r.seconds : 0.0;
   }
-  for (const auto& [n, sum] : sums) {
+  return sums;
+}
+
+}  // namespace
+
+SpentPath::SpentPath(std::span<const RunRecord> runs, std::span<const RunRecord> timed) {
+  for (const auto& [n, sum] : by_size(runs)) {
     c_.push_back(std::log(sum.c / sum.count));
     n_.push_back(std::log(sum.n));
+  }
+  for (const auto& [n, sum] : by_size(timed.empty() ? runs : timed)) {
+    timed_c_.push_back(std::log(sum.c / sum.count));
     // Every member's record holds its population's seconds.
     rate_.push_back(std::log(sum.c / std::max(1e-9, sum.seconds / sum.count)));
   }
@@ -54,7 +67,7 @@ double SpentPath::N_at(double flops) const {
 }
 
 double SpentPath::seconds_at(double flops) const {
-  return flops / std::exp(on_line(c_, rate_, std::log(flops), true));
+  return flops / std::exp(on_line(timed_c_, rate_, std::log(flops), true));
 }
 
 double SpentPath::flops_in(double seconds) const {

@@ -25,7 +25,8 @@ struct LossCurve {
 // them N goes on as at the end and the rate of the largest run holds.
 class SpentPath {
  public:
-  explicit SpentPath(std::span<const RunRecord> runs);
+  // `timed`: single runs whose seconds are taken instead, where there are any.
+  explicit SpentPath(std::span<const RunRecord> runs, std::span<const RunRecord> timed = {});
   double N_at(double flops) const;
   double seconds_at(double flops) const;
   double flops_in(double seconds) const;
@@ -33,7 +34,8 @@ class SpentPath {
   double most() const { return std::exp(c_.back()); }    // and of the largest run
 
  private:
-  std::vector<double> c_, n_, rate_;  // ln C, ln N, ln(C / seconds), ascending
+  std::vector<double> c_, n_;           // ln C, ln N, ascending
+  std::vector<double> timed_c_, rate_;  // ln C, ln(C / seconds)
 };
 
 // The law fitted to all of the contender's runs, at `N`. Draws take a candidate by its weight, its

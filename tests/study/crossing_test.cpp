@@ -104,4 +104,10 @@ TEST_CASE("what is spent goes along the path and back") {
     CHECK(path.seconds_at(120.0 * n * n) == doctest::Approx(120.0 * n * n / 1e9).epsilon(1e-6));
     CHECK(path.flops_in(120.0 * n * n / 1e9) == doctest::Approx(120.0 * n * n).epsilon(1e-6));
   }
+  // Single runs that were timed alone, twice as fast as in their populations.
+  std::vector<RunRecord> timed{c.runs.front(), c.runs.back()};
+  for (RunRecord& run : timed) run.seconds = run.C / 2e9;
+  const SpentPath alone(c.runs, timed);
+  CHECK(alone.N_at(120.0 * 5e4 * 5e4) == path.N_at(120.0 * 5e4 * 5e4));
+  CHECK(alone.seconds_at(120.0 * 5e4 * 5e4) == doctest::Approx(120.0 * 5e4 * 5e4 / 2e9));
 }
