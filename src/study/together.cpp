@@ -53,6 +53,9 @@ void climb_one(Company& company, size_t index, size_t name_width) {
     error = std::current_exception();
   }
   const std::lock_guard lock(company.mutex);
+  if (error && company.hooks.say)
+    company.hooks.say(
+        fmt::format("{:<{}}  failed; the others go on", company.climbs[index].name, name_width));
   company.ended[index] = true;
   company.interrupted = company.interrupted || interrupted;
   try {

@@ -48,6 +48,13 @@ using at::Tensor;
 constexpr int64_t ring = 8;  // steps that may be under way
 constexpr int warm_ups = 2;  // before capture: library handles, workspaces, kernel modules
 
+// Held while a step is captured, when nobody may wait for the device, and while a trial reads what
+// the allocator gave out: populations may train in several threads of one process.
+std::mutex& setting_up() {
+  static std::mutex mutex;
+  return mutex;
+}
+
 void check(cudaError_t error) {
   if (error != cudaSuccess) fail("[cuda] {}.", cudaGetErrorString(error));
 }
@@ -77,7 +84,11 @@ class CudaEngine : public Population::Engine {
     members_ = p.members();
     sequences_ = p.batch_sequences;
     context_ = p.decoder.model.context;
-    micro_ = machine(p).micro_sequences ? machine(p).micro_sequences : sequences_at_once(p, half_);
+    {
+      const std::lock_guard lock(setting_up());
+      micro_ =
+          machine(p).micro_sequences ? machine(p).micro_sequences : sequences_at_once(p, half_);
+    }
     if (micro_ < 1 || sequences_ % micro_ != 0)
       fail_usage("[device] A batch of {} sequences cannot be cut into parts of {}.", sequences_,
                  micro_);
@@ -244,8 +255,7 @@ class CudaEngine : public Population::Engine {
     std::vector<const void*> buffers{p.weights.const_data_ptr()};
     for (const auto& [name, tensor] : p.optimizer_state) buffers.push_back(tensor.const_data_ptr());
     if (buffers == buffers_ && versions(p) == version_) return;
-    static std::mutex one_at_a_time;  // nobody may wait for the device while a step is captured
-    const std::lock_guard lock(one_at_a_time);
+    const std::lock_guard lock(setting_up());
     sync(p);
     check(cudaDeviceSynchronize());  // whoever wrote the weights did so on another stream
     const c10::cuda::CUDAStreamGuard guard(stream_);
