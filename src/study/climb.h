@@ -22,7 +22,7 @@ struct ClimbRequest {
   double level = 0.9;
   bool resume = false, predict_only = false;
   bool keep_checkpoints = false;  // of sweeps; rungs and the target have theirs in any case
-  bool company = false;  // other climbs start with it and share the machine
+  bool company = false;           // other climbs start with it and share the machine
   int threads = 1;
   std::vector<std::string> command_line;
 };

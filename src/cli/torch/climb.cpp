@@ -222,7 +222,6 @@ const Verb climb_verb{
                  "seeds"},
                 {"--compare", Takes::list,
                  "parts, as attention,mamba2, or key=value: a climb each, and who is ahead"},
-                 "parts (attention mamba2, soap) or key=value: a climb each, and who is ahead"},
                 {"--together", Takes::flag,
                  "train alternatives at the same time, as on a GPU is always done"},
                 {"--repeat", Takes::flag, "let tokens be seen more than once"},
