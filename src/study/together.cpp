@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "core/progress.h"
@@ -43,24 +44,30 @@ ClimbHooks hooks_of(Company& company, size_t index, size_t name_width) {
   return hooks;
 }
 
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
 void climb_one(Company& company, size_t index, size_t name_width) {
   std::exception_ptr error;
+  std::string why;
   bool interrupted = false;
   try {
     interrupted =
         run_climb(company.climbs[index].request, hooks_of(company, index, name_width)).interrupted;
-  } catch (...) {
+  } catch (const std::exception& e) {
     error = std::current_exception();
+    why = first_line(e.what());
   }
   const std::lock_guard lock(company.mutex);
   if (error && company.hooks.say)
-    company.hooks.say(
-        fmt::format("{:<{}}  failed; the others go on", company.climbs[index].name, name_width));
+    company.hooks.say(fmt::format("{:<{}}  failed, the others go on: {}",
+                                  company.climbs[index].name, name_width, why));
   company.ended[index] = true;
   company.interrupted = company.interrupted || interrupted;
   try {
     if (!error && !interrupted) company.finished(index);
-  } catch (...) {
+  } catch (const std::exception&) {
     error = std::current_exception();
   }
   company.errors[index] = error;
