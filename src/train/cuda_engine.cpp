@@ -48,8 +48,10 @@ using at::Tensor;
 constexpr int64_t ring = 8;  // steps that may be under way
 constexpr int warm_ups = 2;  // before capture: library handles, workspaces, kernel modules
 
-// Held while a step is captured, when nobody may wait for the device, and while a trial reads what
-// the allocator gave out: populations may train in several threads of one process.
+// Populations may train in several threads of one process. Held while a step is captured, when
+// nobody may wait for the device; while a captured step goes, as LibTorch drops what the generators
+// of all captures share with the last one that it knows of; and while a trial reads what the
+// allocator gave out.
 std::mutex& setting_up() {
   static std::mutex mutex;
   return mutex;
@@ -106,7 +108,10 @@ class CudaEngine : public Population::Engine {
 
   ~CudaEngine() override {
     cudaStreamSynchronize(stream_.stream());
-    graph_.reset();
+    {
+      const std::lock_guard lock(setting_up());
+      graph_.reset();
+    }
     for (Slot& slot : slots_) {
       cudaEventDestroy(slot.done);
       cudaFreeHost(slot.input);
