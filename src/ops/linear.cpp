@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "ops/cuda/beside.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/product.h"
 #include "ops/custom.h"
@@ -47,6 +48,19 @@ void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double alp
     at::baddbmm_out(target, target, a.to(out.scalar_type()), b.to(out.scalar_type()), beta, alpha);
 }
 
+void add_weight_gradient(const Weight& weight, const Tensor& dy, const Tensor& x, double factor) {
+  if (!weight.gradient.defined()) return;
+  const auto product = [&] {
+    matmul_into(weight.gradient, dy.transpose(1, 2), x, weight.A_weight * factor, true);
+  };
+  if constexpr (with_cuda)
+    if (x.is_cuda()) {
+      cuda::beside({dy, x}, weight.gradient, product);
+      return;
+    }
+  product();
+}
+
 Tensor linear(const Tensor& x, const Weight& weight) {
   if (weight.ternary) return ternary_linear(x, weight);
   if (weight.formats) return quantised_linear(x, weight);
@@ -63,7 +77,7 @@ Tensor linear(const Tensor& x, const Weight& weight) {
   const size_t use = open_tap(weight, x, y);
   record({y}, {x}, [=, w = weight, needs_input = x.requires_grad()](const std::vector<Tensor>& g) {
     const Tensor dy = g[0].contiguous().view({members, rows, out});
-    if (w.gradient.defined()) matmul_into(w.gradient, dy.transpose(1, 2), input, w.A_weight, true);
+    add_weight_gradient(w, dy, input);
     Tensor dx;
     if (needs_input) {
       dx = at::empty(x.sizes(), dy.options());
@@ -101,8 +115,7 @@ std::vector<Tensor> linears(const Tensor& x, const std::vector<Weight>& weights)
           if (!g[i].defined()) continue;
           const Weight& w = weights[i];
           const Tensor dy = g[i].contiguous().view({members, rows, w.value.size(1)});
-          if (w.gradient.defined())
-            matmul_into(w.gradient, dy.transpose(1, 2), input, w.A_weight, true);
+          add_weight_gradient(w, dy, input);
           if (!needs_input) continue;
           const bool more = dx.defined();
           if (!more) dx = at::empty(sizes, dy.options());

@@ -30,6 +30,11 @@ at::Tensor add_bias(const at::Tensor& y, const Weight& bias);
 // recorded graph.
 at::Tensor embedding(const at::Tensor& tokens, const Weight& table);
 
+// weight.gradient += A_weight factor dy^T x of dy [P, rows, out] and x [P, rows, in]; nothing where
+// it is frozen. On a GPU it may run beside what follows.
+void add_weight_gradient(const Weight& weight, const at::Tensor& dy, const at::Tensor& x,
+                         double factor = 1.0);
+
 // out = alpha a b (+ out when `accumulate`), batched over P; a [P, m, k], b [P, k, n], out [P, m,
 // n] contiguous. Inputs in bf16 may write an fp32 `out`.
 void matmul_into(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha,

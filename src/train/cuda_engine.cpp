@@ -19,6 +19,7 @@
 #include <mutex>
 #include <optional>
 
+#include "ops/cuda/company.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/own_stream.h"
 #include "ops/cuda/tensor.h"
@@ -46,6 +47,8 @@ namespace {
 using at::Tensor;
 
 constexpr int64_t ring = 8;  // steps that may be under way
+// A pass of so many rows of all members leaves a device room for a second stream.
+constexpr int64_t most_beside = 32'768;
 constexpr int warm_ups = 2;  // before capture: library handles, workspaces, kernel modules
 
 // Populations may train in several threads of one process. Held while a step is captured, when
@@ -94,6 +97,7 @@ class CudaEngine : public Population::Engine {
     if (micro_ < 1 || sequences_ % micro_ != 0)
       fail_usage("[device] A batch of {} sequences cannot be cut into parts of {}.", sequences_,
                  micro_);
+    if (members_ * micro_ * context_ <= most_beside) company_.emplace(stream_);
     const int64_t window_bytes =
         members_ * sequences_ * (context_ + 1) * static_cast<int64_t>(sizeof(int32_t));
     control_at_ = (window_bytes + 255) / 256 * 256;
@@ -326,6 +330,7 @@ class CudaEngine : public Population::Engine {
       losses_.narrow(1, begin, micro_).copy_(losses.detach());
     }
     const at::NoGradGuard off;
+    if (company_) company_->join();
     if (p.mask.defined()) gradient_.mul_(p.mask.narrow(1, 0, n));
     cuda::sum_squares(members_, n, gradient_.const_data_ptr<float>(),
                       squares_.mutable_data_ptr<double>(), cuda::stream());
@@ -349,8 +354,9 @@ class CudaEngine : public Population::Engine {
                        alive_, half_ ? moving(compute_) : Tensor()});
   }
 
-  cuda::OwnStream own_stream_;
+  cuda::OwnStream own_stream_{/*high_priority=*/true};  // what runs beside it may wait
   c10::cuda::CUDAStream stream_;
+  std::optional<cuda::Company> company_;
   bool half_;
   int64_t members_ = 0, sequences_ = 0, context_ = 0, micro_ = 0;
   int64_t control_at_ = 0, input_bytes_ = 0;  // of a slot's input: windows, then control rows

@@ -3,6 +3,9 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/sort.h>
 
+#include <tuple>
+
+#include "ops/cuda/beside.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
@@ -43,27 +46,28 @@ Tensor embedding(const Tensor& tokens, const Weight& table) {
                        table.value.options());
   embedding_forward(type_of(y), shape, data(table.value), index.const_data_ptr<int64_t>(),
                     static_cast<float>(table.A), writable(y), stream());
+  Tensor sorted, order;
+  Mark ordered = nullptr;
+  if (recording() && table.gradient.defined())  // nothing that the backward pass waits for
+    ordered = beside({index}, {}, [&] {
+      std::tie(sorted, order) =
+          sorted_rows(index.view({shape.members, shape.rows}), table.value.size(1));
+    });
   record(
       {y}, {},
       [=, w = table](const std::vector<Tensor>& g) {
         if (!w.gradient.defined() || !g[0].defined()) return std::vector<Tensor>{};
         const Tensor dy = g[0].contiguous();
-        const auto [sorted, order] =
-            sorted_rows(index.view({shape.members, shape.rows}), w.value.size(1));
+        wait_for(ordered);
+        wait_for_writers(w.gradient);  // the readout, where it is the same table
         TableShape to = shape;
         to.stride = w.gradient.stride(0);
         const auto at = [](const Tensor& t) { return t.const_data_ptr<int64_t>(); };
         const auto factor = static_cast<float>(w.A_weight);
-        const int64_t segments = embedding_segments(to);
-        if (segments > 0) {
-          const Tensor partial =
-              at::empty({to.members, segments, 2, to.width}, w.gradient.options());
-          embedding_runs(type_of(dy), to, data(dy), at(sorted), at(order), factor,
-                         floats(w.gradient), floats(partial), stream());
-        } else {
-          embedding_backward(type_of(dy), to, data(dy), at(sorted), at(order), factor,
-                             floats(w.gradient), stream());
-        }
+        const Tensor partial =
+            at::empty({to.members, embedding_segments(to), 2, to.width}, w.gradient.options());
+        embedding_backward(type_of(dy), to, data(dy), at(sorted), at(order), factor,
+                           floats(w.gradient), floats(partial), stream());
         return std::vector<Tensor>{};
       },
       true);

@@ -1,5 +1,5 @@
-// Table look-up and its gradient. The gradient walks tokens in sorted order: one warp sums one
-// token's rows, so that every table row has a single writer and a fixed order.
+// Table look-up, and the sorted order of its tokens in which the gradient walks them
+// (embedding_runs.cu), so that every table row has a single writer and a fixed order.
 #include "ops/cuda/common.cuh"
 
 namespace rung::cuda {
@@ -21,82 +21,66 @@ __global__ void __launch_bounds__(threads)
   store8(out + index * 8, x);
 }
 
-// G lanes cover 8 G columns; 32 / G rows of a token are read at a time. Wide rows go through
-// embedding_runs.cu.
-template <class T, int G>
-__global__ void __launch_bounds__(threads)
-    scatter(TableShape s, const T* dout, const int64_t* sorted, const int64_t* order, float factor,
-            float* gradient) {
-  const int lane = threadIdx.x % 32, column = lane % G * 8;
-  const int64_t start = static_cast<int64_t>(blockIdx.x) * (threads / 32) + threadIdx.x / 32;
-  if (start >= s.rows) return;
-  sorted += blockIdx.y * s.rows;
-  order += blockIdx.y * s.rows;
-  dout += blockIdx.y * s.rows * s.width;
-  const int64_t token = sorted[start];
-  if (start > 0 && sorted[start - 1] == token) return;
-  const bool inside = column < s.width;
-  float sum[8] = {};
-  for (int64_t first = start; first < s.rows; first += 32) {
-    const int64_t mine = first + lane;
-    const bool same = mine < s.rows && sorted[mine] == token;
-    const int count = __popc(__ballot_sync(0xffffffffu, same));
-    const int row = same ? static_cast<int>(order[mine]) : 0;
-#pragma unroll 4
-    for (int i = 0; i < count; i += 32 / G) {
-      const int at = i + lane / G;
-      const int64_t source = __shfl_sync(0xffffffffu, row, at < count ? at : 0);
-      if (at < count && inside) {
-        float x[8];
-        load8(dout + source * s.width + column, x);
-#pragma unroll
-        for (int k = 0; k < 8; ++k) sum[k] += x[k];
-      }
-    }
-    if (count < 32) break;
-  }
-#pragma unroll
-  for (int offset = G; offset < 32; offset *= 2)
-#pragma unroll
-    for (int k = 0; k < 8; ++k) sum[k] += __shfl_xor_sync(0xffffffffu, sum[k], offset);
-  if (lane >= G || !inside) return;
-  float* to = gradient + blockIdx.y * s.stride + token * s.width + column;
-  float old[8];
-  load8(to, old);
-#pragma unroll
-  for (int k = 0; k < 8; ++k) old[k] += factor * sum[k];
-  store8(to, old);
+// One stage of a bitonic network: number i meets number i ^ apart, where `lower` says whether it is
+// the lower of the two, and the smaller goes to the lower if `ascending`.
+__device__ inline uint32_t meet(uint32_t own, uint32_t other, bool lower, bool ascending) {
+  return lower == ascending ? min(own, other) : max(own, other);
 }
 
-// Sorts a member's tokens, each with its row below it in one number, by a bitonic network in shared
-// memory: `count` numbers, a power of two of at least 64.
+// Sorts a member's tokens, each with its row below it in one number. A thread has K neighbours in
+// registers; partners are its own, a warp's by shuffles, or come by way of shared memory.
+// blockDim.x K numbers, a power of two.
+template <int K>
 __global__ void __launch_bounds__(1024)
-    sort_rows(int rows, int count, int bits, const int64_t* tokens, int64_t* sorted,
-              int64_t* order) {
-  extern __shared__ uint32_t keys[];
+    sort_rows(int rows, int bits, const int64_t* tokens, int64_t* sorted, int64_t* order) {
+  extern __shared__ uint32_t shared[];  // number e of thread t at e blockDim.x + t
+  const int thread = static_cast<int>(threadIdx.x), threads_here = static_cast<int>(blockDim.x);
+  const int count = K * threads_here;
   const int64_t member = static_cast<int64_t>(blockIdx.x) * rows;
-  for (int i = threadIdx.x; i < count; i += blockDim.x)
-    keys[i] = i < rows
-                  ? static_cast<uint32_t>(tokens[member + i]) << bits | static_cast<uint32_t>(i)
-                  : 0xffffffffu;
-  __syncthreads();
-  for (int size = 2; size <= count; size *= 2)
-    for (int apart = size / 2; apart > 0; apart /= 2) {
-      for (int pair = threadIdx.x; pair < count / 2; pair += blockDim.x) {
-        const int i = 2 * pair - (pair & (apart - 1));
-        const uint32_t a = keys[i], b = keys[i + apart];
-        if ((a > b) == ((i & size) == 0)) keys[i] = b, keys[i + apart] = a;
-      }
-      // A warp's pairs lie in 64 numbers of its own while they are up to 32 apart.
-      const int next = apart > 1 ? apart / 2 : size;
-      if (apart > 32 || next > 32)
-        __syncthreads();
-      else
-        __syncwarp();
+  uint32_t key[K];
+#pragma unroll
+  for (int e = 0; e < K; ++e) {
+    const int i = thread * K + e;
+    key[e] = i < rows ? static_cast<uint32_t>(tokens[member + i]) << bits | static_cast<uint32_t>(i)
+                      : 0xffffffffu;
+  }
+  for (int size = 2; size <= count; size *= 2) {
+    int apart = size / 2;
+    for (; apart >= 32 * K; apart /= 2) {
+      __syncthreads();
+#pragma unroll
+      for (int e = 0; e < K; ++e) shared[e * threads_here + thread] = key[e];
+      __syncthreads();
+      const bool lower = (thread * K & apart) == 0, ascending = (thread * K & size) == 0;
+#pragma unroll
+      for (int e = 0; e < K; ++e)
+        key[e] = meet(key[e], shared[e * threads_here + (thread ^ apart / K)], lower, ascending);
     }
-  for (int i = threadIdx.x; i < rows; i += blockDim.x) {
-    sorted[member + i] = keys[i] >> bits;
-    order[member + i] = keys[i] & ((1u << bits) - 1);
+    for (; apart >= K; apart /= 2) {
+      const bool lower = (thread * K & apart) == 0, ascending = (thread * K & size) == 0;
+#pragma unroll
+      for (int e = 0; e < K; ++e)
+        key[e] = meet(key[e], __shfl_xor_sync(0xffffffffu, key[e], apart / K), lower, ascending);
+    }
+#pragma unroll
+    for (int own = K / 2; own > 0; own /= 2) {
+      if (own > apart) continue;
+#pragma unroll
+      for (int e = 0; e < K; ++e)
+        if ((e & own) == 0) {
+          const bool ascending = ((thread * K + e) & size) == 0;
+          const uint32_t a = key[e], b = key[e + own];
+          key[e] = meet(a, b, true, ascending);
+          key[e + own] = meet(b, a, false, ascending);
+        }
+    }
+  }
+#pragma unroll
+  for (int e = 0; e < K; ++e) {
+    const int i = thread * K + e;
+    if (i >= rows) continue;
+    sorted[member + i] = key[e] >> bits;
+    order[member + i] = key[e] & ((1u << bits) - 1);
   }
 }
 
@@ -114,10 +98,15 @@ bool fits_sort_tokens(int64_t rows, int64_t vocabulary) {
 
 void sort_tokens(int64_t members, int64_t rows, const int64_t* tokens, int64_t* sorted,
                  int64_t* order, Stream stream) {
-  const int bits = bits_for(rows), count = 1 << (bits < 6 ? 6 : bits);
-  const int block = count / 2 < 1024 ? count / 2 : 1024;
-  sort_rows<<<static_cast<unsigned>(members), block, count * 4, stream>>>(
-      static_cast<int>(rows), count, bits, tokens, sorted, order);
+  const int bits = bits_for(rows), count = 1 << (bits < 7 ? 7 : bits);
+  const auto go = [&](auto kernel, int each) {
+    kernel<<<static_cast<unsigned>(members), count / each, count * 4, stream>>>(
+        static_cast<int>(rows), bits, tokens, sorted, order);
+  };
+  if (count <= 4096)
+    go(sort_rows<4>, 4);
+  else
+    go(sort_rows<8>, 8);
   check_launch();
 }
 
@@ -129,26 +118,6 @@ void embedding_forward(Type type, const TableShape& s, const void* table, const 
     gather<T><<<blocks_for(total, threads), threads, 0, stream>>>(
         s, static_cast<unsigned>(vectors), total, static_cast<const T*>(table), tokens, factor,
         static_cast<T*>(out));
-  });
-  check_launch();
-}
-
-void embedding_backward(Type type, const TableShape& s, const void* dout, const int64_t* sorted,
-                        const int64_t* order, float factor, float* gradient, Stream stream) {
-  const int64_t vectors = s.width / 8;
-  const dim3 grid(blocks_for(s.rows, threads / 32), static_cast<unsigned>(s.members));
-  with_type(type, [&](auto* tag) {
-    using T = std::remove_pointer_t<decltype(tag)>;
-    const auto go = [&](auto kernel) {
-      kernel<<<grid, threads, 0, stream>>>(s, static_cast<const T*>(dout), sorted, order, factor,
-                                           gradient);
-    };
-    if (vectors <= 4)
-      go(scatter<T, 4>);
-    else if (vectors <= 8)
-      go(scatter<T, 8>);
-    else
-      go(scatter<T, 16>);
   });
   check_launch();
 }

@@ -1,4 +1,4 @@
-// The table's gradient where rows are wide: sorted tokens are cut every 64, so that a frequent
+// The table's gradient: sorted tokens are cut into segments of a warp each, so that a frequent
 // token's rows are summed by many warps. A run of one token within a segment goes straight to its
 // table row; parts of longer ones are kept by segment and joined in order.
 #include "ops/cuda/common.cuh"
@@ -6,7 +6,13 @@
 namespace rung::cuda {
 namespace {
 
-constexpr int threads = 256, segment_rows = 64, slab = 256;
+constexpr int threads = 256, slab = 256;
+
+// Rows of a segment: narrow ones are short, for what they take is the wait for one load after
+// another.
+int64_t segment_rows_of(int64_t width) {
+  return width > 128 ? 64 : 32;
+}
 
 struct Runs {
   TableShape s;
@@ -17,6 +23,7 @@ struct Runs {
 };
 
 // A segment of a member's sorted tokens, and this lane's eight columns.
+template <int segment_rows>
 struct Segment {
   const int64_t* sorted;
   int64_t member, index, first, last;
@@ -41,10 +48,12 @@ __device__ bool goes_on_behind(const int64_t* sorted, int64_t last, int64_t rows
   return last + 1 < rows && sorted[last + 1] == sorted[last];
 }
 
+template <class Segment>
 __device__ float* part_of(const Runs& r, const Segment& at, int64_t segment, int which) {
   return r.partial + ((at.member * r.segments + segment) * 2 + which) * r.s.width + at.column;
 }
 
+template <class Segment>
 __device__ void add_to_table(const Runs& r, const Segment& at, int64_t token,
                              const float (&sum)[8]) {
   float* const to = r.gradient + at.member * r.s.stride + token * r.s.width + at.column;
@@ -56,10 +65,10 @@ __device__ void add_to_table(const Runs& r, const Segment& at, int64_t token,
 }
 
 // Part 0: of a run that comes from the segment before; part 1: of one that begins here and goes on.
-template <class T>
+template <class T, int segment_rows>
 __global__ void __launch_bounds__(threads) sum_segments(Runs r, const T* dout) {
-  constexpr int ahead = 4, each = segment_rows / 32;
-  const Segment at(r);
+  constexpr int each = segment_rows / 32, ahead = 8 / each;
+  const Segment<segment_rows> at(r);
   if (!at.valid) return;
   const T* const from = dout + at.member * r.s.rows * r.s.width + at.column;
   const bool before = goes_on_before(at.sorted, at.first),
@@ -112,46 +121,61 @@ __global__ void __launch_bounds__(threads) sum_segments(Runs r, const T* dout) {
 }
 
 // The segment where a long run begins joins its parts.
+template <int segment_rows>
 __global__ void __launch_bounds__(threads) join_runs(Runs r) {
-  const Segment at(r);
-  if (!at.valid || !at.inside) return;
+  const Segment<segment_rows> at(r);
+  if (!at.valid) return;
   const int64_t token = at.sorted[at.last];
   const bool whole = at.sorted[at.first] == token;
   if (!goes_on_behind(at.sorted, at.last, r.s.rows)) return;
   if (whole && goes_on_before(at.sorted, at.first)) return;  // it began earlier
-  float sum[8];
-  load8(part_of(r, at, at.index, 1), sum);
-  for (int64_t segment = at.index + 1; segment < r.segments; ++segment) {
-    const int64_t first = segment * segment_rows, last = min(first + segment_rows, r.s.rows) - 1;
-    if (at.sorted[first] != token) break;
-    float more[8];
-    load8(part_of(r, at, segment, 0), more);
+  float sum[8] = {};
+  if (at.inside) load8(part_of(r, at, at.index, 1), sum);
+  // Segments that begin with the token: a lane looks at one each.
+  for (int64_t begin = at.index + 1; begin < r.segments; begin += 32) {
+    const int64_t mine = begin + threadIdx.x % 32;
+    const bool same = mine < r.segments && at.sorted[mine * segment_rows] == token;
+    const int count = __popc(__ballot_sync(0xffffffffu, same));
+    if (at.inside)
+#pragma unroll 8
+      for (int i = 0; i < count; ++i) {
+        float more[8];
+        load8(part_of(r, at, begin + i, 0), more);
 #pragma unroll
-    for (int k = 0; k < 8; ++k) sum[k] += more[k];
-    if (at.sorted[last] != token) break;
+        for (int k = 0; k < 8; ++k) sum[k] += more[k];
+      }
+    if (count < 32) break;
   }
-  add_to_table(r, at, token, sum);
+  if (at.inside) add_to_table(r, at, token, sum);
 }
 
 }  // namespace
 
 int64_t embedding_segments(const TableShape& s) {
-  return s.width > 128 ? (s.rows + segment_rows - 1) / segment_rows : 0;
+  const int64_t each = segment_rows_of(s.width);
+  return (s.rows + each - 1) / each;
 }
 
-void embedding_runs(Type type, const TableShape& s, const void* dout, const int64_t* sorted,
-                    const int64_t* order, float factor, float* gradient, float* partial,
-                    Stream stream) {
+void embedding_backward(Type type, const TableShape& s, const void* dout, const int64_t* sorted,
+                        const int64_t* order, float factor, float* gradient, float* partial,
+                        Stream stream) {
   const Runs r{s, sorted, order, factor, gradient, partial, embedding_segments(s)};
   const dim3 grid(blocks_for(r.segments, threads / 32), static_cast<unsigned>(s.members),
                   blocks_for(s.width, slab));
-  with_type(type, [&](auto* tag) {
-    using T = std::remove_pointer_t<decltype(tag)>;
-    sum_segments<T><<<grid, threads, 0, stream>>>(r, static_cast<const T*>(dout));
-  });
-  check_launch();
-  join_runs<<<grid, threads, 0, stream>>>(r);
-  check_launch();
+  const auto go = [&](auto rows) {
+    constexpr int each = decltype(rows)::value;
+    with_type(type, [&](auto* tag) {
+      using T = std::remove_pointer_t<decltype(tag)>;
+      sum_segments<T, each><<<grid, threads, 0, stream>>>(r, static_cast<const T*>(dout));
+    });
+    check_launch();
+    join_runs<each><<<grid, threads, 0, stream>>>(r);
+    check_launch();
+  };
+  if (segment_rows_of(s.width) == 32)
+    go(std::integral_constant<int, 32>());
+  else
+    go(std::integral_constant<int, 64>());
 }
 
 }  // namespace rung::cuda

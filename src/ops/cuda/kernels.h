@@ -94,16 +94,12 @@ void embedding_forward(Type type, const TableShape& shape, const void* table, co
 bool fits_sort_tokens(int64_t rows, int64_t vocabulary);
 void sort_tokens(int64_t members, int64_t rows, const int64_t* tokens, int64_t* sorted,
                  int64_t* order, Stream stream);
-// gradient[token] += factor * sum of dout rows, `sorted` tokens with their row numbers `order`.
-// Up to 128 columns.
-void embedding_backward(Type type, const TableShape& shape, const void* dout, const int64_t* sorted,
-                        const int64_t* order, float factor, float* gradient, Stream stream);
-// The same of wider rows; partial [members, embedding_segments(shape), 2, width] is scratch. 0
-// segments: the rows are narrow.
+// gradient[token] += factor * sum of dout rows, `sorted` tokens with their row numbers `order`;
+// partial [members, embedding_segments(shape), 2, width] is scratch.
 int64_t embedding_segments(const TableShape& shape);
-void embedding_runs(Type type, const TableShape& shape, const void* dout, const int64_t* sorted,
-                    const int64_t* order, float factor, float* gradient, float* partial,
-                    Stream stream);
+void embedding_backward(Type type, const TableShape& shape, const void* dout, const int64_t* sorted,
+                        const int64_t* order, float factor, float* gradient, float* partial,
+                        Stream stream);
 
 struct ConvShape {
   int64_t members, batch, time, channels;  // channels a multiple of 8

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include "ops/cuda/beside.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
@@ -60,26 +61,28 @@ Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Aro
     partial = at::empty(
         {shape.members, mlp_blocks(shape), m.first.value[0].numel() + m.second.value[0].numel()},
         x.options().dtype(at::kFloat));
-  mlp_backward(shape,
-               {.x = data(x),
-                .first = data(m.first.value),
-                .second = data(m.second.value),
-                .dout = data(dout),
-                .first_factor = static_cast<float>(m.first.A),
-                .activation = static_cast<float>(m.activation.forward),
-                .dhidden = static_cast<float>(m.second.A_input * m.activation.backward *
-                                              around.branch_gradient),
-                .dinput = static_cast<float>(m.first.A_input),
-                .dfirst_factor = static_cast<float>(m.first.A_weight),
-                .dsecond_factor = static_cast<float>(m.second.A_weight * around.branch_gradient),
-                .dx = writable(dx),
-                .dfirst = floats(m.first.gradient),
-                .dsecond = floats(m.second.gradient),
-                .dfirst_stride = stride_of(m.first.gradient),
-                .dsecond_stride = stride_of(m.second.gradient),
-                .partial = floats(partial),
-                .block = block},
-               stream());
+  const MlpBackward backward{
+      .x = data(x),
+      .first = data(m.first.value),
+      .second = data(m.second.value),
+      .dout = data(dout),
+      .first_factor = static_cast<float>(m.first.A),
+      .activation = static_cast<float>(m.activation.forward),
+      .dhidden =
+          static_cast<float>(m.second.A_input * m.activation.backward * around.branch_gradient),
+      .dinput = static_cast<float>(m.first.A_input),
+      .dfirst_factor = static_cast<float>(m.first.A_weight),
+      .dsecond_factor = static_cast<float>(m.second.A_weight * around.branch_gradient),
+      .dx = writable(dx),
+      .dfirst = floats(m.first.gradient),
+      .dsecond = floats(m.second.gradient),
+      .dfirst_stride = stride_of(m.first.gradient),
+      .dsecond_stride = stride_of(m.second.gradient),
+      .partial = floats(partial),
+      .block = block};
+  mlp_backward(shape, backward, stream());
+  if (partial.defined())
+    beside({partial}, m.first.gradient, [&] { mlp_join(shape, backward, stream()); });
   return dx;
 }
 

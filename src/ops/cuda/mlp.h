@@ -60,5 +60,7 @@ struct MlpBackward {
 // matrices' sums depends on the number of members.
 int64_t mlp_blocks(const MlpShape& shape);
 void mlp_backward(const MlpShape& shape, const MlpBackward& backward, Stream stream);
+// Then the matrices' gradients += their factors times the blocks' sums in `partial`.
+void mlp_join(const MlpShape& shape, const MlpBackward& backward, Stream stream);
 
 }  // namespace rung::cuda

@@ -233,13 +233,6 @@ int64_t per_block(const MlpShape& shape) {
   return rows_per_block(shape.members, shape.rows);
 }
 
-void sum_partials(const MlpShape& shape, const MlpBackward& b, Stream stream) {
-  const int64_t second = shape.inner * shape.width, first = parts_of(shape.curve) * second;
-  add_up(shape.members, mlp_blocks(shape), b.partial,
-         {b.dfirst, b.dfirst_stride, first, b.dfirst_factor},
-         {b.dsecond, b.dsecond_stride, second, b.dsecond_factor}, stream);
-}
-
 template <int D, Curve curve, bool block>
 void launch(const MlpShape& shape, const Backward& s, Stream stream) {
   constexpr int parts = gated<curve> ? 2 : 1;
@@ -292,7 +285,14 @@ void mlp_backward(const MlpShape& shape, const MlpBackward& b, Stream stream) {
         launch<D, C, false>(shape, s, stream);
     });
   });
-  if (s.partial) sum_partials(shape, b, stream);
+  check_launch();
+}
+
+void mlp_join(const MlpShape& shape, const MlpBackward& b, Stream stream) {
+  const int64_t second = shape.inner * shape.width, first = parts_of(shape.curve) * second;
+  add_up(shape.members, mlp_blocks(shape), b.partial,
+         {b.dfirst, b.dfirst_stride, first, b.dfirst_factor},
+         {b.dsecond, b.dsecond_stride, second, b.dsecond_factor}, stream);
   check_launch();
 }
 

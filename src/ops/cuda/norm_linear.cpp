@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include "ops/cuda/beside.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
@@ -39,9 +40,7 @@ Tensor wide_gradient_of(const Tensor& x, const Weight& weight, const NormOptions
                              .dx = writable(dx),
                              .unit = writable(unit)},
                             stream());
-  if (wanted)
-    matmul_into(weight.gradient, dy.view({shape.members, shape.rows, shape.out}).transpose(1, 2),
-                unit, weight.A_weight, true);
+  add_weight_gradient(weight, dy.view({shape.members, shape.rows, shape.out}), unit);
   return dx;
 }
 
@@ -54,16 +53,18 @@ Tensor gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o, 
   if (wanted)
     partial = at::empty({shape.members, norm_linear_blocks(shape), shape.out, shape.width},
                         x.options().dtype(at::kFloat));
-  norm_linear_backward(shape, data(x), data(weight.value),
-                       {.dy = data(dy),
-                        .dh = data(dh),
-                        .input_factor = static_cast<float>(weight.A_input * o.input_gradient),
-                        .matrix_factor = static_cast<float>(weight.A_weight),
-                        .dx = writable(dx),
-                        .dmatrix = floats(weight.gradient),
-                        .dmatrix_stride = wanted ? weight.gradient.stride(0) : 0,
-                        .partial = floats(partial)},
-                       stream());
+  const NormLinearGradient gradient{
+      .dy = data(dy),
+      .dh = data(dh),
+      .input_factor = static_cast<float>(weight.A_input * o.input_gradient),
+      .matrix_factor = static_cast<float>(weight.A_weight),
+      .dx = writable(dx),
+      .dmatrix = floats(weight.gradient),
+      .dmatrix_stride = wanted ? weight.gradient.stride(0) : 0,
+      .partial = floats(partial)};
+  norm_linear_backward(shape, data(x), data(weight.value), gradient, stream());
+  if (wanted)
+    beside({partial}, weight.gradient, [&] { norm_linear_join(shape, gradient, stream()); });
   return dx;
 }
 

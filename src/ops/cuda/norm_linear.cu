@@ -238,9 +238,12 @@ void norm_linear_backward(const NormLinearShape& shape, const void* x, const voi
     allow_shared(backward<D>, bytes);
     backward<D><<<grid, 32 * s.chunks, bytes, stream>>>(s);
   });
-  if (s.partial)
-    add_up(shape.members, norm_linear_blocks(shape), g.partial,
-           {g.dmatrix, g.dmatrix_stride, shape.out * shape.width, g.matrix_factor}, {}, stream);
+  check_launch();
+}
+
+void norm_linear_join(const NormLinearShape& shape, const NormLinearGradient& g, Stream stream) {
+  add_up(shape.members, norm_linear_blocks(shape), g.partial,
+         {g.dmatrix, g.dmatrix_stride, shape.out * shape.width, g.matrix_factor}, {}, stream);
   check_launch();
 }
 

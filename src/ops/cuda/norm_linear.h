@@ -31,6 +31,9 @@ struct NormLinearGradient {
 int64_t norm_linear_blocks(const NormLinearShape& shape);
 void norm_linear_backward(const NormLinearShape& shape, const void* x, const void* matrix,
                           const NormLinearGradient& gradient, Stream stream);
+// Then dmatrix += matrix_factor times the blocks' sums in `partial`.
+void norm_linear_join(const NormLinearShape& shape, const NormLinearGradient& gradient,
+                      Stream stream);
 
 // The same at width 128 for any number of outputs, a multiple of 8: slices of them pass by. Takes
 // dx from dy and dh; the matrix's gradient is left to a product with `unit` = RMSNorm(x), which is

@@ -27,11 +27,6 @@ MlpShape sliced_shape_of(const Tensor& x, const Mlp& m) {
           .slope = static_cast<float>(m.activation.slope)};
 }
 
-// gradient += factor dy^T x over rows; nothing where it is frozen.
-void add_weight_gradient(const Tensor& gradient, const Tensor& dy, const Tensor& x, double factor) {
-  if (gradient.defined()) matmul_into(gradient, dy.transpose(1, 2), x, factor, true);
-}
-
 // The gradient of h's parts: {dx, df}, df undefined where it equals dx.
 std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& dout, const Mlp& m,
                                               const ResidualStep& step, double skip,
@@ -67,9 +62,9 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& dou
                        .units = writable(units),
                        .hidden = writable(hidden)},
                       stream());
-  add_weight_gradient(m.first.gradient, units, unit, m.first.A_weight);
-  add_weight_gradient(m.second.gradient, dout.view({shape.members, shape.rows, shape.width}),
-                      hidden, m.second.A_weight * step.branch_gradient);
+  add_weight_gradient(m.first, units, unit);
+  add_weight_gradient(m.second, dout.view({shape.members, shape.rows, shape.width}), hidden,
+                      step.branch_gradient);
   return {dx, df};
 }
 

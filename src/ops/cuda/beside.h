@@ -1,0 +1,25 @@
+// Work that the rest of a pass does not wait for, on a second stream: sums of weights' gradients
+// and the order of the tokens. A narrow model's kernels are too small to fill a device one after
+// the other; in a captured step this becomes a branch of its graph that runs beside the chain.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+struct CUevent_st;
+
+namespace rung::cuda {
+
+using Mark = CUevent_st*;  // the end of some work; null where there is nothing to wait for
+
+// Does `work` beside the present stream, behind all that it was given so far, or at once where it
+// has no company (company.h). `read`: what must stay as it is meanwhile; `written`: what it adds
+// to.
+Mark beside(std::vector<at::Tensor> read, const at::Tensor& written,
+            const std::function<void()>& work);
+// The present stream waits for a mark, or for all work beside it that adds to `written`.
+void wait_for(Mark mark);
+void wait_for_writers(const at::Tensor& written);
+
+}  // namespace rung::cuda
