@@ -294,7 +294,8 @@ class CudaEngine : public Population::Engine {
     hyper_ = at::zeros({members_, hyper_count}, floats);
     alive_ = at::zeros({members_}, floats.dtype(at::kInt));
     result_ = at::zeros({members_, cuda::result_count}, floats);
-    squares_ = at::zeros({members_, cuda::square_blocks(n)}, floats.dtype(at::kDouble));
+    shares_ = at::zeros({members_, cuda::finish_blocks(n), 2}, floats.dtype(at::kDouble));
+    ended_ = at::zeros({members_}, floats.dtype(at::kInt));
     factors_ = make_slots(p.trained).to(p.weights.device());
     ropes_ = make_ropes(p.decoder.model, context_, floats);
     bound_ = bind(p.decoder.layout, half_ ? compute_ : p.weights, gradient_);
@@ -325,21 +326,24 @@ class CudaEngine : public Population::Engine {
                           tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
                           cuda::stream());
       const Tensor losses = token_losses(p.decoder, bound_, tokens_, targets_, ropes_, scale);
-      losses.backward(losses.detach());  // the loss's own gradient lies in `scale`
-      const at::NoGradGuard off;
-      losses_.narrow(1, begin, micro_).copy_(losses.detach());
+      const Tensor values = losses.detach();
+      cuda::beside({values}, losses_, [&] {
+        const at::NoGradGuard off;
+        losses_.narrow(1, begin, micro_).copy_(values);
+      });
+      losses.backward(values);  // the loss's own gradient lies in `scale`
     }
     const at::NoGradGuard off;
     if (company_) company_->join();
     if (p.mask.defined()) gradient_.mul_(p.mask.narrow(1, 0, n));
-    cuda::sum_squares(members_, n, gradient_.const_data_ptr<float>(),
-                      squares_.mutable_data_ptr<double>(), cuda::stream());
     cuda::finish_step({.members = members_,
-                       .blocks = squares_.size(1),
+                       .size = n,
                        .rows = sequences_ * context_,
-                       .partial = squares_.const_data_ptr<double>(),
+                       .gradient = gradient_.const_data_ptr<float>(),
                        .losses = losses_.const_data_ptr<float>(),
                        .control = reinterpret_cast<const float*>(input + control_at_),
+                       .partial = shares_.mutable_data_ptr<double>(),
+                       .ended = reinterpret_cast<unsigned*>(ended_.mutable_data_ptr<int>()),
                        .alive = alive_.mutable_data_ptr<int>(),
                        .hyper = hyper_.mutable_data_ptr<float>(),
                        .result = result_.mutable_data_ptr<float>()},
@@ -364,8 +368,8 @@ class CudaEngine : public Population::Engine {
   int64_t started_ = 0, collected_ = 0;  // steps
   std::vector<const void*> buffers_;     // that the graph was captured on
   int64_t version_ = -1;
-  Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, result_, squares_,
-      factors_;
+  Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, result_, shares_,
+      ended_, factors_;
   Ropes ropes_;
   std::vector<Weight> bound_;
   std::optional<at::cuda::CUDAGraph> graph_;

@@ -213,23 +213,25 @@ TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite
   control.select(1, cuda::control_running).fill_(1.0);
   control.select(1, cuda::control_clip).select(0, 0).fill_(0.5);
   control = control.to(device);
-  Tensor squares =
-      at::zeros({members, cuda::square_blocks(size)}, control.options().dtype(at::kDouble));
+  Tensor shares =
+      at::zeros({members, cuda::finish_blocks(size), 2}, control.options().dtype(at::kDouble));
+  Tensor ended = at::zeros({members}, control.options().dtype(at::kInt));
   Tensor alive = at::ones({members}, control.options().dtype(at::kInt));
   Tensor hyper = at::zeros({members, 8}, control.options());
   Tensor result = at::zeros({members, cuda::result_count}, control.options());
-  cuda::sum_squares(members, size, gradient.const_data_ptr<float>(),
-                    squares.mutable_data_ptr<double>(), cuda::stream());
-  cuda::finish_step({.members = members,
-                     .blocks = squares.size(1),
-                     .rows = rows,
-                     .partial = squares.const_data_ptr<double>(),
-                     .losses = losses.const_data_ptr<float>(),
-                     .control = control.const_data_ptr<float>(),
-                     .alive = alive.mutable_data_ptr<int>(),
-                     .hyper = hyper.mutable_data_ptr<float>(),
-                     .result = result.mutable_data_ptr<float>()},
-                    cuda::stream());
+  for (int step = 0; step < 2; ++step)
+    cuda::finish_step({.members = members,
+                       .size = size,
+                       .rows = rows,
+                       .gradient = gradient.const_data_ptr<float>(),
+                       .losses = losses.const_data_ptr<float>(),
+                       .control = control.const_data_ptr<float>(),
+                       .partial = shares.mutable_data_ptr<double>(),
+                       .ended = reinterpret_cast<unsigned*>(ended.mutable_data_ptr<int>()),
+                       .alive = alive.mutable_data_ptr<int>(),
+                       .hyper = hyper.mutable_data_ptr<float>(),
+                       .result = result.mutable_data_ptr<float>()},
+                      cuda::stream());
   const Tensor norms = gradient.to(at::kDouble).square().sum(1).sqrt();
   for (int64_t m = 0; m < members; ++m) {
     const Tensor row = result[m].cpu();

@@ -216,24 +216,22 @@ struct AdamShape {
 void adamw(const AdamShape& shape, const float* slots, const float* hyper, const int* alive,
            const float* gradient, float* weight, float* m, float* v, void* compute, Stream stream);
 
-// Sums of squares of `gradient` [members, size] in chunks: partial [members, square_blocks(size)].
-int64_t square_blocks(int64_t size);
-void sum_squares(int64_t members, int64_t size, const float* gradient, double* partial,
-                 Stream stream);
-
 // What the host hands over for every member and step, after the optimizer's hyperparameters.
 enum Control : int { control_clip = 8, control_running, control_count = 12 };
 // What the device hands back.
 enum Result : int { result_loss, result_norm, result_alive, result_count = 4 };
 struct Finish {
-  int64_t members, blocks, rows;  // of partial sums; losses
-  const double* partial;          // [members, blocks]
-  const float* losses;            // [members, rows]
-  const float* control;           // [members, control_count]
-  int* alive;                     // [members], sticky
-  float* hyper;                   // [members, 8]
-  float* result;                  // [members, result_count]
+  int64_t members, size, rows;
+  const float* gradient;  // [members, size]
+  const float* losses;    // [members, rows]
+  const float* control;   // [members, control_count]
+  double* partial;        // [members, finish_blocks(size), 2], scratch
+  unsigned* ended;        // [members], zeros before and after
+  int* alive;             // [members], sticky
+  float* hyper;           // [members, 8]
+  float* result;          // [members, result_count]
 };
+int64_t finish_blocks(int64_t size);
 // Loss, gradient norm, clip scale and the finite check of every member.
 void finish_step(const Finish& finish, Stream stream);
 

@@ -23,16 +23,22 @@ __global__ void __launch_bounds__(256) join_rows(LossParts in, LossResult out, i
     for (int k = 0; k < 8; ++k) product += a[k] * b[k];
   }
   product = group_sum<8>(product);
-  if (!real) return;
   const float z = capped ? capped_logit(product, in.scale, in.cap) : product * in.scale;
+  // A lane reads every eighth split.
   float reference = -INFINITY, total = 0.0f;
-  for (int s = 0; s < splits; ++s) {
+  for (int s = lane; s < splits; s += 8) {
     const float2 peak = out.peak[s * count + at];
     const float largest = fmaxf(reference, peak.x);
     total = total * exp2_fast(reference - largest) + peak.y * exp2_fast(peak.x - largest);
     reference = largest;
   }
-  const float lse = reference + __log2f(total);
+  float largest = reference;
+#pragma unroll
+  for (int offset = 4; offset > 0; offset /= 2)
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+  total = group_sum<8>(reference == -INFINITY ? 0.0f : total * exp2_fast(reference - largest));
+  if (!real) return;
+  const float lse = largest + __log2f(total);
   if (lane == 0) {
     out.loss[at] = (lse - z) / base_2;
     out.lse[at] = lse;
@@ -41,6 +47,7 @@ __global__ void __launch_bounds__(256) join_rows(LossParts in, LossResult out, i
   const float own = capped ? cap_slope(z, in.cap) : 1.0f;
   for (int i = 8 * lane; i < in.width; i += 64) {
     float sum[8] = {}, b[8];
+#pragma unroll 4
     for (int s = 0; s < splits; ++s) {
       const int64_t from = s * count + at;
       const float share = exp2_fast(out.peak[from].x - lse);

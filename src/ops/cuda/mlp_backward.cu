@@ -14,7 +14,7 @@ struct Backward {
   StreamGradient stream;
   float* partial;
   int64_t first_stride, second_stride;
-  int rows, per_block, inner, chunks;
+  int rows, tile, per_block, inner, chunks;
   float first_factor, slope, activation, dhidden, dinput, out_skip;
 };
 
@@ -126,11 +126,11 @@ __device__ void pass_rows(Gradients<D, gated<curve> ? 2 : 1>& sum, const Backwar
 
 // du of the tile's rows: 32 rows by 16 columns a warp and turn.
 template <int D>
-__device__ void input_gradient(const Tile<unit_line>& units, const Tile<line<D>>& first, int blocks,
-                               float factor, bf16* to, int warp) {
+__device__ void input_gradient(const Tile<unit_line>& units, const Tile<line<D>>& first, int rows,
+                               int blocks, float factor, bf16* to, int warp) {
   constexpr int columns = D / 16;
   const int lane = units.lane, warps = blockDim.x / 32;
-  for (int u = warp; u < tile_rows / 32 * columns; u += warps) {
+  for (int u = warp; u < rows / 32 * columns; u += warps) {
     const int m = u / columns, n = u % columns;
     float sum[2][2][4] = {};
 #pragma unroll 4
@@ -189,35 +189,36 @@ __global__ void __launch_bounds__(32 * most_warps, 1) backward(Backward s) {
   const int begin = blockIdx.x * s.per_block, end = min(begin + s.per_block, s.rows);
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.rows * D;
   const auto load = [&](int buffer, int row) {
-    load_rows<D>(at.x(buffer), s.x + member, row, end, tile_rows, threadIdx.x, blockDim.x);
-    load_rows<D>(at.dout(buffer), s.dout + member, row, end, tile_rows, threadIdx.x, blockDim.x);
+    load_rows<D>(at.x(buffer), s.x + member, row, end, s.tile, threadIdx.x, blockDim.x);
+    load_rows<D>(at.dout(buffer), s.dout + member, row, end, s.tile, threadIdx.x, blockDim.x);
     commit_copies();
   };
   load_first<D>(at.first(), s.first + blockIdx.y * s.first_stride, parts, s.inner, at.padded);
   load_second<D>(at.second(), s.second + blockIdx.y * s.second_stride, s.inner, at.padded);
   load(0, begin);
-  load(1, begin + tile_rows);
+  load(1, begin + s.tile);
   Gradients<D, parts> sum;
   int buffer = 0;
-  for (int row = begin; row < end; row += tile_rows, buffer ^= 1) {
+  for (int row = begin; row < end; row += s.tile, buffer ^= 1) {
     bf16 *const x = at.x(buffer), *const dout = at.dout(buffer);
     wait_copies<1>();
     __syncthreads();
     if constexpr (block) {
-      normalise<D>(x, at.rstd(), s.stream.epsilon);
+      normalise<D>(x, s.tile, at.rstd(), s.stream.epsilon);
       __syncthreads();
     }
     const Rows<D> in{
         {at.first(), lane}, {x, lane}, {dout, lane}, {at.second(), lane, at.padded + 8}};
 #pragma unroll 1
-    for (int step = 0; step < tile_rows / 16; ++step)
+    for (int step = 0; step < s.tile / 16; ++step)
       pass_rows<D, curve>(sum, s, in, at.units(), warp, step);
     __syncthreads();  // units are there, and both buffers have been read
-    input_gradient<D>({at.units(), lane}, in.first, parts * s.chunks, s.dinput, at.rows(), warp);
+    input_gradient<D>({at.units(), lane}, in.first, s.tile, parts * s.chunks, s.dinput, at.rows(),
+                      warp);
     __syncthreads();
-    write_input_gradient<D, block>(s.stream, at.rows(), x, at.rstd(), member, row, end,
+    write_input_gradient<D, block>(s.stream, at.rows(), x, s.tile, at.rstd(), member, row, end,
                                    {dout, s.out_skip});
-    load(buffer, row + 2 * tile_rows);  // a thread overwrites what it has just read
+    load(buffer, row + 2 * s.tile);  // a thread overwrites what it has just read
   }
   wait_copies<0>();
   __syncthreads();
@@ -227,10 +228,6 @@ __global__ void __launch_bounds__(32 * most_warps, 1) backward(Backward s) {
 
 int parts_of(Curve curve) {
   return curve == Curve::swiglu || curve == Curve::geglu ? 2 : 1;
-}
-
-int64_t per_block(const MlpShape& shape) {
-  return rows_per_block(shape.members, shape.rows);
 }
 
 template <int D, Curve curve, bool block>
@@ -246,7 +243,7 @@ void launch(const MlpShape& shape, const Backward& s, Stream stream) {
 }  // namespace
 
 int64_t mlp_blocks(const MlpShape& shape) {
-  const int64_t each = per_block(shape);
+  const int64_t each = share_rows(shape.members, shape.rows).rows;
   return (shape.rows + each - 1) / each;
 }
 
@@ -261,7 +258,9 @@ void mlp_backward(const MlpShape& shape, const MlpBackward& b, Stream stream) {
   s.first_stride = shape.first_stride;
   s.second_stride = shape.second_stride;
   s.rows = static_cast<int>(shape.rows);
-  s.per_block = static_cast<int>(per_block(shape));
+  const Share share = share_rows(shape.members, shape.rows);
+  s.tile = share.tile;
+  s.per_block = static_cast<int>(share.rows);
   s.inner = static_cast<int>(shape.inner);
   s.chunks = static_cast<int>((shape.inner + 15) / 16);
   s.first_factor = b.first_factor;

@@ -6,14 +6,14 @@
 namespace rung::cuda {
 namespace {
 
-// Rows that a block has in shared memory at a time.
+// Rows that a block has room for in shared memory at a time; with few rows it takes fewer.
 constexpr int tile_rows = 96;
 
-// x becomes its RMSNorm; D / 8 threads a row.
+// x, `rows` of them, becomes its RMSNorm; D / 8 threads a row.
 template <int D>
-__device__ void normalise(bf16* x, float* rstd, float epsilon) {
+__device__ void normalise(bf16* x, int rows, float* rstd, float epsilon) {
   constexpr int vectors = D / 8;
-  for (int i = threadIdx.x; i < tile_rows * vectors; i += blockDim.x) {
+  for (int i = threadIdx.x; i < rows * vectors; i += blockDim.x) {
     const int row = i / vectors;
     bf16* const at = x + row * line<D> + i % vectors * 8;
     float h[8], squares = 0.0f;
@@ -66,13 +66,14 @@ struct Around {
   float factor;
 };
 
-// du to global memory; with a block, through the norm and with the gradient around it.
+// du of `rows` rows to global memory; with a block, through the norm and with the gradient around
+// it.
 template <int D, bool block>
 __device__ void write_input_gradient(const StreamGradient& s, const bf16* du, const bf16* u,
-                                     const float* rstd, int64_t member, int begin, int end,
-                                     const Around& around) {
+                                     int rows, const float* rstd, int64_t member, int begin,
+                                     int end, const Around& around) {
   constexpr int vectors = D / 8;
-  for (int i = threadIdx.x; i < tile_rows * vectors; i += blockDim.x) {
+  for (int i = threadIdx.x; i < rows * vectors; i += blockDim.x) {
     const int row = i / vectors, column = i % vectors * 8, at = row * line<D> + column;
     const int64_t to = member + static_cast<int64_t>(begin + row) * D + column;
     float g[8];
@@ -143,12 +144,19 @@ inline void add_up(int64_t members, int64_t blocks, const float* partial, const 
   add_partials<<<grid, dim3(32, s.blocks < 8 ? s.blocks : 8), 0, stream>>>(s);
 }
 
-// Rows of a member for each block, so that about every multiprocessor has one.
-inline int64_t rows_per_block(int64_t members, int64_t rows) {
+// Rows of a tile and of a block, so that about every multiprocessor has a block, and few rows are
+// spread over many.
+struct Share {
+  int tile;
+  int64_t rows;
+};
+inline Share share_rows(int64_t members, int64_t rows) {
+  for (const int tile : {32, 64})
+    if ((rows + tile - 1) / tile * members <= processors()) return {tile, tile};
   const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
   int64_t blocks = processors() / members;
   if (blocks < 1) blocks = 1;
-  return (tiles + blocks - 1) / blocks * tile_rows;
+  return {tile_rows, (tiles + blocks - 1) / blocks * tile_rows};
 }
 
 }  // namespace

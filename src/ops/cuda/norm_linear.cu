@@ -15,7 +15,7 @@ struct Args {
   StreamGradient gradient;
   float* partial;
   int64_t stride;
-  int rows, per_block, chunks;  // chunks of 16 outputs
+  int rows, tile, per_block, chunks;  // chunks of 16 outputs
   float epsilon, factor;
 };
 
@@ -88,9 +88,10 @@ struct Shared {
   }
 };
 
-__device__ inline void load_outputs(bf16* to, const bf16* from, int begin, int end, int out) {
+__device__ inline void load_outputs(bf16* to, const bf16* from, int begin, int end, int rows,
+                                    int out) {
   const int vectors = out / 8;
-  for (int i = threadIdx.x; i < tile_rows * vectors; i += blockDim.x) {
+  for (int i = threadIdx.x; i < rows * vectors; i += blockDim.x) {
     const int row = i / vectors, at = i % vectors * 8;
     const bool real = begin + row < end;
     copy16(to + row * (out + 8) + at,
@@ -100,11 +101,11 @@ __device__ inline void load_outputs(bf16* to, const bf16* from, int begin, int e
 
 // du = dy matrix: 32 rows by 16 columns a warp and turn.
 template <int D>
-__device__ void input_gradient(const Tile<0>& dy, const Tile<line<D>>& matrix, int chunks,
+__device__ void input_gradient(const Tile<0>& dy, const Tile<line<D>>& matrix, int rows, int chunks,
                                float factor, bf16* to, int warp) {
   constexpr int columns = D / 16;
   const int lane = dy.lane, warps = blockDim.x / 32;
-  for (int u = warp; u < tile_rows / 32 * columns; u += warps) {
+  for (int u = warp; u < rows / 32 * columns; u += warps) {
     const int m = u / columns, n = u % columns;
     float sum[2][2][4] = {};
 #pragma unroll 4
@@ -131,28 +132,28 @@ __global__ void __launch_bounds__(32 * most_backward, 1) backward(Args s) {
   const int begin = blockIdx.x * s.per_block, end = min(begin + s.per_block, s.rows);
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.rows;
   const auto load = [&](int buffer, int row) {
-    load_rows<D>(at.x(buffer), s.x + member * D, row, end, tile_rows, threadIdx.x, blockDim.x);
+    load_rows<D>(at.x(buffer), s.x + member * D, row, end, s.tile, threadIdx.x, blockDim.x);
     if (s.dh)
-      load_rows<D>(at.dh(buffer), s.dh + member * D, row, end, tile_rows, threadIdx.x, blockDim.x);
-    load_outputs(at.dy(buffer), s.dy + member * at.out, row, end, at.out);
+      load_rows<D>(at.dh(buffer), s.dh + member * D, row, end, s.tile, threadIdx.x, blockDim.x);
+    load_outputs(at.dy(buffer), s.dy + member * at.out, row, end, s.tile, at.out);
     commit_copies();
   };
   load_rows<D>(at.matrix(), s.matrix + blockIdx.y * s.stride, 0, at.out, at.out, threadIdx.x,
                blockDim.x);
   load(0, begin);
-  load(1, begin + tile_rows);
+  load(1, begin + s.tile);
   float sum[D / 8][4] = {};
   int buffer = 0;
-  for (int row = begin; row < end; row += tile_rows, buffer ^= 1) {
+  for (int row = begin; row < end; row += s.tile, buffer ^= 1) {
     bf16* const x = at.x(buffer);
     wait_copies<1>();
     __syncthreads();
-    normalise<D>(x, at.rstd(), s.epsilon);
+    normalise<D>(x, s.tile, at.rstd(), s.epsilon);
     __syncthreads();
     const Tile<line<D>> units{x, lane};
     const Tile<0> dy{at.dy(buffer), lane, at.out_line()};
 #pragma unroll 2
-    for (int step = 0; step < tile_rows / 16; ++step) {
+    for (int step = 0; step < s.tile / 16; ++step) {
       Quad a, b;
       dy.as_a_of_columns(a, step, warp);
 #pragma unroll
@@ -162,11 +163,11 @@ __global__ void __launch_bounds__(32 * most_backward, 1) backward(Args s) {
         multiply_add(sum[2 * n + 1], a, b[2], b[3]);
       }
     }
-    input_gradient<D>(dy, {at.matrix(), lane}, s.chunks, s.factor, at.du(), warp);
+    input_gradient<D>(dy, {at.matrix(), lane}, s.tile, s.chunks, s.factor, at.du(), warp);
     __syncthreads();
-    write_input_gradient<D, true>(s.gradient, at.du(), x, at.rstd(), member * D, row, end,
+    write_input_gradient<D, true>(s.gradient, at.du(), x, s.tile, at.rstd(), member * D, row, end,
                                   {s.dh ? at.dh(buffer) : nullptr, 1.0f});
-    load(buffer, row + 2 * tile_rows);  // of x and dh a thread overwrites what it has just read
+    load(buffer, row + 2 * s.tile);  // of x and dh a thread overwrites what it has just read
   }
   wait_copies<0>();
   if (!s.partial) return;
@@ -217,7 +218,7 @@ void norm_linear_forward(const NormLinearShape& shape, const void* x, const void
 }
 
 int64_t norm_linear_blocks(const NormLinearShape& shape) {
-  const int64_t each = rows_per_block(shape.members, shape.rows);
+  const int64_t each = share_rows(shape.members, shape.rows).rows;
   return (shape.rows + each - 1) / each;
 }
 
@@ -229,7 +230,9 @@ void norm_linear_backward(const NormLinearShape& shape, const void* x, const voi
   s.partial = g.dmatrix ? g.partial : nullptr;
   s.factor = g.input_factor;
   s.gradient = {static_cast<bf16*>(g.dx), nullptr, shape.epsilon, 1.0f, 1.0f, 1.0f};
-  s.per_block = static_cast<int>(rows_per_block(shape.members, shape.rows));
+  const Share share = share_rows(shape.members, shape.rows);
+  s.tile = share.tile;
+  s.per_block = static_cast<int>(share.rows);
   const dim3 grid(static_cast<unsigned>(norm_linear_blocks(shape)),
                   static_cast<unsigned>(shape.members));
   with_width(shape.width, [&](auto width) {

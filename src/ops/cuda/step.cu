@@ -7,40 +7,54 @@ namespace {
 constexpr int threads = 256;
 constexpr int64_t chunk = threads * 4 * 8;  // elements of one block's sum
 
-__global__ void __launch_bounds__(threads)
-    squares(int64_t size, const float* gradient, double* partial) {
-  const float* from = gradient + blockIdx.y * size;
+// A block's share of the squares and of the losses; the last of a member's blocks to end (a count,
+// the only atomic number here) adds all shares in their order and gives the verdict.
+__global__ void __launch_bounds__(threads) finish(Finish f) {
+  __shared__ bool last;
+  const int64_t member = blockIdx.y, blocks = gridDim.x;
+  const float* const from = f.gradient + member * f.size;
   float sum = 0.0f;
+  double losses = 0.0;
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
     const int64_t at = blockIdx.x * chunk + (i * threads + threadIdx.x) * 4;
-    if (at >= size) continue;
+    if (at >= f.size) continue;
     const float4 x = *reinterpret_cast<const float4*>(from + at);
     sum += x.x * x.x + x.y * x.y + x.z * x.z + x.w * x.w;
   }
-  const double total = block_sum(static_cast<double>(sum));
-  if (threadIdx.x == 0) partial[blockIdx.y * static_cast<int64_t>(gridDim.x) + blockIdx.x] = total;
-}
-
-__global__ void __launch_bounds__(1024) finish(Finish f) {
-  const int64_t member = blockIdx.x;
-  double sum = 0.0, losses = 0.0;
-  for (int64_t i = threadIdx.x; i < f.blocks; i += 1024) sum += f.partial[member * f.blocks + i];
-  for (int64_t i = threadIdx.x; i < f.rows; i += 1024)
+  for (int64_t i = blockIdx.x * threads + threadIdx.x; i < f.rows; i += blocks * threads)
     losses += static_cast<double>(f.losses[member * f.rows + i]);
-  sum = block_sum(sum);
+  double squares = block_sum(static_cast<double>(sum));
+  losses = block_sum(losses);
+  double2* const shares = reinterpret_cast<double2*>(f.partial) + member * blocks;
+  if (threadIdx.x == 0) {
+    shares[blockIdx.x] = make_double2(squares, losses);
+    __threadfence();
+    last = atomicAdd(f.ended + member, 1u) == static_cast<unsigned>(blocks - 1);
+  }
+  __syncthreads();
+  if (!last) return;
+  __threadfence();
+  squares = losses = 0.0;
+  for (int64_t i = threadIdx.x; i < blocks; i += threads) {
+    const double2 share = __ldcg(shares + i);
+    squares += share.x;
+    losses += share.y;
+  }
+  squares = block_sum(squares);
   losses = block_sum(losses);
   if (threadIdx.x != 0) return;
+  f.ended[member] = 0;
   const float* control = f.control + member * control_count;
-  const double norm = sqrt(sum), loss = losses / static_cast<double>(f.rows);
+  const double norm = sqrt(squares), mean = losses / static_cast<double>(f.rows);
   const double clip = control[control_clip];
   const bool alive =
-      f.alive[member] && control[control_running] != 0.0f && isfinite(norm) && isfinite(loss);
+      f.alive[member] && control[control_running] != 0.0f && isfinite(norm) && isfinite(mean);
   f.alive[member] = alive;
   for (int i = 0; i < 8; ++i) f.hyper[member * 8 + i] = control[i];
   f.hyper[member * 8 + 7] = clip > 0.0 && norm > clip ? static_cast<float>(clip / norm) : 1.0f;
   float* result = f.result + member * result_count;
-  result[result_loss] = static_cast<float>(loss);
+  result[result_loss] = static_cast<float>(mean);
   result[result_norm] = static_cast<float>(norm);
   result[result_alive] = alive ? 1.0f : 0.0f;
 }
@@ -58,19 +72,13 @@ __global__ void __launch_bounds__(threads)
 
 }  // namespace
 
-int64_t square_blocks(int64_t size) {
+int64_t finish_blocks(int64_t size) {
   return (size + chunk - 1) / chunk;
 }
 
-void sum_squares(int64_t members, int64_t size, const float* gradient, double* partial,
-                 Stream stream) {
-  const dim3 grid(static_cast<unsigned>(square_blocks(size)), static_cast<unsigned>(members));
-  squares<<<grid, threads, 0, stream>>>(size, gradient, partial);
-  check_launch();
-}
-
 void finish_step(const Finish& f, Stream stream) {
-  finish<<<static_cast<unsigned>(f.members), 1024, 0, stream>>>(f);
+  finish<<<dim3(static_cast<unsigned>(finish_blocks(f.size)), static_cast<unsigned>(f.members)),
+           threads, 0, stream>>>(f);
   check_launch();
 }
 
