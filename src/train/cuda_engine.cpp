@@ -318,13 +318,12 @@ class CudaEngine : public Population::Engine {
   void step(Population& p) {
     const int64_t n = p.trained.stride;
     const std::byte* input = static_cast<const std::byte*>(input_.const_data_ptr());
-    gradient_.zero_();
     const double scale = 1.0 / static_cast<double>(sequences_ * context_);
     for (int64_t begin = 0; begin < sequences_; begin += micro_) {
-      cuda::split_windows(members_, sequences_, context_, begin, micro_,
-                          reinterpret_cast<const int32_t*>(input),
-                          tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
-                          cuda::stream());
+      cuda::split_windows(
+          members_, sequences_, context_, begin, micro_, reinterpret_cast<const int32_t*>(input),
+          tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
+          gradient_.mutable_data_ptr<float>(), begin == 0 ? gradient_.numel() : 0, cuda::stream());
       const Tensor losses = token_losses(p.decoder, bound_, tokens_, targets_, ropes_, scale);
       const Tensor values = losses.detach();
       cuda::beside({values}, losses_, [&] {

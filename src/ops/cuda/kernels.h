@@ -236,9 +236,10 @@ int64_t finish_blocks(int64_t size);
 void finish_step(const Finish& finish, Stream stream);
 
 // windows [members, sequences, time + 1] -> tokens and targets [members, count, time] of the
-// sequences from `begin` on.
+// sequences from `begin` on; `zeros` [size], a multiple of 4, is cleared by the way (size 0: none).
 void split_windows(int64_t members, int64_t sequences, int64_t time, int64_t begin, int64_t count,
-                   const int32_t* windows, int64_t* tokens, int64_t* targets, Stream stream);
+                   const int32_t* windows, int64_t* tokens, int64_t* targets, float* zeros,
+                   int64_t size, Stream stream);
 
 // fp32 -> bf16.
 void round_to_bf16(int64_t size, const float* from, void* to, Stream stream);
