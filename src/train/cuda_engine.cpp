@@ -1,7 +1,8 @@
 // The CUDA step: forward, backward, clip and optimizer of all members captured once as a CUDA graph
 // and replayed. A replay's inputs (token windows and hyperparameters) and results (loss, norm,
-// alive) pass through a ring of pinned buffers, so the host never waits for the step it starts;
-// losses and divergence reach MemberState at most `ring` steps late, or at sync().
+// alive) pass through a ring of pinned buffers, so the host never waits for the step it starts, and
+// the device not for copies: inputs come on a stream of their own, results are written to the
+// host's memory. Losses and divergence reach MemberState at most `ring` steps late, or at sync().
 #include "core/error.h"
 #include "train/engine.h"
 
@@ -64,17 +65,19 @@ void check(cudaError_t error) {
   if (error != cudaSuccess) fail("[cuda] {}.", cudaGetErrorString(error));
 }
 
-// One step's host side: pinned memory that the device copies from and to, and when it is done.
+// One step's host side: pinned memory that the device reads and writes, when the input is over
+// there, and when the step is done.
 struct Slot {
   std::byte* input = nullptr;
-  float* result = nullptr;
-  cudaEvent_t done = nullptr;
+  const float* result = nullptr;
+  cudaEvent_t arrived = nullptr, done = nullptr;
 };
 
 class CudaEngine : public Population::Engine {
  public:
   explicit CudaEngine(const Population& p)
       : stream_(own_stream_.get()),
+        copies_(own_copies_.get()),
         half_(p.states.front().config.precision == "bf16" ||
               p.states.front().config.precision == "fp8") {
     const std::string& precision = p.states.front().config.precision;
@@ -103,24 +106,30 @@ class CudaEngine : public Population::Engine {
     control_at_ = (window_bytes + 255) / 256 * 256;
     input_bytes_ =
         control_at_ + members_ * cuda::control_count * static_cast<int64_t>(sizeof(float));
-    for (Slot& slot : slots_) {
+    check(cudaMallocHost(reinterpret_cast<void**>(&results_),
+                         ring * members_ * cuda::result_count * sizeof(float)));
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      Slot& slot = slots_[i];
       check(cudaMallocHost(reinterpret_cast<void**>(&slot.input), input_bytes_));
-      check(cudaMallocHost(reinterpret_cast<void**>(&slot.result), result_bytes()));
-      check(cudaEventCreateWithFlags(&slot.done, cudaEventDisableTiming));
+      slot.result = results_ + static_cast<int64_t>(i) * members_ * cuda::result_count;
+      for (cudaEvent_t* event : {&slot.arrived, &slot.done})
+        check(cudaEventCreateWithFlags(event, cudaEventDisableTiming));
     }
   }
 
   ~CudaEngine() override {
+    cudaStreamSynchronize(copies_.stream());
     cudaStreamSynchronize(stream_.stream());
     {
       const std::lock_guard lock(setting_up());
       graph_.reset();
     }
     for (Slot& slot : slots_) {
+      cudaEventDestroy(slot.arrived);
       cudaEventDestroy(slot.done);
       cudaFreeHost(slot.input);
-      cudaFreeHost(slot.result);
     }
+    cudaFreeHost(results_);
   }
 
   void advance(Population& p) override {
@@ -131,15 +140,17 @@ class CudaEngine : public Population::Engine {
     Slot& slot = slots_[static_cast<size_t>(started_ % ring)];
     fill(p, slot);
     const c10::cuda::CUDAStreamGuard guard(stream_);
-    check(cudaMemcpyAsync(input_.mutable_data_ptr(), slot.input, input_bytes_,
-                          cudaMemcpyHostToDevice, stream_.stream()));
+    std::byte* const there =
+        static_cast<std::byte*>(input_.mutable_data_ptr()) + started_ % ring * input_bytes_;
+    check(
+        cudaMemcpyAsync(there, slot.input, input_bytes_, cudaMemcpyHostToDevice, copies_.stream()));
+    check(cudaEventRecord(slot.arrived, copies_.stream()));
+    check(cudaStreamWaitEvent(stream_.stream(), slot.arrived));
     graph_->replay();
     if (!p.optimizer->captured) {
       move(p);
       version_ = versions(p);
     }
-    check(cudaMemcpyAsync(slot.result, result_.const_data_ptr(), result_bytes(),
-                          cudaMemcpyDeviceToHost, stream_.stream()));
     check(cudaEventRecord(slot.done, stream_.stream()));
     ++started_;
   }
@@ -184,10 +195,6 @@ class CudaEngine : public Population::Engine {
   }
 
  private:
-  size_t result_bytes() const {
-    return static_cast<size_t>(members_ * cuda::result_count) * sizeof(float);
-  }
-
   // Host losses [P, count * context] of held-out windows, which all members share.
   Tensor held_out_losses(Population& p, const HeldOut& held_out, int64_t begin, int64_t count,
                          const Ropes& ropes, Tally& tally) {
@@ -272,6 +279,7 @@ class CudaEngine : public Population::Engine {
       graph_.reset();
       allocate(p);
       capture(p);
+      turns_.fill_(started_ % ring);
       buffers_ = buffers;
     }
     if (half_)
@@ -284,8 +292,9 @@ class CudaEngine : public Population::Engine {
   void allocate(const Population& p) {
     const auto floats = p.weights.options().dtype(at::kFloat);
     const auto longs = floats.dtype(at::kLong);
-    const int64_t all = p.decoder.layout.stride, n = p.trained.stride;
-    input_ = at::zeros({input_bytes_}, floats.dtype(at::kByte));
+    const int64_t n = p.decoder.layout.stride;
+    input_ = at::zeros({ring, input_bytes_}, floats.dtype(at::kByte));
+    turns_ = at::zeros({members_}, floats.dtype(at::kInt));
     tokens_ = at::zeros({members_, micro_, context_}, longs);
     targets_ = at::zeros({members_, micro_, context_}, longs);
     losses_ = at::zeros({members_, sequences_, context_}, floats);
@@ -293,7 +302,6 @@ class CudaEngine : public Population::Engine {
     if (half_) compute_ = at::zeros({members_, all}, floats.dtype(at::kBFloat16));
     hyper_ = at::zeros({members_, hyper_count}, floats);
     alive_ = at::zeros({members_}, floats.dtype(at::kInt));
-    result_ = at::zeros({members_, cuda::result_count}, floats);
     shares_ = at::zeros({members_, cuda::finish_blocks(n), 2}, floats.dtype(at::kDouble));
     ended_ = at::zeros({members_}, floats.dtype(at::kInt));
     factors_ = make_slots(p.trained).to(p.weights.device());
@@ -318,12 +326,16 @@ class CudaEngine : public Population::Engine {
   void step(Population& p) {
     const int64_t n = p.trained.stride;
     const std::byte* input = static_cast<const std::byte*>(input_.const_data_ptr());
+    const cuda::Turns turns{.turn = reinterpret_cast<unsigned*>(turns_.mutable_data_ptr<int>()),
+                            .slots = ring,
+                            .stride = input_bytes_};
     const double scale = 1.0 / static_cast<double>(sequences_ * context_);
     for (int64_t begin = 0; begin < sequences_; begin += micro_) {
-      cuda::split_windows(
-          members_, sequences_, context_, begin, micro_, reinterpret_cast<const int32_t*>(input),
-          tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
-          gradient_.mutable_data_ptr<float>(), begin == 0 ? gradient_.numel() : 0, cuda::stream());
+      cuda::split_windows(members_, sequences_, context_, begin, micro_, turns,
+                          reinterpret_cast<const int32_t*>(input),
+                          tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
+                          gradient_.mutable_data_ptr<float>(), begin == 0 ? gradient_.numel() : 0,
+                          cuda::stream());
       const Tensor losses = token_losses(p.decoder, bound_, tokens_, targets_, ropes_, scale);
       const Tensor values = losses.detach();
       cuda::beside({values}, losses_, [&] {
@@ -331,21 +343,22 @@ class CudaEngine : public Population::Engine {
         losses_.narrow(1, begin, micro_).copy_(values);
       });
       losses.backward(values);  // the loss's own gradient lies in `scale`
+      if (company_) company_->join();
     }
     const at::NoGradGuard off;
-    if (company_) company_->join();
     if (p.mask.defined()) gradient_.mul_(p.mask.narrow(1, 0, n));
     cuda::finish_step({.members = members_,
                        .size = n,
                        .rows = sequences_ * context_,
                        .gradient = gradient_.const_data_ptr<float>(),
                        .losses = losses_.const_data_ptr<float>(),
+                       .turns = turns,
                        .control = reinterpret_cast<const float*>(input + control_at_),
                        .partial = shares_.mutable_data_ptr<double>(),
                        .ended = reinterpret_cast<unsigned*>(ended_.mutable_data_ptr<int>()),
                        .alive = alive_.mutable_data_ptr<int>(),
                        .hyper = hyper_.mutable_data_ptr<float>(),
-                       .result = result_.mutable_data_ptr<float>()},
+                       .result = results_},
                       cuda::stream());
     if (p.optimizer->captured) move(p);
   }
@@ -358,16 +371,18 @@ class CudaEngine : public Population::Engine {
   }
 
   cuda::OwnStream own_stream_{/*high_priority=*/true};  // what runs beside it may wait
-  c10::cuda::CUDAStream stream_;
+  cuda::OwnStream own_copies_;
+  c10::cuda::CUDAStream stream_, copies_;
   std::optional<cuda::Company> company_;
   bool half_;
   int64_t members_ = 0, sequences_ = 0, context_ = 0, micro_ = 0;
   int64_t control_at_ = 0, input_bytes_ = 0;  // of a slot's input: windows, then control rows
   std::array<Slot, ring> slots_;
+  float* results_ = nullptr;             // [ring, members, result_count] of the host
   int64_t started_ = 0, collected_ = 0;  // steps
   std::vector<const void*> buffers_;     // that the graph was captured on
   int64_t version_ = -1;
-  Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, result_, shares_,
+  Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, turns_, shares_,
       ended_, factors_;
   Ropes ropes_;
   std::vector<Weight> bound_;

@@ -215,16 +215,21 @@ TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite
   control = control.to(device);
   Tensor shares =
       at::zeros({members, cuda::finish_blocks(size), 2}, control.options().dtype(at::kDouble));
-  Tensor ended = at::zeros({members}, control.options().dtype(at::kInt));
+  Tensor ended = at::zeros({members}, control.options().dtype(at::kInt)), turns = ended.clone();
   Tensor alive = at::ones({members}, control.options().dtype(at::kInt));
   Tensor hyper = at::zeros({members, 8}, control.options());
-  Tensor result = at::zeros({members, cuda::result_count}, control.options());
-  for (int step = 0; step < 2; ++step)
+  Tensor result = at::zeros({2, members, cuda::result_count}, control.options());
+  control = control.repeat({2, 1});  // two slots
+  for (int step = 0; step < 4; ++step) {
+    if (step == 3) result.zero_();
     cuda::finish_step({.members = members,
                        .size = size,
                        .rows = rows,
                        .gradient = gradient.const_data_ptr<float>(),
                        .losses = losses.const_data_ptr<float>(),
+                       .turns = {.turn = reinterpret_cast<unsigned*>(turns.mutable_data_ptr<int>()),
+                                 .slots = 2,
+                                 .stride = static_cast<int64_t>(control.nbytes() / 2)},
                        .control = control.const_data_ptr<float>(),
                        .partial = shares.mutable_data_ptr<double>(),
                        .ended = reinterpret_cast<unsigned*>(ended.mutable_data_ptr<int>()),
@@ -232,9 +237,12 @@ TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite
                        .hyper = hyper.mutable_data_ptr<float>(),
                        .result = result.mutable_data_ptr<float>()},
                       cuda::stream());
+  }
   const Tensor norms = gradient.to(at::kDouble).square().sum(1).sqrt();
   for (int64_t m = 0; m < members; ++m) {
-    const Tensor row = result[m].cpu();
+    CHECK(turns[m].item<int>() == 4);
+    CHECK(result[0][m].abs().sum().item<double>() == 0.0);  // this slot's turn came before the last
+    const Tensor row = result[1][m].cpu();
     CHECK(row[cuda::result_norm].item<double>() ==
           doctest::Approx(norms[m].item<double>()).epsilon(1e-6));
     CHECK(row[cuda::result_alive].item<double>() == (m == 2 ? 0.0 : 1.0));
@@ -242,7 +250,7 @@ TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite
     const double scale = m == 0 ? 0.5 / norms[m].item<double>() : 1.0;
     CHECK(hyper[m][7].item<double>() == doctest::Approx(scale).epsilon(1e-6));
   }
-  CHECK(result[0][cuda::result_loss].item<double>() ==
+  CHECK(result[1][0][cuda::result_loss].item<double>() ==
         doctest::Approx(losses[0].to(at::kDouble).mean().item<double>()).epsilon(1e-6));
 }
 #endif

@@ -220,26 +220,35 @@ void adamw(const AdamShape& shape, const float* slots, const float* hyper, const
 enum Control : int { control_clip = 8, control_running, control_count = 12 };
 // What the device hands back.
 enum Result : int { result_loss, result_norm, result_alive, result_count = 4 };
+// Steps that are under way take turns with `slots` places: what the host hands over for a step lies
+// `stride` bytes behind that of the one before, and turn [members] counts steps.
+struct Turns {
+  unsigned* turn;
+  unsigned slots;
+  int64_t stride;
+};
 struct Finish {
   int64_t members, size, rows;
   const float* gradient;  // [members, size]
   const float* losses;    // [members, rows]
-  const float* control;   // [members, control_count]
-  double* partial;        // [members, finish_blocks(size), 2], scratch
-  unsigned* ended;        // [members], zeros before and after
-  int* alive;             // [members], sticky
-  float* hyper;           // [members, 8]
-  float* result;          // [members, result_count]
+  Turns turns;
+  const float* control;  // [members, control_count] of the first slot
+  double* partial;       // [members, finish_blocks(size), 2], scratch
+  unsigned* ended;       // [members], zeros before and after
+  int* alive;            // [members], sticky
+  float* hyper;          // [members, 8]
+  float* result;         // [slots, members, result_count]; the host's memory will do
 };
 int64_t finish_blocks(int64_t size);
-// Loss, gradient norm, clip scale and the finite check of every member.
+// Loss, gradient norm, clip scale and the finite check of every member; ends its turn.
 void finish_step(const Finish& finish, Stream stream);
 
-// windows [members, sequences, time + 1] -> tokens and targets [members, count, time] of the
-// sequences from `begin` on; `zeros` [size], a multiple of 4, is cleared by the way (size 0: none).
+// windows [members, sequences, time + 1] of this turn -> tokens and targets [members, count, time]
+// of the sequences from `begin` on; `zeros` [size], a multiple of 4, is cleared by the way (size 0:
+// none).
 void split_windows(int64_t members, int64_t sequences, int64_t time, int64_t begin, int64_t count,
-                   const int32_t* windows, int64_t* tokens, int64_t* targets, float* zeros,
-                   int64_t size, Stream stream);
+                   const Turns& turns, const int32_t* windows, int64_t* tokens, int64_t* targets,
+                   float* zeros, int64_t size, Stream stream);
 
 // fp32 -> bf16.
 void round_to_bf16(int64_t size, const float* from, void* to, Stream stream);

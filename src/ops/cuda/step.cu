@@ -7,6 +7,13 @@ namespace rung::cuda {
 namespace {
 
 constexpr int threads = 256;
+// Where the present turn's numbers lie, from where the first slot's do.
+template <class T>
+__device__ const T* present(const Turns& t, int64_t member, const T* first) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(first) +
+                                    t.turn[member] % t.slots * t.stride);
+}
+
 constexpr int64_t chunk = threads * 4 * 8;  // elements of one block's sum
 
 // A block's share of the squares and of the losses; the last of a member's blocks to end (a count,
@@ -47,7 +54,7 @@ __global__ void __launch_bounds__(threads) finish(Finish f) {
   losses = block_sum(losses);
   if (threadIdx.x != 0) return;
   f.ended[member] = 0;
-  const float* control = f.control + member * control_count;
+  const float* control = present(f.turns, member, f.control) + member * control_count;
   const double norm = sqrt(squares), mean = losses / static_cast<double>(f.rows);
   const double clip = control[control_clip];
   const bool alive =
@@ -55,14 +62,15 @@ __global__ void __launch_bounds__(threads) finish(Finish f) {
   f.alive[member] = alive;
   for (int i = 0; i < 8; ++i) f.hyper[member * 8 + i] = control[i];
   f.hyper[member * 8 + 7] = clip > 0.0 && norm > clip ? static_cast<float>(clip / norm) : 1.0f;
-  float* result = f.result + member * result_count;
+  const int64_t slot = f.turns.turn[member]++ % f.turns.slots;
+  float* result = f.result + (slot * f.members + member) * result_count;
   result[result_loss] = static_cast<float>(mean);
   result[result_norm] = static_cast<float>(norm);
   result[result_alive] = alive ? 1.0f : 0.0f;
 }
 
 __global__ void __launch_bounds__(threads)
-    split(int64_t total, int64_t sequences, int64_t time, int64_t begin, int64_t count,
+    split(int64_t total, int64_t sequences, int64_t time, int64_t begin, int64_t count, Turns turns,
           const int32_t* windows, int64_t* tokens, int64_t* targets, float4* zeros,
           int64_t vectors) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x;
@@ -70,7 +78,8 @@ __global__ void __launch_bounds__(threads)
     zeros[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (index >= total) return;
   const int64_t t = index % time, sequence = index / time % count, member = index / time / count;
-  const int32_t* from = windows + (member * sequences + begin + sequence) * (time + 1) + t;
+  const int32_t* from =
+      present(turns, member, windows) + (member * sequences + begin + sequence) * (time + 1) + t;
   tokens[index] = from[0];
   targets[index] = from[1];
 }
@@ -88,12 +97,13 @@ void finish_step(const Finish& f, Stream stream) {
 }
 
 void split_windows(int64_t members, int64_t sequences, int64_t time, int64_t begin, int64_t count,
-                   const int32_t* windows, int64_t* tokens, int64_t* targets, float* zeros,
-                   int64_t size, Stream stream) {
+                   const Turns& turns, const int32_t* windows, int64_t* tokens, int64_t* targets,
+                   float* zeros, int64_t size, Stream stream) {
   const int64_t total = members * count * time;
   const unsigned blocks = std::max(blocks_for(total, threads), blocks_for(size, 16 * threads));
-  split<<<blocks, threads, 0, stream>>>(total, sequences, time, begin, count, windows, tokens,
-                                        targets, reinterpret_cast<float4*>(zeros), size / 4);
+  split<<<blocks, threads, 0, stream>>>(total, sequences, time, begin, count, turns, windows,
+                                        tokens, targets, reinterpret_cast<float4*>(zeros),
+                                        size / 4);
   check_launch();
 }
 
