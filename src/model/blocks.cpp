@@ -79,11 +79,24 @@ NormOptions options_at(const Run& run, BranchRange range, size_t i) {
   return options;
 }
 
+// What branches hand on: the stream h, a branch that is not yet in h (or undefined), what that is
+// still to be multiplied by (or undefined), and what a parallel block's branches read.
+struct Stream {
+  Tensor h, pending = {};
+  Weight map = {};
+  Tensor x = {};
+
+  // The pending branch as it is added.
+  void finish() {
+    if (map.value.defined()) pending = linear(pending, map);
+    map = {};
+  }
+};
+
 // Branch i through an op that does more than its part's forward, where the part has one for these
 // tensors: all of the stream's step, or the norm with the first map, if h is the whole stream.
-// `pending` is the branch that is not yet in h, or undefined. Returns false, and changes nothing,
-// where there is no such op.
-bool run_fused(const Run& run, size_t i, const NormOptions& options, Tensor& h, Tensor& pending) {
+// Returns false, and changes nothing, where there is no such op.
+bool run_fused(const Run& run, size_t i, const NormOptions& options, Stream& s) {
   const Decoder& d = run.d;
   const NormTensors& norm = d.norms[i];
   if (run.stream) return false;  // it is looked at before each branch
@@ -95,18 +108,17 @@ bool run_fused(const Run& run, size_t i, const NormOptions& options, Tensor& h, 
     const ResidualStep step{.norm = options,
                             .skip = residual.skip,
                             .branch = residual.branch,
-                            .branch_gradient = branch_gradient_of(residual)};
-    if (const Tensor next = part.step(weights, h, pending, step, pass); next.defined()) {
-      h = next;
-      pending = Tensor();
+                            .branch_gradient = branch_gradient_of(residual),
+                            .map = s.map};
+    if (const Tensor next = part.step(weights, s.h, s.pending, step, pass); next.defined()) {
+      s = {.h = next};
       return true;
     }
   }
-  if (!part.from_stream || pending.defined()) return false;
-  const auto [stream, branch] = part.from_stream(weights, h, options, pass);
+  if (!part.from_stream || s.pending.defined()) return false;
+  const auto [stream, branch, map] = part.from_stream(weights, s.h, options, pass);
   if (!branch.defined()) return false;
-  h = stream;
-  pending = branch;
+  s = {.h = stream, .pending = branch, .map = map};
   return true;
 }
 
@@ -126,18 +138,13 @@ std::pair<Tensor, Tensor> sum_and_norm(const Run& run, BranchRange range, size_t
   return {sum, norm(sum, gain, options)};
 }
 
-// What branches hand on: the stream h, a branch that is not yet in h (or undefined), and what a
-// parallel block's branches read.
-struct Stream {
-  Tensor h, pending, x;
-};
-
 // h = skip h + branch f(norm(h)), or branch norm(f(norm(h))) (Gemma 2).
 void norm_before(const Run& run, BranchRange range, size_t i, Stream& s, const Fork& fork) {
   const Decoder& d = run.d;
   const bool forks = fork && i == d.fork;
   const NormOptions options = options_at(run, range, i);
-  if (!forks && run_fused(run, i, options, s.h, s.pending)) return;
+  if (!forks && run_fused(run, i, options, s)) return;
+  s.finish();
   Tensor y;
   std::tie(s.h, y) = sum_and_norm(run, range, i, s.h, s.pending, options);
   s.pending = Tensor();  // not held while the next branch is at work
@@ -195,26 +202,29 @@ void run_block(const Run& run, BranchRange range, size_t i, size_t end, Stream& 
     for (; i < end; ++i) step(run, range, i, s, fork);
     return;
   }
+  s.finish();
   const std::vector<Tensor> out =
       recomputed_with_weights({s.h, s.pending}, [=](const std::vector<Tensor>& in) {
-        Stream own{.h = in[0], .pending = in[1], .x = {}};
+        Stream own{.h = in[0], .pending = in[1]};
         for (size_t k = i; k < end; ++k) step(run, range, k, own, {});
+        own.finish();
         return std::vector<Tensor>{own.h, own.pending};
       });
-  s = {.h = out[0], .pending = out[1], .x = {}};
+  s = {.h = out[0], .pending = out[1]};
 }
 
 }  // namespace
 
 Hidden run_branches(const Run& run, BranchRange range, Tensor h, const Fork& fork) {
   const Decoder& d = run.d;
-  Stream s{.h = std::move(h), .pending = {}, .x = {}};
+  Stream s{.h = std::move(h)};
   for (size_t i = range.begin; i < range.end;) {
     size_t end = i + 1;
     while (end < range.end && d.branches[end] / 2 == d.branches[i] / 2) ++end;
     run_block(run, range, i, end, s, fork);
     i = end;
   }
+  s.finish();
   if (step_of(d.model) != norm_before) {
     s.h = seen(run, range, range.end, s.h);
     return {s.h, run_norm(run, d.norms.back(), s.h)};

@@ -35,6 +35,13 @@ struct Pass {
   Tally* tally = nullptr;  // asks for statistics of what the part did
 };
 
+// The stream and a branch of it; where `map` is defined, the branch is still to be multiplied by
+// it.
+struct Branched {
+  at::Tensor stream, branch;
+  Weight map = {};
+};
+
 struct Part {
   std::string_view name, summary;
   // Tensors of one layer, in the order in which forward reads them; names are relative to the
@@ -59,8 +66,8 @@ struct Part {
                      const ResidualStep& step, const Pass&) = nullptr;
   // {x, branch} from the stream itself, its norm (without gain or bias) included, where the part
   // can read it cheaper so; undefined elsewhere.
-  std::pair<at::Tensor, at::Tensor> (*from_stream)(std::span<const Weight>, const at::Tensor& x,
-                                                   const NormOptions&, const Pass&) = nullptr;
+  Branched (*from_stream)(std::span<const Weight>, const at::Tensor& x, const NormOptions&,
+                          const Pass&) = nullptr;
   bool skip = true;  // the stream goes around it as well
   // Heads that a GPU has kernels for: their most units, and of what these are a multiple.
   int64_t largest_head = 256, head_multiple = 8;

@@ -22,7 +22,8 @@ Tensor mlp(const Tensor& x, const Mlp& m) {
 }
 
 Tensor mlp_step_plain(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
-  const auto [h, u] = add_norm(x, f, {}, step.norm);
+  const bool mapped = f.defined() && step.map.value.defined();
+  const auto [h, u] = add_norm(x, mapped ? linear(f, step.map) : f, {}, step.norm);
   const Tensor y = scale_gradient(mlp_plain(u, m), step.branch_gradient / step.branch);
   return h * step.skip + y * step.branch;
 }
@@ -36,9 +37,14 @@ bool fits_mlp_step(const Tensor& x, const Mlp& m, const ResidualStep& step) {
 
 Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
   if constexpr (with_cuda)
-    if (fits_mlp_step(x, m, step))
-      return cuda::fits_mlp(x, m) ? cuda::mlp_step(x, f, m, step)
-                                  : cuda::sliced_mlp_step(x, f, m, step);
+    if (fits_mlp_step(x, m, step)) {
+      if (!step.map.value.defined() || cuda::fits_map(x, step.map))
+        return cuda::fits_mlp(x, m) ? cuda::mlp_step(x, f, m, step)
+                                    : cuda::sliced_mlp_step(x, f, m, step);
+      ResidualStep mapped = step;
+      mapped.map = {};
+      return mlp_step(x, linear(f, step.map), m, mapped);
+    }
   return mlp_step_plain(x, f, m, step);
 }
 

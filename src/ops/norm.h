@@ -35,6 +35,7 @@ struct ResidualStep {
   double skip = 1.0;
   double branch = 1.0;
   double branch_gradient = 1.0;  // factor on the gradient of b's output
+  Weight map = {};               // f is still to be multiplied by it; undefined: it is not
 };
 
 // Plain twins, from recorded tensor operations.

@@ -4,7 +4,9 @@
 #include <stdexcept>
 
 #include "model/ffns/ffns.h"
+#include "model/mixers/attention.h"
 #include "model/mixers/mixers.h"
+#include "ops/linear.h"
 #include "ops/mlp.h"
 #include "support/models.h"
 
@@ -33,10 +35,17 @@ Tensor swiglu_step(Weights weights, const Tensor& x, const Tensor& f, const Resi
                         step);
 }
 
-std::pair<Tensor, Tensor> attention_of_stream(Weights weights, const Tensor& x,
-                                              const NormOptions& norm, const Pass& pass) {
+Branched attention_of_stream(Weights weights, const Tensor& x, const NormOptions& norm,
+                             const Pass& pass) {
   const auto [h, u] = add_norm_plain(x, Tensor(), {}, norm);
   return {h, attention_forward(weights, u, pass)};
+}
+
+// Its last map is left to whoever adds the branch.
+Branched attention_without_map(Weights weights, const Tensor& x, const NormOptions& norm,
+                               const Pass& pass) {
+  const auto [h, u] = add_norm_plain(x, Tensor(), {}, norm);
+  return {h, mixed_values(linear(u, weights[0]), weights, pass), weights[1]};
 }
 
 constexpr Part with(Part part, decltype(Part::step) step, decltype(Part::from_stream) from_stream) {
@@ -58,7 +67,11 @@ const Replaced replaced[]{
     {"mixers from the stream", with(attention_mixer, nullptr, attention_of_stream),
      with(swiglu_ffn, swiglu_step, nullptr)},
     {"mixers from the stream where it is whole",
-     with(attention_mixer, nullptr, attention_of_stream), swiglu_ffn}};
+     with(attention_mixer, nullptr, attention_of_stream), swiglu_ffn},
+    {"mixers without their last map", with(attention_mixer, nullptr, attention_without_map),
+     with(swiglu_ffn, swiglu_step, nullptr)},
+    {"mixers without their last map, and ffns that ask for it",
+     with(attention_mixer, nullptr, attention_without_map), swiglu_ffn}};
 
 }  // namespace
 

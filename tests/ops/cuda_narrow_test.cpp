@@ -17,7 +17,8 @@ using namespace rung::test;
 
 namespace {
 
-// An ffn alone (inputs 0), or its step of a stream from x (1), or from x and f (2).
+// An ffn alone (inputs 0), or its step of a stream from x (1), from x and f (2), or from x and f
+// that is still to be mapped (3).
 Twin ffn_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int inputs) {
   const ActivationOptions factors{.slope = 1.3, .forward = 1.7, .backward = 0.6};
   const ResidualStep step{
@@ -30,7 +31,9 @@ Twin ffn_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int in
     return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) -> std::vector<Tensor> {
       const Mlp m{.kind = kind, .activation = factors, .first = w[0], .second = w[1]};
       if (inputs == 0) return {alone(x[0], m)};
-      return {around(x[0], inputs == 2 ? x[1] : Tensor(), m, step)};
+      ResidualStep own = step;
+      if (inputs == 3) own.map = w[2];
+      return {around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own)};
     };
   };
   Twin twin{.name = fmt::format("ffn {} P={} T={} D={} F={} inputs={}", static_cast<int>(kind),
@@ -41,7 +44,8 @@ Twin ffn_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int in
             .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
             .fused = op(mlp, mlp_step),
             .plain = op(mlp_plain, mlp_step_plain)};
-  if (inputs == 2) twin.inputs.push_back(normal(shape, 2));
+  if (inputs >= 2) twin.inputs.push_back(normal(shape, 2));
+  if (inputs == 3) twin.weights.push_back(normal({shape[0], shape[3], shape[3]}, 5) * 0.2);
   return twin;
 }
 
@@ -53,7 +57,7 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
        {Activation::swiglu, Activation::geglu, Activation::gelu, Activation::relu2})
     for (const int inputs : {0, 1, 2})
       check_on_gpu(ffn_twin(kind, {2, 2, 37, 64}, 72, inputs), 1e-2);
-  for (const int inputs : {0, 2}) {
+  for (const int inputs : {0, 2, 3}) {
     check_on_gpu(ffn_twin(Activation::swiglu, {3, 2, 37, 64}, 192, inputs), 1e-2);
     check_on_gpu(ffn_twin(Activation::swiglu, {2, 2, 33, 48}, 144, inputs), 1e-2);  // no kernel
     check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 1, 32}, 40, inputs), 1e-2);
@@ -64,6 +68,12 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
     for (const int inputs : {0, 1, 2})
       check_on_gpu(ffn_twin(kind, {2, 2, 37, 128}, 136, inputs), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {70, 2, 77, 128}, 384, 2), 1e-2);
+  // A map of f before it.
+  for (const int64_t inner : {64, 136, 384})
+    check_on_gpu(ffn_twin(Activation::swiglu, {2, 2, 77, 128}, inner, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::gelu, {70, 2, 77, 128}, 200, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 2200, 64}, 192, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::swiglu, {40, 2, 140, 64}, 192, 3), 1e-2);
   // Many blocks a member, and several tiles of rows a block.
   check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 2200, 64}, 192, 2), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {140, 2, 140, 32}, 40, 2), 1e-2);

@@ -94,17 +94,25 @@ at::Tensor finish_qkv(const at::Tensor& qkv, std::span<const Weight> weights,
 
 namespace {
 
-// From what was attended to to the branch's output.
-at::Tensor finish_branch(const at::Tensor& mixed, std::span<const Weight> weights,
-                         const Pass& pass) {
+// What the branch's last map reads of what was attended to.
+at::Tensor read_by_map(const at::Tensor& mixed, std::span<const Weight> weights,
+                       const Pass& pass) {
   const Places at = places_of(pass.model);
-  const at::Tensor y = linear(
-      sub_normed(mixed, at.sub_norm ? weights[at.sub_norm] : Weight{}, pass.model), weights[1]);
-  return at.out_bias ? add_bias(y, weights[at.out_bias]) : y;
+  return sub_normed(mixed, at.sub_norm ? weights[at.sub_norm] : Weight{}, pass.model);
 }
 
-// From the output of the map `qkv` to the branch's.
-at::Tensor attend(const at::Tensor& mapped, std::span<const Weight> weights, const Pass& pass) {
+// From there to the branch's output.
+at::Tensor finish_branch(const at::Tensor& read, std::span<const Weight> weights,
+                         const Pass& pass) {
+  const at::Tensor y = linear(read, weights[1]);
+  const size_t bias = places_of(pass.model).out_bias;
+  return bias ? add_bias(y, weights[bias]) : y;
+}
+
+}  // namespace
+
+at::Tensor mixed_values(const at::Tensor& mapped, std::span<const Weight> weights,
+                        const Pass& pass) {
   const AttentionOptions options = attention_options(pass.model, pass.block, pass.window);
   const Places at = places_of(pass.model);
   at::Tensor qkv = finish_qkv(mapped, weights, pass.model, options);
@@ -122,26 +130,28 @@ at::Tensor attend(const at::Tensor& mapped, std::span<const Weight> weights, con
                        : attention(qkv, pass.rope, last);
   }
   if (pass.state) *pass.state = {past.k, past.v, past.own};
-  return finish_branch(mixed, weights, pass);
+  return read_by_map(mixed, weights, pass);
 }
-
-}  // namespace
 
 at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
                              const Pass& pass) {
   const ModelConfig& m = pass.model;
   if (pass.state || m.position == "cope" || m.qk_norm || places_of(m).qkv_bias)
-    return attend(linear(x, weights[0]), weights, pass);
+    return finish_branch(mixed_values(linear(x, weights[0]), weights, pass), weights, pass);
   const AttentionOptions options = attention_options(m, pass.block, pass.window);
-  return finish_branch(mapped_attention(x, weights[0], pass.rope, options), weights, pass);
+  return finish_branch(
+      read_by_map(mapped_attention(x, weights[0], pass.rope, options), weights, pass), weights,
+      pass);
 }
 
-std::pair<at::Tensor, at::Tensor> attention_from_stream(std::span<const Weight> weights,
-                                                        const at::Tensor& x,
-                                                        const NormOptions& norm, const Pass& pass) {
+Branched attention_from_stream(std::span<const Weight> weights, const at::Tensor& x,
+                               const NormOptions& norm, const Pass& pass) {
   if (!fits_norm_linear(x, weights[0], norm)) return {};
   const auto [h, qkv] = norm_linear(x, weights[0], norm);
-  return {h, attend(qkv, weights, pass)};
+  const at::Tensor mixed = mixed_values(qkv, weights, pass);
+  const size_t bias = places_of(pass.model).out_bias;
+  if (bias) return {h, add_bias(linear(mixed, weights[1]), weights[bias])};
+  return {h, mixed, weights[1]};
 }
 
 // With a window older keys are gone, and of offset keys only the last token's own is known.

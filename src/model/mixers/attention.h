@@ -13,5 +13,8 @@ AttentionOptions attention_options(const ModelConfig& model, const BlockFactors&
 // The output of the map `qkv` with the layer's bias and QK-norm, as scores read it.
 at::Tensor finish_qkv(const at::Tensor& qkv, std::span<const Weight> weights,
                       const ModelConfig& model, const AttentionOptions& options);
+// From the output of the map `qkv` to what the branch's last map reads.
+at::Tensor mixed_values(const at::Tensor& mapped, std::span<const Weight> weights,
+                        const Pass& pass);
 
 }  // namespace rung

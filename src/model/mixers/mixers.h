@@ -10,9 +10,8 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
                              const Pass& pass);
 
 bool forget_tokens(const ModelConfig& model, int64_t window, MixerState& state, int64_t count);
-std::pair<at::Tensor, at::Tensor> attention_from_stream(std::span<const Weight> weights,
-                                                        const at::Tensor& x,
-                                                        const NormOptions& norm, const Pass& pass);
+Branched attention_from_stream(std::span<const Weight> weights, const at::Tensor& x,
+                               const NormOptions& norm, const Pass& pass);
 
 constexpr Part attention_mixer{
     .name = "attention",

@@ -110,6 +110,8 @@ bool fits_mlp(const at::Tensor& x, const Mlp& m);
 at::Tensor mlp(const at::Tensor& x, const Mlp& m);
 at::Tensor mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
                     const ResidualStep& step);
+// Whether both steps take a square map of f along.
+bool fits_map(const at::Tensor& x, const Weight& map);
 // At width 128 (sliced_mlp.h), the step alone.
 bool fits_sliced_mlp(const at::Tensor& x, const Mlp& m);
 at::Tensor sliced_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,

@@ -9,6 +9,7 @@
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
+#include "ops/linear.h"
 
 namespace rung::cuda {
 
@@ -88,6 +89,19 @@ Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Aro
 
 }  // namespace
 
+bool fits_map(const Tensor& x, const Weight& map) {
+  return fits_narrow(x, map) && map.value.size(1) == x.size(3) && map.value.size(2) == x.size(3);
+}
+
+Tensor map_gradient(const Weight& map, const Tensor& dy, const Tensor& x) {
+  if (!map.value.defined()) return dy;
+  const auto rows = [](const Tensor& t) { return t.flatten(1, 2); };
+  const Tensor dx = at::empty_like(x);
+  add_weight_gradient(map, rows(dy), rows(x));
+  matmul_into(rows(dx), rows(dy), map.value.detach(), map.A_input, false);
+  return dx;
+}
+
 bool fits_mlp(const Tensor& x, const Mlp& m) {
   return m.kind != Activation::reglu2 && fits_narrow(x, m.first) && fits_narrow(x, m.second) &&
          same_freedom(m) && fits_mlp(x.size(3), m.second.value.size(2));
@@ -111,6 +125,9 @@ Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualSt
   const Around factors{step.branch, step.branch_gradient};
   const MlpAround around{.epsilon = static_cast<float>(step.norm.epsilon),
                          .f = data(branch),
+                         .map = f.defined() ? data(step.map.value) : nullptr,
+                         .map_stride = step.map.value.defined() ? step.map.value.stride(0) : 0,
+                         .map_factor = static_cast<float>(step.map.A),
                          .skip = static_cast<float>(step.norm.skip),
                          .branch = static_cast<float>(step.norm.branch),
                          .h = f.defined() ? writable(h) : nullptr,
@@ -129,7 +146,8 @@ Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualSt
                                      .branch = static_cast<float>(branch_gradient),
                                      .df = writable(df)};
     const Tensor dx = run_backward(h, g[0].contiguous(), m, factors, &gradient);
-    return std::vector<Tensor>{dx, df.defined() ? df : added ? dx : Tensor()};
+    if (!added) return std::vector<Tensor>{dx, Tensor()};
+    return std::vector<Tensor>{dx, map_gradient(step.map, df.defined() ? df : dx, branch)};
   });
   return out;
 }

@@ -8,14 +8,45 @@ namespace {
 
 // As the kernel wants them; matrices and rows of the first member.
 struct Forward {
-  const bf16 *x, *first, *second;
+  const bf16 *x, *first, *second, *map;
   StreamInput stream;
   bf16 *h, *out;
-  int64_t first_stride, second_stride;
+  int64_t first_stride, second_stride, map_stride;
+  float map_factor;
   int rows, inner, chunks;  // chunks of 16 hidden units, the last padded
   float first_factor, slope, activation, second_factor;
   float out_skip;
 };
+
+// A warp's 16 rows become their products with the map.
+template <int D>
+__device__ void apply_map(bf16* rows, const Tile<line<D>>& map, float factor) {
+  const int lane = map.lane;
+  const Tile<line<D>> from{rows, lane};
+  Quad a[D / 16];
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) from.as_a(a[k], 0, k);
+  __syncwarp();  // they have been read
+#pragma unroll
+  for (int n = 0; n < D / 16; ++n) {
+    float sum[2][4] = {};
+#pragma unroll
+    for (int k = 0; k < D / 16; ++k) {
+      Quad b;
+      map.as_b_of_rows(b, n, k);
+      multiply_add(sum[0], a[k], b[0], b[1]);
+      multiply_add(sum[1], a[k], b[2], b[3]);
+    }
+#pragma unroll
+    for (int j = 0; j < 2; ++j)
+#pragma unroll
+      for (int r = 0; r < 2; ++r)
+        *reinterpret_cast<uint32_t*>(rows + (lane / 4 + 8 * r) * line<D> + 16 * n + 8 * j +
+                                     lane % 4 * 2) =
+            pack2(factor * sum[j][2 * r], factor * sum[j][2 * r + 1]);
+  }
+  __syncwarp();
+}
 
 // sum += the outputs of 16 hidden units, for 16 rows.
 template <int D, Curve curve>
@@ -109,10 +140,14 @@ __global__ void __launch_bounds__(32 * warps) forward(Forward s) {
   extern __shared__ __align__(16) bf16 shared[];
   const int padded = 16 * s.chunks, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   bf16 *const first = shared, *const second = first + parts * padded * line<D>;
-  bf16 *const stages = second + D * (padded + 8), *const x = stages + warp * 2 * P::stage;
+  bf16* const map = second + D * (padded + 8);  // of no size where there is none
+  bf16 *const stages = map + (block && s.map ? D * line<D> : 0), *const x =
+                                                                     stages + warp * 2 * P::stage;
   bf16* const out = x + P::stage;
   load_first<D>(first, s.first + blockIdx.y * s.first_stride, parts, s.inner, padded);
   load_second<D>(second, s.second + blockIdx.y * s.second_stride, s.inner, padded);
+  if (block && s.map)
+    load_rows<D>(map, s.map + blockIdx.y * s.map_stride, 0, D, D, threadIdx.x, blockDim.x);
   commit_copies();
   const Tile<line<D>> first_tile{first, lane};
   const Tile<0> second_tile{second, lane, padded + 8};
@@ -130,6 +165,7 @@ __global__ void __launch_bounds__(32 * warps) forward(Forward s) {
       __syncthreads();  // the matrices are there
     else
       __syncwarp();
+    if (block && s.map) apply_map<D>(out, {map, lane}, s.map_factor);
     Quad a[D / 16];
     read_rows<D, block>(a, s.stream, x, out, lane);
     float sum[D / 8][4] = {};
@@ -158,7 +194,8 @@ void launch(const MlpShape& shape, const Forward& s, Stream stream) {
   using P = Plan<D, warps, split>;
   constexpr int parts = gated<curve> ? 2 : 1;
   const int padded = 16 * s.chunks;
-  const int bytes = (parts * padded * line<D> + D * (padded + 8) + warps * 2 * P::stage) * 2 +
+  const int map = block && s.map ? D * line<D> : 0;
+  const int bytes = (parts * padded * line<D> + D * (padded + 8) + map + warps * 2 * P::stage) * 2 +
                     P::teams * P::team_sums * 4;
   const auto kernel = forward<D, curve, warps, split, block>;
   allow_shared(kernel, bytes);
@@ -199,6 +236,9 @@ void mlp_forward(const MlpShape& shape, const MlpForward& f, Stream stream) {
   if (f.block) {
     s.stream = {static_cast<const bf16*>(f.block->f), f.block->skip, f.block->branch,
                 f.block->epsilon};
+    s.map = static_cast<const bf16*>(f.block->map);
+    s.map_stride = f.block->map_stride;
+    s.map_factor = f.block->map_factor;
     s.h = static_cast<bf16*>(f.block->h);
     s.out_skip = f.block->out_skip;
   }

@@ -17,10 +17,14 @@ constexpr bool fits_mlp(int64_t width, int64_t inner) {
 }
 
 // The branch between its residual additions: h = skip x + branch f (f null: h = x, not written), u
-// = RMSNorm(h), out = out_skip h + mlp(u).
+// = RMSNorm(h), out = out_skip h + mlp(u). With a map [.., width, width], `map_stride` elements
+// between members, map_factor map f takes the place of f.
 struct MlpAround {
   float epsilon;
   const void* f;
+  const void* map;
+  int64_t map_stride;
+  float map_factor;
   float skip, branch;
   void* h;
   float out_skip;

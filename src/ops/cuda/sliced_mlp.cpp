@@ -82,6 +82,9 @@ Tensor sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Res
   const Tensor h = f.defined() ? at::empty_like(input) : input;
   const MlpAround around{.epsilon = static_cast<float>(step.norm.epsilon),
                          .f = data(branch),
+                         .map = f.defined() ? data(step.map.value) : nullptr,
+                         .map_stride = step.map.value.defined() ? step.map.value.stride(0) : 0,
+                         .map_factor = static_cast<float>(step.map.A),
                          .skip = static_cast<float>(step.norm.skip),
                          .branch = static_cast<float>(step.norm.branch),
                          .h = f.defined() ? writable(h) : nullptr,
@@ -100,7 +103,8 @@ Tensor sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Res
     const double skip = added ? step.norm.skip : 1.0,
                  back = added ? step.norm.branch_gradient : 1.0;
     const auto [dx, df] = gradients_of_sliced(h, g[0].contiguous(), m, step, skip, back);
-    return std::vector<Tensor>{dx, df.defined() ? df : added ? dx : Tensor()};
+    if (!added) return std::vector<Tensor>{dx, Tensor()};
+    return std::vector<Tensor>{dx, map_gradient(step.map, df.defined() ? df : dx, branch)};
   });
   return out;
 }

@@ -10,7 +10,49 @@ struct Forward {
   const bf16 *x, *f;
   bf16 *h, *out;
   float skip, branch, epsilon, second_factor, out_skip;
+  float map_factor;
+  bool mapped;  // f is multiplied by a map first
 };
+
+// The matrices, and the map of f.
+struct ForwardMaps {
+  SliceMaps slices;
+  CUtensorMap map;
+};
+
+// Rows of f in shared memory become their products with the map in two panels at `map`: of 64 rows
+// all outputs, or, of split slices, half of them.
+template <class C>
+__device__ void apply_map(unsigned char* f, uint32_t rows, uint32_t map, float factor, int group,
+                          int first_row, int lane) {
+  constexpr int blocks = C::split ? 8 : 16;
+  const int first_block = C::split ? 8 * group : 0;
+  const uint64_t own = describe(rows + first_row / 64 * 64 * panel_row, 0);
+  const uint64_t outputs = describe(map + 8 * first_block * panel_row, 0);
+  float sum[blocks][4];
+  wgmma_fence();
+#pragma unroll
+  for (int k = 0; k < wide_row / 16; ++k) {
+    const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
+    const uint64_t b = moved(outputs, k / 4 * wide_row * panel_row + k % 4 * 32);
+    if (k == 0)
+      multiply(sum, a, b);
+    else
+      multiply_add(sum, a, b);
+  }
+  wgmma_commit();
+  wgmma_wait<0>();
+  pin(sum);
+  __syncthreads();  // f and the map have been read
+#pragma unroll
+  for (int r = 0; r < 2; ++r)
+#pragma unroll
+    for (int n = 0; n < blocks; ++n)
+      *reinterpret_cast<uint32_t*>(
+          f + piece_at(C::own, first_row + lane / 4 + 8 * r, first_block + n) + lane % 4 * 4) =
+          pack2(factor * sum[n][2 * r], factor * sum[n][2 * r + 1]);
+  __syncthreads();
+}
 
 // x and f (if any) in shared memory become norm(h) and h; h goes to global memory where it is new.
 template <class C>
@@ -80,7 +122,7 @@ __device__ void add_stream(const Forward& s, const float (&sum)[16][4], unsigned
 
 template <Curve curve, bool split>
 __global__ void __launch_bounds__(256, 1)
-    forward(Forward s, const __grid_constant__ SliceMaps maps) {
+    forward(Forward s, const __grid_constant__ ForwardMaps maps) {
   using C = Sliced<curve, split>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
@@ -89,22 +131,40 @@ __global__ void __launch_bounds__(256, 1)
   unsigned char *const x = shared + (base - start), *const h = x + C::rows_bytes;
   const int begin = blockIdx.x * C::own;
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
-  const auto load = [&](int slice) { load_slice<C>(ring, maps, slice); };
+  const auto load = [&](int slice) { load_slice<C>(ring, maps.slices, slice); };
+  // The map comes first in the place of the ring's last slice.
+  const uint32_t map = ring.slice(C::stages - 1), map_came = ring.barriers + C::stages * 16;
   if (threadIdx.x == 0) {
     ring.start();
+    start_barrier(map_came, 1);
     show_barriers();
-    for (int i = 0; i < min(C::stages, s.in.slices); ++i) load(i);
+    if (s.mapped) {
+      announce(map_came, wide_row * wide_row * 2);
+#pragma unroll
+      for (int panel = 0; panel < 2; ++panel)
+        copy_box(map + panel * wide_row * panel_row, maps.map, map_came, panel * panel_columns, 0,
+                 0, static_cast<int>(blockIdx.y));
+    }
+    for (int i = 0; i < min(C::stages - s.mapped, s.in.slices); ++i) load(i);
   }
   load_own<C>(base, s.x + member, begin, s.in.rows);
   if (s.f) load_own<C>(base + C::rows_bytes, s.f + member, begin, s.in.rows);
   commit_copies();
   wait_copies<0>();
-  __syncthreads();
+  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
+  const int group = warp / 4, first_row = 16 * (split ? warp % 4 : warp);
+  if (s.mapped) {
+    show_copies();
+    __syncthreads();
+    wait_barrier(map_came, 0);
+    apply_map<C>(h, base + C::rows_bytes, map, s.map_factor, group, first_row, lane);
+    if (threadIdx.x == 0 && C::stages <= s.in.slices) load(C::stages - 1);
+  } else {
+    __syncthreads();
+  }
   prepare<C>(s, x, h, s.h + member, begin);
   show_copies();
   __syncthreads();
-  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
-  const int group = warp / 4, first_row = 16 * (split ? warp % 4 : warp);
   const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   float sum[16][4] = {};
   Quad hidden[4] = {};
@@ -153,9 +213,14 @@ template <Curve curve, bool split>
 void launch(const MlpShape& shape, const MlpForward& f, const Forward& s, Stream stream) {
   using C = Sliced<curve, split>;
   const auto kernel = forward<curve, split>;
-  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
+  constexpr int bytes = C::bytes + 8;  // the map's barrier
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  ForwardMaps maps{slice_maps<C>(shape, f.first, f.second), {}};
+  if (s.mapped)
+    maps.map = tensor_map({f.block->map, wide_row, wide_row, 1, shape.members, wide_row,
+                           wide_row * wide_row, f.block->map_stride, wide_row});
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
-  kernel<<<grid, C::threads, C::bytes, stream>>>(s, slice_maps<C>(shape, f.first, f.second));
+  kernel<<<grid, C::threads, bytes, stream>>>(s, maps);
 }
 
 }  // namespace
@@ -171,7 +236,9 @@ void sliced_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream strea
                   block.branch,
                   block.epsilon,
                   f.second_factor,
-                  block.out_skip};
+                  block.out_skip,
+                  block.map_factor,
+                  block.map != nullptr};
   const bool few = shape.members * shape.rows <= 64 * processors();
   with_curve(shape.curve, [&](auto curve) {
     constexpr Curve c = decltype(curve)::value;
