@@ -87,12 +87,7 @@ Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Aro
   return dx;
 }
 
-}  // namespace
-
-bool fits_map(const Tensor& x, const Weight& map) {
-  return fits_narrow(x, map) && map.value.size(1) == x.size(3) && map.value.size(2) == x.size(3);
-}
-
+// The gradient of x behind y = map x, from dy; the map's is summed too. Without a map it is dy.
 Tensor map_gradient(const Weight& map, const Tensor& dy, const Tensor& x) {
   if (!map.value.defined()) return dy;
   const auto rows = [](const Tensor& t) { return t.flatten(1, 2); };
@@ -100,6 +95,12 @@ Tensor map_gradient(const Weight& map, const Tensor& dy, const Tensor& x) {
   add_weight_gradient(map, rows(dy), rows(x));
   matmul_into(rows(dx), rows(dy), map.value.detach(), map.A_input, false);
   return dx;
+}
+
+}  // namespace
+
+bool fits_map(const Tensor& x, const Weight& map) {
+  return fits_narrow(x, map) && map.value.size(1) == x.size(3) && map.value.size(2) == x.size(3);
 }
 
 bool fits_mlp(const Tensor& x, const Mlp& m) {

@@ -46,6 +46,11 @@ struct MlpAroundGradient {
   float out_skip;
   float skip, branch;  // dx = skip total, df = branch total
   void* df;            // null where both are the same
+  // At width 128: dmapped = map_factor map^T df, unless it is null.
+  const void* map = nullptr;
+  int64_t map_stride = 0;
+  float map_factor = 1.0f;
+  void* dmapped = nullptr;
 };
 
 struct MlpBackward {

@@ -6,9 +6,6 @@
 
 namespace rung::cuda {
 
-// The gradient of x behind y = map x, from dy; the map's is summed too. Without a map it is dy.
-at::Tensor map_gradient(const Weight& map, const at::Tensor& dy, const at::Tensor& x);
-
 // x [P, B, T, D]; weights that are observed (`tap`), ternary or in formats take the plain way.
 inline bool fits_narrow(const at::Tensor& x, const Weight& weight) {
   return x.scalar_type() == at::kBFloat16 && is_packed_half(weight) && weight.is_plain() &&

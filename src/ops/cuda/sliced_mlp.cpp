@@ -27,17 +27,21 @@ MlpShape sliced_shape_of(const Tensor& x, const Mlp& m) {
           .slope = static_cast<float>(m.activation.slope)};
 }
 
-// The gradient of h's parts: {dx, df}, df undefined where it equals dx.
-std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& dout, const Mlp& m,
-                                              const ResidualStep& step, double skip,
-                                              double branch) {
+// Gradients of x and of f (undefined: there is none), of which h is made, f by the step's map if it
+// has one.
+std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f, const Tensor& dout,
+                                              const Mlp& m, const ResidualStep& step) {
+  const double skip = f.defined() ? step.norm.skip : 1.0,
+               branch = f.defined() ? step.norm.branch_gradient : 1.0;
+  const bool mapped = f.defined() && step.map.value.defined();
   const MlpShape shape = sliced_shape_of(h, m);
   const int64_t first_width = m.first.value.size(1);
   const auto rows = [&](bool wanted, int64_t width) {
     return wanted ? at::empty({shape.members, shape.rows, width}, h.options()) : Tensor();
   };
   const bool has_first = m.first.gradient.defined(), has_second = m.second.gradient.defined();
-  const Tensor dx = at::empty_like(h), df = skip == branch ? Tensor() : at::empty_like(h);
+  const Tensor dx = at::empty_like(h), df = skip == branch ? dx : at::empty_like(h);
+  const Tensor dmapped = mapped ? at::empty_like(h) : Tensor();
   const Tensor unit = rows(has_first, shape.width), units = rows(has_first, first_width),
                hidden = rows(has_second, shape.inner);
   const MlpAroundGradient around{.epsilon = static_cast<float>(step.norm.epsilon),
@@ -45,7 +49,11 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& dou
                                  .out_skip = static_cast<float>(step.skip),
                                  .skip = static_cast<float>(skip),
                                  .branch = static_cast<float>(branch),
-                                 .df = writable(df)};
+                                 .df = skip == branch ? nullptr : writable(df),
+                                 .map = mapped ? data(step.map.value) : nullptr,
+                                 .map_stride = mapped ? step.map.value.stride(0) : 0,
+                                 .map_factor = static_cast<float>(step.map.A_input),
+                                 .dmapped = writable(dmapped)};
   sliced_mlp_backward(shape,
                       {.h = data(h),
                        .first = data(m.first.value),
@@ -65,7 +73,8 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& dou
   add_weight_gradient(m.first, units, unit);
   add_weight_gradient(m.second, dout.view({shape.members, shape.rows, shape.width}), hidden,
                       step.branch_gradient);
-  return {dx, df};
+  if (mapped) add_weight_gradient(step.map, df.flatten(1, 2), f.flatten(1, 2));
+  return {dx, mapped ? dmapped : f.defined() ? df : Tensor()};
 }
 
 }  // namespace
@@ -99,12 +108,9 @@ Tensor sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Res
                       .out = writable(out),
                       .block = &around},
                      stream());
-  record({out}, {x, f}, [=, added = f.defined()](const std::vector<Tensor>& g) {
-    const double skip = added ? step.norm.skip : 1.0,
-                 back = added ? step.norm.branch_gradient : 1.0;
-    const auto [dx, df] = gradients_of_sliced(h, g[0].contiguous(), m, step, skip, back);
-    if (!added) return std::vector<Tensor>{dx, Tensor()};
-    return std::vector<Tensor>{dx, map_gradient(step.map, df.defined() ? df : dx, branch)};
+  record({out}, {x, f}, [=](const std::vector<Tensor>& g) {
+    const auto [dx, df] = gradients_of_sliced(h, branch, g[0].contiguous(), m, step);
+    return std::vector<Tensor>{dx, df};
   });
   return out;
 }

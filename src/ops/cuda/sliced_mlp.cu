@@ -14,12 +14,6 @@ struct Forward {
   bool mapped;  // f is multiplied by a map first
 };
 
-// The matrices, and the map of f.
-struct ForwardMaps {
-  SliceMaps slices;
-  CUtensorMap map;
-};
-
 // Rows of f in shared memory become their products with the map in two panels at `map`: of 64 rows
 // all outputs, or, of split slices, half of them.
 template <class C>
@@ -122,7 +116,7 @@ __device__ void add_stream(const Forward& s, const float (&sum)[16][4], unsigned
 
 template <Curve curve, bool split>
 __global__ void __launch_bounds__(256, 1)
-    forward(Forward s, const __grid_constant__ ForwardMaps maps) {
+    forward(Forward s, const __grid_constant__ MappedSlices maps) {
   using C = Sliced<curve, split>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
@@ -138,13 +132,7 @@ __global__ void __launch_bounds__(256, 1)
     ring.start();
     start_barrier(map_came, 1);
     show_barriers();
-    if (s.mapped) {
-      announce(map_came, wide_row * wide_row * 2);
-#pragma unroll
-      for (int panel = 0; panel < 2; ++panel)
-        copy_box(map + panel * wide_row * panel_row, maps.map, map_came, panel * panel_columns, 0,
-                 0, static_cast<int>(blockIdx.y));
-    }
+    if (s.mapped) load_map(map, maps.map, map_came);
     for (int i = 0; i < min(C::stages - s.mapped, s.in.slices); ++i) load(i);
   }
   load_own<C>(base, s.x + member, begin, s.in.rows);
@@ -215,12 +203,9 @@ void launch(const MlpShape& shape, const MlpForward& f, const Forward& s, Stream
   const auto kernel = forward<curve, split>;
   constexpr int bytes = C::bytes + 8;  // the map's barrier
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-  ForwardMaps maps{slice_maps<C>(shape, f.first, f.second), {}};
-  if (s.mapped)
-    maps.map = tensor_map({f.block->map, wide_row, wide_row, 1, shape.members, wide_row,
-                           wide_row * wide_row, f.block->map_stride, wide_row});
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
-  kernel<<<grid, C::threads, bytes, stream>>>(s, maps);
+  kernel<<<grid, C::threads, bytes, stream>>>(
+      s, mapped_slices<C>(shape, f.first, f.second, f.block->map, f.block->map_stride));
 }
 
 }  // namespace

@@ -60,6 +60,30 @@ SliceMaps slice_maps(const MlpShape& s, const void* first, const void* second) {
                       s.second_stride, wide_row})};
 }
 
+// The matrices, and where there is one a square map [128, 128] beside them.
+struct MappedSlices {
+  SliceMaps slices;
+  CUtensorMap map;
+};
+template <class C>
+MappedSlices mapped_slices(const MlpShape& s, const void* first, const void* second,
+                           const void* map, int64_t stride) {
+  MappedSlices maps{slice_maps<C>(s, first, second), {}};
+  if (map)
+    maps.map = tensor_map(
+        {map, wide_row, wide_row, 1, s.members, wide_row, wide_row * wide_row, stride, wide_row});
+  return maps;
+}
+
+// The map of the block's member as two panels; by one thread.
+__device__ inline void load_map(uint32_t to, const CUtensorMap& map, uint32_t barrier) {
+  announce(barrier, wide_row * wide_row * 2);
+#pragma unroll
+  for (int panel = 0; panel < 2; ++panel)
+    copy_box(to + panel * wide_row * panel_row, map, barrier, panel * panel_columns, 0, 0,
+             static_cast<int>(blockIdx.y));
+}
+
 // Slice i of the block's member into the ring; by one thread.
 template <class C>
 __device__ void load_slice(const Ring<C>& ring, const SliceMaps& maps, int i) {

@@ -11,7 +11,41 @@ struct Backward {
   bf16 *unit, *units, *hidden;
   float dhidden, epsilon;
   StreamBack stream;
+  bf16* dmapped;  // df behind the map that f came through; null: there is none
+  float map_factor;
 };
+
+// Rows of `to` in shared memory become the products of the warpgroup's rows of df, another place
+// there, with the map's columns.
+template <class C>
+__device__ void map_back(float (&sum)[16][4], uint32_t df, uint32_t map, float factor,
+                         unsigned char* to, int first_row, int lane) {
+  show_copies();  // the rows have been written by ordinary stores
+  asm volatile("bar.sync %0, 128;" ::"r"(2 + static_cast<int>(threadIdx.x) / 128) : "memory");
+  const uint64_t own = describe(df + first_row / 64 * 64 * panel_row, 0),
+                 lines = describe(map, wide_row * panel_row);
+  wgmma_fence();
+#pragma unroll
+  for (int k = 0; k < wide_row / 16; ++k) {
+    const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
+    const uint64_t b = moved(lines, k * 16 * panel_row);
+    if (k == 0)
+      multiply<1>(sum, a, b);
+    else
+      multiply_add<1>(sum, a, b);
+  }
+  wgmma_commit();
+  wgmma_wait<0>();
+  pin(sum);
+#pragma unroll
+  for (int r = 0; r < 2; ++r)
+#pragma unroll
+    for (int n = 0; n < 16; ++n)
+      *reinterpret_cast<uint32_t*>(to + piece_at(C::own, first_row + lane / 4 + 8 * r, n) +
+                                   lane % 4 * 4) =
+          pack2(factor * sum[n][2 * r], factor * sum[n][2 * r + 1]);
+  __syncwarp();
+}
 
 // From the products and dhidden: hidden units and gradients before the curve, as A operands.
 template <Curve curve, int n>
@@ -46,7 +80,7 @@ __device__ void turn_back(Quad (&hidden)[4], Quad (&units)[n / 2], const Backwar
 
 template <Curve curve, bool split>
 __global__ void __launch_bounds__(256, 1)
-    backward(Backward s, const __grid_constant__ SliceMaps maps) {
+    backward(Backward s, const __grid_constant__ MappedSlices maps) {
   using C = Sliced<curve, split>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
@@ -56,11 +90,18 @@ __global__ void __launch_bounds__(256, 1)
   float* const rstd = reinterpret_cast<float*>(dout + C::rows_bytes + C::stages * C::slice_bytes);
   const int begin = blockIdx.x * C::own;
   const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
-  const auto load = [&](int slice) { load_slice<C>(ring, maps, slice); };
+  // The map comes behind the slices.
+  const int slices = s.in.slices, all = slices + (s.dmapped ? 1 : 0);
+  const auto load = [&](int slice) {
+    if (slice < slices)
+      load_slice<C>(ring, maps.slices, slice);
+    else
+      load_map(ring.slice(slice), maps.map, ring.full(slice));
+  };
   if (threadIdx.x == 0) {
     ring.start();
     show_barriers();
-    for (int i = 0; i < min(C::stages, s.in.slices); ++i) load(i);
+    for (int i = 0; i < min(C::stages, all); ++i) load(i);
   }
   load_own<C>(base, s.h + member, begin, s.in.rows);
   load_own<C>(base + C::rows_bytes, s.dout + member, begin, s.in.rows);
@@ -76,7 +117,7 @@ __global__ void __launch_bounds__(256, 1)
   const uint64_t own_dout = moved(own, C::rows_bytes);
   float du[16][4] = {};
   Quad units[C::first_rows / 16] = {}, hidden[4];
-  for (int slice = split ? group : 0; slice < s.in.slices; slice += C::step) {
+  for (int slice = split ? group : 0; slice < slices; slice += C::step) {
     const uint32_t at = ring.slice(slice);
     ring.wait(slice);
     if (slice == 0) begin_later<C>(group);
@@ -121,15 +162,20 @@ __global__ void __launch_bounds__(256, 1)
     pin(units);
     ring.done(slice, lane);
     // Without split: the slice before, so that the other warpgroup may be half a slice behind.
-    if (threadIdx.x % (split ? 128 : 256) == 0)
-      ring.replace(split ? slice : slice - 1, s.in.slices, load);
+    if (threadIdx.x % (split ? 128 : 256) == 0) ring.replace(split ? slice : slice - 1, all, load);
     __syncwarp();
   }
-  if (!join_groups<C>(du, shared + (ring.slices - start), group)) return;
+  if (!join_groups<C>(du, shared + (ring.slice(slices + 1) - start), group)) return;
   finish_rows<C>(s.stream, du, unit, dout, rstd, first_row, lane);
   __syncwarp();
   write_own<C>(dout, s.stream.dx + member, first_row, begin, s.in.rows, lane);
   if (s.stream.df) write_own<C>(unit, s.stream.df + member, first_row, begin, s.in.rows, lane);
+  if (!s.dmapped) return;
+  ring.wait(slices);
+  unsigned char* const to = s.stream.df ? dout : unit;
+  map_back<C>(du, s.stream.df ? base : base + C::rows_bytes, ring.slice(slices), s.map_factor, to,
+              first_row, lane);
+  write_own<C>(to, s.dmapped + member, first_row, begin, s.in.rows, lane);
 }
 
 template <Curve curve, bool split>
@@ -138,7 +184,8 @@ void launch(const MlpShape& shape, const SlicedMlpBackward& b, const Backward& s
   const auto kernel = backward<curve, split>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
-  kernel<<<grid, C::threads, C::bytes, stream>>>(s, slice_maps<C>(shape, b.first, b.second));
+  kernel<<<grid, C::threads, C::bytes, stream>>>(
+      s, mapped_slices<C>(shape, b.first, b.second, b.block->map, b.block->map_stride));
 }
 
 }  // namespace
@@ -154,7 +201,9 @@ void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stre
                    b.dhidden,
                    block.epsilon,
                    {static_cast<bf16*>(b.dx), static_cast<bf16*>(block.df), b.dinput,
-                    block.input_gradient, block.out_skip, block.skip, block.branch}};
+                    block.input_gradient, block.out_skip, block.skip, block.branch},
+                   static_cast<bf16*>(block.dmapped),
+                   block.map_factor};
   const bool few = shape.members * shape.rows <= 64 * processors();
   with_curve(shape.curve, [&](auto curve) {
     constexpr Curve c = decltype(curve)::value;
