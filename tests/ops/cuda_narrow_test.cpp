@@ -74,6 +74,8 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
   check_on_gpu(ffn_twin(Activation::gelu, {70, 2, 77, 128}, 200, 3), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 2200, 64}, 192, 3), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {40, 2, 140, 64}, 192, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::gelu, {1, 2, 1100, 64}, 192, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 3300, 64}, 192, 3), 1e-2);
   // Many blocks a member, and several tiles of rows a block.
   check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 2200, 64}, 192, 2), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {140, 2, 140, 32}, 40, 2), 1e-2);

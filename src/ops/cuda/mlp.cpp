@@ -87,14 +87,35 @@ Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Aro
   return dx;
 }
 
-// The gradient of x behind y = map x, from dy; the map's is summed too. Without a map it is dy.
-Tensor map_gradient(const Weight& map, const Tensor& dy, const Tensor& x) {
-  if (!map.value.defined()) return dy;
+// Gradients of x and of f (undefined: there is none), of which h is made, f by the step's map if it
+// has one.
+std::pair<Tensor, Tensor> step_gradients(const Tensor& h, const Tensor& f, const Tensor& dout,
+                                         const Mlp& m, const ResidualStep& step) {
+  const double skip = f.defined() ? step.norm.skip : 1.0,
+               branch = f.defined() ? step.norm.branch_gradient : 1.0;
+  const bool mapped = f.defined() && step.map.value.defined();
+  const Tensor other = skip == branch ? Tensor() : at::empty_like(h);
+  const Tensor dmapped = mapped ? at::empty_like(h) : Tensor();
+  const bool within = mapped && mlp_maps_back(shape_of(h, m));
+  const MlpAroundGradient gradient{.epsilon = static_cast<float>(step.norm.epsilon),
+                                   .input_gradient = static_cast<float>(step.norm.input_gradient),
+                                   .out_skip = static_cast<float>(step.skip),
+                                   .skip = static_cast<float>(skip),
+                                   .branch = static_cast<float>(branch),
+                                   .df = writable(other),
+                                   .map = within ? data(step.map.value) : nullptr,
+                                   .map_stride = within ? step.map.value.stride(0) : 0,
+                                   .map_factor = static_cast<float>(step.map.A_input),
+                                   .dmapped = within ? writable(dmapped) : nullptr};
+  const Tensor dx = run_backward(h, dout, m, {step.branch, step.branch_gradient}, &gradient);
+  if (!f.defined()) return {dx, Tensor()};
+  const Tensor df = other.defined() ? other : dx;
+  if (!mapped) return {dx, df};
   const auto rows = [](const Tensor& t) { return t.flatten(1, 2); };
-  const Tensor dx = at::empty_like(x);
-  add_weight_gradient(map, rows(dy), rows(x));
-  matmul_into(rows(dx), rows(dy), map.value.detach(), map.A_input, false);
-  return dx;
+  add_weight_gradient(step.map, rows(df), rows(f));
+  if (!within)
+    matmul_into(rows(dmapped), rows(df), step.map.value.detach(), step.map.A_input, false);
+  return {dx, dmapped};
 }
 
 }  // namespace
@@ -136,19 +157,9 @@ Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualSt
   MlpForward forward = forward_of(input, m, factors, out);
   forward.block = &around;
   mlp_forward(shape_of(input, m), forward, stream());
-  record({out}, {x, f}, [=, added = f.defined()](const std::vector<Tensor>& g) {
-    const double skip = added ? step.norm.skip : 1.0,
-                 branch_gradient = added ? step.norm.branch_gradient : 1.0;
-    const Tensor df = skip == branch_gradient ? Tensor() : at::empty_like(h);
-    const MlpAroundGradient gradient{.epsilon = static_cast<float>(step.norm.epsilon),
-                                     .input_gradient = static_cast<float>(step.norm.input_gradient),
-                                     .out_skip = static_cast<float>(step.skip),
-                                     .skip = static_cast<float>(skip),
-                                     .branch = static_cast<float>(branch_gradient),
-                                     .df = writable(df)};
-    const Tensor dx = run_backward(h, g[0].contiguous(), m, factors, &gradient);
-    if (!added) return std::vector<Tensor>{dx, Tensor()};
-    return std::vector<Tensor>{dx, map_gradient(step.map, df.defined() ? df : dx, branch)};
+  record({out}, {x, f}, [=](const std::vector<Tensor>& g) {
+    const auto [dx, df] = step_gradients(h, branch, g[0].contiguous(), m, step);
+    return std::vector<Tensor>{dx, df};
   });
   return out;
 }

@@ -46,7 +46,7 @@ struct MlpAroundGradient {
   float out_skip;
   float skip, branch;  // dx = skip total, df = branch total
   void* df;            // null where both are the same
-  // At width 128: dmapped = map_factor map^T df, unless it is null.
+  // dmapped = map_factor map^T df, unless it is null.
   const void* map = nullptr;
   int64_t map_stride = 0;
   float map_factor = 1.0f;
@@ -68,6 +68,8 @@ struct MlpBackward {
 // Blocks that share a member's rows: as many as the device holds, so that the order of the
 // matrices' sums depends on the number of members.
 int64_t mlp_blocks(const MlpShape& shape);
+// Whether a block has room for the map besides: where few rows make its tiles small.
+bool mlp_maps_back(const MlpShape& shape);
 void mlp_backward(const MlpShape& shape, const MlpBackward& backward, Stream stream);
 // Then the matrices' gradients += their factors times the blocks' sums in `partial`.
 void mlp_join(const MlpShape& shape, const MlpBackward& backward, Stream stream);

@@ -1,6 +1,8 @@
 // The ffn's backward pass: a warp owns 16 hidden units and keeps their gradients in registers while
 // the block's rows pass by; units lie along the rows of its products, so that hidden values are at
 // once the A of the products with rows along k.
+#include <algorithm>
+
 #include "ops/cuda/mlp.h"
 #include "ops/cuda/narrow_backward.cuh"
 
@@ -13,9 +15,11 @@ struct Backward {
   const bf16 *x, *first, *second, *dout;
   StreamGradient stream;
   float* partial;
-  int64_t first_stride, second_stride;
+  const bf16* map;  // null: f came through none
+  bf16* dmapped;
+  int64_t first_stride, second_stride, map_stride;
   int rows, tile, per_block, inner, chunks;
-  float first_factor, slope, activation, dhidden, dinput, out_skip;
+  float first_factor, slope, activation, dhidden, dinput, out_skip, map_factor;
 };
 
 constexpr int unit_line = tile_rows + 8;
@@ -23,20 +27,23 @@ constexpr int unit_line = tile_rows + 8;
 // Where things lie in shared memory; buffers of rows are double.
 template <int D, int parts>
 struct Shared {
-  int padded;
+  int padded, tile;
   bf16* base;
-  static constexpr int stage = tile_rows * line<D>;
+  __device__ int stage() const { return tile * line<D>; }
   __device__ bf16* first() const { return base; }
   __device__ bf16* second() const { return first() + parts * padded * line<D>; }
-  __device__ bf16* x(int buffer) const { return second() + D * (padded + 8) + buffer * stage; }
+  __device__ bf16* x(int buffer) const { return second() + D * (padded + 8) + buffer * stage(); }
   __device__ bf16* dout(int buffer) const { return x(2 + buffer); }
   // Gradients of the hidden units before their curve [parts padded, unit_line], then of the rows.
   __device__ bf16* units() const { return x(4); }
   __device__ bf16* rows() const { return units() + parts * padded * unit_line; }
-  __device__ float* rstd() const { return reinterpret_cast<float*>(rows() + stage); }
-  static int bytes(int padded) {
-    return 2 * (parts * padded * (line<D> + unit_line) + D * (padded + 8) + 5 * stage) +
-           4 * tile_rows;
+  __device__ float* rstd() const { return reinterpret_cast<float*>(rows() + stage()); }
+  __device__ bf16* map() const { return rows() + stage() + 2 * tile; }
+  static int bytes(int padded, int tile, bool map) {
+    const int before = 2 * (parts * padded * line<D> + D * (padded + 8) + 4 * tile * line<D>);
+    const int gradients =
+        2 * (parts * padded * unit_line + tile * line<D>)+4 * tile + (map ? 2 * D * line<D> : 0);
+    return before + std::max(gradients, 4 * D * (padded + 4));  // of the second matrix's sums
   }
 };
 
@@ -149,6 +156,41 @@ __device__ void input_gradient(const Tile<unit_line>& units, const Tile<line<D>>
   }
 }
 
+// The rows' df behind the map: 32 rows by 16 columns a warp and turn, to global memory.
+template <int D>
+__device__ void map_back(const Tile<line<D>>& df, const Tile<line<D>>& map, const Backward& s,
+                         int64_t member, int begin, int end, int warp) {
+  constexpr int columns = D / 16;
+  const int lane = df.lane, warps = blockDim.x / 32;
+  for (int u = warp; u < s.tile / 32 * columns; u += warps) {
+    const int m = u / columns, n = u % columns;
+    float sum[2][2][4] = {};
+#pragma unroll
+    for (int k = 0; k < D / 16; ++k) {
+      Quad a, b;
+      map.as_b_of_columns(b, k, n);
+#pragma unroll
+      for (int t = 0; t < 2; ++t) {
+        df.as_a(a, 2 * m + t, k);
+        multiply_add(sum[t][0], a, b[0], b[1]);
+        multiply_add(sum[t][1], a, b[2], b[3]);
+      }
+    }
+#pragma unroll
+    for (int t = 0; t < 2; ++t)
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const int row = begin + 32 * m + 16 * t + lane / 4 + 8 * r;
+        if (row >= end) continue;
+#pragma unroll
+        for (int j = 0; j < 2; ++j)
+          *reinterpret_cast<uint32_t*>(s.dmapped + member + static_cast<int64_t>(row) * D + 16 * n +
+                                       8 * j + lane % 4 * 2) =
+              pack2(s.map_factor * sum[t][j][2 * r], s.map_factor * sum[t][j][2 * r + 1]);
+      }
+  }
+}
+
 // The block's sums of the matrices' gradients: [parts inner, D] and [D, inner].
 template <int D, int parts>
 __device__ void write_partial(const Gradients<D, parts>& sum, const Backward& s, float* shared) {
@@ -184,7 +226,7 @@ template <int D, Curve curve, bool block>
 __global__ void __launch_bounds__(32 * most_warps, 1) backward(Backward s) {
   constexpr int parts = gated<curve> ? 2 : 1;
   extern __shared__ __align__(16) bf16 shared[];
-  const Shared<D, parts> at{16 * s.chunks, shared};
+  const Shared<D, parts> at{16 * s.chunks, s.tile, shared};
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int begin = blockIdx.x * s.per_block, end = min(begin + s.per_block, s.rows);
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.rows * D;
@@ -195,6 +237,8 @@ __global__ void __launch_bounds__(32 * most_warps, 1) backward(Backward s) {
   };
   load_first<D>(at.first(), s.first + blockIdx.y * s.first_stride, parts, s.inner, at.padded);
   load_second<D>(at.second(), s.second + blockIdx.y * s.second_stride, s.inner, at.padded);
+  if (block && s.map)
+    load_rows<D>(at.map(), s.map + blockIdx.y * s.map_stride, 0, D, D, threadIdx.x, blockDim.x);
   load(0, begin);
   load(1, begin + s.tile);
   Gradients<D, parts> sum;
@@ -216,8 +260,12 @@ __global__ void __launch_bounds__(32 * most_warps, 1) backward(Backward s) {
     input_gradient<D>({at.units(), lane}, in.first, s.tile, parts * s.chunks, s.dinput, at.rows(),
                       warp);
     __syncthreads();
-    write_input_gradient<D, block>(s.stream, at.rows(), x, s.tile, at.rstd(), member, row, end,
-                                   {dout, s.out_skip});
+    write_input_gradient<D, block>(s.stream, at.rows(), s.map != nullptr, x, s.tile, at.rstd(),
+                                   member, row, end, {dout, s.out_skip});
+    if (block && s.map) {
+      __syncthreads();
+      map_back<D>({at.rows(), lane}, {at.map(), lane}, s, member, row, end, warp);
+    }
     load(buffer, row + 2 * s.tile);  // a thread overwrites what it has just read
   }
   wait_copies<0>();
@@ -233,7 +281,7 @@ int parts_of(Curve curve) {
 template <int D, Curve curve, bool block>
 void launch(const MlpShape& shape, const Backward& s, Stream stream) {
   constexpr int parts = gated<curve> ? 2 : 1;
-  const int bytes = Shared<D, parts>::bytes(16 * s.chunks);
+  const int bytes = Shared<D, parts>::bytes(16 * s.chunks, s.tile, s.map != nullptr);
   const auto kernel = backward<D, curve, block>;
   allow_shared(kernel, bytes);
   const dim3 grid(static_cast<unsigned>(mlp_blocks(shape)), static_cast<unsigned>(shape.members));
@@ -245,6 +293,10 @@ void launch(const MlpShape& shape, const Backward& s, Stream stream) {
 int64_t mlp_blocks(const MlpShape& shape) {
   const int64_t each = share_rows(shape.members, shape.rows).rows;
   return (shape.rows + each - 1) / each;
+}
+
+bool mlp_maps_back(const MlpShape& shape) {
+  return share_rows(shape.members, shape.rows).tile < tile_rows;
 }
 
 void mlp_backward(const MlpShape& shape, const MlpBackward& b, Stream stream) {
@@ -273,6 +325,12 @@ void mlp_backward(const MlpShape& shape, const MlpBackward& b, Stream stream) {
                 b.block->epsilon, b.block->input_gradient,
                 b.block->skip,    b.block->branch};
     s.out_skip = b.block->out_skip;
+    if (b.block->dmapped) {
+      s.map = static_cast<const bf16*>(b.block->map);
+      s.map_stride = b.block->map_stride;
+      s.map_factor = b.block->map_factor;
+      s.dmapped = static_cast<bf16*>(b.block->dmapped);
+    }
   }
   with_width(shape.width, [&](auto width) {
     with_curve(shape.curve, [&](auto curve) {

@@ -66,10 +66,10 @@ struct Around {
   float factor;
 };
 
-// du of `rows` rows to global memory; with a block, through the norm and with the gradient around
-// it.
+// du of `rows` rows to global memory (and, if `kept`, df in its place); with a block, through the
+// norm and with the gradient around it.
 template <int D, bool block>
-__device__ void write_input_gradient(const StreamGradient& s, const bf16* du, const bf16* u,
+__device__ void write_input_gradient(const StreamGradient& s, bf16* du, bool kept, const bf16* u,
                                      int rows, const float* rstd, int64_t member, int begin,
                                      int end, const Around& around) {
   constexpr int vectors = D / 8;
@@ -93,6 +93,7 @@ __device__ void write_input_gradient(const StreamGradient& s, const bf16* du, co
         other[k] = s.branch * total;
       }
       if (s.df && begin + row < end) store8(s.df + to, other);
+      if (kept) store8(du + at, other);
     }
     if (begin + row < end) store8(s.dx + to, g);
   }

@@ -165,8 +165,8 @@ __global__ void __launch_bounds__(32 * most_backward, 1) backward(Args s) {
     }
     input_gradient<D>(dy, {at.matrix(), lane}, s.tile, s.chunks, s.factor, at.du(), warp);
     __syncthreads();
-    write_input_gradient<D, true>(s.gradient, at.du(), x, s.tile, at.rstd(), member * D, row, end,
-                                  {s.dh ? at.dh(buffer) : nullptr, 1.0f});
+    write_input_gradient<D, true>(s.gradient, at.du(), false, x, s.tile, at.rstd(), member * D, row,
+                                  end, {s.dh ? at.dh(buffer) : nullptr, 1.0f});
     load(buffer, row + 2 * s.tile);  // of x and dh a thread overwrites what it has just read
   }
   wait_copies<0>();

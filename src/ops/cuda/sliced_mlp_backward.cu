@@ -21,7 +21,10 @@ template <class C>
 __device__ void map_back(float (&sum)[16][4], uint32_t df, uint32_t map, float factor,
                          unsigned char* to, int first_row, int lane) {
   show_copies();  // the rows have been written by ordinary stores
-  asm volatile("bar.sync %0, 128;" ::"r"(2 + static_cast<int>(threadIdx.x) / 128) : "memory");
+  if (threadIdx.x < 128)
+    asm volatile("bar.sync 2, 128;" ::: "memory");
+  else
+    asm volatile("bar.sync 3, 128;" ::: "memory");
   const uint64_t own = describe(df + first_row / 64 * 64 * panel_row, 0),
                  lines = describe(map, wide_row * panel_row);
   wgmma_fence();
