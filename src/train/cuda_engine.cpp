@@ -48,8 +48,6 @@ namespace {
 using at::Tensor;
 
 constexpr int64_t ring = 8;  // steps that may be under way
-// A pass of so many rows of all members leaves a device room for a second stream.
-constexpr int64_t most_beside = 32'768;
 constexpr int warm_ups = 2;  // before capture: library handles, workspaces, kernel modules
 
 // Populations may train in several threads of one process. Held while a step is captured, when
@@ -100,7 +98,7 @@ class CudaEngine : public Population::Engine {
     if (micro_ < 1 || sequences_ % micro_ != 0)
       fail_usage("[device] A batch of {} sequences cannot be cut into parts of {}.", sequences_,
                  micro_);
-    if (members_ * micro_ * context_ <= most_beside) company_.emplace(stream_);
+    if (members_ * micro_ * context_ <= cuda::most_rows_beside) company_.emplace(stream_);
     const int64_t window_bytes =
         members_ * sequences_ * (context_ + 1) * static_cast<int64_t>(sizeof(int32_t));
     control_at_ = (window_bytes + 255) / 256 * 256;
@@ -292,7 +290,7 @@ class CudaEngine : public Population::Engine {
   void allocate(const Population& p) {
     const auto floats = p.weights.options().dtype(at::kFloat);
     const auto longs = floats.dtype(at::kLong);
-    const int64_t n = p.decoder.layout.stride;
+    const int64_t all = p.decoder.layout.stride, n = p.trained.stride;
     input_ = at::zeros({ring, input_bytes_}, floats.dtype(at::kByte));
     turns_ = at::zeros({members_}, floats.dtype(at::kInt));
     tokens_ = at::zeros({members_, micro_, context_}, longs);

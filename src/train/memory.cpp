@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "model/pass_memory.h"
+#include "ops/cuda/beside.h"
 #include "train/device.h"
 
 namespace rung {
@@ -15,8 +16,7 @@ constexpr int64_t max_lanes = 4;
 constexpr double memory_share = 0.7;                // of a GPU, for one population
 constexpr int64_t evaluation_tokens = 262'144;      // of all members at a time, on a GPU, at most
 constexpr double small_evaluation = 268'435'456.0;  // bytes
-constexpr double workspaces =
-    67'108'864.0;  // cuBLAS's on Hopper; the backward pass is a thread with its own
+constexpr double workspace = 33'554'432.0;          // cuBLAS's on Hopper, for a thread and stream
 
 // Of one member, with masters of so many bytes.
 double state_bytes(const Decoder& d, const RunConfig& config, double master) {
@@ -52,7 +52,10 @@ void plan_cuda(const Decoder& d, const RunConfig& config, MemoryPlan& plan) {
   held_out.sequences = std::min(evaluated_windows(d, config, plan.members, plan.sequences, context),
                                 std::max<int64_t>(1, config.train.eval_tokens / context));
   plan.evaluation = evaluation_pass_bytes(d, held_out);
-  plan.other = step_buffers(d, config, plan) + workspaces;
+  const bool beside =
+      plan.members * plan.sequences * config.model.context <= cuda::most_rows_beside;
+  plan.other = step_buffers(d, config, plan) +
+               (beside ? 3.0 : 2.0) * workspace;  // the backward pass has its own thread
 }
 
 void plan_cpu(const Decoder& d, const RunConfig& config, int threads, MemoryPlan& plan) {

@@ -14,9 +14,6 @@ using at::Tensor;
 
 namespace {
 
-constexpr int64_t most_kept = int64_t{64}
-                              << 20;  // bytes; then the main stream waits for the oldest
-
 void check_event(cudaError_t error) {
   if (error != cudaSuccess) launch_failed(cudaGetErrorString(error));
 }
@@ -78,7 +75,7 @@ Mark Company::run(std::vector<Tensor> read, const Tensor& written,
   bytes_ += bytes;
   uses_.push_back({done, std::move(read), data(written), bytes});
   size_t count = 0;
-  for (int64_t left = bytes_; left > most_kept && count + 1 < uses_.size(); ++count)
+  for (int64_t left = bytes_; left > most_kept_beside && count + 1 < uses_.size(); ++count)
     left -= uses_[count].bytes;
   wait_for_first(count);
   return done;

@@ -11,6 +11,11 @@ struct CUevent_st;
 
 namespace rung::cuda {
 
+// A pass of so many rows of all members leaves a device room for it.
+constexpr int64_t most_rows_beside = 32'768;
+// Bytes of what it reads that are kept meanwhile; then the main stream waits for the oldest.
+constexpr int64_t most_kept_beside = 33'554'432;
+
 using Mark = CUevent_st*;  // the end of some work; null where there is nothing to wait for
 
 // Does `work` beside the present stream, behind all that it was given so far, or at once where it
