@@ -15,7 +15,7 @@ __global__ void __launch_bounds__(threads)
            const int* alive, const float* gradient, float* weight, float* m, float* v,
            bf16* compute) {
   const int64_t at = begin + (static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x) * 4;
-  if (at >= end || (alive && !alive[blockIdx.y])) return;
+  if (at >= end) return;
   const float* h = hyper + blockIdx.y * h_count;
   const float4 slot = slots[at / 128];  // C, decay, epsilon
   const float lr = h[h_lr] * slot.x, decay = h[h_decay] * slot.y, epsilon = h[h_epsilon] * slot.z;
@@ -25,6 +25,8 @@ __global__ void __launch_bounds__(threads)
   const float4 g4 = *reinterpret_cast<const float4*>(gradient + index);
   float4 m4 = *reinterpret_cast<float4*>(m + index), v4 = *reinterpret_cast<float4*>(v + index);
   float4 w4 = *reinterpret_cast<float4*>(weight + index);
+  if (alive && !alive[blockIdx.y])
+    return;  // all loads are on their way before the first is waited for
   const auto one = [&](float g, float& mi, float& vi, float& wi) {
     g *= scale;
     mi = beta1 * mi + (1.0f - beta1) * g;

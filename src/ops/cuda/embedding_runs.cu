@@ -57,11 +57,21 @@ template <class Segment>
 __device__ void add_to_table(const Runs& r, const Segment& at, int64_t token,
                              const float (&sum)[8]) {
   float* const to = r.gradient + at.member * r.s.stride + token * r.s.width + at.column;
+#if __CUDA_ARCH__ >= 900
+  // The only writer of these numbers: an atomic addition because it is not waited for.
+#pragma unroll
+  for (int k = 0; k < 8; k += 4)
+    asm volatile("red.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to + k),
+                 "f"(r.factor * sum[k]), "f"(r.factor * sum[k + 1]), "f"(r.factor * sum[k + 2]),
+                 "f"(r.factor * sum[k + 3])
+                 : "memory");
+#else
   float old[8];
   load8(to, old);
 #pragma unroll
   for (int k = 0; k < 8; ++k) old[k] += r.factor * sum[k];
   store8(to, old);
+#endif
 }
 
 // Part 0: of a run that comes from the segment before; part 1: of one that begins here and goes on.

@@ -7,6 +7,8 @@ namespace rung::cuda {
 namespace {
 
 constexpr int threads = 256;
+constexpr int64_t chunk = threads * 4 * 8;  // elements of one block's sum
+
 // Where the present turn's numbers lie, from where the first slot's do.
 template <class T>
 __device__ const T* present(const Turns& t, int64_t member, const T* first) {
@@ -14,13 +16,29 @@ __device__ const T* present(const Turns& t, int64_t member, const T* first) {
                                     t.turn[member] % t.slots * t.stride);
 }
 
-constexpr int64_t chunk = threads * 4 * 8;  // elements of one block's sum
+// Both sums over the block; every thread gets them.
+__device__ double2 block_sums(double a, double b) {
+  __shared__ double2 warps[threads / 32];
+  a = group_sum<32>(a), b = group_sum<32>(b);
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = make_double2(a, b);
+  __syncthreads();
+  double2 sum = warps[0];
+#pragma unroll
+  for (int i = 1; i < threads / 32; ++i) sum.x += warps[i].x, sum.y += warps[i].y;
+  return sum;
+}
 
 // A block's share of the squares and of the losses; the last of a member's blocks to end (a count,
 // the only atomic number here) adds all shares in their order and gives the verdict.
 __global__ void __launch_bounds__(threads) finish(Finish f) {
   __shared__ bool last;
   const int64_t member = blockIdx.y, blocks = gridDim.x;
+  // Asked for early: the verdict waits for nothing but the sums.
+  const unsigned turn = f.turns.turn[member];
+  const float* const control = present(f.turns, member, f.control) + member * control_count;
+  const float hyper = control[threadIdx.x % 8], clip = control[control_clip];
+  const bool runs = f.alive[member] && control[control_running] != 0.0f;
   const float* const from = f.gradient + member * f.size;
   float sum = 0.0f;
   double losses = 0.0;
@@ -33,37 +51,33 @@ __global__ void __launch_bounds__(threads) finish(Finish f) {
   }
   for (int64_t i = blockIdx.x * threads + threadIdx.x; i < f.rows; i += blocks * threads)
     losses += static_cast<double>(f.losses[member * f.rows + i]);
-  double squares = block_sum(static_cast<double>(sum));
-  losses = block_sum(losses);
   double2* const shares = reinterpret_cast<double2*>(f.partial) + member * blocks;
+  const double2 own = block_sums(static_cast<double>(sum), losses);
   if (threadIdx.x == 0) {
-    shares[blockIdx.x] = make_double2(squares, losses);
+    shares[blockIdx.x] = own;
     __threadfence();
     last = atomicAdd(f.ended + member, 1u) == static_cast<unsigned>(blocks - 1);
   }
   __syncthreads();
   if (!last) return;
   __threadfence();
-  squares = losses = 0.0;
+  double squares = 0.0;
+  losses = 0.0;
   for (int64_t i = threadIdx.x; i < blocks; i += threads) {
     const double2 share = __ldcg(shares + i);
     squares += share.x;
     losses += share.y;
   }
-  squares = block_sum(squares);
-  losses = block_sum(losses);
+  const double2 all = block_sums(squares, losses);
+  const double norm = sqrt(all.x), mean = all.y / static_cast<double>(f.rows);
+  const bool alive = runs && isfinite(norm) && isfinite(mean);
+  if (threadIdx.x < 7) f.hyper[member * 8 + threadIdx.x] = hyper;
   if (threadIdx.x != 0) return;
+  f.hyper[member * 8 + 7] = clip > 0.0f && norm > clip ? static_cast<float>(clip / norm) : 1.0f;
   f.ended[member] = 0;
-  const float* control = present(f.turns, member, f.control) + member * control_count;
-  const double norm = sqrt(squares), mean = losses / static_cast<double>(f.rows);
-  const double clip = control[control_clip];
-  const bool alive =
-      f.alive[member] && control[control_running] != 0.0f && isfinite(norm) && isfinite(mean);
   f.alive[member] = alive;
-  for (int i = 0; i < 8; ++i) f.hyper[member * 8 + i] = control[i];
-  f.hyper[member * 8 + 7] = clip > 0.0 && norm > clip ? static_cast<float>(clip / norm) : 1.0f;
-  const int64_t slot = f.turns.turn[member]++ % f.turns.slots;
-  float* result = f.result + (slot * f.members + member) * result_count;
+  f.turns.turn[member] = turn + 1;
+  float* const result = f.result + (turn % f.turns.slots * f.members + member) * result_count;
   result[result_loss] = static_cast<float>(mean);
   result[result_norm] = static_cast<float>(norm);
   result[result_alive] = alive ? 1.0f : 0.0f;
