@@ -21,14 +21,35 @@ void open_folder(Climb& c) {
       {{"event", "start"}, {"argv", c.request.command_line}, {"resume", c.request.resume}});
 }
 
+namespace {
+
+// A text of few long documents may lose much of itself to what is held out, which is chosen by
+// documents.
+void say_held_out(const Climb& c, const Json& data) {
+  constexpr double much = 0.25;
+  if (!data.contains("held_out_tokens")) return;
+  const double held = data.at("held_out_tokens").get<double>(),
+               share = held / (held + data.at("tokens").get<double>());
+  const int64_t documents = data.at("held_out_documents").get<int64_t>();
+  if (share > much)
+    c.say(fmt::format(
+        "data    {} of {} documents, {:.0f} % of the text, are held out. Shorter documents "
+        "(docs/data.md) leave more to train on",
+        documents, documents + data.at("documents").get<int64_t>(), 100.0 * share));
+}
+
+}  // namespace
+
 void open_data(Climb& c) {
   c.source = open_source(c.request.base.data, c.request.cache, 1);
   const int64_t context = c.request.base.model.context;
   c.held_out = c.source->held_out(context, c.request.base.train.eval_tokens);
   if (c.held_out.windows() < 1)
     fail("[climb] The text holds no held-out window of {} tokens. Give more text.", context);
+  const Json data = c.source->describe();
+  say_held_out(c, data);
   c.log->write({{"event", "data"},
-                {"data", c.source->describe()},
+                {"data", data},
                 {"held_out_sha256", c.held_out.sha256},
                 {"held_out_tokens", c.held_out.windows() * context}});
 }

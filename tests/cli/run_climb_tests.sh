@@ -223,6 +223,8 @@ expect 1 . 'cut.txt.xz is truncated' "$rung" climb "${text[@]}" cut --data cut.t
 yes 'A short text of one line, again and again.' | head -c 40000 >short.txt
 expect 1 . 'text is too small to climb. Received [0-9]+ distinct training tokens; .* needs [0-9]+' \
   "$rung" climb "${text[@]}" short --data short.txt --set data.held_out=0.2
+expect 1 '' '^data +2 of 3 documents, 8[0-9] % of the text, are held out' \
+  "$rung" climb --threads 1 --budget 1e13flop --out few --data short.txt
 
 # A damaged checkpoint of the target: named, with what to do; nothing else changes, and without it the climb goes on.
 cp -r one damaged && rm damaged/target/result.json
