@@ -95,8 +95,7 @@ at::Tensor finish_qkv(const at::Tensor& qkv, std::span<const Weight> weights,
 namespace {
 
 // What the branch's last map reads of what was attended to.
-at::Tensor read_by_map(const at::Tensor& mixed, std::span<const Weight> weights,
-                       const Pass& pass) {
+at::Tensor read_by_map(const at::Tensor& mixed, std::span<const Weight> weights, const Pass& pass) {
   const Places at = places_of(pass.model);
   return sub_normed(mixed, at.sub_norm ? weights[at.sub_norm] : Weight{}, pass.model);
 }

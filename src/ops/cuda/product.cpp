@@ -255,10 +255,6 @@ LtKey key_of(const LtProduct& p) {
           p.fast_sums};
 }
 
-bool capturing() {
-  return c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None;
-}
-
 // The choice for a product, made at its first run; trials of several threads wait for each other.
 // A step is captured after it has run, so that a capture finds it made.
 cublasLtMatmulAlgo_t kernel_of(const LtProduct& p, const Tensor& out, const Tensor& a,
@@ -269,7 +265,8 @@ cublasLtMatmulAlgo_t kernel_of(const LtProduct& p, const Tensor& out, const Tens
   const std::lock_guard guard(lock);
   if (const auto found = choices.find(key); found != choices.end()) return found->second;
   const std::vector<cublasLtMatmulAlgo_t> kernels = kernels_for(p);
-  if (capturing()) return kernels.front();
+  if (c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None)
+    return kernels.front();
   const Tensor to = accumulate ? at::empty(out.sizes(), out.options()) : out;
   const LtProduct trial(to, a, b, alpha, accumulate, p.fast_sums);
   return choices.emplace(key, chosen(trial, kernels, to)).first->second;
