@@ -98,7 +98,8 @@ class CudaEngine : public Population::Engine {
     if (micro_ < 1 || sequences_ % micro_ != 0)
       fail_usage("[device] A batch of {} sequences cannot be cut into parts of {}.", sequences_,
                  micro_);
-    if (members_ * micro_ * context_ <= cuda::most_rows_beside) company_.emplace(stream_);
+    if (members_ * micro_ * context_ * p.decoder.model.width <= cuda::most_numbers_beside)
+      company_.emplace(stream_);
     const int64_t window_bytes =
         members_ * sequences_ * (context_ + 1) * static_cast<int64_t>(sizeof(int32_t));
     control_at_ = (window_bytes + 255) / 256 * 256;

@@ -52,8 +52,8 @@ void plan_cuda(const Decoder& d, const RunConfig& config, MemoryPlan& plan) {
   held_out.sequences = std::min(evaluated_windows(d, config, plan.members, plan.sequences, context),
                                 std::max<int64_t>(1, config.train.eval_tokens / context));
   plan.evaluation = evaluation_pass_bytes(d, held_out);
-  const bool beside =
-      plan.members * plan.sequences * config.model.context <= cuda::most_rows_beside;
+  const bool beside = plan.members * plan.sequences * config.model.context * config.model.width <=
+                      cuda::most_numbers_beside;
   plan.other = step_buffers(d, config, plan) +
                (beside ? 3.0 : 2.0) * workspace;  // the backward pass has its own thread
 }

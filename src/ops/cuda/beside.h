@@ -11,8 +11,9 @@ struct CUevent_st;
 
 namespace rung::cuda {
 
-// A pass of so many rows of all members leaves a device room for it.
-constexpr int64_t most_rows_beside = 32'768;
+// A pass of all members whose stream has so many numbers (rows times width) leaves a device room
+// for it.
+constexpr int64_t most_numbers_beside = 16'777'216;
 // Bytes of what it reads that are kept meanwhile; then the main stream waits for the oldest.
 constexpr int64_t most_kept_beside = 33'554'432;
 
