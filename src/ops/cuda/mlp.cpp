@@ -120,7 +120,7 @@ std::pair<Tensor, Tensor> step_gradients(const Tensor& h, const Tensor& f, const
 
 }  // namespace
 
-// Not dispatched before racecheck has run over the kernels with a map.
+// Not dispatched before the sanitizers have run over the kernels with a map.
 constexpr bool takes_maps = false;
 
 bool fits_map(const Tensor& x, const Weight& map) {
