@@ -5,7 +5,7 @@
 #   mlstm       xLSTM [1:0], without ffns
 #   xlstm       mLSTM blocks and a last one of sLSTM with its GeGLU of 1.3: xLSTM [3:1], and [7:1] at DEPTH=8
 #   hybrid      Mamba-2 blocks and a last one of attention with SwiGLU
-# Usage: bench/five_mixers.sh RUNG OUT     Environment: DEVICE (cpu, cuda), DATA (text), BUDGET (480s; on a GPU all five at the same time), AHEAD (30),
+# Usage: bench/five_mixers.sh RUNG OUT     Environment: DEVICE (cpu, cuda), DATA (text), BUDGET (480s, which all five have at the same time), AHEAD (30),
 # DEPTH (4), RATIO (20 tokens a parameter), MORE (further options, such as --dry-run). Run again with the same OUT it goes on where it stopped.
 set -uo pipefail
 rung=$1 out=$2
@@ -20,4 +20,4 @@ read -ra more <<<"${MORE:-}"
   --compare 'mlstm:model.mixer=mlstm+model.ffn=none' \
   --compare "xlstm:model.pattern=\"mlstm x$last, slstm\"+model.ffn_pattern=\"none x$last, geglu\"+model.ffn_ratio=1.3" \
   --compare "hybrid:model.pattern=\"mamba2 x$last, attention\"+model.ffn_pattern=\"none x$last, swiglu\"" \
-  --set model.depth="$depth" "${more[@]}"
+  --together --set model.depth="$depth" "${more[@]}"

@@ -149,9 +149,7 @@ int run_comparison(const Arguments& arguments) {
   std::vector<NamedClimb> alternatives;
   for (const NamedSettings& named : parse_alternatives(arguments.list("--compare")))
     alternatives.push_back({named.name, request_from(arguments, named.settings)});
-  // Narrow models leave most of a GPU idle; CPUs have none to spare.
-  const bool together =
-      arguments.flag("--together") || alternatives.front().request.base.device == "cuda";
+  const bool together = arguments.flag("--together");
   if (arguments.dry_run) {
     const double share = 1.0 / static_cast<double>(alternatives.size());
     std::vector<DryRow> rows;
@@ -223,7 +221,7 @@ const Verb climb_verb{
                 {"--compare", Takes::list,
                  "parts, as attention,mamba2, or key=value: a climb each, and who is ahead"},
                 {"--together", Takes::flag,
-                 "train alternatives at the same time, as on a GPU is always done"},
+                 "train alternatives at the same time, each with all of a time budget"},
                 {"--repeat", Takes::flag, "let tokens be seen more than once"},
                 {"--out", Takes::value, "folder of the climb", "climb"},
                 {"--resume", Takes::flag, "continue the climb in --out"},
