@@ -12,7 +12,6 @@
 // Prints a Markdown table: heads, blocks, parameters, training FLOPs, loss of the next token, and
 // the share of second tokens that are found (mean, lowest and highest of the seeds).
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 
 #include <cstdio>
 
@@ -89,19 +88,11 @@ RunConfig config_of(const Study& study, int64_t heads, int64_t depth) {
 
 // The share of second tokens that are the likeliest after a first token which stood before.
 double found(Population& population, int64_t member, const Stories& source) {
-  constexpr int64_t count = 256, unseen = int64_t{1} << 41;
+  constexpr int64_t count = 256;
   const int64_t time = population.decoder.model.context;
-  at::Tensor tokens = at::empty({1, count, time}, at::kLong);
-  std::vector<int32_t> window(static_cast<size_t>(time));
-  for (int64_t i = 0; i < count; ++i) {
-    source.read(unseen + i, window);
-    std::copy_n(window.begin(), time, tokens.mutable_data_ptr<int64_t>() + i * time);
-  }
-  const at::Tensor best = population.logits(member, tokens.to(population.weights.device()))
-                              .argmax(-1)
-                              .to(at::kCPU)
-                              .contiguous();
-  const int64_t *token = tokens.const_data_ptr<int64_t>(), *guess = best.const_data_ptr<int64_t>();
+  const auto [tokens, likeliest] = bench::ask(population, member, source, count);
+  const int64_t* token = tokens.const_data_ptr<int64_t>();
+  const int64_t* guess = likeliest.const_data_ptr<int64_t>();
   int64_t right = 0, asked = 0;
   for (int64_t i = 0; i < count; ++i, token += time, guess += time)
     for (int64_t t = 0; t + 1 < time; ++t) {

@@ -9,7 +9,6 @@
 // taken. Prints a Markdown table: wrong answers in per cent, in distribution, with what matters
 // further apart, and closer together (mean of the seeds, lowest and highest).
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 
 #include <cstdio>
 
@@ -104,19 +103,11 @@ RunConfig config_of(const Study& study, const std::string& kind, double lr) {
 
 // Wrong answers, in per cent, in sequences that were never trained on.
 double wrong(Population& population, int64_t member, const Task& task) {
-  constexpr int64_t count = 512, unseen = int64_t{1} << 41;
+  constexpr int64_t count = 512;
   const int64_t time = population.decoder.model.context;
-  at::Tensor tokens = at::empty({1, count, time}, at::kLong);
-  std::vector<int32_t> window(static_cast<size_t>(time));
-  for (int64_t i = 0; i < count; ++i) {
-    task.read(unseen + i, window);
-    std::copy_n(window.begin(), time, tokens.mutable_data_ptr<int64_t>() + i * time);
-  }
-  const at::Tensor best = population.logits(member, tokens.to(population.weights.device()))
-                              .argmax(-1)
-                              .to(at::kCPU)
-                              .contiguous();
-  const int64_t *token = tokens.const_data_ptr<int64_t>(), *guess = best.const_data_ptr<int64_t>();
+  const auto [tokens, likeliest] = bench::ask(population, member, task, count);
+  const int64_t* token = tokens.const_data_ptr<int64_t>();
+  const int64_t* guess = likeliest.const_data_ptr<int64_t>();
   int64_t missed = 0, asked = 0;
   for (int64_t i = 0; i < count; ++i, token += time, guess += time)
     for (int64_t t = 0; t + 1 < time; ++t)

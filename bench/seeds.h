@@ -1,6 +1,10 @@
 // What the small studies share: settings from the command line, several seeds of one configuration
-// trained as a population, and the mean with the lowest and the highest of them.
+// trained as a population, what they answer, and the mean with the lowest and the highest of them.
 #pragma once
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/argmax.h>
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -53,6 +57,25 @@ inline std::unique_ptr<Population> train_seeds(const RunConfig& config, int64_t 
   while (population->step < population->schedule.steps) population->advance();
   population->sync();
   return population;
+}
+
+// Sequences that were never trained on, [1, count, time], and what the member holds to be the
+// likeliest token after each of theirs; on the CPU.
+struct Answers {
+  at::Tensor tokens, likeliest;
+};
+inline Answers ask(Population& population, int64_t member, const TokenSource& source,
+                   int64_t count) {
+  constexpr int64_t unseen = int64_t{1} << 41;
+  const int64_t time = population.decoder.model.context;
+  const at::Tensor tokens = at::empty({1, count, time}, at::kLong);
+  std::vector<int32_t> window(static_cast<size_t>(time));
+  for (int64_t i = 0; i < count; ++i) {
+    source.read(unseen + i, window);
+    std::copy_n(window.begin(), time, tokens.mutable_data_ptr<int64_t>() + i * time);
+  }
+  const at::Tensor logits = population.logits(member, tokens.to(population.weights.device()));
+  return {tokens, logits.argmax(-1).to(at::kCPU).contiguous()};
 }
 
 struct Spread {
