@@ -8,6 +8,7 @@
 #include "cli/interrupt.h"
 #include "cli/verb.h"
 #include "core/error.h"
+#include "core/first_line.h"
 #include "core/nearest.h"
 
 namespace rung {
@@ -158,7 +159,7 @@ const Verb& find_verb(std::string_view program, std::span<const Verb* const> ver
 
 // One line on stderr; with --json also the object that a script waits for.
 int report_error(std::string_view program, const std::string& message, Failure kind, bool json) {
-  const std::string line = message.substr(0, message.find('\n'));
+  const std::string line = first_line(message);
   fmt::print(stderr, "{}: {}\n", program, line);
   if (json) {
     const Json object = {{"status", kind == Failure::refused ? "refused" : "failed"},

@@ -1,9 +1,9 @@
 #include "law/fit.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "law/checklist.h"
@@ -129,7 +129,7 @@ Fit fit_law(const Table& table, const FitOptions& options) {
 }
 
 Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = Clock::now();
   check_options(options);
   const Selection selection = select_rows(law, table, options);
   const Problem problem = make_problem(selection, options);
@@ -172,7 +172,7 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
     if (options.refuse) fit.open_ends = open_ends(problem, optimum.solution, options.level);
   }
   fit.checklist = make_checklist(table, selection, problem, optimum, fit, options);
-  fit.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  fit.seconds = seconds_since(begin);
   return fit;
 }
 

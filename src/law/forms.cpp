@@ -38,17 +38,6 @@ void check_comparable(const std::vector<FitOptions>& options) {
   }
 }
 
-// What the held-out rungs missed by beyond the noise of single rows.
-double excess_error(const Rollout& rollout, double noise) {
-  double sum = 0.0, count = 0.0;
-  for (const RolloutStep& step : rollout.steps)
-    for (const double error : step.error) {
-      sum += error * error;
-      count += 1.0;
-    }
-  return count > 0.0 ? std::sqrt(std::max(0.0, sum / count - noise * noise)) : 0.0;
-}
-
 }  // namespace
 
 std::vector<FitOptions> options_of_laws(const FitOptions& common,

@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/nearest.h"
 #include "law/procedure_resample.h"
@@ -154,7 +154,7 @@ Fit fit_part(const DerivedPart& part, const FitOptions& options) {
 }
 
 Fit fit_procedure(const Table& table, const Procedure& procedure, const FitOptions& options) {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = Clock::now();
   check_names(procedure, options);
   const Settings settings = read_settings(procedure, options);
   const RawRows raw = read_rows(table, procedure, options);
@@ -191,7 +191,7 @@ Fit fit_procedure(const Table& table, const Procedure& procedure, const FitOptio
   report_parts(result);
   if (!table.sha256.empty()) result.data_sha256 = table.sha256;
   if (procedure.review && !result.refused()) procedure.review(raw, settings, result);
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  result.seconds = seconds_since(begin);
   return result;
 }
 

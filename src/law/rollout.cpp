@@ -187,4 +187,14 @@ Fit fit_candidate(const Table& table, const Candidate& candidate, const RolloutO
   return fit_law(part, fit_options);
 }
 
+double excess_error(const Rollout& rollout, double noise) {
+  double sum = 0.0, count = 0.0;
+  for (const RolloutStep& step : rollout.steps)
+    for (const double error : step.error) {
+      sum += error * error;
+      count += 1.0;
+    }
+  return count > 0.0 ? std::sqrt(std::max(0.0, sum / count - noise * noise)) : 0.0;
+}
+
 }  // namespace rung

@@ -57,6 +57,9 @@ Rollout roll_out(const Table& table, const Candidate& candidate,
 std::vector<Rollout> score_candidates(const Table& table, const std::vector<Candidate>& candidates,
                                       const RolloutOptions& options = {});
 
+// What the held-out rungs missed by beyond the noise of single rows.
+double excess_error(const Rollout& rollout, double noise);
+
 // Every pairing of the given options with 0 .. max_drop dropped rungs; labels read `power, 2
 // smallest dropped`.
 std::vector<Candidate> make_candidates(const std::vector<FitOptions>& laws, int max_drop);

@@ -8,13 +8,12 @@
 #include <ATen/ops/rand.h>
 
 #include <algorithm>
-#include <chrono>
+
+#include "core/clock.h"
 
 namespace rung {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Least seconds of work(), which returns a tensor it wrote last. Reading one of its elements waits
 // for a GPU, so `repeat` calls share a reading.
@@ -25,13 +24,12 @@ double least_seconds(int repeat, const Work& work) {
     at::Tensor last;
     for (int i = 0; i < repeat; ++i) last = work();
     (void)last.flatten().select(0, 0).to(at::kCPU);
-    return std::chrono::duration<double>(Clock::now() - start).count() / repeat;
+    return seconds_since(start) / repeat;
   };
   once();
   double best = once();
   const auto begin = Clock::now();
-  while (std::chrono::duration<double>(Clock::now() - begin).count() < 0.15)
-    best = std::min(best, once());
+  while (seconds_since(begin) < 0.15) best = std::min(best, once());
   return best;
 }
 

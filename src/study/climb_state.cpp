@@ -6,11 +6,8 @@
 namespace rung {
 
 void refresh_report(Climb& c, bool now) {
-  if (!now &&
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - c.last_report).count() <
-          15.0)
-    return;
-  c.last_report = std::chrono::steady_clock::now();
+  if (!now && seconds_since(c.last_report) < 15.0) return;
+  c.last_report = Clock::now();
   write_report(c.request.folder);
 }
 

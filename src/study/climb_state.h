@@ -1,11 +1,11 @@
 // What the stages of one climb share: its request, data, plan and records, and the one way in which
 // a planned population is trained, recorded and drawn.
 #pragma once
-#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/events.h"
 #include "core/files.h"
 #include "study/climb.h"
@@ -20,7 +20,7 @@ struct Interrupted {};  // unwinds to run_climb once everything is saved
 struct Climb {
   const ClimbRequest& request;
   const ClimbHooks& hooks;
-  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  Clock::time_point start = Clock::now();
   std::shared_ptr<const TokenSource> source;
   HeldOut held_out;
   Machine machine;
@@ -28,11 +28,9 @@ struct Climb {
   std::vector<RunRecord> records;
   std::unique_ptr<FolderLock> lock;
   std::unique_ptr<JsonLog> log;
-  std::chrono::steady_clock::time_point last_report = std::chrono::steady_clock::now();
+  Clock::time_point last_report = Clock::now();
 
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
+  double seconds() const { return seconds_since(start); }
   fs::path file(const char* name) const { return request.folder / name; }
   void say(const std::string& line) const {
     if (hooks.say) hooks.say(line);

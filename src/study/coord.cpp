@@ -1,10 +1,10 @@
 #include "study/coord.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "law/regression.h"
 #include "law/student.h"
@@ -121,14 +121,13 @@ CoordResult check_coordinates(const RunConfig& config, const CoordPlan& given,
   const CoordPlan plan = checked(given, config);
   CoordResult result{.promise = promise_of(config)};
   const auto populations = coord_populations(config, plan);
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = Clock::now();
   const auto batch = static_cast<double>(config.train.batch_tokens * plan.seeds);
   Progress progress{.total = batch * static_cast<double>(last_horizon(plan)) *
                              static_cast<double>(populations.size())};
   const auto tick = [&] {
     progress.done += batch;
-    progress.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    progress.seconds = seconds_since(begin);
     if (hooks.progress) hooks.progress(progress);
     result.interrupted = hooks.interrupted && hooks.interrupted();
     return !result.interrupted;

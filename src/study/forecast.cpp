@@ -98,17 +98,6 @@ double half_width(std::vector<double> draws, double level) {
   return 0.5 * (at(0.5 + level / 2) - at(0.5 - level / 2));
 }
 
-// What the held-out rungs missed by beyond the noise of single runs.
-double excess_error(const Rollout& rollout, double noise) {
-  double sum = 0.0, count = 0.0;
-  for (const RolloutStep& step : rollout.steps)
-    for (const double error : step.error) {
-      sum += error * error;
-      count += 1.0;
-    }
-  return count > 0.0 ? std::sqrt(std::max(0.0, sum / count - noise * noise)) : 0.0;
-}
-
 // Half the chi-square of a regime's fit (with the prior's share) beyond what its degrees of freedom
 // explain. A bend inside the regime shows here long before it shows in how the largest rung is
 // predicted.

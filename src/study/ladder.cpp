@@ -1,10 +1,10 @@
 #include "study/ladder.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "config/resolve.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "scaling/count.h"
@@ -120,7 +120,7 @@ std::vector<RungPlan> plan_ladder(std::span<const RunConfig> members, std::span<
 }
 
 StudyResult run_ladder(std::span<const RungPlan> plan, const StudyContext& context) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   claim_folder(context.folder, plan_json(plan), context.resume);
   const fs::path table = context.folder / "runs.csv";
   std::vector<RunRecord> done;
@@ -151,7 +151,7 @@ StudyResult run_ladder(std::span<const RungPlan> plan, const StudyContext& conte
     fill_seed_sd(study.records);
     write_runs(table, study.records);
   }
-  study.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  study.seconds = seconds_since(start);
   const auto diverged = [](const RunRecord& r) { return r.status != "ok"; };
   if (!study.interrupted && std::all_of(study.records.begin(), study.records.end(), diverged))
     fail("[ladder] Every member diverged. Lower train.lr, or set train.clip.");

@@ -4,9 +4,9 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "study/probe.h"
 #include "train/batch.h"
@@ -166,15 +166,14 @@ ScalesResult record_scales(const RunConfig& config, const ScalesPlan& plan,
   const std::vector<int64_t> steps = checked_steps(plan, config);
   Population p({config}, std::move(source), machine);
   ScalesResult result;
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = Clock::now();
   const auto batch = static_cast<double>(config.train.batch_tokens);
   Progress progress{.label = "scales", .total = batch * static_cast<double>(steps.back())};
   for (const int64_t step : steps) {
     while (p.step < step) {
       p.advance();
       progress.done = batch * static_cast<double>(p.step);
-      progress.seconds =
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      progress.seconds = seconds_since(begin);
       if (hooks.progress) hooks.progress(progress);
       if (hooks.interrupted && hooks.interrupted()) {
         result.interrupted = true;

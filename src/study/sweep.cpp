@@ -1,11 +1,11 @@
 #include "study/sweep.h"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 
 #include "config/number.h"
 #include "config/resolve.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "study/open_run.h"
@@ -67,7 +67,7 @@ void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
 }
 
 StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& context) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const int threads = context.machine.pool ? context.machine.pool->threads() : 1;
   const auto vocabulary = [&](const DataConfig& data) { return context.open(data)->vocabulary(); };
   std::vector<Group> groups = fitted_groups(members, vocabulary, threads);
@@ -116,7 +116,7 @@ StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& co
     collect();
   }
   collect();
-  study.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  study.seconds = seconds_since(start);
   const auto diverged = [](const RunRecord& r) { return r.status != "ok"; };
   if (!study.interrupted && std::all_of(study.records.begin(), study.records.end(), diverged))
     fail("[sweep] Every member diverged. Lower train.lr, or set train.clip.");

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "core/first_line.h"
 #include "core/progress.h"
 
 namespace rung {
@@ -42,10 +43,6 @@ ClimbHooks hooks_of(Company& company, size_t index, size_t name_width) {
       company.hooks.say(fmt::format("{:<{}}  {}", name, name_width, line));
     };
   return hooks;
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 void climb_one(Company& company, size_t index, size_t name_width) {

@@ -18,17 +18,24 @@ struct Result {
   Tensor y, dx, dw;
 };
 
-Result run(const Tensor& x, const Tensor& value, const Tensor& upstream, bool hardware) {
+// Of a map in FP8, its gradient to be added to ones.
+Weight fp8_weight(const Tensor& value, double A, double A_weight, const std::string& gradient,
+                  bool hardware) {
   Weight w{.value = value,
            .gradient = at::ones_like(value, value.options().dtype(at::kFloat)),
-           .A = 0.125,
-           .A_input = 0.25,
-           .A_weight = 3.0};
+           .A = A,
+           .A_input = 2.0 * A,
+           .A_weight = A_weight};
   w.formats = std::make_shared<const MapFormats>(
       MapFormats{.weight = parse_quantiser("e4m3", "test"),
                  .activation = parse_quantiser("e4m3 scale=2", "test"),
-                 .gradient = parse_quantiser("e5m2 scale=0.5", "test"),
+                 .gradient = parse_quantiser(gradient, "test"),
                  .hardware = hardware});
+  return w;
+}
+
+Result run(const Tensor& x, const Tensor& value, const Tensor& upstream, bool hardware) {
+  const Weight w = fp8_weight(value, 0.125, 3.0, "e5m2 scale=0.5", hardware);
   CHECK(cuda::fits_fp8(x, w) == (hardware && x.size(1) * x.size(2) % 16 == 0));
   const Tensor input = x.clone().requires_grad_();
   const Tensor y = linear(input, w);
@@ -68,17 +75,7 @@ struct MlpResult {
 MlpResult run_mlp(const std::function<Tensor(const Tensor&, const Mlp&)>& op, Activation kind,
                   const Tensor& x, const Tensor& first, const Tensor& second, const Tensor& up) {
   const auto weight = [](const Tensor& value, double A) {
-    Weight w{.value = value,
-             .gradient = at::ones_like(value, value.options().dtype(at::kFloat)),
-             .A = A,
-             .A_input = 2.0 * A,
-             .A_weight = 0.5};
-    w.formats = std::make_shared<const MapFormats>(
-        MapFormats{.weight = parse_quantiser("e4m3", "test"),
-                   .activation = parse_quantiser("e4m3 scale=2", "test"),
-                   .gradient = parse_quantiser("e5m2 scale=0.5", "test"),
-                   .hardware = true});
-    return w;
+    return fp8_weight(value, A, 0.5, "e5m2 scale=0.5", true);
   };
   const Mlp m{.kind = kind,
               .activation = {.slope = 1.5, .forward = 0.75, .backward = 0.5},
@@ -143,16 +140,7 @@ TEST_CASE("fp8 on the GPU: the map before attention has the bits of two ops") {
                  up = of({s.members, 2, s.time, s.heads * s.head_dim}, 3);
     const Rope rope = make_rope(s.time, s.head_dim, x.options().dtype(at::kFloat));
     const auto run = [&](bool fused) {
-      Weight w{.value = value,
-               .gradient = at::ones_like(value, value.options().dtype(at::kFloat)),
-               .A = 0.125,
-               .A_input = 0.25,
-               .A_weight = 3.0};
-      w.formats = std::make_shared<const MapFormats>(
-          MapFormats{.weight = parse_quantiser("e4m3", "test"),
-                     .activation = parse_quantiser("e4m3 scale=2", "test"),
-                     .gradient = parse_quantiser("e5m2 scale=4", "test"),
-                     .hardware = true});
+      const Weight w = fp8_weight(value, 0.125, 3.0, "e5m2 scale=4", true);
       CHECK(cuda::fits_fp8_attention(x, w, o));
       const Tensor input = x.clone().requires_grad_();
       const Tensor y =

@@ -1,6 +1,7 @@
 #include "cli/torch/opponent.h"
 
 #include "core/error.h"
+#include "core/first_line.h"
 
 namespace rung {
 namespace {
@@ -30,10 +31,6 @@ std::optional<Json> answer(Opponent& opponent, const GpuCase& c, Output& out) {
     give_up(opponent, c, out, error.what());
   }
   return std::nullopt;
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 // CUDA graphs that torch.compile makes itself differ from one graph of the step where launches
