@@ -47,6 +47,7 @@ struct ClimbOptions {
   double reach = 6.0;       // largest rung's N over the smallest's, at most: further down the curve
                             // bends (docs/climb.md)
   int64_t most_tokens = INT64_MAX;  // distinct training tokens that there are
+  int64_t widest = 16384;           // of the targets that are looked at
   int64_t target_width = 0;         // 0: the widest that the budget affords
   int64_t target_tokens = 0;        // of the target of that width; 0: tokens_per_parameter
   bool train_target = true;         // false: it is trained elsewhere and costs nothing here

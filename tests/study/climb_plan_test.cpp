@@ -81,6 +81,24 @@ TEST_CASE("heads double until the target's fit, and all rungs have as many") {
   CHECK(plan_climb(climb_base(), bytes, options).options.heads == free.options.heads);
 }
 
+TEST_CASE(
+    "where a climb of more heads costs too much, the target is as wide as fewer heads allow") {
+  ClimbOptions options = with_budget(8e14);
+  options.width_step = 16, options.smallest_width = 32;
+  const ClimbPlan free = plan_climb(climb_base(), bytes, options);
+  options.largest_head = free.target.point.width / free.options.heads - 1;
+  ClimbOptions more_heads = options;
+  more_heads.heads *= 2, more_heads.width_step *= 2, more_heads.smallest_width *= 2;
+  REQUIRE_FALSE(find_plan(climb_base(), bytes, more_heads).plan);
+  const ClimbPlan limited = plan_climb(climb_base(), bytes, options);
+  CHECK(limited.options.heads == free.options.heads);
+  CHECK(limited.target.point.width < free.target.point.width);
+  CHECK(limited.target.point.width / limited.options.heads <= options.largest_head);
+  check_ladder(limited);
+  options.flops *= 100.0;
+  CHECK(plan_climb(climb_base(), bytes, options).options.heads > free.options.heads);
+}
+
 TEST_CASE("every plan keeps its promises: distance, spacing, reach, budget") {
   for (const double flops : {2e12, 5e12, 3e13, 1e14, 1e15, 3e16})
     for (const int64_t vocabulary : {int64_t{256}, int64_t{1024}}) {
