@@ -37,6 +37,26 @@ Json curves_chart(const Json& comparison, const char* name, Json x, bool with_ru
   return or_null(std::move(chart));
 }
 
+// Losses where all alternatives have been, lowest first: one table over FLOPs and one over time.
+std::string ranking(const Json& comparison, const char* axis, const std::string& at,
+                    const char* what) {
+  std::vector<TableRow> rows;
+  for (const Json& s : comparison["ranking"][axis]["standings"])
+    rows.push_back(
+        {escape_html(text_at(s, "name")), show_loss(number_at(s, "loss")),
+         fmt::format("{} .. {}", show_loss(number_at(s, "lo")), show_loss(number_at(s, "hi")))});
+  return fmt::format("<p>At {}, the most {} that all of them were given:</p>\n{}", at, what,
+                     html_table({"alternative", "loss", "90 %"}, rows, {false, true, true}));
+}
+
+std::string rankings(const Json& comparison) {
+  if (!comparison.contains("ranking")) return "";
+  const Json& all = comparison["ranking"];
+  return ranking(comparison, "flops", show_flops(number_at(all, "flops/at")) + " FLOP", "compute") +
+         ranking(comparison, "seconds", fmt::format("{:.3g} s", number_at(all, "seconds/at")),
+                 "time");
+}
+
 std::string verdicts(const Json& comparison) {
   std::string html = "<ul class=\"notes\">\n";
   for (const Json& pair : comparison["pairs"])
@@ -79,7 +99,7 @@ bool is_comparison(const Json& json) {
 std::string compare_page(const Json& comparison, std::string_view title) {
   Json charts = Json::array();
   std::string html = fmt::format("<h1>{}</h1>\n", escape_html(title));
-  html += html_section("verdicts", "Who is ahead", verdicts(comparison));
+  html += html_section("ranking", "Who is ahead", rankings(comparison));
   html += html_section(
       "curves", "Loss over what a run costs",
       side_by_side(
@@ -88,7 +108,7 @@ std::string compare_page(const Json& comparison, std::string_view title) {
                  "At equal FLOPs",
                  "Each law is fitted to all runs of its climb, the target included. Bands hold "
                  "what coefficients and regimes leave open, and beyond the largest run what "
-                 "rollout missed; a seed's noise is not in them."),
+                 "rollout and the climb's own prediction missed; a seed's noise is not in them."),
           figure(charts,
                  curves_chart(comparison, "seconds",
                               axis("seconds of one training run", true, "power"), false),
@@ -97,6 +117,7 @@ std::string compare_page(const Json& comparison, std::string_view title) {
                  "else a population's shared by its members; beyond the largest run its rate "
                  "holds.")));
   html += html_section("checks", "Each climb's own check", checks(comparison));
+  html += html_section("verdicts", "Two by two", verdicts(comparison));
   return page_frame(title, html, charts);
 }
 

@@ -65,6 +65,7 @@ Json run_stages(Climb& c) {
   open_folder(c);
   open_data(c);
   c.machine = make_machine(c.request.base.device, c.request.threads);
+  c.machine.priority = c.request.priority;
   enter_stage(c, "plan");
   make_plan(c);
   write_json(c.file("audit.json"),

@@ -23,6 +23,7 @@ struct ClimbRequest {
   bool resume = false, predict_only = false;
   bool keep_checkpoints = false;  // of sweeps; rungs and the target have theirs in any case
   bool company = false;           // other climbs start with it and share the machine
+  int priority = -1;              // among them (train/population.h)
   int threads = 1;
   std::vector<std::string> command_line;
 };

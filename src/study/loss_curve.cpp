@@ -79,6 +79,10 @@ double SpentPath::flops_in(double seconds) const {
   return std::exp(low);
 }
 
+double sorted_quantile(const std::vector<double>& values, double q) {
+  return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1))];
+}
+
 LossCurve loss_curve(const Contender& contender, std::span<const double> N,
                      const ForecastOptions& options, int64_t draws) {
   double largest = 0.0;
@@ -95,7 +99,10 @@ LossCurve loss_curve(const Contender& contender, std::span<const double> N,
                               options);
   // Rollout's errors are of steps of about this size.
   const double reach = std::log(farthest / largest);
-  const auto share = [&](double n) { return std::max(0.0, std::log(n / largest)) / reach; };
+  const auto deviation = [&](double n) {
+    const double beyond = std::max(0.0, std::log(n / largest));
+    return std::hypot(f.extra_sd() * beyond / reach, contender.missed * beyond);
+  };
   LossCurve curve;
   for (const double n : N) {
     double mean = 0.0;
@@ -108,11 +115,11 @@ LossCurve loss_curve(const Contender& contender, std::span<const double> N,
     const Fit& fit = f.fits[pick(f.weights, random.uniform())];
     const std::vector<double>& coefficients =
         fit.samples.empty() ? fit.values() : fit.samples[random.below(fit.samples.size())];
-    const double shift = f.extra_sd() * random.normal();
+    const double shift = random.normal();
     std::vector<double> losses;
     for (const double n : N)
       losses.push_back(evaluate_law(*fit.law, coefficients, std::span(&n, 1)) *
-                       std::exp(shift * share(n)));
+                       std::exp(shift * deviation(n)));
     curve.draws.push_back(std::move(losses));
   }
   return curve;

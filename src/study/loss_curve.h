@@ -14,7 +14,13 @@ namespace rung {
 struct Contender {
   std::string name;
   std::vector<RunRecord> runs;  // ladder and, where trained, the target; finite losses
+  // How far the climb's own prediction was off beyond its seeds' noise: in ln L, for each unit of
+  // ln N from the ladder to the target.
+  double missed = 0.0;
 };
+
+// Of values in ascending order.
+double sorted_quantile(const std::vector<double>& values, double q);
 
 struct LossCurve {
   std::vector<double> loss;                // at each point asked for
@@ -39,8 +45,8 @@ class SpentPath {
 };
 
 // The law fitted to all of the contender's runs, at `N`. Draws take a candidate by its weight, its
-// coefficients from the bootstrap, and beyond the largest run what rollout missed, which grows with
-// ln N. Refuses (exit 3) as forecast does.
+// coefficients from the bootstrap, and beyond the largest run what rollout and the climb's own
+// prediction missed, which grows with ln N. Refuses (exit 3) as forecast does.
 LossCurve loss_curve(const Contender& contender, std::span<const double> N,
                      const ForecastOptions& options, int64_t draws = 2000);
 

@@ -90,6 +90,15 @@ double seconds_alone(const RunConfig& base, std::shared_ptr<const TokenSource> s
   return measure(base, std::move(source), machine, options, point, 1, enough_steps);
 }
 
+double pace_alone(const RunConfig& base, std::shared_ptr<const TokenSource> source,
+                  const Machine& machine, const ClimbOptions& options) {
+  ClimbOptions at = options;
+  const int64_t width = 4 * options.smallest_width;
+  at.heads = heads_at(options, width);
+  const PathPoint point = path_point(base, source->vocabulary(), width, at);
+  return seconds_alone(base, std::move(source), machine, at, point) / point.C;
+}
+
 double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates) {
   double seconds = plan.options.train_target ? seconds_of(plan.target, rates) : 0.0;
   for (const auto* stage : {&plan.sweeps, &plan.ladder})

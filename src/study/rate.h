@@ -29,6 +29,10 @@ std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const Tok
 double seconds_alone(const RunConfig& base, std::shared_ptr<const TokenSource> source,
                      const Machine& machine, const ClimbOptions& options, const PathPoint& point);
 
+// Seconds that a FLOP takes one member of a narrow model when nothing else runs.
+double pace_alone(const RunConfig& base, std::shared_ptr<const TokenSource> source,
+                  const Machine& machine, const ClimbOptions& options);
+
 // Seconds of a plan at those rates, interpolated in ln width.
 double plan_seconds(const ClimbPlan& plan, const std::vector<Rate>& rates);
 

@@ -72,6 +72,18 @@ void climb_one(Company& company, size_t index, size_t name_width) {
 
 }  // namespace
 
+std::vector<int> priorities_by_pace(const std::vector<double>& seconds_per_flop) {
+  constexpr size_t levels = 3;
+  std::vector<int> priorities;
+  for (const double pace : seconds_per_flop) {
+    const auto faster =
+        static_cast<size_t>(std::count_if(seconds_per_flop.begin(), seconds_per_flop.end(),
+                                          [&](double other) { return other < pace; }));
+    priorities.push_back(-1 - static_cast<int>(levels * faster / seconds_per_flop.size()));
+  }
+  return priorities;
+}
+
 bool climb_in_turn(const std::vector<NamedClimb>& climbs, const ClimbHooks& hooks,
                    const std::function<void(size_t)>& finished) {
   for (size_t i = 0; i < climbs.size(); ++i) {

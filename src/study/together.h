@@ -23,4 +23,9 @@ bool climb_in_turn(const std::vector<NamedClimb>& climbs, const ClimbHooks& hook
 bool climb_together(const std::vector<NamedClimb>& climbs, const ClimbHooks& hooks,
                     const std::function<void(size_t)>& finished);
 
+// Of climbs on one GPU, by the seconds that a FLOP takes in each when nothing else runs: the
+// slower, the more its steps are small kernels behind one another, which hardly fill a GPU but wait
+// long behind the large ones of others. They go first, on three levels (train/population.h).
+std::vector<int> priorities_by_pace(const std::vector<double>& seconds_per_flop);
+
 }  // namespace rung

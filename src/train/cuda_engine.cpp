@@ -74,7 +74,8 @@ struct Slot {
 class CudaEngine : public Population::Engine {
  public:
   explicit CudaEngine(const Population& p)
-      : stream_(own_stream_.get()),
+      : own_stream_(machine(p).priority),
+        stream_(own_stream_.get()),
         copies_(own_copies_.get()),
         half_(p.states.front().config.precision == "bf16" ||
               p.states.front().config.precision == "fp8") {
@@ -369,7 +370,7 @@ class CudaEngine : public Population::Engine {
                        alive_, half_ ? moving(compute_) : Tensor()});
   }
 
-  cuda::OwnStream own_stream_{/*high_priority=*/true};  // what runs beside it may wait
+  cuda::OwnStream own_stream_;
   cuda::OwnStream own_copies_;
   c10::cuda::CUDAStream stream_, copies_;
   std::optional<cuda::Company> company_;

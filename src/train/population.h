@@ -42,6 +42,9 @@ struct Machine {
   std::shared_ptr<TaskPool> pool;  // CPU workers, one a core
   // Sequences of each member that a GPU computes at a time (gradients accumulate); 0: all that fit.
   int64_t micro_sequences = 0;
+  // Among the runs that share a GPU, of CUDA's streams: -1 to -3. What waits at a lower number goes
+  // first. What runs beside a step (ops/cuda/beside.h) is at 0.
+  int priority = -1;
 };
 Machine make_machine(const std::string& device, int threads);
 

@@ -29,16 +29,29 @@ inline Json comparison_json() {
   first["measured"] = {{"loss", 2.32}, {"se", 0.002}};
   first["relative_error"] = -0.0043;
   first["inside"] = true;
-  return {{"kind", "comparison"},
-          {"status", "running"},
-          {"alternatives",
-           {first, alternative_json("model.pattern=\"mlstm x7, <slstm>\"", 90.0, 0.145)}},
-          {"pairs",
-           {{{"first", "attention"},
-             {"second", "model.pattern=\"mlstm x7, <slstm>\""},
-             {"flops", {{"verdict", "the second is ahead beyond 3.1e15 (90 %: 1e15 .. 2e16)"}}},
-             {"seconds", {{"verdict", "cannot be told"}}},
-             {"shared_E_probability", 0.41}}}}};
+  return {
+      {"kind", "comparison"},
+      {"status", "running"},
+      {"alternatives",
+       {first, alternative_json("model.pattern=\"mlstm x7, <slstm>\"", 90.0, 0.145)}},
+      {"ranking",
+       {{"flops",
+         {{"at", 5.3e14},
+          {"standings",
+           {{{"name", "attention"}, {"loss", 2.31}, {"lo", 2.30}, {"hi", 2.32}},
+            {{"name", "model.pattern=\"mlstm x7, <slstm>\""},
+             {"loss", 2.35},
+             {"lo", 2.33},
+             {"hi", 2.37}}}}}},
+        {"seconds",
+         {{"at", 1.3e4},
+          {"standings", {{{"name", "attention"}, {"loss", 2.31}, {"lo", 2.3}, {"hi", 2.32}}}}}}}},
+      {"pairs",
+       {{{"first", "attention"},
+         {"second", "model.pattern=\"mlstm x7, <slstm>\""},
+         {"flops", {{"verdict", "the second is ahead beyond 3.1e15 (90 %: 1e15 .. 2e16)"}}},
+         {"seconds", {{"verdict", "cannot be told"}}},
+         {"shared_E_probability", 0.41}}}}};
 }
 
 }  // namespace rung::fixture

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "study/ranking.h"
 
 using namespace rung;
 
@@ -63,6 +64,36 @@ TEST_CASE("two planted laws cross where they were planted to, inside the interva
     CHECK(c.ahead.back() < 0.05);
   }
   CHECK(inside >= 7);
+}
+
+TEST_CASE("what a climb's own prediction missed opens its curve beyond the largest run alone") {
+  const std::vector<double> axis = sizes_from(2e4, 3.6e6);  // the largest run has 3.6e5
+  Contender contender = planted("first", {1.2, 20.0, 0.3}, 0.003, 7);
+  const auto spread = [&](size_t at) {
+    const LossCurve curve = loss_curve(contender, axis, {});
+    double squares = 0.0;
+    for (const auto& draw : curve.draws)
+      squares += std::pow(std::log(draw[at] / curve.loss[at]), 2);
+    return std::sqrt(squares / static_cast<double>(curve.draws.size()));
+  };
+  const double before = spread(10), far = spread(40);
+  contender.missed = 0.03;
+  CHECK(spread(10) == doctest::Approx(before).epsilon(0.2));
+  CHECK(spread(40) == doctest::Approx(std::hypot(far, 0.03 * std::log(10.0))).epsilon(0.1));
+}
+
+TEST_CASE("standings are ascending in loss, straight in logarithms between points") {
+  const std::vector<double> axis{1.0, 100.0};
+  const std::vector<Contender> contenders{{.name = "a", .runs = {}}, {.name = "b", .runs = {}}};
+  const std::vector<LossCurve> curves{
+      {.loss = {4.0, 1.0}, .draws = {{4.0, 1.0}, {4.4, 1.1}, {3.6, 0.9}}},
+      {.loss = {1.0, 1.0}, .draws = {{1.0, 1.0}, {1.0, 1.0}, {1.0, 1.0}}}};
+  const std::vector<Standing> all = standings(contenders, curves, axis, 10.0);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].name == "b");
+  CHECK(all[1].loss == doctest::Approx(2.0));
+  CHECK(all[1].lo == doctest::Approx(1.8));
+  CHECK(all[0].hi == doctest::Approx(1.0));
 }
 
 TEST_CASE("a law that lies below everywhere is ahead everywhere; equal laws cannot be told") {

@@ -19,11 +19,11 @@ Held& held() {
   return all;
 }
 
-c10::cuda::CUDAStream take(bool high_priority) {
+c10::cuda::CUDAStream take(int priority) {
   constexpr int pool_size = 32;
   const std::lock_guard lock(held().mutex);
   for (int i = 0; i < pool_size; ++i) {
-    const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool(high_priority);
+    const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool(priority);
     if (held().streams.insert(stream.stream()).second) return stream;
   }
   fail("[cuda] All {} streams are in use. Train fewer populations at the same time.", pool_size);
@@ -31,7 +31,7 @@ c10::cuda::CUDAStream take(bool high_priority) {
 
 }  // namespace
 
-OwnStream::OwnStream(bool high_priority) : stream_(take(high_priority)) {}
+OwnStream::OwnStream(int priority) : stream_(take(priority)) {}
 
 OwnStream::~OwnStream() {
   const std::lock_guard lock(held().mutex);

@@ -9,7 +9,7 @@ namespace rung::cuda {
 // its streams alone. Fails when all are held.
 class OwnStream {
  public:
-  explicit OwnStream(bool high_priority = false);
+  explicit OwnStream(int priority = 0);  // as CUDA counts: 0 to -3, the lowest goes first
   ~OwnStream();
   OwnStream(const OwnStream&) = delete;
   OwnStream& operator=(const OwnStream&) = delete;
