@@ -3,13 +3,13 @@
 #   attention   the default block: attention with offset keys, SwiGLU
 #   mamba2      Mamba-2 without ffns, as its authors stack it
 #   mlstm       xLSTM [1:0], without ffns
-#   xlstm       mLSTM blocks and a last one of sLSTM with its GeGLU of 1.3: xLSTM [3:1], and [7:1] at DEPTH=8
+#   xlstm       mLSTM blocks and a last one of sLSTM with its GeGLU of 1.3: xLSTM [1:1], [3:1] at DEPTH=4, [7:1] at 8
 #   hybrid      Mamba-2 blocks and a last one of attention with SwiGLU
 # Usage: bench/five_mixers.sh RUNG OUT     Environment: DEVICE (cpu, cuda), DATA (text), BUDGET (480s, which all five have at the same time), AHEAD (30),
-# DEPTH (4), RATIO (20 tokens a parameter), MORE (further options, such as --dry-run). Run again with the same OUT it goes on where it stopped.
+# DEPTH (2), RATIO (20 tokens a parameter), MORE (further options, such as --dry-run). Run again with the same OUT it goes on where it stopped.
 set -uo pipefail
 rung=$1 out=$2
-depth=${DEPTH:-4}
+depth=${DEPTH:-2}
 last=$((depth - 1))
 read -ra more <<<"${MORE:-}"
 [ -e "$out/compare.json" ] || [ -e "$out/attention/plan.json" ] && more+=(--resume)
