@@ -2,8 +2,9 @@
 // drawn anew, fitted, and compared with the best of many random starts of the same polish
 // (multistart_reference.h).
 //
-//   law_multistart [--perturbations 1000] [--starts 5000] [--thorough 100] [--threads 0] [--seed 0]
-//                  [--seconds 0] [--laws a,b] [--only TEXT] [--planted 1] [--record FILE]
+//   law_multistart [--perturbations 1000] [--starts 5000] [--thorough 100] [--lead 0] [--threads 0]
+//                  [--seed 0] [--seconds 0] [--laws a,b] [--only TEXT] [--planted 1] [--record
+//                  FILE]
 //                  [--verify 0] [--data FOLDER]
 //
 // Prints a Markdown table: the worst relative excess of the fitter's objective over the reference
@@ -126,6 +127,7 @@ std::map<std::string, std::string> read_arguments(int count, char** values) {
       {"--perturbations", "1000"},
       {"--starts", "5000"},
       {"--thorough", "100"},
+      {"--lead", "0"},
       {"--threads", "0"},
       {"--seed", "0"},
       {"--seconds", "0"},
@@ -214,6 +216,7 @@ int run(int count, char** values) {
   const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
   const Effort effort{.starts = std::stoi(arguments.at("--starts")),
                       .thorough = std::stoi(arguments.at("--thorough")),
+                      .lead = std::stoull(arguments.at("--lead")),
                       .verify = arguments.at("--verify") != "0",
                       .in_time = [&] { return seconds <= 0.0 || elapsed() < seconds; }};
   std::vector<Set> sets = read_sets(arguments, seed);

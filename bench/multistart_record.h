@@ -22,7 +22,8 @@ class Record {
  public:
   // No name, no file. Draws of another effort are left aside.
   Record(const std::string& file, const Effort& effort)
-      : effort_(fmt::format("{} of {}{}", effort.thorough, effort.starts,
+      : effort_(fmt::format("{} of {}{}{}", effort.thorough, effort.starts,
+                            effort.lead > 0 ? fmt::format(", led by {}", effort.lead) : "",
                             effort.verify ? ", verified" : "")) {
     if (file.empty()) return;
     std::ifstream stream(file);

@@ -7,8 +7,11 @@
 // - it has come upon the paths of earlier starts (Paths), which it would follow; the cells in which
 //   paths meet are wider where all thorough starts ended in one minimum.
 // The lowest is polished to the end. The last two rules do not hold for the first `thorough`
-// starts: they know nothing of what the fitter or another start found. `verify` polishes merged
-// starts to the end all the same, without using what they find, and says what merging hid.
+// starts: they know nothing of what the fitter or another start found. In sets of many rows the
+// later starts are first polished on an even choice of the rows (`lead`), to the minimum of these
+// or upon earlier paths there, and from that minimum on all rows as any other start. `verify`
+// polishes merged starts from where they began, on all rows and to the end all the same, without
+// using what they find, and says what leading and merging hid.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -107,6 +110,7 @@ struct Reference {
 
 struct Effort {
   int starts = 0, thorough = 0;
+  size_t lead = 0;  // rows that lead the starts beyond the thorough ones first; 0: none do
   bool verify = false;
   std::function<bool()> in_time;  // false gives up
 };
@@ -116,50 +120,84 @@ struct Path {
   double end = 0.0;
 };
 
-// The thorough starts' paths, in cells as wide as their ends allow.
-inline Paths laid(const std::vector<Path>& thorough, double near) {
+// The descents of one problem: each to a minimum, or until it comes upon earlier paths.
+class Descents {
+ public:
+  explicit Descents(const Problem& problem) : problem_(problem) {}
+  // From here on a path may end upon these and later ones.
+  void know(const std::vector<Path>& earlier, double cell) {
+    paths_.emplace(cell);
+    for (const Path& path : earlier) keep(path);
+  }
+  // `path` becomes the way, and where it comes upon earlier paths (Solution::stopped) their end.
+  Solution descend(const Vector& start, double abandon_above, Path& path) const {
+    constexpr double converged = 1e-8;
+    path = {.end = std::nan("")};
+    PolishOptions until{.settled_tolerance = converged, .abandon_above = abandon_above};
+    until.enough = [&](const Vector& theta) {
+      path.through.push_back(theta);
+      if (paths_) path.end = paths_->end_of(theta);
+      return std::isfinite(path.end);
+    };
+    return polish(problem_, start, until);
+  }
+  void keep(const Path& path) {
+    if (paths_) paths_->pass(path.through, path.end);
+  }
+
+ private:
+  const Problem& problem_;
+  std::optional<Paths> paths_;
+};
+
+// Cells for the paths of later starts: as wide as the thorough ones' ends allow.
+inline double cell_of(const std::vector<Path>& thorough, double near) {
   constexpr double narrow = 0.2, wide = 0.4;
   bool one = !thorough.empty();
   for (const Path& path : thorough)
     one &= std::fabs(path.end - thorough.front().end) <= near * std::fabs(thorough.front().end);
-  Paths paths(one ? wide : narrow);
-  for (const Path& path : thorough) paths.pass(path.through, path.end);
-  return paths;
+  return one ? wide : narrow;
 }
 
 // `known`: the minimum whose rivals are sought.
 inline Reference multistart(const Problem& problem, Solution known, double typical_loss,
                             const Effort& effort, Random& random) {
-  constexpr double near = 1e-6, converged = 1e-8;
+  constexpr double near = 1e-6;
+  const bool lead = effort.lead > 0 && effort.lead < problem.data->rows();
+  const Observations few = lead ? thinned(*problem.data, effort.lead) : Observations{};
+  Problem small = problem;
+  small.data = &few;
+  Descents on_all(problem), on_few(small);
   Reference result;
   std::vector<Path> thorough;
-  std::optional<Paths> paths;
   std::vector<double> unmerged;  // ends of verified merged starts
   for (int i = 0; i < effort.starts; ++i) {
     if (!effort.in_time()) return {};
-    if (i == effort.thorough) paths = laid(thorough, near);
-    PolishOptions until{.settled_tolerance = converged};
-    Path path{.end = std::nan("")};
-    until.enough = [&](const Vector& theta) {
-      path.through.push_back(theta);
-      if (paths) path.end = paths->end_of(theta);
-      return std::isfinite(path.end);
-    };
-    if (paths) until.abandon_above = known.objective * (1.0 + near);
+    if (i == effort.thorough) {
+      on_all.know(thorough, cell_of(thorough, near));
+      on_few.know({}, cell_of(thorough, near));
+    }
+    const bool rival = i >= effort.thorough;
     const Vector start = random_start(problem, typical_loss, random);
-    const Solution found = polish(problem, start, until);
+    Path led, path;
+    Solution found{.theta = start};
+    if (rival && lead) {
+      found = on_few.descend(start, unbounded, led);
+      path.end = led.end;
+    }
+    if (!found.stopped) {
+      found = on_all.descend(found.theta, rival ? known.objective * (1.0 + near) : unbounded, path);
+      if (!found.stopped) path.end = found.objective;
+      if (!found.stopped && found.objective < known.objective) known = found;
+    }
     if (found.stopped) {
       ++result.merged;
       if (effort.verify) unmerged.push_back(polish(problem, start).objective);
       if (effort.verify) result.strayed += unmerged.back() < path.end * (1.0 - near);
-    } else {
-      path.end = found.objective;
-      if (found.objective < known.objective) known = found;
     }
-    if (paths)
-      paths->pass(path.through, path.end);
-    else
-      thorough.push_back(std::move(path));
+    on_all.keep(path);
+    on_few.keep({led.through, path.end});
+    if (!rival) thorough.push_back(std::move(path));
   }
   result.best = polish(problem, known.theta).objective;
   for (const Path& path : thorough) result.share += path.end <= result.best * (1.0 + near);

@@ -1,10 +1,18 @@
 // Compiled with -O3 -ffast-math (CMakeLists.txt), so that the exponentials and logarithms of the
-// loops become the C library's vector functions. Nothing here is meant to meet NaN or infinity;
-// what overflows is found by the callers, whose arithmetic is the ordinary one.
+// loops become the C library's vector functions, as wide as the processor that runs has them
+// (WIDEST: one clone a width, chosen when the program is loaded). Nothing here is meant to meet NaN
+// or infinity; what overflows is found by the callers, whose arithmetic is the ordinary one.
 #include "law/annealing_sum.h"
 
 #include <algorithm>
 #include <cmath>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define WIDEST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define WIDEST
+#endif
 
 namespace rung {
 namespace {
@@ -14,7 +22,7 @@ constexpr double largest_exponent = 600.0;
 
 }  // namespace
 
-double annealing_sum(const SumTerms& terms, double log_c, double beta, double gamma) {
+WIDEST double annealing_sum(const SumTerms& terms, double log_c, double beta, double gamma) {
   double sum = 0.0;
   for (size_t i = 0; i < terms.count; ++i) {
     const double u =
@@ -26,7 +34,7 @@ double annealing_sum(const SumTerms& terms, double log_c, double beta, double ga
 
 // With l = ln(1 + u), u = C lr^-gamma S, P = e^(-beta l), q = u / (1 + u) and x = -ln lr:
 // dl/dlnC = q, dl/dgamma = q x, dq/dlnC = q (1 - q).
-AnnealingJet annealing_jet(const SumTerms& terms, double log_c, double beta, double gamma) {
+WIDEST AnnealingJet annealing_jet(const SumTerms& terms, double log_c, double beta, double gamma) {
   // Sums of w P times: l, l^2, q, q x, q y, q x y, z, z x, z x^2 with y = beta l - 1 and
   // z = beta q (beta q - (1 - q)).
   double lost = 0, l1 = 0, l2 = 0, q0 = 0, qx = 0, qy = 0, qxy = 0, z0 = 0, zx = 0, zxx = 0;
