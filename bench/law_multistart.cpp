@@ -13,9 +13,9 @@
 // limit) the draws completed by then are reported. FILE gathers completed draws as they come about;
 // a further run takes them as done and goes on. FOLDER holds the sets that the project does not
 // ship (default: $RUNG_LAW_DATA, else ../shared/data/laws); absent ones are left out. --laws keeps
-// the sets of these laws, --only those whose label holds TEXT. --verify 1 says what ending starts
-// upon earlier paths hides: how many ended so, how many of these would have ended lower than that
-// path, how many lower than the best. Exit status 1 where a draw missed.
+// the sets of these laws, --only those whose label holds TEXT, --set the one with LABEL. --verify 1
+// says what ending starts upon earlier paths hides: how many ended so, how many of these would have
+// ended lower than that path, how many lower than the best. Exit status 1 where a draw missed.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -133,6 +133,7 @@ std::map<std::string, std::string> read_arguments(int count, char** values) {
       {"--seconds", "0"},
       {"--laws", ""},
       {"--only", ""},
+      {"--set", ""},
       {"--planted", "1"},
       {"--record", ""},
       {"--verify", "0"},
@@ -148,8 +149,9 @@ std::map<std::string, std::string> read_arguments(int count, char** values) {
 bool wanted(const std::map<std::string, std::string>& arguments, const std::string& label,
             std::string_view law) {
   const std::string& only = arguments.at("--only");
+  const std::string& set = arguments.at("--set");
   const std::string& names = arguments.at("--laws");
-  return label.find(only) != std::string::npos &&
+  return (set.empty() || label == set) && label.find(only) != std::string::npos &&
          (names.empty() || ("," + names + ",").find(fmt::format(",{},", law)) != std::string::npos);
 }
 

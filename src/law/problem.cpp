@@ -1,10 +1,12 @@
 #include "law/problem.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <span>
 
+#include "law/dual.h"
 #include "law/points.h"
 
 namespace rung {
@@ -26,9 +28,21 @@ double prior_penalty(const Problem& problem, const Vector& theta) {
   return sum;
 }
 
-// Adds a point's share to the lower triangles, in natural coefficients; rho is what its rows add.
+// Sums over points in natural coefficients; the matrices as lower triangles by rows, as a jet's.
+struct Sums {
+  explicit Sums(int k) {
+    std::fill_n(gradient.begin(), k, 0.0);
+    std::fill_n(hessian.begin(), triangle(k), 0.0);
+    std::fill_n(majorizer.begin(), triangle(k), 0.0);
+  }
+  double value = 0.0;
+  std::array<double, max_coefficients> gradient;
+  std::array<double, triangle(max_coefficients)> hessian, majorizer;
+};
+
+// Adds a point's share; rho is what its rows add.
 void add_point(const Objective& objective, const double* jet, size_t k, const PenaltyJet& rho,
-               Derivatives& sum) {
+               Sums& sum) {
   const double scale = objective.log_residual ? 1.0 / jet[0] : 1.0;
   sum.value += rho.value;
   const double first = rho.slope * scale;
@@ -38,14 +52,28 @@ void add_point(const Objective& objective, const double* jet, size_t k, const Pe
   const double touch = rho.majorizer * scale * scale;
   const double* g = jet + 1;
   const double* h = jet + 1 + k;
+  double* hessian = sum.hessian.data();
+  double* majorizer = sum.majorizer.data();
   for (size_t i = 0; i < k; ++i) {
     sum.gradient[i] += first * g[i];
-    for (size_t j = 0; j <= i; ++j, ++h) {
-      const double product = g[i] * g[j];
-      sum.hessian(i, j) += outer * product + first * *h;
-      sum.majorizer(i, j) += touch * product;
+    const double bent = outer * g[i], touched = touch * g[i];
+    for (size_t j = 0; j <= i; ++j) hessian[j] += bent * g[j] + first * h[j];
+    for (size_t j = 0; j <= i; ++j) majorizer[j] += touched * g[j];
+    h += i + 1, hessian += i + 1, majorizer += i + 1;
+  }
+}
+
+// The lower triangles as matrices.
+Derivatives unpacked(const Sums& sum, int k) {
+  Derivatives result{sum.value, Vector::Zero(k), Matrix::Zero(k, k), Matrix::Zero(k, k)};
+  for (int i = 0, at = 0; i < k; ++i) {
+    result.gradient[i] = sum.gradient[i];
+    for (int j = 0; j <= i; ++j, ++at) {
+      result.hessian(i, j) = sum.hessian[at];
+      result.majorizer(i, j) = sum.majorizer[at];
     }
   }
+  return result;
 }
 
 // What a tied coefficient changes counts for the one that it follows (lower triangles).
@@ -158,13 +186,14 @@ double objective_at(const Problem& problem, const Vector& theta) {
 
 Derivatives derivatives_at(const Problem& problem, const Vector& theta) {
   const int k = problem.size();
-  Derivatives sum{0.0, Vector::Zero(k), Matrix::Zero(k, k), Matrix::Zero(k, k)};
+  Sums points(k);
   const Vector c = coefficients_of(problem, theta);
   const Observations& data = *problem.data;
   for_points(*problem.law, data, c.data(), 2, [&](size_t first, size_t rows, const double* jet) {
     const PenaltyJet rho = penalty_at(problem.objective, data, first, rows, jet[0]);
-    add_point(problem.objective, jet, k, rho, sum);
+    add_point(problem.objective, jet, k, rho, points);
   });
+  Derivatives sum = unpacked(points, k);
   if (!problem.tied_to.empty()) fold_ties(problem, sum);
   to_theta_scale(problem, c, sum);
   const double scale = 1.0 / total_weight(problem);

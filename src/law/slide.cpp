@@ -1,6 +1,7 @@
 #include "law/slide.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "law/points.h"
@@ -19,16 +20,23 @@ Parabola parabola_at(const Problem& problem, const std::vector<int>& linear, con
   const Observations& data = *problem.data;
   const int n = static_cast<int>(linear.size());
   Parabola sum{Matrix::Zero(n, n), Vector::Zero(n)};
-  Vector basis(n);
+  std::array<double, max_coefficients> basis{}, moment{};
+  std::array<double, max_coefficients * max_coefficients> gram{};
   for_points(*problem.law, data, c.data(), 1, [&](size_t first, size_t rows, const double* jet) {
     const PenaltyJet rho = penalty_at(objective, data, first, rows, jet[0]);
     const double scale = objective.log_residual ? 1.0 / jet[0] : 1.0;
-    for (int a = 0; a < n; ++a) {
+    double* row = gram.data();
+    for (int a = 0; a < n; ++a, row += n) {
       basis[a] = scale * jet[1 + linear[a]];
-      sum.moment[a] -= rho.slope * basis[a];
-      for (int b = 0; b <= a; ++b) sum.gram(a, b) += rho.majorizer * basis[a] * basis[b];
+      moment[a] -= rho.slope * basis[a];
+      const double touch = rho.majorizer * basis[a];
+      for (int b = 0; b <= a; ++b) row[b] += touch * basis[b];
     }
   });
+  for (int a = 0; a < n; ++a) {
+    sum.moment[a] = moment[a];
+    for (int b = 0; b <= a; ++b) sum.gram(a, b) = gram[a * n + b];
+  }
   return sum;
 }
 
