@@ -1,18 +1,12 @@
 // Compiled with -O3 -ffast-math (CMakeLists.txt), so that the exponentials and logarithms of the
-// loops become the C library's vector functions, as wide as the processor that runs has them
-// (WIDEST: one clone a width, chosen when the program is loaded). Nothing here is meant to meet NaN
-// or infinity; what overflows is found by the callers, whose arithmetic is the ordinary one.
+// loops become the C library's vector functions. Nothing here is meant to meet NaN or infinity;
+// what overflows is found by the callers, whose arithmetic is the ordinary one.
 #include "law/annealing_sum.h"
 
 #include <algorithm>
 #include <cmath>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define WIDEST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define WIDEST
-#endif
+#include "law/widest.h"
 
 namespace rung {
 namespace {

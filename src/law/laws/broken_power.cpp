@@ -1,6 +1,13 @@
 // A smoothly broken power law with one break: exponent a far below x_break, b far above it, f the
 // width of the bend in ln x:  L = E + A x^-a (1 + (x/x_break)^(1/f))^((a - b) f). Source: Caballero
 // et al. 2023, "Broken Neural Scaling Laws", equation 1 with n = 1, c_0 = a and c_1 = b - a.
+#include "law/laws/broken_power.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "law/bend_rows.h"
 #include "law/formula.h"
 #include "law/laws/laws.h"
 
@@ -39,6 +46,63 @@ struct BrokenPower {
     return E + A * exp((a - b) * bend(x.log(0), x_break, f) - a * x.log(0));
   }
 };
+
+constexpr size_t block = 64;  // rows that evaluate_broken_power takes at a time
+
+// A row's gradient and Hessian, from the derivatives of u = ln(L - E): with T = L - E these are T
+// u_i and T (u_i u_j + u_ij); A enters as ln A.
+void store_broken_power(const double* c, double log_x, double z, double above, double level,
+                        double term, int order, double* out) {
+  const double A = c[1], d = c[2] - c[3], at = 1.0 / c[4], f = c[5];
+  const double by_break = -above * at, by_f = level - z * above;  // of B = f level
+  const double bend = f * level;
+  const double u[] = {1.0 / A, bend - log_x, -bend, d * by_break, d * by_f};
+  *out++ = c[0] + term;
+  *out++ = 1.0;
+  for (const double slope : u) *out++ = term * slope;
+  if (order < 2) return;
+  const double turn = above * (1.0 - above) / f;
+  const double second[] = {-u[0] * u[0],
+                           0.0,
+                           0.0,
+                           0.0,
+                           0.0,
+                           0.0,
+                           0.0,
+                           by_break,
+                           -by_break,
+                           d * (above + turn) * at * at,
+                           0.0,
+                           by_f,
+                           -by_f,
+                           d * turn * z * at,
+                           d * turn * z * z};
+  *out++ = 0.0;  // E with itself
+  for (int i = 0, from = 0; i < 5; ++i) {
+    *out++ = 0.0;
+    for (int j = 0; j <= i; ++j, ++from) *out++ = term * (u[i] * u[j] + second[from]);
+  }
+}
+
+// The formula over many rows at once (law/bend_rows.h): fits of a break evaluate it very often.
+void evaluate_broken_power(const Law&, const double* c, const double* inputs, size_t rows,
+                           int order, double* out) {
+  const Bend bend{std::log(c[1]), c[2], c[3], std::log(c[4]), c[5]};
+  const size_t width = jet_size(order, BrokenPower::coefficients);
+  std::array<double, block> z, above, level, term;
+  for (size_t first = 0; first < rows; first += block) {
+    const size_t count = std::min(block, rows - first);
+    const double* log_x = inputs + 2 * first + 1;
+    if (order == 0) {
+      bend_terms(bend, log_x, count, out);
+      for (size_t i = 0; i < count; ++i) *out++ += c[0];
+      continue;
+    }
+    bend_rows(bend, log_x, count, {z.data(), above.data(), level.data(), term.data()});
+    for (size_t i = 0; i < count; ++i, out += width)
+      store_broken_power(c, log_x[2 * i], z[i], above[i], level[i], term[i], order, out);
+  }
+}
 
 constexpr std::string_view broken_power_inputs[] = {"x"};
 constexpr Coefficient broken_power_coefficients[] = {
@@ -88,6 +152,11 @@ constexpr InputRange broken_power_design[] = {{1e15, 1e22}};
 
 }  // namespace
 
+void broken_power_plain(const Law& law, const double* c, const double* inputs, size_t rows,
+                        int order, double* out) {
+  evaluate_formula<BrokenPower>(law, c, inputs, rows, order, out);
+}
+
 constinit const Law broken_power_law = {
     .name = "broken-power",
     .formula = "L = E + A x^-a (1 + (x/x_break)^(1/f))^((a - b) f)",
@@ -95,7 +164,7 @@ constinit const Law broken_power_law = {
     .identifiable = "several points lie well below the break and several well above it",
     .inputs = broken_power_inputs,
     .coefficients = broken_power_coefficients,
-    .evaluate = evaluate_formula<BrokenPower>,
+    .evaluate = evaluate_broken_power,
     .design = broken_power_design,
     .noise = 0.003,
 };

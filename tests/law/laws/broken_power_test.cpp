@@ -1,4 +1,10 @@
+#include "law/laws/broken_power.h"
+
 #include <doctest/doctest.h>
+
+#include <array>
+#include <cmath>
+#include <vector>
 
 #include "law/fit.h"
 #include "law/law_data.h"
@@ -11,6 +17,45 @@ using namespace rung;
 TEST_CASE("broken-power: derivatives match finite differences") {
   check_derivatives(broken_power_law, {0.9, 30.0, 0.2, 0.4, 3e6, 0.3}, {2e6});
   check_derivatives(broken_power_law, {0.5, 30.0, 0.3, 0.1, 1e5, 0.8}, {2e8});
+}
+
+// By how much each number of a jet changes the loss when its coefficients change by themselves (A),
+// or by one.
+static std::vector<double> jet_units(double A, int order) {
+  const double unit[] = {1.0, A, 1.0, 1.0, 1.0, 1.0};
+  std::vector<double> units = {1.0};
+  if (order > 0) units.insert(units.end(), unit, unit + 6);
+  for (int i = 0; order > 1 && i < 6; ++i)
+    for (int j = 0; j <= i; ++j) units.push_back(unit[i] * unit[j]);
+  return units;
+}
+
+// Widths down to the narrowest and rows far to both sides of the break, more than a block of them.
+TEST_CASE("broken-power: many rows at once are the formula row by row") {
+  constexpr size_t rows = 150;
+  std::vector<double> x;
+  for (size_t i = 0; i < rows; ++i) {
+    const double log_x = 0.4 * static_cast<double>(i);
+    x.insert(x.end(), {std::exp(log_x), log_x});
+  }
+  for (const std::array<double, 6>& c :
+       {std::array{0.9, 30.0, 0.2, 0.4, 3e6, 0.3}, std::array{0.0, 1e-3, 0.05, 2.5, 1e20, 0.05},
+        std::array{1.8, 5e3, 0.4, 0.1, 2e3, 2.0}, std::array{1.0, 7.0, 0.3, 0.3, 1e12, 1.0}}) {
+    for (int order = 0; order <= 2; ++order) {
+      const std::vector<double> units = jet_units(c[1], order);
+      const size_t width = units.size();
+      std::vector<double> fused(rows * width), plain(rows * width);
+      broken_power_law.evaluate(broken_power_law, c.data(), x.data(), rows, order, fused.data());
+      broken_power_plain(broken_power_law, c.data(), x.data(), rows, order, plain.data());
+      for (size_t i = 0; i < rows * width; ++i) {
+        CAPTURE(order);
+        CAPTURE(i);
+        const double loss = plain[i / width * width];
+        CHECK(std::fabs(fused[i] - plain[i]) * units[i % width] <=
+              1e-11 * std::fabs(plain[i]) * units[i % width] + 1e-13 * loss);
+      }
+    }
+  }
 }
 
 TEST_CASE("broken-power: recovers a planted break, and power warns of it") {
