@@ -43,7 +43,11 @@ Optimum solve_rows(const Problem& problem, const Search& search) {
     best.start = start.theta;
     best.start_objective = start.objective;
   }
-  if (walk) best.solution = walk_valleys(problem, best.solution);
+  if (walk) {
+    best.solution = walk_valleys(problem, best.solution);
+    const Solution probed = probe_ends(problem, best.solution);
+    if (probed.objective < best.solution.objective) best.solution = walk_valleys(problem, probed);
+  }
   if (place >= 0) best.solution = sweep_place(problem, place, best.solution);
   return best;
 }

@@ -142,6 +142,29 @@ Solution sweep_place(const Problem& problem, int place, const Solution& from) {
   return walk_beside(problem, place, best);
 }
 
+Solution probe_ends(const Problem& problem, const Solution& from) {
+  Solution best = from;
+  for (int round = 0; round < walks; ++round) {
+    const Solution here = best;
+    for (const int i : gridded(problem)) {
+      const GridRange grid = grid_range(problem.law->coefficients[i]);
+      const double at = here.theta[i];
+      for (const double end : {at < grid.lo ? problem.lo[i] : std::max(grid.lo, problem.lo[i]),
+                               at > grid.hi ? problem.hi[i] : std::min(grid.hi, problem.hi[i])}) {
+        if (!std::isfinite(end) || end == at) continue;
+        Problem held = problem;
+        Vector theta = here.theta;
+        theta[i] = held.lo[i] = held.hi[i] = end;
+        const Solution there = polish(held, theta, {.max_steps = 60, .tolerance = 1e-5});
+        const Solution found = polish(problem, there.theta, {.abandon_above = best.objective});
+        if (found.objective < best.objective) best = found;
+      }
+    }
+    if (!(best.objective < here.objective * (1.0 - 1e-9))) break;
+  }
+  return best;
+}
+
 Solution walk_valleys(const Problem& problem, const Solution& from) {
   const std::vector<int> coefficients = gridded(problem);
   Solution best = from;
