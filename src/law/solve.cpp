@@ -43,8 +43,9 @@ Optimum solve_rows(const Problem& problem, const Search& search) {
     best.start = start.theta;
     best.start_objective = start.objective;
   }
-  if (walk) {
-    best.solution = walk_valleys(problem, best.solution);
+  if (walk) best.solution = walk_valleys(problem, best.solution);
+  if (walk && place < 0) {
+    // Only what is lower replaces what was found, and the valleys beside it are new.
     const Solution probed = probe_ends(problem, best.solution);
     if (probed.objective < best.solution.objective) best.solution = walk_valleys(problem, probed);
   }
