@@ -97,6 +97,8 @@ struct TrainConfig {
   double beta1 = 0.9;
   double beta2 = 0.98;
   double epsilon = 1e-12;
+  std::string moments = "fp32";  // what Adam's moments are kept in: fp32, bf16 or fp8
+  std::string moments_rounding = "stochastic";  // or nearest, of bf16 and fp8
   double clip = 0.0;
   std::string schedule = "linear";  // cooldown: linear, 1-sqrt, cosine-cooldown; or plain cosine
   double warmup = 0.05;             // below 1 a fraction of the steps, from 1 up steps
@@ -267,6 +269,11 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("train.beta1", c.train.beta1, "", "Adam's first decay");
   visit("train.beta2", c.train.beta2, "", "Adam's second decay");
   visit("train.epsilon", c.train.epsilon, "", "Adam's epsilon before the parametrisation's factor");
+  visit("train.moments", c.train.moments, "",
+        "what Adam's moments are kept in: fp32, bf16, or fp8 (the first in E4M3, the second in "
+        "bf16)");
+  visit("train.moments_rounding", c.train.moments_rounding, "",
+        "of bf16 and fp8 moments: stochastic or nearest");
   visit("train.clip", c.train.clip, "", "largest global gradient norm of a member; 0: off");
   visit("train.schedule", c.train.schedule, "",
         "linear, 1-sqrt, cosine-cooldown, cosine or constant");

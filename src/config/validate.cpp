@@ -108,6 +108,8 @@ constexpr std::array choices = {
     Choice{"model.qk_norm_over", {"head", "width"}},
     Choice{"train.decay_rule", {"independent", "coupled", "width", "timescale"}},
     Choice{"train.epsilon_rule", {"gradient", "constant"}},
+    Choice{"train.moments", {"fp32", "bf16", "fp8"}},
+    Choice{"train.moments_rounding", {"stochastic", "nearest"}},
     Choice{"train.schedule", {"linear", "1-sqrt", "cosine-cooldown", "cosine", "constant"}}};
 
 void check_range(std::string_view key, double value) {

@@ -42,25 +42,35 @@ Tensor power(const Tensor& exponent, const Tensor& like) {
 Tensor uniform(const Tensor& x, uint64_t key) {
   const Tensor bits = x.to(at::kFloat).view(at::kInt).to(at::kLong).bitwise_and(0xffffffffll);
   Tensor h = at::arange(x.size(1) * x.size(2), bits.options()).view({1, x.size(1), x.size(2)});
-  h = h.bitwise_left_shift(32).bitwise_or(bits).bitwise_xor(static_cast<int64_t>(key));
+  h = mix_plain(h.bitwise_left_shift(32).bitwise_or(bits).bitwise_xor(static_cast<int64_t>(key)));
+  return h.bitwise_right_shift(32).bitwise_and(0xffffffffll).to(at::kDouble).mul_(0x1p-32);
+}
+
+}  // namespace
+
+Tensor mix_plain(const Tensor& x) {
   const auto folded = [](const Tensor& a, int64_t by) {  // the shift of unsigned numbers
     return a.bitwise_xor(a.bitwise_right_shift(by).bitwise_and((int64_t{1} << (64 - by)) - 1));
   };
-  h = folded(h, 30).mul(static_cast<int64_t>(0xbf58476d1ce4e5b9ull));
-  h = folded(h, 27).mul(static_cast<int64_t>(0x94d049bb133111ebull));
-  h = folded(h, 31).bitwise_right_shift(32).bitwise_and(0xffffffffll);
-  return h.to(at::kDouble).mul_(0x1p-32);
+  const Tensor h = folded(x, 30).mul(static_cast<int64_t>(0xbf58476d1ce4e5b9ull));
+  return folded(folded(h, 27).mul(static_cast<int64_t>(0x94d049bb133111ebull)), 31);
 }
 
-Tensor round_plain(const Tensor& x, const Quantiser& q, uint64_t key) {
+Tensor round_to_grid_plain(const Tensor& x, const Quantiser& q, const Tensor& draws) {
   const Tensor wide = x.to(at::kDouble).abs();
   const Tensor exponent = std::get<1>(at::frexp(wide)).sub(1).clamp_min(q.grid.lowest);
   const Tensor step = power(exponent - q.grid.mantissa_bits, wide);
   const Tensor y = wide / step;
-  Tensor value = (q.stochastic ? at::floor(y + uniform(x, key)) : at::round(y)) * step;
+  Tensor value = (draws.defined() ? at::floor(y + draws) : at::round(y)) * step;
   value = at::where(value < q.grid.smallest, at::Scalar(0.0), value);
   value = at::where(value > q.grid.largest, at::full_like(value, q.grid.beyond), value);
   return at::copysign(at::where(wide.isnan(), wide, value), x.to(at::kDouble)).to(x.scalar_type());
+}
+
+namespace {
+
+Tensor round_plain(const Tensor& x, const Quantiser& q, uint64_t key) {
+  return round_to_grid_plain(x, q, q.stochastic ? uniform(x, key) : Tensor());
 }
 
 // fp32 or fp64: what scales are computed in.
@@ -68,7 +78,8 @@ at::ScalarType scale_type(const Tensor& x) {
   return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-// One scale for each of the last axis of `groups`.
+}  // namespace
+
 Tensor scales_plain(const Tensor& groups, const Quantiser& q) {
   const Tensor largest = groups.abs().amax({-1}, true).to(scale_type(groups));
   Tensor scale;
@@ -81,6 +92,8 @@ Tensor scales_plain(const Tensor& groups, const Quantiser& q) {
   }
   return at::where(largest > 0.0, scale, at::ones_like(largest));
 }
+
+namespace {
 
 // x [P, R, C] with what shares a scale in its last axis.
 Tensor grouped_plain(const Tensor& x, const Quantiser& q) {

@@ -12,4 +12,11 @@ namespace rung {
 at::Tensor quantise(const at::Tensor& x, const Quantiser& q, uint64_t key = 0);
 at::Tensor quantise_plain(const at::Tensor& x, const Quantiser& q, uint64_t key = 0);
 
+// Its parts, for what rounds otherwise (optim/moments.h): the scale that each of the last axis of
+// `groups` shares; x onto the grid, up where `draws` in [0, 1) fill up what lies below (undefined:
+// to the nearest); and splitmix64's finaliser of 64-bit numbers.
+at::Tensor scales_plain(const at::Tensor& groups, const Quantiser& q);
+at::Tensor round_to_grid_plain(const at::Tensor& x, const Quantiser& q, const at::Tensor& draws);
+at::Tensor mix_plain(const at::Tensor& x);
+
 }  // namespace rung

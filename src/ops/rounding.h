@@ -42,8 +42,18 @@ RUNG_BOTH uint32_t rounding_bits(uint64_t key, uint64_t index, uint32_t value) {
   return static_cast<uint32_t>((x ^ (x >> 31)) >> 32);
 }
 
-// To the nearest of the grid, ties to even, or up with the probability of what lies below.
-RUNG_BOTH float round_to_grid(float x, const Rounding& r, uint64_t index) {
+// Number `index` of the sequence that a key names (splitmix64, Steele et al. 2014), two draws of 32
+// bits: for numbers of which every step rounds another, whatever stands there.
+RUNG_BOTH uint64_t two_draws(uint64_t key, uint64_t index) {
+  uint64_t x = key + (index + 1) * 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+// To the nearest of the grid, ties to even, or up with the probability of what lies below: where
+// the draw over 2^32 fills it up.
+RUNG_BOTH float round_by_draw(float x, const Rounding& r, uint32_t draw) {
   const uint32_t bits = same_bits<uint32_t>(x);
   const int own = static_cast<int>(bits >> 23 & 255) - 127;
   const int exponent = own > r.lowest ? own : r.lowest;
@@ -52,7 +62,7 @@ RUNG_BOTH float round_to_grid(float x, const Rounding& r, uint64_t index) {
   constexpr double magic = 6755399441055744.0;  // 1.5 x 2^52: what is added to it becomes whole
   double whole;
   if (r.stochastic) {
-    const double above = y + rounding_bits(r.key, index, bits) * 0x1p-32;
+    const double above = y + draw * 0x1p-32;
     whole = (above + magic) - magic;
     whole = whole > above ? whole - 1.0 : whole;
   } else {
@@ -62,6 +72,11 @@ RUNG_BOTH float round_to_grid(float x, const Rounding& r, uint64_t index) {
   value = value < r.smallest ? 0.0f : value;
   value = value > r.largest ? r.beyond : value;
   return same_bits<float>(same_bits<uint32_t>(value) | (bits & 0x80000000u));
+}
+
+RUNG_BOTH float round_to_grid(float x, const Rounding& r, uint64_t index) {
+  return round_by_draw(x, r,
+                       r.stochastic ? rounding_bits(r.key, index, same_bits<uint32_t>(x)) : 0);
 }
 
 // Scale of numbers whose largest magnitude is given.

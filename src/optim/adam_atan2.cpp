@@ -15,7 +15,7 @@ std::vector<StateSpec> adam_atan2_state(const Layout& layout) {
 
 void adam_atan2_step(const StepInput& in) {
   const auto direction = [&](const auto& part, const at::Tensor& g, const Factors&) {
-    const Moments moments = advance_moments(in, part, g);
+    const Moments moments = advance_moments(part, g);
     return at::atan2(moments.first, at::sqrt(moments.second)) * (4.0 / std::numbers::pi);
   };
   step_alive(in, [&] { step_tensors(in, direction); });

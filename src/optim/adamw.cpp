@@ -13,13 +13,13 @@ namespace rung {
 using at::Tensor;
 
 std::vector<StateSpec> adamw_state(const Layout& layout) {
-  return {{"exp_avg", layout.stride}, {"exp_avg_sq", layout.stride}};
+  return {{first_moment, layout.stride}, {second_moment, layout.stride}};
 }
 
 void adamw_tensor(const StepInput& in, size_t index) {
   flat_part(in.layout, in.weights, index)
       .sub_(update_of(in, index, [&](const auto& part, const Tensor& g, const Factors& f) {
-        const Moments moments = advance_moments(in, part, g);
+        const Moments moments = advance_moments(part, g);
         return moments.first / adam_denominator(in, moments.second, f);
       }));
 }
@@ -27,6 +27,27 @@ void adamw_tensor(const StepInput& in, size_t index) {
 void adamw_step_plain(const StepInput& in) {
   for (size_t i = 0; i < in.layout.tensors.size(); ++i) adamw_tensor(in, i);
 }
+
+namespace {
+
+// Of members from `first` on.
+SmallMoments moments_of(const StepInput& in, int64_t first) {
+  const auto data = [&](const std::string& name) {
+    const auto found = in.state.find(name);
+    return found == in.state.end() ? nullptr : found->second.narrow(0, first, 1).mutable_data_ptr();
+  };
+  return {.kind = kind_of(in.state),
+          .m = data(first_moment),
+          .v = data(second_moment),
+          .scale = static_cast<float*>(data(moment_scales))};
+}
+
+const uint64_t* keys_of(const StepInput& in, int64_t first) {
+  if (!in.keys.defined()) return nullptr;
+  return reinterpret_cast<const uint64_t*>(in.keys.const_data_ptr<int64_t>()) + first;
+}
+
+}  // namespace
 
 #ifdef RUNG_CUDA
 namespace {
@@ -43,8 +64,7 @@ void adamw_cuda(const StepInput& in, int64_t begin, int64_t end) {
     cuda::adamw({members, in.weights.size(1), begin, end}, slots.mutable_data_ptr<float>(),
                 floats(in.hyper),
                 in.alive.defined() ? in.alive.const_data_ptr<int>() + first : nullptr,
-                floats(in.gradient), floats(in.weights), floats(in.state.at("exp_avg")),
-                floats(in.state.at("exp_avg_sq")),
+                floats(in.gradient), floats(in.weights), moments_of(in, first), keys_of(in, first),
                 in.compute.defined() ? in.compute.narrow(0, first, 1).mutable_data_ptr() : nullptr,
                 cuda::stream());
   };
@@ -77,21 +97,24 @@ void adamw_step(const StepInput& in) {
   for (int64_t p = 0; p < in.weights.size(0); ++p) {
     const float* h = in.hyper.select(0, p).const_data_ptr<float>();
     const auto row = [&](const Tensor& t) { return t.select(0, p).mutable_data_ptr<float>(); };
-    float *m = row(in.state.at("exp_avg")), *v = row(in.state.at("exp_avg_sq"));
+    const SmallMoments moments = moments_of(in, p);
     float *w = row(in.weights), *g = row(in.gradient);
     for (size_t i = 0; i < in.layout.tensors.size(); ++i) {
       const Factors& f = in.layout.factors[i];
-      const int64_t at = in.layout.offsets[i];
-      cpu::adamw(in.layout.tensors[i].size(),
-                 {.lr = h[hyper_lr] * static_cast<float>(f.C),
-                  .decay = h[hyper_decay] * static_cast<float>(f.decay),
-                  .beta1 = h[hyper_beta1],
-                  .beta2 = h[hyper_beta2],
-                  .epsilon = h[hyper_epsilon] * static_cast<float>(f.epsilon),
-                  .correction1 = h[hyper_correction1],
-                  .correction2 = h[hyper_correction2],
-                  .gradient_scale = h[hyper_scale]},
-                 g + at, w + at, m + at, v + at);
+      const int64_t at = in.layout.offsets[i], size = in.layout.tensors[i].size();
+      const cpu::AdamStep step{.lr = h[hyper_lr] * static_cast<float>(f.C),
+                               .decay = h[hyper_decay] * static_cast<float>(f.decay),
+                               .beta1 = h[hyper_beta1],
+                               .beta2 = h[hyper_beta2],
+                               .epsilon = h[hyper_epsilon] * static_cast<float>(f.epsilon),
+                               .correction1 = h[hyper_correction1],
+                               .correction2 = h[hyper_correction2],
+                               .gradient_scale = h[hyper_scale]};
+      if (moments.kind == MomentKind::wide)
+        cpu::adamw(size, step, g + at, w + at, static_cast<float*>(moments.m) + at,
+                   static_cast<float*>(moments.v) + at);
+      else
+        cpu::adamw_small(at, size, step, g, w, moments, keys_of(in, p));
     }
   }
 }

@@ -4,16 +4,24 @@
 #include <ATen/ops/sqrt.h>
 #include <ATen/ops/where.h>
 
+#include "optim/moments.h"
 #include "optim/optimizer.h"
 
 namespace rung {
 
-// lr C direction + decay w of one tensor, [P, size]. direction(part, gradient, factors) gets a
-// function that cuts a buffer of the arena's layout to the tensor, and the clipped gradient.
+// Cuts a buffer of the arena's layout to one tensor, [P, size].
+struct ArenaPart {
+  const StepInput& in;
+  size_t index;
+  at::Tensor operator()(const at::Tensor& t) const { return flat_part(in.layout, t, index); }
+};
+
+// lr C direction + decay w of one tensor, [P, size]. direction(part, gradient, factors) gets what
+// cuts to the tensor, and the clipped gradient.
 template <class Direction>
 at::Tensor update_of(const StepInput& in, size_t index, Direction&& direction) {
   const Factors& f = in.layout.factors[index];
-  const auto part = [&](const at::Tensor& t) { return flat_part(in.layout, t, index); };
+  const ArenaPart part{in, index};
   const at::Tensor u = direction(part, part(in.gradient) * hyper_column(in, hyper_scale), f);
   return u * (hyper_column(in, hyper_lr) * f.C) +
          part(in.weights) * (hyper_column(in, hyper_decay) * f.decay);
@@ -36,8 +44,11 @@ void step_alive(const StepInput& in, Step&& step) {
     for (const auto& [name, state] : in.state) kept.emplace_back(state, state.clone());
   }
   step();
+  const auto plain = [](const at::Tensor& t) {  // codes of FP8 can only be copied
+    return t.element_size() == 1 ? t.view(at::kByte) : t;
+  };
   for (const auto& [buffer, before] : kept)
-    buffer.copy_(at::where(in.alive.unsqueeze(1) > 0, buffer, before));
+    plain(buffer).copy_(at::where(in.alive.unsqueeze(1) > 0, plain(buffer), plain(before)));
   if (in.compute.defined()) in.compute.copy_(in.weights);
 }
 
@@ -45,12 +56,15 @@ void step_alive(const StepInput& in, Step&& step) {
 struct Moments {
   at::Tensor first, second;
 };
-template <class Part>
-Moments advance_moments(const StepInput& in, const Part& part, const at::Tensor& g) {
+inline Moments advance_moments(const ArenaPart& part, const at::Tensor& g) {
+  const StepInput& in = part.in;
   const at::Tensor beta1 = hyper_column(in, hyper_beta1), beta2 = hyper_column(in, hyper_beta2);
-  at::Tensor m = part(in.state.at("exp_avg")), v = part(in.state.at("exp_avg_sq"));
+  at::Tensor m = read_moment(in, part.index, first_moment);
+  at::Tensor v = read_moment(in, part.index, second_moment);
   m.mul_(beta1).add_(g * (1.0 - beta1));
   v.mul_(beta2).add_(g * g * (1.0 - beta2));
+  write_moment(in, part.index, first_moment, m);
+  write_moment(in, part.index, second_moment, v);
   return {m / hyper_column(in, hyper_correction1), v / hyper_column(in, hyper_correction2)};
 }
 

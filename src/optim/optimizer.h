@@ -2,9 +2,11 @@
 // source file, one test and one line in the table.
 #pragma once
 #include <ATen/core/Tensor.h>
+#include <c10/core/ScalarType.h>
 
 #include <array>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,7 +32,8 @@ enum Hyper : int {
 
 struct StateSpec {
   std::string name;
-  int64_t size = 0;  // elements per member
+  int64_t size = 0;                         // elements per member
+  std::optional<at::ScalarType> type = {};  // none: the masters' own
 };
 
 struct StepInput {
@@ -42,6 +45,9 @@ struct StepInput {
   at::Tensor slots;    // make_slots(layout) on the weights' device
   at::Tensor alive;    // int32 [P]: members at 0 are left as they are
   at::Tensor compute;  // bf16 [P, n]: receives the new weights, rounded
+  // int64 [P] on the weights' device: of the draws by which this step rounds moments that are kept
+  // in fewer bits (optim/moments.h). Undefined: to the nearest.
+  at::Tensor keys = {};
 };
 
 // One number of each member's step as [P, 1] in the weights' type.
@@ -71,6 +77,7 @@ struct Optimizer {
   // Its step on a GPU is a part of the captured graph; else it asks for numbers of the device, and
   // runs behind each replay.
   bool captured = true;
+  bool adam_moments = false;  // keeps Adam's two, in what train.moments says
 };
 
 std::span<const Optimizer> optimizers();

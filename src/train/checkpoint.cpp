@@ -17,7 +17,16 @@ using at::Tensor;
 constexpr const char* trained_weights = "trained_weights";
 
 const char* dtype_name(const Tensor& t) {
-  return t.scalar_type() == at::kDouble ? "F64" : "F32";
+  switch (t.scalar_type()) {
+    case at::kDouble:
+      return "F64";
+    case at::kBFloat16:
+      return "BF16";
+    case at::kFloat8_e4m3fn:
+      return "F8_E4M3";
+    default:
+      return "F32";
+  }
 }
 
 uint32_t checksum(const TensorBlock& block) {

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 
@@ -156,8 +157,11 @@ class CpuEngine : public Population::Engine {
     std::map<std::string, Tensor> own;
     for (const auto& [name, tensor] : p.optimizer_state) own[name] = tensor.narrow(0, m, 1);
     at::NoGradGuard off;
-    p.optimizer->step({p.trained, p.weights.narrow(0, m, 1).narrow(1, 0, n), rows.narrow(0, 0, 1),
-                       own, hyper_row.to(p.weights.scalar_type())});
+    StepInput in{p.trained, p.weights.narrow(0, m, 1).narrow(1, 0, n), rows.narrow(0, 0, 1), own,
+                 hyper_row.to(p.weights.scalar_type())};
+    if (rounds_by_draws(p))
+      in.keys = at::full({1}, static_cast<int64_t>(draw_key(p, m)), at::kLong);
+    p.optimizer->step(in);
   }
 
   int64_t shard_sequences_, shards_, lanes_;

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <mutex>
 #include <optional>
 
@@ -255,6 +256,8 @@ class CudaEngine : public Population::Engine {
       std::copy(numbers.begin(), numbers.end(), row);
       row[cuda::control_clip] = static_cast<float>(state.config.train.clip);
       row[cuda::control_running] = state.status == MemberStatus::running ? 1.0f : 0.0f;
+      const uint64_t key = keys_.defined() ? draw_key(p, m) : 0;
+      std::memcpy(row + cuda::control_key, &key, sizeof key);
     }
   }
 
@@ -302,6 +305,7 @@ class CudaEngine : public Population::Engine {
     if (half_) compute_ = at::zeros({members_, all}, floats.dtype(at::kBFloat16));
     hyper_ = at::zeros({members_, hyper_count}, floats);
     alive_ = at::zeros({members_}, floats.dtype(at::kInt));
+    if (rounds_by_draws(p)) keys_ = at::zeros({members_}, longs);
     shares_ = at::zeros({members_, cuda::finish_blocks(n), 2}, floats.dtype(at::kDouble));
     ended_ = at::zeros({members_}, floats.dtype(at::kInt));
     factors_ = make_slots(p.trained).to(p.weights.device());
@@ -347,19 +351,22 @@ class CudaEngine : public Population::Engine {
     }
     const at::NoGradGuard off;
     if (p.mask.defined()) gradient_.mul_(p.mask.narrow(1, 0, n));
-    cuda::finish_step({.members = members_,
-                       .size = n,
-                       .rows = sequences_ * context_,
-                       .gradient = gradient_.const_data_ptr<float>(),
-                       .losses = losses_.const_data_ptr<float>(),
-                       .turns = turns,
-                       .control = reinterpret_cast<const float*>(input + control_at_),
-                       .partial = shares_.mutable_data_ptr<double>(),
-                       .ended = reinterpret_cast<unsigned*>(ended_.mutable_data_ptr<int>()),
-                       .alive = alive_.mutable_data_ptr<int>(),
-                       .hyper = hyper_.mutable_data_ptr<float>(),
-                       .result = results_},
-                      cuda::stream());
+    cuda::finish_step(
+        {.members = members_,
+         .size = n,
+         .rows = sequences_ * context_,
+         .gradient = gradient_.const_data_ptr<float>(),
+         .losses = losses_.const_data_ptr<float>(),
+         .turns = turns,
+         .control = reinterpret_cast<const float*>(input + control_at_),
+         .partial = shares_.mutable_data_ptr<double>(),
+         .ended = reinterpret_cast<unsigned*>(ended_.mutable_data_ptr<int>()),
+         .alive = alive_.mutable_data_ptr<int>(),
+         .hyper = hyper_.mutable_data_ptr<float>(),
+         .result = results_,
+         .keys = keys_.defined() ? reinterpret_cast<uint64_t*>(keys_.mutable_data_ptr<int64_t>())
+                                 : nullptr},
+        cuda::stream());
     if (p.optimizer->captured) move(p);
   }
 
@@ -367,7 +374,7 @@ class CudaEngine : public Population::Engine {
     const at::NoGradGuard off;
     const auto moving = [&](const Tensor& t) { return t.narrow(1, 0, p.trained.stride); };
     p.optimizer->step({p.trained, moving(p.weights), gradient_, p.optimizer_state, hyper_, factors_,
-                       alive_, half_ ? moving(compute_) : Tensor()});
+                       alive_, half_ ? moving(compute_) : Tensor(), keys_});
   }
 
   cuda::OwnStream own_stream_;
@@ -382,8 +389,8 @@ class CudaEngine : public Population::Engine {
   int64_t started_ = 0, collected_ = 0;  // steps
   std::vector<const void*> buffers_;     // that the graph was captured on
   int64_t version_ = -1;
-  Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, turns_, shares_,
-      ended_, factors_;
+  Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, keys_, turns_,
+      shares_, ended_, factors_;
   Ropes ropes_;
   std::vector<Weight> bound_;
   std::optional<at::cuda::CUDAGraph> graph_;

@@ -19,6 +19,9 @@ struct Population::Engine {
   static std::array<double, hyper_count> hyper(const Population& p, int64_t member) {
     return p.hyper(member);
   }
+  // Whether moments are rounded by draws, and what names a member's in the coming step.
+  static bool rounds_by_draws(const Population& p) { return p.rounds_by_draws(); }
+  static uint64_t draw_key(const Population& p, int64_t member) { return p.draw_key(member); }
   // Data position of sequence `i` of the coming step.
   static int64_t window(const Population& p, int64_t member, int64_t i);
   // The factor that clips a gradient of this norm; 1 when clipping is off.

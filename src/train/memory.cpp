@@ -5,6 +5,7 @@
 
 #include "model/pass_memory.h"
 #include "ops/cuda/beside.h"
+#include "optim/moments.h"
 #include "train/device.h"
 
 namespace rung {
@@ -18,13 +19,10 @@ constexpr int64_t evaluation_tokens = 262'144;      // of all members at a time,
 constexpr double small_evaluation = 268'435'456.0;  // bytes
 constexpr double workspace = 33'554'432.0;          // cuBLAS's on Hopper, for a thread and stream
 
-// Of one member, with masters of so many bytes.
-double state_bytes(const Decoder& d, const RunConfig& config, double master) {
-  double bytes = 0.0;
-  for (const StateSpec& state :
-       find_optimizer(config.train.optimizer).state(trained_part(d.layout)))
-    bytes += static_cast<double>(state.size) * master;
-  return bytes;
+double member_state(const Decoder& d, const RunConfig& config, double master) {
+  const TrainConfig& train = config.train;
+  return state_bytes(
+      states_of(find_optimizer(train.optimizer), trained_part(d.layout), train.moments), master);
 }
 
 // Windows, ids and losses of a step, and what the optimizer reads of the layout.
@@ -43,7 +41,7 @@ void plan_cuda(const Decoder& d, const RunConfig& config, MemoryPlan& plan) {
   const PassKind kind = pass_kind(d, config, plan.members, plan.sequences);
   plan.weights = members * stride * (kind.half ? 6.0 : 4.0);
   plan.gradients = members * stride * 4.0;
-  plan.optimizer = members * state_bytes(d, config, 4.0);
+  plan.optimizer = members * member_state(d, config, 4.0);
   plan.pass = training_pass_bytes(d, kind);
   plan.counted = is_counted(d, kind);
   plan.cuda = true;
@@ -71,7 +69,7 @@ void plan_cpu(const Decoder& d, const RunConfig& config, int threads, MemoryPlan
       static_cast<double>(std::min<int64_t>(std::max(1, threads), plan.members * shards.lanes));
   plan.weights = members * stride;
   plan.gradients = members * static_cast<double>(shards.lanes * d.layout.trained) * element;
-  plan.optimizer = members * state_bytes(d, config, element);
+  plan.optimizer = members * member_state(d, config, element);
   // Ids of a shard: as they are read, and as 64-bit numbers.
   const double ids = 20.0 * static_cast<double>(kind.sequences * context);
   plan.pass = tasks * (training_pass_bytes(d, kind) * (element / 4.0) + ids);

@@ -11,6 +11,8 @@
 
 #include "config/resolve.h"
 #include "core/error.h"
+#include "core/random.h"
+#include "optim/moments.h"
 #include "train/engine.h"
 
 namespace rung {
@@ -92,8 +94,9 @@ Population::Population(std::vector<RunConfig> members, std::shared_ptr<const Tok
   const auto options =
       at::TensorOptions().dtype(master_type(first.precision)).device(machine_.device);
   weights = at::zeros({static_cast<int64_t>(members.size()), decoder.layout.stride}, options);
-  for (const StateSpec& spec : optimizer->state(trained))
-    optimizer_state[spec.name] = at::zeros({weights.size(0), spec.size}, options);
+  for (const StateSpec& spec : states_of(*optimizer, trained, first.train.moments))
+    optimizer_state[spec.name] =
+        at::zeros({weights.size(0), spec.size}, spec.type ? options.dtype(*spec.type) : options);
   if (has_sparse(decoder.layout)) mask = at::empty_like(weights);
   Parallel parallel;
   if (machine_.pool)
@@ -183,6 +186,17 @@ std::array<double, hyper_count> Population::hyper(int64_t member) const {
   row[hyper_correction2] = 1.0 - std::pow(beta2, t);
   row[hyper_scale] = 1.0;
   return row;
+}
+
+bool Population::rounds_by_draws() const {
+  const TrainConfig& train = states.front().config.train;
+  return train.moments != "fp32" && train.moments_rounding == "stochastic";
+}
+
+uint64_t Population::draw_key(int64_t member) const {
+  return Random(states[static_cast<size_t>(member)].config.seed, "moments",
+                static_cast<uint64_t>(step))
+      .bits64();
 }
 
 int64_t Population::Engine::window(const Population& p, int64_t member, int64_t i) {

@@ -100,6 +100,8 @@ class Population {
 
  private:
   std::array<double, hyper_count> hyper(int64_t member) const;
+  bool rounds_by_draws() const;
+  uint64_t draw_key(int64_t member) const;
   std::shared_ptr<const TokenSource> source_;
   Machine machine_;
   std::unique_ptr<Engine> engine_;

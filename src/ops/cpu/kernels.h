@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "ops/moments.h"
 #include "ops/rounding.h"
 
 namespace rung::cpu {
@@ -121,6 +122,11 @@ struct AdamStep {
 // w -= lr * m_hat / (sqrt(v_hat) + epsilon) + decay * w.
 void adamw(int64_t size, const AdamStep& step, const float* gradient, float* weight, float* m,
            float* v);
+// The same on moments in fewer bits. gradient, weight and moments begin at a member's; the numbers
+// from `begin` on, a multiple of moment_block, are one tensor's. key: of its draws; null: to the
+// nearest.
+void adamw_small(int64_t begin, int64_t size, const AdamStep& step, const float* gradient,
+                 float* weight, const SmallMoments& moments, const uint64_t* key);
 
 // `size` numbers in rows of `width`, of which every `block` share a scale: `fixed`, or what their
 // largest magnitude asks for where it is 0.

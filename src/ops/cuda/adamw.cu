@@ -10,38 +10,103 @@ constexpr int threads = 256;
 // Order of optim/optimizer.h.
 enum { h_lr, h_decay, h_beta1, h_beta2, h_epsilon, h_correction1, h_correction2, h_scale, h_count };
 
+// Four elements of a thread, as floats, from what they are kept in and back: in bytes these are
+// most of what the step moves. A warp's lie in one block of scales.
+template <MomentKind kind>
+struct Kept {
+  SmallMoments to;
+  int64_t index;  // in the arena
+  __device__ void load(float (&m)[4], float (&v)[4]) const {
+    if constexpr (kind == MomentKind::wide) {
+      load4(static_cast<const float*>(to.m) + index, m);
+      load4(static_cast<const float*>(to.v) + index, v);
+      return;
+    }
+    load4(static_cast<const bf16*>(to.v) + index, v);
+    if constexpr (kind == MomentKind::bf16) load4(static_cast<const bf16*>(to.m) + index, m);
+    if constexpr (kind == MomentKind::fp8) {
+      const uint32_t codes =
+          *reinterpret_cast<const uint32_t*>(static_cast<const uint8_t*>(to.m) + index);
+      const float scale = to.scale[index / moment_block];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) m[i] = from_e4m3(static_cast<uint8_t>(codes >> 8 * i)) * scale;
+    }
+  }
+  // `at`: within the member, which names the draws.
+  __device__ void store(const float (&m)[4], const float (&v)[4], const uint64_t* key,
+                        int64_t at) const {
+    if constexpr (kind == MomentKind::wide) {
+      store4(static_cast<float*>(to.m) + index, m);
+      store4(static_cast<float*>(to.v) + index, v);
+      return;
+    }
+    uint64_t draws[4] = {};
+    if (key) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) draws[i] = two_draws(*key, static_cast<uint64_t>(at + i));
+    }
+    store_half(to.v, v, key != nullptr, draws, 0);
+    if constexpr (kind == MomentKind::bf16) store_half(to.m, m, key != nullptr, draws, 32);
+    if constexpr (kind == MomentKind::fp8) store_codes(m, key != nullptr, draws);
+  }
+
+ private:
+  __device__ void store_half(void* moment, const float (&x)[4], bool drawn,
+                             const uint64_t (&draws)[4], int shift) const {
+    uint32_t code[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      code[i] = to_bf16(x[i], drawn, static_cast<uint32_t>(draws[i] >> shift));
+    *reinterpret_cast<uint2*>(static_cast<bf16*>(moment) + index) =
+        make_uint2(code[0] | code[1] << 16, code[2] | code[3] << 16);
+  }
+  __device__ void store_codes(const float (&x)[4], bool drawn, const uint64_t (&draws)[4]) const {
+    float most = fmaxf(fmaxf(fabsf(x[0]), fabsf(x[1])), fmaxf(fabsf(x[2]), fabsf(x[3])));
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2)
+      most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, offset));
+    const float scale = scale_for(most, moment_grid(drawn));
+    uint32_t codes = 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      codes |=
+          static_cast<uint32_t>(to_e4m3(x[i] * scale, drawn, static_cast<uint32_t>(draws[i] >> 32)))
+          << 8 * i;
+    *reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(to.m) + index) = codes;
+    if (threadIdx.x % 32 == 0) to.scale[index / moment_block] = 1.0f / scale;
+  }
+};
+
+template <MomentKind kind>
 __global__ void __launch_bounds__(threads)
-    update(int64_t size, int64_t begin, int64_t end, const float4* slots, const float* hyper,
-           const int* alive, const float* gradient, float* weight, float* m, float* v,
+    update(AdamShape s, const float4* slots, const float* hyper, const int* alive,
+           const float* gradient, float* weight, SmallMoments moments, const uint64_t* keys,
            bf16* compute) {
-  const int64_t at = begin + (static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x) * 4;
-  if (at >= end) return;
+  const int64_t at = s.begin + (static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x) * 4;
+  if (at >= s.end) return;  // whole warps
   const float* h = hyper + blockIdx.y * h_count;
   const float4 slot = slots[at / 128];  // C, decay, epsilon
   const float lr = h[h_lr] * slot.x, decay = h[h_decay] * slot.y, epsilon = h[h_epsilon] * slot.z;
   const float beta1 = h[h_beta1], beta2 = h[h_beta2], scale = h[h_scale];
   const float c1 = h[h_correction1], c2 = h[h_correction2];
-  const int64_t index = blockIdx.y * size + at;
-  const float4 g4 = *reinterpret_cast<const float4*>(gradient + index);
-  float4 m4 = *reinterpret_cast<float4*>(m + index), v4 = *reinterpret_cast<float4*>(v + index);
-  float4 w4 = *reinterpret_cast<float4*>(weight + index);
+  const int64_t index = blockIdx.y * s.size + at;
+  const Kept<kind> kept{moments, index};
+  float g[4], m[4], v[4], w[4];
+  load4(gradient + index, g);
+  kept.load(m, v);
+  load4(weight + index, w);
   if (alive && !alive[blockIdx.y])
     return;  // all loads are on their way before the first is waited for
-  const auto one = [&](float g, float& mi, float& vi, float& wi) {
-    g *= scale;
-    mi = beta1 * mi + (1.0f - beta1) * g;
-    vi = beta2 * vi + (1.0f - beta2) * g * g;
-    wi -= lr * (mi / c1) / (sqrtf(vi / c2) + epsilon) + decay * wi;
-  };
-  one(g4.x, m4.x, v4.x, w4.x);
-  one(g4.y, m4.y, v4.y, w4.y);
-  one(g4.z, m4.z, v4.z, w4.z);
-  one(g4.w, m4.w, v4.w, w4.w);
-  *reinterpret_cast<float4*>(m + index) = m4;
-  *reinterpret_cast<float4*>(v + index) = v4;
-  *reinterpret_cast<float4*>(weight + index) = w4;
-  if (compute)
-    *reinterpret_cast<uint2*>(compute + index) = make_uint2(pack2(w4.x, w4.y), pack2(w4.z, w4.w));
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    g[i] *= scale;
+    m[i] = beta1 * m[i] + (1.0f - beta1) * g[i];
+    v[i] = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];
+    w[i] -= lr * (m[i] / c1) / (sqrtf(v[i] / c2) + epsilon) + decay * w[i];
+  }
+  kept.store(m, v, keys ? keys + blockIdx.y : nullptr, at);
+  store4(weight + index, w);
+  if (compute) store4(compute + index, w);
 }
 
 __global__ void __launch_bounds__(threads) round_all(int64_t size, const float* from, bf16* to) {
@@ -57,11 +122,15 @@ __global__ void __launch_bounds__(threads) round_all(int64_t size, const float* 
 }  // namespace
 
 void adamw(const AdamShape& s, const float* slots, const float* hyper, const int* alive,
-           const float* gradient, float* weight, float* m, float* v, void* compute, Stream stream) {
+           const float* gradient, float* weight, const SmallMoments& moments, const uint64_t* keys,
+           void* compute, Stream stream) {
   const dim3 grid(blocks_for(s.end - s.begin, 4 * threads), static_cast<unsigned>(s.members));
-  update<<<grid, threads, 0, stream>>>(s.size, s.begin, s.end,
-                                       reinterpret_cast<const float4*>(slots), hyper, alive,
-                                       gradient, weight, m, v, static_cast<bf16*>(compute));
+  const auto kernel = moments.kind == MomentKind::wide   ? update<MomentKind::wide>
+                      : moments.kind == MomentKind::bf16 ? update<MomentKind::bf16>
+                                                         : update<MomentKind::fp8>;
+  kernel<<<grid, threads, 0, stream>>>(s, reinterpret_cast<const float4*>(slots), hyper, alive,
+                                       gradient, weight, moments, keys,
+                                       static_cast<bf16*>(compute));
   check_launch();
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 
+#include "ops/moments.h"
 #include "ops/rounding.h"
 
 struct CUstream_st;
@@ -212,12 +213,15 @@ struct AdamShape {
 };
 // AdamW over an arena. slots [size / 128, 4]: C, decay and epsilon factors of each unit; hyper
 // [members, 8] as optim/optimizer.h orders it; alive [members] (null: all) freezes members; compute
-// [members, size] bf16 (may be null) receives the new weights rounded.
+// [members, size] bf16 (may be null) receives the new weights rounded; keys [members] are of the
+// draws that round moments in fewer bits (null: to the nearest).
 void adamw(const AdamShape& shape, const float* slots, const float* hyper, const int* alive,
-           const float* gradient, float* weight, float* m, float* v, void* compute, Stream stream);
+           const float* gradient, float* weight, const SmallMoments& moments, const uint64_t* keys,
+           void* compute, Stream stream);
 
 // What the host hands over for every member and step, after the optimizer's hyperparameters.
-enum Control : int { control_clip = 8, control_running, control_count = 12 };
+// The key, of 64 bits, lies in the place of two floats.
+enum Control : int { control_clip = 8, control_running, control_key, control_count = 12 };
 // What the device hands back.
 enum Result : int { result_loss, result_norm, result_alive, result_count = 4 };
 // Steps that are under way take turns with `slots` places: what the host hands over for a step lies
@@ -232,12 +236,13 @@ struct Finish {
   const float* gradient;  // [members, size]
   const float* losses;    // [members, rows]
   Turns turns;
-  const float* control;  // [members, control_count] of the first slot
-  double* partial;       // [members, finish_blocks(size), 2], scratch
-  unsigned* ended;       // [members], zeros before and after
-  int* alive;            // [members], sticky
-  float* hyper;          // [members, 8]
-  float* result;         // [slots, members, result_count]; the host's memory will do
+  const float* control;      // [members, control_count] of the first slot
+  double* partial;           // [members, finish_blocks(size), 2], scratch
+  unsigned* ended;           // [members], zeros before and after
+  int* alive;                // [members], sticky
+  float* hyper;              // [members, 8]
+  float* result;             // [slots, members, result_count]; the host's memory will do
+  uint64_t* keys = nullptr;  // [members]; null: nobody rounds by draws
 };
 int64_t finish_blocks(int64_t size);
 // Loss, gradient norm, clip scale and the finite check of every member; ends its turn.

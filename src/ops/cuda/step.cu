@@ -38,6 +38,7 @@ __global__ void __launch_bounds__(threads) finish(Finish f) {
   const unsigned turn = f.turns.turn[member];
   const float* const control = present(f.turns, member, f.control) + member * control_count;
   const float hyper = control[threadIdx.x % 8], clip = control[control_clip];
+  const uint64_t key = *reinterpret_cast<const uint64_t*>(control + control_key);
   const bool runs = f.alive[member] && control[control_running] != 0.0f;
   const float* const from = f.gradient + member * f.size;
   float sum = 0.0f;
@@ -73,6 +74,7 @@ __global__ void __launch_bounds__(threads) finish(Finish f) {
   const bool alive = runs && isfinite(norm) && isfinite(mean);
   if (threadIdx.x < 7) f.hyper[member * 8 + threadIdx.x] = hyper;
   if (threadIdx.x != 0) return;
+  if (f.keys) f.keys[member] = key;
   f.hyper[member * 8 + 7] = clip > 0.0f && norm > clip ? static_cast<float>(clip / norm) : 1.0f;
   f.ended[member] = 0;
   f.alive[member] = alive;
