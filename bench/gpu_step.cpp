@@ -1,6 +1,6 @@
 // The captured training step alone, for profilers and a quick look: `gpu_step [CASE] [STEPS]
-// [cudnn|flash]` runs the case of `rung bench` that is called CASE, else those whose names contain
-// it. 0 steps: capture only.
+// [cudnn|flash|default] [MOMENTS]` runs the case of `rung bench` that is called CASE, else those
+// whose names contain it, with Adam's moments in fp32, bf16 or fp8. 0 steps: capture only.
 #include <ATen/Context.h>
 
 #include <algorithm>
@@ -22,9 +22,11 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void run(const GpuCase& c, int steps, const Machine& machine) {
+void run(const GpuCase& c, int steps, const Machine& machine, const char* moments) {
   const auto start = Clock::now();
-  Population p(gpu_members(c), zipf_tokens(c.vocabulary), machine);
+  std::vector<RunConfig> members = gpu_members(c);
+  for (RunConfig& member : members) member.train.moments = moments;
+  Population p(members, zipf_tokens(c.vocabulary), machine);
   const double built = seconds_since(start);
   const auto first = Clock::now();
   p.advance();
@@ -44,9 +46,10 @@ void run(const GpuCase& c, int steps, const Machine& machine) {
   std::sort(rates.begin(), rates.end());
   std::printf(
       "%-13s %8.3fM member-tok/s (%.3f-%.3f)  step %.3f ms  build %.2f s  capture %.2f s  memory "
-      "%.2f GiB  loss %.3f -> %.3f\n",
+      "%.2f GiB, of tensors %.2f  loss %.3f -> %.3f\n",
       c.name.data(), rates[1] / 1e6, rates[0] / 1e6, rates[2] / 1e6, tokens / rates[1] * 1e3, built,
-      capture, static_cast<double>(peak_gpu_memory()) / 1073741824.0, loss, p.states[0].loss);
+      capture, static_cast<double>(peak_gpu_memory()) / 1073741824.0,
+      static_cast<double>(peak_gpu_use()) / 1073741824.0, loss, p.states[0].loss);
   std::fflush(stdout);
 }
 
@@ -55,7 +58,9 @@ void run(const GpuCase& c, int steps, const Machine& machine) {
 int main(int argc, char** argv) {
   const char* filter = argc > 1 ? argv[1] : "";
   const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
-  if (argc > 3) at::globalContext().setSDPUseCuDNN(std::strcmp(argv[3], "cudnn") == 0);
+  const char* moments = argc > 4 ? argv[4] : "fp32";
+  if (argc > 3 && std::strcmp(argv[3], "default") != 0)
+    at::globalContext().setSDPUseCuDNN(std::strcmp(argv[3], "cudnn") == 0);
   try {
     at::globalContext().lazyInitDevice(at::kCUDA);  // memory is asked about before its first use
     const Machine machine = make_machine("cuda", 14);
@@ -64,7 +69,7 @@ int main(int argc, char** argv) {
     for (const GpuCase& c : gpu_cases)
       if (exact ? c.name == filter : c.name.find(filter) != c.name.npos) {
         restart_gpu_memory();
-        run(c, steps, machine);
+        run(c, steps, machine, moments);
       }
   } catch (const std::exception& error) {
     std::printf("%s\n", error.what());

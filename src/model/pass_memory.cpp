@@ -25,7 +25,24 @@ struct Sizes {
   double element, D, Q, O, F, heads, time;
   bool gated;
   bool in_place;  // the library's attention rotates what the map wrote
+  bool fp8;       // maps multiply on FP8 units, by the ops that make codes on the way
 };
+
+bool in_fp8(const TensorSpec& spec) {
+  return spec.formats && spec.formats->hardware;
+}
+
+// Whether every map of blocks goes through the fused ops of ops/cuda/fp8_attention.cpp and
+// fp8_mlp.cpp.
+bool is_fused_fp8(const Decoder& d, const PassKind& kind) {
+  const ModelConfig& m = d.model;
+  const int64_t dim = head_dim_of(m), rows = kind.sequences * m.context;
+  return kind.half && dim % 32 == 0 && dim <= 256 && m.width % 16 == 0 &&
+         ffn_width_of(m) % 16 == 0 && rows % 16 == 0 && !m.key_offset &&
+         std::all_of(d.layout.tensors.begin(), d.layout.tensors.end(), [](const TensorSpec& spec) {
+           return spec.role != Role::hidden || in_fp8(spec);
+         });
+}
 
 Sizes sizes_of(const Decoder& d, const PassKind& kind, std::string_view ffn) {
   const ModelConfig& m = d.model;
@@ -38,7 +55,8 @@ Sizes sizes_of(const Decoder& d, const PassKind& kind, std::string_view ffn) {
           .heads = of(heads_of(m)),
           .time = of(m.context),
           .gated = ffn == "swiglu" || ffn == "geglu",
-          .in_place = !m.key_offset && d.block.attention_output.forward == 1.0};
+          .in_place = !m.key_offset && d.block.attention_output.forward == 1.0,
+          .fp8 = is_fused_fp8(d, kind)};
 }
 
 constexpr double statistics = 8.0;  // a norm's mean and scale, in fp32
@@ -84,6 +102,15 @@ BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   if (narrow) b.kept -= e * s.D + statistics;  // no norm is written
   const bool library = kind.cuda && !is_small(s, kind);
   const bool copied = library && !s.in_place;
+  if (s.fp8) {
+    // Of what the maps read, codes by columns are kept in place of the norm; those by rows and the
+    // norm live until the map is done.
+    b.kept += s.D + s.O - e * s.D;
+    b.forward = std::max(copied ? e * (s.D + s.Q) + s.D - 3.0 * s.O : 0.0, 2.0 * e * s.D + s.O);
+    b.backward = e * (s.D + s.O + 2.0 * s.Q) + 4.0 * s.O;  // codes twice are as long as bf16
+    b.unrecorded = e * (2.0 * s.D + (copied ? 2.0 : 1.0) * s.Q + s.O) + s.D;
+    return b;
+  }
   b.forward = e * std::max(copied ? s.Q : 0.0, s.D);
   // Gradients of the stream, of the output, of q, k and v as the library gives them and as one.
   const double apart = library ? s.Q * e + 4.0 * s.O : 0.0;  // with the library's sums in fp32
@@ -104,6 +131,15 @@ BranchBytes ffn_bytes(const Sizes& s, const PassKind& kind, std::string_view nam
     b.unrecorded = e * 3.0 * s.D;
     return b;
   }
+  if (s.fp8) {
+    // The stream, codes of its norm, what the curve reads, and codes of what it makes.
+    b.kept = e * (s.D + in * s.F) + statistics + s.D + s.F;
+    b.forward = e * 2.0 * s.D + s.D + s.F;
+    // Both codes of the output's gradient, then of the gradient before the curve, and that behind.
+    b.backward = e * s.D + 2.0 * s.D + e * s.F + 2.0 * in * s.F;
+    b.unrecorded = e * (3.0 * s.D + in * s.F) + s.D + s.F;
+    return b;
+  }
   const bool fused =
       kind.cuda ? static_cast<int64_t>(s.F) % 8 == 0 : name == "swiglu";  // ops/activation.cpp
   // Plain operations keep what they multiply by: a gate's curve and its product beside both halves.
@@ -121,7 +157,8 @@ double copies_of(const Decoder& d, size_t layer, const PassKind& kind) {
   for (const TensorSpec& spec : d.layout.tensors)
     if (spec.layer == static_cast<int>(layer) && spec.formats)
       elements += static_cast<double>(spec.size());
-  return elements * (kind.half ? 2.0 : 4.0) * static_cast<double>(kind.members);
+  const double each = is_fused_fp8(d, kind) ? 1.0 : kind.half ? 2.0 : 4.0;
+  return elements * each * static_cast<double>(kind.members);
 }
 
 // All of one block, in bytes of the pass.
@@ -152,7 +189,7 @@ BlockBytes block_bytes(const Decoder& d, size_t layer, const PassKind& kind, dou
       .copies = copies_of(d, layer, kind)};
   if (ffn != no_ffn) block.branches.push_back(ffn_bytes(s, kind, ffn));
   // The attention's output is kept as it is and in its format.
-  if (block.copies > 0.0) block.branches[0].kept += s.element * s.O;
+  if (block.copies > 0.0 && !s.fp8) block.branches[0].kept += s.element * s.O;
   for (BranchBytes& b : block.branches)
     for (double* bytes : {&b.kept, &b.forward, &b.backward, &b.unrecorded}) *bytes *= tokens;
   if (!kind.cuda)
@@ -191,6 +228,14 @@ PassKind pass_kind(const Decoder& d, const RunConfig& config, int64_t members, i
   return kind;
 }
 
+namespace {
+
+bool is_counted_fp8(const Decoder& d, const PassKind& kind) {
+  return is_fused_fp8(d, kind) && !is_small(sizes_of(d, kind, no_ffn), kind);
+}
+
+}  // namespace
+
 bool is_counted(const Decoder& d, const PassKind& kind) {
   const ModelConfig& m = d.model;
   const auto all = [](const std::vector<const Part*>& parts, auto known) {
@@ -204,13 +249,11 @@ bool is_counted(const Decoder& d, const PassKind& kind) {
   };
   const bool windowed = std::any_of(d.windows.begin(), d.windows.end(),
                                     [&](int64_t window) { return window && window < m.context; });
-  const bool fp8 =
-      std::any_of(d.layout.tensors.begin(), d.layout.tensors.end(),
-                  [](const TensorSpec& spec) { return spec.formats && spec.formats->hardware; });
-  return !fp8 && all(d.mixers, mixes) && all(d.ffns, maps) && (kind.half || !windowed) &&
-         !m.qk_norm && m.attention_bias == "none" && !m.ffn_bias && m.attention_cap == 0.0 &&
-         m.position != "cope" && m.norm_place == "before" && !m.parallel && !m.sub_norm &&
-         m.mtp_heads == 1 && m.linear == "dense" && m.ffn_gain == 0.0;
+  const bool fp8 = std::any_of(d.layout.tensors.begin(), d.layout.tensors.end(), in_fp8);
+  return (!fp8 || is_counted_fp8(d, kind)) && all(d.mixers, mixes) && all(d.ffns, maps) &&
+         (kind.half || !windowed) && !m.qk_norm && m.attention_bias == "none" && !m.ffn_bias &&
+         m.attention_cap == 0.0 && m.position != "cope" && m.norm_place == "before" &&
+         !m.parallel && !m.sub_norm && m.mtp_heads == 1 && m.linear == "dense" && m.ffn_gain == 0.0;
 }
 
 double training_pass_bytes(const Decoder& d, const PassKind& kind) {

@@ -53,6 +53,8 @@ int64_t sequences_at_once(const Population& p, bool half) {
   MemoryPlan plan = fit_batch(p.decoder, config, p.members(), budget, 1);
   if (plan.counted) return plan.sequences;
   const auto [each, besides] = trial(p, half);
+  // What the trial took lies with the stream that it ran on, where the step's own will not find it.
+  c10::cuda::CUDACachingAllocator::emptyCache();
   plan.pass = 0.0;
   const double fixed = plan.held() + besides;
   int64_t count = p.batch_sequences;

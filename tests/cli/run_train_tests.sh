@@ -23,6 +23,25 @@ expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --qui
 cp out sample.json
 expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
 json "d['text']==load('sample.json')['text'] and d['tokens']==12 and d['tokens_per_second']>0"
+# Moments in fewer bits are saved as they are, and a run goes on from them; what keeps another state refuses.
+for moments in bf16 fp8; do
+  rm -rf small resumed
+  expect 0 . '' "$rung" train "${tiny[@]}" --set train.moments=$moments train.checkpoint_every=10 --out small --json
+  json "d['loss'] < 5.0 and abs(d['loss'] - load('first.json')['loss']) < 0.2 and d['loss'] != load('first.json')['loss']"
+  cp out small.json
+  cp -r small resumed
+  rm -rf resumed/result.json resumed/checkpoints/0000{20,30,40}
+  expect 0 . '' "$rung" train "${tiny[@]}" --set train.moments=$moments train.checkpoint_every=10 --out resumed --resume --json
+  json "d['loss']==load('small.json')['loss']"
+  cmp -s small/checkpoints/000040/optimizer.safetensors resumed/checkpoints/000040/optimizer.safetensors &&
+    checks=$((checks + 1)) || { failures=$((failures + 1)); echo "FAILED: a resumed run's $moments moments"; }
+done
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.moments=fp8 --out planned --dry-run --json
+cp out planned.json
+expect 0 . '' "$rung" train "${tiny[@]}" --out planned --dry-run --json
+json "0.37 < load('planned.json')['memory']['optimizer'] / d['memory']['optimizer'] < 0.39"
+expect 2 '' 'muon keeps its state in fp32' "$rung" train "${tiny[@]}" --set train.moments=bf16 train.optimizer=muon --out refused
+expect 2 '' 'train.moments is one of fp32, bf16, fp8' "$rung" audit --set train.moments=int8
 # Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
 for mixer in model.mixer=mamba2 model.mixer=mlgru "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu" "model.ffn_pattern=moe, peer"; do
   rm -rf mixed
