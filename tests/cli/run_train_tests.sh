@@ -39,7 +39,7 @@ done
 expect 0 . '' "$rung" train "${tiny[@]}" --set train.moments=fp8 --out planned --dry-run --json
 cp out planned.json
 expect 0 . '' "$rung" train "${tiny[@]}" --out planned --dry-run --json
-json "0.37 < load('planned.json')['memory']['optimizer'] / d['memory']['optimizer'] < 0.39"
+json "0.37 < load('planned.json')['groups'][0]['memory']['optimizer'] / d['groups'][0]['memory']['optimizer'] < 0.39"
 expect 2 '' 'muon keeps its state in fp32' "$rung" train "${tiny[@]}" --set train.moments=bf16 train.optimizer=muon --out refused
 expect 2 '' 'train.moments is one of fp32, bf16, fp8' "$rung" audit --set train.moments=int8
 # Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
