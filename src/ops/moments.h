@@ -48,14 +48,23 @@ RUNG_BOTH float from_e4m3(uint8_t code) {
   return same_bits<float>(same_bits<uint32_t>(size) | sign << 24);
 }
 
+// As round_by_draw on moment_grid, in whole numbers: `whole` counts the grid's steps, and a number
+// that is rounded up to the next power of two has the code behind the last one below it.
 // Below the smallest number rounding is to the nearest: drawn, a moment could become many times
 // what it was, and the step with it, as the second moment is not.
 RUNG_BOTH uint8_t to_e4m3(float x, bool stochastic, uint32_t draw) {
-  const bool small = same_bits<float>(same_bits<uint32_t>(x) & 0x7fffffffu) < smallest_moment;
-  const float value = round_by_draw(x, moment_grid(stochastic), small ? 0x80000000u : draw);
-  const uint32_t sign = same_bits<uint32_t>(value) >> 24 & 0x80u;
-  const float size = same_bits<float>(same_bits<uint32_t>(value) & 0x7fffffffu) * 0x1p-120f;
-  return static_cast<uint8_t>(same_bits<uint32_t>(size) >> 20 | sign);
+  constexpr uint32_t lowest = 121, smallest = 118;  // exponents of 2^-6 and 2^-9, biased by 127
+  const uint32_t bits = same_bits<uint32_t>(x), magnitude = bits & 0x7fffffffu;
+  const uint32_t own = magnitude >> 23, exponent = own > lowest ? own : lowest;
+  const uint32_t shift = 20 + exponent - (own > smallest ? own : smallest);
+  const uint32_t digits = (magnitude & 0x7fffffu) | 0x800000u;
+  const uint32_t fill =
+      stochastic ? draw >> (32 - shift) : (1u << (shift - 1)) - 1 + (digits >> shift & 1u);
+  const uint32_t whole = (digits + fill) >> shift, half = (smallest - 1) << 23;
+  uint32_t code = (exponent - lowest) * 8 + whole;
+  if (own < smallest) code = magnitude > half || (stochastic && magnitude == half) ? 1 : 0;
+  code = code < 0x7eu ? code : 0x7eu;
+  return static_cast<uint8_t>(code | (bits >> 24 & 0x80u));
 }
 
 }  // namespace rung

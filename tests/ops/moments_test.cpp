@@ -41,6 +41,29 @@ TEST_CASE("moments: the grid of kernels is that of the format's name") {
   CHECK(smallest_moment == std::ldexp(1.0, grid.lowest - grid.mantissa_bits));
 }
 
+TEST_CASE("moments: E4M3's codes are of the grid's own rounding, to the nearest and by draws") {
+  for (const bool drawn : {false, true})
+    for (const double size : {1e-3, 0.01, 0.1, 30.0, 400.0}) {
+      const Tensor x = (normal({20'000}, 11) * size).to(at::kFloat);
+      int differing = 0;
+      for (int64_t i = 0; i < x.numel(); ++i) {
+        const float value = x.const_data_ptr<float>()[i];
+        const auto draw = static_cast<uint32_t>(two_draws(5, static_cast<uint64_t>(i)));
+        const bool small = std::abs(value) < smallest_moment;
+        const float want = round_by_draw(value, moment_grid(drawn), small ? 0x80000000u : draw);
+        const float got = from_e4m3(to_e4m3(value, drawn, draw));
+        differing += got != want || std::signbit(got) != std::signbit(value);
+      }
+      CHECK(differing == 0);
+    }
+  // Where ties lie: to even, and of draws in the middle, up.
+  CHECK(from_e4m3(to_e4m3(17.0f, false, 0)) == 16.0f);
+  CHECK(from_e4m3(to_e4m3(19.0f, false, 0)) == 20.0f);
+  CHECK(from_e4m3(to_e4m3(0x1p-10f, false, 0)) == 0.0f);
+  CHECK(from_e4m3(to_e4m3(0x1p-10f, true, 0)) == 0x1p-9f);
+  CHECK(from_e4m3(to_e4m3(15.99f, false, 0)) == 16.0f);
+}
+
 TEST_CASE("moments: bf16 by draws and to the nearest is the grid's own rounding") {
   const Quantiser q = parse_quantiser("bf16", "test");
   for (const double size : {1.0, 1e-3, 3e20, 1e-39}) {  // the last are subnormal numbers
