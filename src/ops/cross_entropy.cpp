@@ -107,9 +107,10 @@ std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& wei
                losses.narrow(1, start, count));
     if (!wanted) continue;
     if (slope.defined()) logits.mul_(slope);
-    if (weight.gradient.defined())
-      matmul_into(weight.gradient.narrow(1, 0, vocabulary), logits.transpose(1, 2), part,
-                  weight.A_weight * o.logit, true);
+    if (weight.gradient.defined()) {
+      const Tensor sum = weight.gradient.narrow(1, 0, vocabulary);
+      matmul_into(sum, logits.transpose(1, 2), part, weight.A_weight * o.logit, !writes_over(sum));
+    }
     matmul_into(dx.narrow(1, start, count), logits, matrix, weight.A_input * o.logit, false);
     close_tap(weight, use, logits, dx);
   }

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "ops/cuda/beside.h"
+#include "ops/cuda/blank.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/product.h"
 #include "ops/custom.h"
@@ -48,10 +49,17 @@ void matmul_into(const Tensor& out, const Tensor& a, const Tensor& b, double alp
     at::baddbmm_out(target, target, a.to(out.scalar_type()), b.to(out.scalar_type()), beta, alpha);
 }
 
+bool writes_over(const Tensor& gradient) {
+  if constexpr (with_cuda)
+    if (gradient.is_cuda()) return cuda::writes_over(gradient);
+  return false;
+}
+
 void add_weight_gradient(const Weight& weight, const Tensor& dy, const Tensor& x, double factor) {
   if (!weight.gradient.defined()) return;
+  const bool adds = !writes_over(weight.gradient);
   const auto product = [&] {
-    matmul_into(weight.gradient, dy.transpose(1, 2), x, weight.A_weight * factor, true);
+    matmul_into(weight.gradient, dy.transpose(1, 2), x, weight.A_weight * factor, adds);
   };
   if constexpr (with_cuda)
     if (x.is_cuda()) {

@@ -35,6 +35,10 @@ at::Tensor embedding(const at::Tensor& tokens, const Weight& table);
 void add_weight_gradient(const Weight& weight, const at::Tensor& dy, const at::Tensor& x,
                          double factor = 1.0);
 
+// Whether the next product that adds to a map's gradient is to write over it instead
+// (ops/cuda/blank.h); true once in a step at most.
+bool writes_over(const at::Tensor& gradient);
+
 // out = alpha a b (+ out when `accumulate`), batched over P; a [P, m, k], b [P, k, n], out [P, m,
 // n] contiguous. Inputs in bf16 may write an fp32 `out`.
 void matmul_into(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha,

@@ -1,6 +1,7 @@
 #include "ops/mlp.h"
 
 #include "ops/cuda/fused.h"
+#include "ops/cuda/wide_step.h"
 #include "ops/dispatch.h"
 #include "ops/linear.h"
 
@@ -28,22 +29,43 @@ Tensor mlp_step_plain(const Tensor& x, const Tensor& f, const Mlp& m, const Resi
   return h * step.skip + y * step.branch;
 }
 
-bool fits_mlp_step(const Tensor& x, const Mlp& m, const ResidualStep& step) {
+namespace {
+
+// Whether a kernel keeps the hidden units on chip.
+bool is_narrow_step(const Tensor& x, const Mlp& m, const ResidualStep& step) {
   if constexpr (with_cuda)
-    return fused_on_cuda(x) && !step.norm.center &&
-           (cuda::fits_mlp(x, m) || cuda::fits_sliced_mlp(x, m));
+    return !step.norm.center && (cuda::fits_mlp(x, m) || cuda::fits_sliced_mlp(x, m));
+  return false;
+}
+
+}  // namespace
+
+bool fits_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+  if constexpr (with_cuda)
+    return fused_on_cuda(x) && (is_narrow_step(x, m, step) || cuda::fits_wide_step(x, m, step) ||
+                                cuda::fits_fp8_step(x, f, m, step));
+  return false;
+}
+
+bool fits_mapped_step(const Tensor& f, const Weight& map) {
+  if constexpr (with_cuda) return cuda::fits_map_onto(f, map);
   return false;
 }
 
 Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
   if constexpr (with_cuda)
-    if (fits_mlp_step(x, m, step)) {
+    if (fused_on_cuda(x) && is_narrow_step(x, m, step)) {
       if (!step.map.value.defined() || cuda::fits_map(x, step.map))
         return cuda::fits_mlp(x, m) ? cuda::mlp_step(x, f, m, step)
                                     : cuda::sliced_mlp_step(x, f, m, step);
       ResidualStep mapped = step;
       mapped.map = {};
       return mlp_step(x, linear(f, step.map), m, mapped);
+    }
+  if constexpr (with_cuda)
+    if (fused_on_cuda(x)) {
+      if (cuda::fits_wide_step(x, m, step)) return cuda::wide_mlp_step(x, f, m, step);
+      if (cuda::fits_fp8_step(x, f, m, step)) return cuda::fp8_mlp_step(x, f, m, step);
     }
   return mlp_step_plain(x, f, m, step);
 }

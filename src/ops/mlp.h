@@ -19,7 +19,10 @@ at::Tensor mlp(const at::Tensor& x, const Mlp& m);
 at::Tensor mlp_plain(const at::Tensor& x, const Mlp& m);
 
 // Whether mlp_step has a kernel for these; the norm has no gain.
-bool fits_mlp_step(const at::Tensor& x, const Mlp& m, const ResidualStep& step);
+bool fits_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                   const ResidualStep& step);
+// Whether it takes a map of f along at no cost of its own.
+bool fits_mapped_step(const at::Tensor& f, const Weight& map);
 // The stream's step through the branch. f may be undefined.
 at::Tensor mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
                     const ResidualStep& step);

@@ -71,7 +71,7 @@ Tensor quantised_linear(const Tensor& x, const Weight& weight) {
            }
            if (w.gradient.defined())
              matmul_into(w.gradient, upstream.along_columns().transpose(1, 2), read.along_columns(),
-                         w.A_weight, true);
+                         w.A_weight, !writes_over(w.gradient));
            close_tap(w, use, dy, dx);
            return std::vector<Tensor>{dx};
          });

@@ -21,6 +21,7 @@
 #include <mutex>
 #include <optional>
 
+#include "ops/cuda/blank.h"
 #include "ops/cuda/company.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/own_stream.h"
@@ -311,6 +312,9 @@ class CudaEngine : public Population::Engine {
     factors_ = make_slots(p.trained).to(p.weights.device());
     ropes_ = make_ropes(p.decoder.model, context_, floats);
     bound_ = bind(p.decoder.layout, half_ ? compute_ : p.weights, gradient_);
+    blank_.clear();
+    for (const size_t i : written_first(p.decoder)) blank_.push_back(bound_[i].gradient);
+    cleared_ = all_but(p.decoder.layout, written_first(p.decoder));
   }
 
   // Warm-up leaves the weights alone: inputs are zero, so every member counts as not running.
@@ -335,11 +339,17 @@ class CudaEngine : public Population::Engine {
                             .stride = input_bytes_};
     const double scale = 1.0 / static_cast<double>(sequences_ * context_);
     for (int64_t begin = 0; begin < sequences_; begin += micro_) {
+      const bool clears = begin == 0 && blank_.empty();
       cuda::split_windows(members_, sequences_, context_, begin, micro_, turns,
                           reinterpret_cast<const int32_t*>(input),
                           tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
-                          gradient_.mutable_data_ptr<float>(), begin == 0 ? gradient_.numel() : 0,
+                          gradient_.mutable_data_ptr<float>(), clears ? gradient_.numel() : 0,
                           cuda::stream());
+      std::optional<cuda::BlankGradients> blank;
+      if (begin == 0 && !blank_.empty()) {
+        blank.emplace(blank_);
+        for (const auto& [first, count] : cleared_) gradient_.narrow(1, first, count).zero_();
+      }
       const Tensor losses = token_losses(p.decoder, bound_, tokens_, targets_, ropes_, scale);
       const Tensor values = losses.detach();
       cuda::beside({values}, losses_, [&] {
@@ -347,6 +357,7 @@ class CudaEngine : public Population::Engine {
         losses_.narrow(1, begin, micro_).copy_(values);
       });
       losses.backward(values);  // the loss's own gradient lies in `scale`
+      if (blank) blank->clear_rest();
       if (company_) company_->join();
     }
     const at::NoGradGuard off;
@@ -393,6 +404,8 @@ class CudaEngine : public Population::Engine {
       shares_, ended_, factors_;
   Ropes ropes_;
   std::vector<Weight> bound_;
+  std::vector<Tensor> blank_;                          // gradients that products write over
+  std::vector<std::pair<int64_t, int64_t> > cleared_;  // the others' elements: begin and count
   std::optional<at::cuda::CUDAGraph> graph_;
 };
 

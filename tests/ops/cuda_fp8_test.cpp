@@ -6,6 +6,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/linear.h"
 #include "ops/mlp.h"
+#include "ops/stream_attention.h"
 #include "support/no_gpu.h"
 #include "support/twins.h"
 
@@ -152,6 +153,119 @@ TEST_CASE("fp8 on the GPU: the map before attention has the bits of two ops") {
     CHECK(same_bits(one.y, two.y));
     CHECK(same_bits(one.dx, two.dx));
     CHECK(same_bits(one.dw, two.dw));
+  }
+}
+
+namespace {
+
+// 2-norm of the difference over that of b.
+double error_of(const Tensor& a, const Tensor& b) {
+  const Tensor x = a.to(at::kDouble), y = b.to(at::kDouble);
+  return (x - y).norm().item<double>() / y.norm().item<double>();
+}
+
+std::vector<Tensor> step_of(bool fused, const Tensor& x, const Tensor& f, const Tensor& map,
+                            const Tensor& first, const Tensor& second, const Tensor& up) {
+  const auto weight = [](const Tensor& value, double A) {
+    return fp8_weight(value, A, 0.5, "e5m2 scale=8", true);
+  };
+  const Mlp m{.kind = Activation::swiglu,
+              .activation = {.slope = 1.5, .forward = 0.75, .backward = 0.5},
+              .first = weight(first, 0.0625),
+              .second = weight(second, 0.0625)};
+  ResidualStep step{
+      .norm = {.skip = 0.8, .branch = 0.6, .branch_gradient = 0.5, .input_gradient = 0.7},
+      .skip = 0.9,
+      .branch = 0.4,
+      .branch_gradient = 1.2};
+  if (f.defined()) step.map = weight(map, 0.0625);
+  const Tensor in = x.clone().requires_grad_(),
+               values = f.defined() ? f.clone().requires_grad_() : Tensor();
+  CHECK(cuda::fits_fp8_step(in, values, m, step));
+  const Tensor y = fused ? mlp_step(in, values, m, step) : mlp_step_plain(in, values, m, step);
+  y.backward(up);
+  std::vector<Tensor> results{y.detach(), in.grad(), m.first.gradient, m.second.gradient};
+  if (f.defined()) {
+    results.push_back(values.grad());
+    results.push_back(step.map.gradient);
+  }
+  return results;
+}
+
+}  // namespace
+
+TEST_CASE("fp8 on the GPU: a step of the stream is its ops within their roundings") {
+  if (no_gpu()) return;
+  struct Shape {
+    int64_t members, rows, width, inner;
+  };
+  for (const Shape& s :
+       {Shape{1, 112, 48, 80}, Shape{3, 64, 208, 176}, Shape{1, 2048, 256, 704},
+        Shape{1, 288, 1040, 512}, Shape{1, 256, 2048, 1024}, Shape{1, 64, 4096, 512}})
+    for (const bool mapped : {true, false}) {
+      CAPTURE(s.width);
+      CAPTURE(mapped);
+      const auto of = [](std::initializer_list<int64_t> sizes, uint64_t seed) {
+        return normal(sizes, seed).to(at::kCUDA).to(at::kBFloat16);
+      };
+      const Tensor x = of({s.members, 2, s.rows / 2, s.width}, 1),
+                   first = of({s.members, 2 * s.inner, s.width}, 2),
+                   second = of({s.members, s.width, s.inner}, 3),
+                   map = of({s.members, s.width, s.width}, 4),
+                   f = mapped ? of({s.members, 2, s.rows / 2, s.width}, 5) : Tensor(),
+                   up = of({s.members, 2, s.rows / 2, s.width}, 6);
+      const auto fused = step_of(true, x, f, map, first, second, up),
+                 again = step_of(true, x, f, map, first, second, up),
+                 ops = step_of(false, x, f, map, first, second, up);
+      for (size_t i = 0; i < ops.size(); ++i) {
+        CAPTURE(i);
+        // A sum that is rounded once, and not twice, moves some codes across a boundary.
+        CHECK(error_of(fused[i], ops[i]) < 4e-2);
+        CHECK(same_bits(fused[i], again[i]));
+      }
+    }
+}
+
+TEST_CASE("fp8 on the GPU: attention of the stream is norm, map and attention") {
+  if (no_gpu()) return;
+  struct Shape {
+    int64_t members, time, heads, head_dim, width;
+  };
+  for (const Shape& s : {Shape{1, 304, 3, 64, 192}, Shape{2, 160, 2, 128, 144},
+                         Shape{1, 512, 4, 128, 512}, Shape{1, 272, 4, 128, 2048}}) {
+    CAPTURE(s.width);
+    const auto of = [](std::initializer_list<int64_t> sizes, uint64_t seed) {
+      return normal(sizes, seed).to(at::kCUDA).to(at::kBFloat16);
+    };
+    const AttentionOptions o{.heads = s.heads,
+                             .kv_heads = s.heads,
+                             .head_dim = s.head_dim,
+                             .logit = 0.1,
+                             .forward = 1.25,
+                             .backward = 0.75};
+    const NormOptions norm{.input_gradient = 0.7};
+    const Tensor x = of({s.members, 2, s.time, s.width}, 1),
+                 value = of({s.members, 3 * s.heads * s.head_dim, s.width}, 2),
+                 up = of({s.members, 2, s.time, s.heads * s.head_dim}, 3),
+                 around = of({s.members, 2, s.time, s.width}, 4);
+    const Rope rope = make_rope(s.time, s.head_dim, x.options().dtype(at::kFloat));
+    const auto run = [&](bool fused) {
+      const Weight w = fp8_weight(value, 0.125, 3.0, "e5m2 scale=4", true);
+      CHECK(fits_stream_attention(x, w, o, norm));
+      const Tensor input = x.clone().requires_grad_();
+      const auto [h, y] =
+          (fused ? stream_attention : stream_attention_plain)(input, norm, w, rope, o);
+      CHECK(same_bits(h.detach(), x));
+      ((h * around).sum() + (y * up).sum()).backward();
+      return Result{y.detach(), input.grad(), w.gradient};
+    };
+    const Result one = run(true), two = run(false), again = run(true);
+    // A norm's sum of squares goes over a row in another order.
+    CHECK(error_of(one.y, two.y) < 2e-2);
+    CHECK(error_of(one.dx, two.dx) < 2e-2);
+    CHECK(error_of(one.dw, two.dw) < 2e-2);
+    CHECK(same_bits(one.dx, again.dx));
+    CHECK(same_bits(one.dw, again.dw));
   }
 }
 

@@ -78,7 +78,7 @@ at::Tensor ffn_step(std::span<const Weight> weights, const at::Tensor& x, const 
                     const ResidualStep& step, const Pass& pass) {
   if (pass.model.ffn_bias || pass.model.sub_norm) return {};
   const Mlp m = mlp_of<kind>(weights, pass);
-  return fits_mlp_step(x, m, step) ? mlp_step(x, f, m, step) : at::Tensor();
+  return fits_mlp_step(x, f, m, step) ? mlp_step(x, f, m, step) : at::Tensor();
 }
 
 template at::Tensor ffn_forward<Activation::swiglu>(std::span<const Weight>, const at::Tensor&,

@@ -6,7 +6,9 @@
 #include "model/mixers/mixers.h"
 #include "ops/cope.h"
 #include "ops/linear.h"
+#include "ops/mlp.h"
 #include "ops/norm_linear.h"
+#include "ops/stream_attention.h"
 
 namespace rung {
 namespace {
@@ -132,23 +134,42 @@ at::Tensor mixed_values(const at::Tensor& mapped, std::span<const Weight> weight
   return read_by_map(mixed, weights, pass);
 }
 
-at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
-                             const Pass& pass) {
+namespace {
+
+// What the branch's last map reads, from a normalised stream.
+at::Tensor mixed_stream(std::span<const Weight> weights, const at::Tensor& x, const Pass& pass) {
   const ModelConfig& m = pass.model;
   if (pass.state || m.position == "cope" || m.qk_norm || places_of(m).qkv_bias)
-    return finish_branch(mixed_values(linear(x, weights[0]), weights, pass), weights, pass);
+    return mixed_values(linear(x, weights[0]), weights, pass);
   const AttentionOptions options = attention_options(m, pass.block, pass.window);
-  return finish_branch(
-      read_by_map(mapped_attention(x, weights[0], pass.rope, options), weights, pass), weights,
-      pass);
+  return read_by_map(mapped_attention(x, weights[0], pass.rope, options), weights, pass);
+}
+
+}  // namespace
+
+at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& x,
+                             const Pass& pass) {
+  return finish_branch(mixed_stream(weights, x, pass), weights, pass);
 }
 
 Branched attention_from_stream(std::span<const Weight> weights, const at::Tensor& x,
                                const NormOptions& norm, const Pass& pass) {
-  if (!fits_norm_linear(x, weights[0], norm)) return {};
+  const size_t bias = places_of(pass.model).out_bias;
+  if (!fits_norm_linear(x, weights[0], norm)) {
+    if (bias || pass.state) return {};
+    const ModelConfig& m = pass.model;
+    const AttentionOptions options = attention_options(m, pass.block, pass.window);
+    if (m.position != "cope" && !m.qk_norm && !places_of(m).qkv_bias &&
+        fits_stream_attention(x, weights[0], options, norm)) {
+      const auto [h, mixed] = stream_attention(x, norm, weights[0], pass.rope, options);
+      return {h, read_by_map(mixed, weights, pass), weights[1]};
+    }
+    if (!fits_mapped_step(x, weights[1])) return {};
+    const auto [h, normed] = add_norm(x, {}, {}, norm);
+    return {h, mixed_stream(weights, normed, pass), weights[1]};
+  }
   const auto [h, qkv] = norm_linear(x, weights[0], norm);
   const at::Tensor mixed = mixed_values(qkv, weights, pass);
-  const size_t bias = places_of(pass.model).out_bias;
   if (bias) return {h, add_bias(linear(mixed, weights[1]), weights[bias])};
   return {h, mixed, weights[1]};
 }

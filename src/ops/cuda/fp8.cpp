@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
+#include "ops/cuda/blank.h"
 #include "ops/cuda/product.h"
 #include "ops/cuda/tensor.h"
 
@@ -35,13 +36,14 @@ Fp8Codes fp8_codes(const Tensor& like, int64_t members, int64_t rows, int64_t co
           both ? at::empty({members, columns, rows}, options) : Tensor()};
 }
 
-Fp8Codes fp8_cast(const Tensor& x, const Quantiser& q, bool e5m2, bool both) {
+Fp8Codes fp8_cast(const Tensor& x, const Quantiser& q, bool e5m2, bool both, double factor) {
   const Fp8Shape shape{.members = x.size(0),
                        .rows = x.size(1),
                        .columns = x.size(2),
                        .stride = x.stride(0),
                        .e5m2 = e5m2,
-                       .scale = static_cast<float>(q.scale)};
+                       .scale = static_cast<float>(q.scale),
+                       .factor = static_cast<float>(factor)};
   Fp8Codes codes = fp8_codes(x, shape.members, shape.rows, shape.columns, e5m2, both);
   cast_fp8(type_of(x), shape, data(x), writable(codes.rows), writable(codes.columns), stream());
   return codes;
@@ -54,7 +56,9 @@ Tensor fp8_product(const Tensor& a, const Tensor& b, double factor, bool fast_su
 }
 
 void fp8_add(const Tensor& y, const Tensor& a, const Tensor& b, double factor) {
-  if (fits_product(y, a, b.mT())) return product(y, a, b.mT(), factor, true);
+  const bool adds = !writes_over(y);
+  if (fits_product(y, a, b.mT())) return product(y, a, b.mT(), factor, adds);
+  if (!adds) return fp8_into(y, a, b, factor, false);
   const Tensor part = at::empty(y.sizes(), y.options());
   fp8_into(part, a, b, factor, false);
   y.add_(part);

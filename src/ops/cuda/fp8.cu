@@ -22,6 +22,9 @@ __global__ void __launch_bounds__(fp8_threads)
     for (int k = 0; k < 4; ++k) load4(x + p.row(k) * s.columns + p.column0 + p.column, v[k]);
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
+      if (s.factor != 1.0f)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) v[k][i] = rounded<T>(s.factor * v[k][i]);
       codes[k] = encode<kind>(v[k], s.scale);
       if (y)
         *reinterpret_cast<uint32_t*>(y + codes_at + p.row(k) * s.columns + p.column0 + p.column) =

@@ -15,8 +15,13 @@ struct Fp8Codes {
 // Room for the codes of [members, rows, columns]; without `both`, by rows alone.
 Fp8Codes fp8_codes(const at::Tensor& like, int64_t members, int64_t rows, int64_t columns,
                    bool e5m2, bool both = true);
-// x [P, R, C], each member's matrix without gaps.
-Fp8Codes fp8_cast(const at::Tensor& x, const Quantiser& q, bool e5m2, bool both = true);
+// Of factor x, x [P, R, C], each member's matrix without gaps.
+Fp8Codes fp8_cast(const at::Tensor& x, const Quantiser& q, bool e5m2, bool both = true,
+                  double factor = 1.0);
+// What divides a product of codes.
+inline double fp8_scale(const Quantiser& a, const Quantiser& b) {
+  return a.scale * b.scale;
+}
 
 // factor a b^T of each member, a [P, M, K], b [P, N, K], in bf16. fast_sums: in the units' own way
 // of adding up, else in fp32.

@@ -3,8 +3,8 @@
 #ifdef RUNG_CUDA
 #include <ATen/core/grad_mode.h>
 
-#include "ops/cuda/fp8.h"
 #include "ops/cuda/fp8_casts.h"
+#include "ops/cuda/fp8_stream.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/library_attention.h"
 #include "ops/cuda/small_attention.h"
@@ -46,49 +46,107 @@ bool fits_fp8_attention(const Tensor& x, const Weight& weight, const AttentionOp
   return o.head_dim % 32 == 0 && o.head_dim <= 256 && !fits_small_attention(shape);
 }
 
+namespace {
+
+// The map and the attention behind it, and what their backward pass reads.
+struct Fp8Attention {
+  Weight weight;
+  AttentionOptions options;
+  Rope table;
+  RopeShape shape{};
+  LibraryAttention attended;
+  Tensor read, by;  // codes of the input and of the map by columns
+  Tensor out;
+};
+
+// input: codes of [members, rows, in]; sequences: of a member.
+Fp8Attention attend_in_fp8(const Fp8Codes& input, int64_t sequences, const Weight& weight,
+                           const Rope& rope, const AttentionOptions& options, bool both) {
+  const MapFormats& f = *weight.formats;
+  const int64_t members = input.rows.size(0), time = input.rows.size(1) / sequences;
+  Fp8Attention s{.weight = weight, .options = options, .table = fp32_tables(rope)};
+  s.options.overwrite = true;
+  const Fp8Codes map = fp8_cast(weight.value.detach(), f.weight, false, both);
+  const Tensor qkv =
+      fp8_product(input.rows, map.rows, weight.A / fp8_scale(f.activation, f.weight), true)
+          .view({members, sequences, time, weight.value.size(1)});
+  s.shape = rope_shape_of(qkv, s.options);
+  s.attended = attend_by_library(qkv, s.table, s.shape, s.options);
+  s.out = s.attended.out.view({members, sequences, time, options.heads * options.head_dim});
+  s.attended.out = s.attended.out.detach();
+  s.read = input.columns;
+  s.by = map.columns;
+  return s;
+}
+
+// The gradient of the input [members, rows, in], where it is needed, from that of the output.
+Tensor fp8_attention_gradient(const Fp8Attention& s, const Tensor& dout, bool needed) {
+  const MapFormats& f = *s.weight.formats;
+  const AttentionOptions& o = s.options;
+  const Fp8Codes upstream =
+      gradient_codes(s.attended, s.table, s.shape, o,
+                     dout.contiguous().view({s.shape.sequences, s.shape.time, o.heads, o.head_dim}),
+                     dout.size(0), f.gradient);
+  if (s.weight.gradient.defined())
+    fp8_add(s.weight.gradient, upstream.columns, s.read,
+            s.weight.A_weight / fp8_scale(f.gradient, f.activation));
+  if (!needed) return {};
+  return fp8_product(upstream.rows, s.by, s.weight.A_input / fp8_scale(f.gradient, f.weight),
+                     false);
+}
+
+}  // namespace
+
 Tensor fp8_attention(const Tensor& x, const Weight& weight, const Rope& rope,
                      const AttentionOptions& options) {
-  const MapFormats& f = *weight.formats;
   const int64_t members = x.size(0), rows = x.size(1) * x.size(2), in = x.size(3);
-  const double of_x = f.activation.scale, of_w = f.weight.scale;
   const bool both = recording();  // the backward pass reads the others
-  AttentionOptions o = options;
-  o.overwrite = true;
-  const Rope table = fp32_tables(rope);
-  Fp8Codes input, map;
-  LibraryAttention c;
-  RopeShape shape{};
-  Tensor out;
+  Fp8Attention s;
   {
     const at::NoGradGuard off;
-    input = fp8_cast(x.detach().contiguous().view({members, rows, in}), f.activation, false, both);
-    map = fp8_cast(weight.value.detach(), f.weight, false, both);
-    const Tensor qkv = fp8_product(input.rows, map.rows, weight.A / (of_x * of_w), true)
-                           .view({members, x.size(1), x.size(2), weight.value.size(1)});
-    shape = rope_shape_of(qkv, o);
-    c = attend_by_library(qkv, table, shape, o);
-    out = c.out.view({members, x.size(1), x.size(2), o.heads * o.head_dim});
-    c.out = c.out.detach();
+    const Fp8Codes input = fp8_cast(x.detach().contiguous().view({members, rows, in}),
+                                    weight.formats->activation, false, both);
+    s = attend_in_fp8(input, x.size(1), weight, rope, options, both);
   }
+  Tensor out = s.out;
+  s.out = Tensor();
   record({out}, {x},
-         [=, w = weight, sizes = x.sizes().vec(), needs_input = x.requires_grad(),
-          read = input.columns, by = map.columns](const std::vector<Tensor>& g) {
-           const MapFormats& formats = *w.formats;
-           const Tensor dout =
-               g[0].contiguous().view({shape.sequences, shape.time, o.heads, o.head_dim});
-           const Fp8Codes upstream =
-               gradient_codes(c, table, shape, o, dout, members, formats.gradient);
-           const double of_dy = formats.gradient.scale;
-           Tensor dx;
-           if (needs_input)
-             dx = fp8_product(upstream.rows, by, w.A_input / (of_dy * formats.weight.scale), false)
-                      .view(sizes);
-           if (w.gradient.defined())
-             fp8_add(w.gradient, upstream.columns, read,
-                     w.A_weight / (of_dy * formats.activation.scale));
-           return std::vector<Tensor>{dx};
+         [s, sizes = x.sizes().vec(), needed = x.requires_grad()](const std::vector<Tensor>& g) {
+           const Tensor dx = fp8_attention_gradient(s, g[0], needed);
+           return std::vector<Tensor>{dx.defined() ? dx.view(sizes) : dx};
          });
   return out;
+}
+
+bool fits_fp8_stream_attention(const Tensor& x, const Weight& weight, const AttentionOptions& o,
+                               const NormOptions& norm) {
+  return !norm.center && fits_norm(x, {}) && fits_fp8_attention(x, weight, o);
+}
+
+std::pair<Tensor, Tensor> fp8_stream_attention(const Tensor& x, const NormOptions& options,
+                                               const Weight& weight, const Rope& rope,
+                                               const AttentionOptions& o) {
+  const bool both = recording();
+  Fp8Attention s;
+  Fp8Norm norm{.h = {}, .rstd = {}, .options = options};
+  Tensor h = x.detach().contiguous();
+  {
+    const at::NoGradGuard off;
+    norm.h = h.view({x.size(0), x.size(1) * x.size(2), x.size(3)});
+    const NormedCodes input = fp8_norm(norm.h, options, weight.formats->activation, both);
+    norm.rstd = input.rstd;
+    s = attend_in_fp8(input.codes, x.size(1), weight, rope, o, both);
+  }
+  Tensor out = s.out;
+  s.out = Tensor();
+  h = h.detach();
+  record({h, out}, {x}, [s, norm, sizes = x.sizes().vec()](const std::vector<Tensor>& g) {
+    const Tensor dh = g[0].defined() ? g[0].contiguous() : Tensor();
+    if (!g[1].defined()) return std::vector<Tensor>{dh};
+    const Tensor dy = fp8_attention_gradient(s, g[1], true);
+    return std::vector<Tensor>{fp8_norm_gradient(norm, dy, dh).view(sizes)};
+  });
+  return {h, out};
 }
 
 }  // namespace rung::cuda

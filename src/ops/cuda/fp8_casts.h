@@ -20,4 +20,15 @@ void cast_fp8_rope_gradient(Type type, const Fp8Shape& codes, const RopeShape& r
                             const void* dk, const void* dv, const float* cosine, const float* sine,
                             float qk, float value, void* dqkv, void* transposed, Stream stream);
 
+// Codes (E4M3) of norm(h), RMSNorm without gain, in bf16: rows of a multiple of 16 columns and
+// members of a multiple of 16 rows, none with gaps; rstd [members, rows] may be null, and so may
+// `transposed`.
+void cast_fp8_norm(const NormShape& shape, float scale, const void* h, float* rstd, void* codes,
+                   void* transposed, Stream stream);
+// norm_backward of it, with `branch` times the sum's gradient in codes (E5M2) instead of in
+// gradient.df.
+void cast_fp8_norm_gradient(const NormShape& shape, float scale, const void* h, const float* rstd,
+                            const NormGradient& gradient, void* codes, void* transposed,
+                            Stream stream);
+
 }  // namespace rung::cuda

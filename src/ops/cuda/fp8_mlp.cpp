@@ -4,8 +4,8 @@
 #ifdef RUNG_CUDA
 #include <ATen/core/grad_mode.h>
 
-#include "ops/cuda/fp8.h"
 #include "ops/cuda/fp8_casts.h"
+#include "ops/cuda/fp8_hidden.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
@@ -25,8 +25,9 @@ Fp8Shape hidden_shape(const Tensor& h, int64_t width, bool e5m2, const Quantiser
           .scale = static_cast<float>(q.scale)};
 }
 
-// Codes of the activation of h [P, rows, columns].
-Fp8Codes activated(const Tensor& h, const Mlp& m, int64_t width, bool both) {
+}  // namespace
+
+Fp8Codes fp8_activated(const Tensor& h, const Mlp& m, int64_t width, bool both) {
   const Quantiser& q = m.second.formats->activation;
   Fp8Codes codes = fp8_codes(h, h.size(0), h.size(1), width, false, both);
   cast_fp8_activation(type_of(h), curve_of(m.kind), hidden_shape(h, width, false, q), data(h),
@@ -36,8 +37,7 @@ Fp8Codes activated(const Tensor& h, const Mlp& m, int64_t width, bool both) {
   return codes;
 }
 
-// Codes of h's gradient from that of the activation's output.
-Fp8Codes hidden_gradient(const Tensor& h, const Tensor& dout, const Mlp& m) {
+Fp8Codes fp8_hidden_gradient(const Tensor& h, const Tensor& dout, const Mlp& m) {
   const Quantiser& q = m.first.formats->gradient;
   Fp8Codes codes = fp8_codes(h, h.size(0), h.size(1), h.size(2), true);
   cast_fp8_activation_gradient(type_of(h), curve_of(m.kind), hidden_shape(h, dout.size(2), true, q),
@@ -47,10 +47,7 @@ Fp8Codes hidden_gradient(const Tensor& h, const Tensor& dout, const Mlp& m) {
   return codes;
 }
 
-// What divides a product of codes.
-double scale_of(const Quantiser& a, const Quantiser& b) {
-  return a.scale * b.scale;
-}
+namespace {
 
 struct Fp8Mlp {
   Mlp m;
@@ -62,17 +59,17 @@ Tensor fp8_mlp_gradient(const Fp8Mlp& s, const Tensor& dy, bool needs_input) {
   const MapFormats &f1 = *first.formats, &f2 = *second.formats;
   Fp8Codes up = fp8_cast(dy, f2.gradient, true);
   const Tensor dout =
-      fp8_product(up.rows, s.second, second.A_input / scale_of(f2.gradient, f2.weight), false);
+      fp8_product(up.rows, s.second, second.A_input / fp8_scale(f2.gradient, f2.weight), false);
   if (second.gradient.defined())
     fp8_add(second.gradient, up.columns, s.inner,
-            second.A_weight / scale_of(f2.gradient, f2.activation));
-  up = hidden_gradient(s.h, dout, s.m);
+            second.A_weight / fp8_scale(f2.gradient, f2.activation));
+  up = fp8_hidden_gradient(s.h, dout, s.m);
   Tensor dx;
   if (needs_input)
-    dx = fp8_product(up.rows, s.first, first.A_input / scale_of(f1.gradient, f1.weight), false);
+    dx = fp8_product(up.rows, s.first, first.A_input / fp8_scale(f1.gradient, f1.weight), false);
   if (first.gradient.defined())
     fp8_add(first.gradient, up.columns, s.input,
-            first.A_weight / scale_of(f1.gradient, f1.activation));
+            first.A_weight / fp8_scale(f1.gradient, f1.activation));
   return dx;
 }
 
@@ -97,10 +94,10 @@ Tensor fp8_mlp(const Tensor& x, const Mlp& m) {
                                     f1.activation, false, both),
                    first = fp8_cast(m.first.value.detach(), f1.weight, false, both);
     saved.h =
-        fp8_product(input.rows, first.rows, m.first.A / scale_of(f1.activation, f1.weight), true);
-    const Fp8Codes inner = activated(saved.h, m, m.second.value.size(2), both),
+        fp8_product(input.rows, first.rows, m.first.A / fp8_scale(f1.activation, f1.weight), true);
+    const Fp8Codes inner = fp8_activated(saved.h, m, m.second.value.size(2), both),
                    second = fp8_cast(m.second.value.detach(), f2.weight, false, both);
-    y = fp8_product(inner.rows, second.rows, m.second.A / scale_of(f2.activation, f2.weight), true)
+    y = fp8_product(inner.rows, second.rows, m.second.A / fp8_scale(f2.activation, f2.weight), true)
             .view({members, x.size(1), x.size(2), m.second.value.size(1)});
     saved.input = input.columns;
     saved.first = first.columns;

@@ -23,9 +23,10 @@ namespace rung::cuda {
 
 // Widths that the norm kernels take.
 bool fits_norm(const at::Tensor& x, const Weight& gain);
-// f undefined: h is x.
+// f undefined: h is x. The gradient that comes to h is multiplied by `dh_factor` first.
 std::pair<at::Tensor, at::Tensor> add_norm(const at::Tensor& x, const at::Tensor& f,
-                                           const Weight& gain, const NormOptions& options);
+                                           const Weight& gain, const NormOptions& options,
+                                           double dh_factor = 1.0);
 
 // Without gain.
 bool fits_gated_norm(const at::Tensor& x, const at::Tensor& gate, int64_t groups);
@@ -54,6 +55,19 @@ at::Tensor fp8_mlp(const at::Tensor& x, const Mlp& m);
 bool fits_fp8_attention(const at::Tensor& x, const Weight& weight, const AttentionOptions& options);
 at::Tensor fp8_attention(const at::Tensor& x, const Weight& weight, const Rope& rope,
                          const AttentionOptions& options);
+
+// Both with the stream around them, its norm (without gain) and additions included: x and f
+// [P, B, T, D], of which f may be undefined; of the attention {x, values for its last map}.
+bool fits_fp8_map(const at::Tensor& f, const Weight& map);
+bool fits_fp8_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                   const ResidualStep& step);
+at::Tensor fp8_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                        const ResidualStep& step);
+bool fits_fp8_stream_attention(const at::Tensor& x, const Weight& weight,
+                               const AttentionOptions& options, const NormOptions& norm);
+std::pair<at::Tensor, at::Tensor> fp8_stream_attention(const at::Tensor& x, const NormOptions& norm,
+                                                       const Weight& weight, const Rope& rope,
+                                                       const AttentionOptions& options);
 
 // Blocks of 4 x 4, weight [P, blocks * 4, 4].
 at::Tensor small_map(const at::Tensor& x, const at::Tensor& weight);

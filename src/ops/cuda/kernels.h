@@ -35,7 +35,8 @@ void add_norm_forward(Type type, const NormShape& shape, const void* x, const vo
 
 struct NormGradient {
   const void* dy;
-  const void* dh;        // gradient of h from elsewhere; may be null
+  const void* dh;  // gradient of h from elsewhere; may be null
+  float dh_factor = 1.0f;
   float input_gradient;  // factor on the gradient through the norm
   float skip, branch;    // dx = skip total, df = branch total
   void* dx;
@@ -45,6 +46,7 @@ struct NormGradient {
   float* partial;        // [members, norm_blocks(shape), width] when dgain is given
 };
 int64_t norm_blocks(const NormShape& shape);
+// mean may be null: zeros.
 void norm_backward(Type type, const NormShape& shape, const void* h, const float* mean,
                    const float* rstd, const void* gain, const NormGradient& gradient,
                    Stream stream);
@@ -201,9 +203,10 @@ struct Fp8Shape {
   int64_t members, rows, columns, stride;
   bool e5m2;  // else E4M3
   float scale;
+  float factor = 1.0f;  // on x, which is rounded to its type before it is scaled
 };
-// Codes of x scale, saturating: y [members, rows, columns] and [members, columns, rows]; either
-// null.
+// Codes of factor x scale, saturating: y [members, rows, columns] and [members, columns, rows];
+// either null.
 void cast_fp8(Type type, const Fp8Shape& shape, const void* x, void* y, void* transposed,
               Stream stream);
 

@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(threads)
     const bool valid = first + group < end;
     const int64_t row = blockIdx.y * s.rows + (valid ? first + group : end - 1);
     const int64_t base = row * s.vectors * 8;
-    const float centre = mean[row], scale = rstd[row];
+    const float centre = mean ? mean[row] : 0.0f, scale = rstd[row];
     float unit[V][8], g[V][8], sum = 0.0f, product = 0.0f;
 #pragma unroll
     for (int i = 0; i < V; ++i) {
@@ -117,6 +117,7 @@ __global__ void __launch_bounds__(threads)
       if (dh) load8(dh + base + at * 8, total);
 #pragma unroll
       for (int k = 0; k < 8; ++k) {
+        total[k] *= out.dh_factor;
         total[k] += factor * (g[i][k] - sum - unit[i][k] * product);
         scaled[k] = total[k] * out.skip;
       }

@@ -112,20 +112,22 @@ LtDescription description_of(const LtMatrix& first, const LtMatrix& second, bool
 // A product with all that the library asks for. Its matrices are the transposes: out^T = b^T a^T.
 struct LtProduct {
   LtMatrix first, second, out;
+  const void* onto;  // what is added; null: the output itself
   int64_t members;
   float alpha, beta;
   bool fast_sums;
   LtDescription description;
   LtLayout first_layout, second_layout, out_layout;
 
-  LtProduct(const Tensor& o, const Tensor& a, const Tensor& b, double factor, bool accumulate,
-            bool fast)
+  LtProduct(const Tensor& o, const void* added, double share, const Tensor& a, const Tensor& b,
+            double factor, bool fast)
       : first(*lt_matrix(b)),
         second(*lt_matrix(a)),
         out(*lt_matrix(o)),
+        onto(added),
         members(o.size(0)),
         alpha(static_cast<float>(factor)),
-        beta(accumulate ? 1.0f : 0.0f),
+        beta(static_cast<float>(share)),
         fast_sums(fast),
         description(description_of(first, second, fast)),
         first_layout(layout_of(first, members)),
@@ -135,13 +137,13 @@ struct LtProduct {
   bool run(const cublasLtMatmulAlgo_t& kernel, void* to) const {
     return cublasLtMatmul(
                at::cuda::getCurrentCUDABlasLtHandle(), description.get(), &alpha, first.data,
-               first_layout.get(), second.data, second_layout.get(), &beta, to, out_layout.get(),
-               to, out_layout.get(), &kernel, at::cuda::getCUDABlasLtWorkspace(),
+               first_layout.get(), second.data, second_layout.get(), &beta, onto ? onto : to,
+               out_layout.get(), to, out_layout.get(), &kernel, at::cuda::getCUDABlasLtWorkspace(),
                at::cuda::getCUDABlasLtWorkspaceSize(), stream()) == CUBLAS_STATUS_SUCCESS;
   }
 };
 
-constexpr int most_kernels = 8;  // of the library's list that are tried
+constexpr int most_kernels = 16;  // of the library's list that are tried
 
 // The library's list for a product, its own choice first. Sums over parts of k are added in fp32.
 std::vector<cublasLtMatmulAlgo_t> kernels_for(const LtProduct& p) {
@@ -209,7 +211,7 @@ std::vector<Tensor> ends_of(const Tensor& out) {
 cublasLtMatmulAlgo_t chosen(const LtProduct& p, const std::vector<cublasLtMatmulAlgo_t>& kernels,
                             Tensor to) {
   const auto once = [&](const cublasLtMatmulAlgo_t& kernel) {
-    if (p.beta != 0.0f) to.zero_();
+    if (p.beta != 0.0f && !p.onto) to.zero_();
     return p.run(kernel, to.mutable_data_ptr());
   };
   if (!once(kernels.front())) fail("[cuda] cuBLASLt refused its own choice for a product.");
@@ -232,7 +234,7 @@ cublasLtMatmulAlgo_t chosen(const LtProduct& p, const std::vector<cublasLtMatmul
   return kernels[best];
 }
 
-using LtKey = std::array<int64_t, 17>;
+using LtKey = std::array<int64_t, 18>;
 
 LtKey key_of(const LtProduct& p) {
   const auto type = [](const LtMatrix& m) { return static_cast<int64_t>(m.type) * 2 + m.turned; };
@@ -252,13 +254,20 @@ LtKey key_of(const LtProduct& p) {
           p.out.lead,
           p.out.apart,
           p.beta != 0.0f,
+          p.onto != nullptr,
           p.fast_sums};
+}
+
+// Whether a product of codes or bf16 gains by a choice.
+bool is_large(const Tensor& out, const Tensor& a) {
+  const double least = a.element_size() == 1 ? 1e9 : 3e10;
+  return 2.0 * static_cast<double>(out.numel()) * static_cast<double>(a.size(2)) >= least;
 }
 
 // The choice for a product, made at its first run; trials of several threads wait for each other.
 // A step is captured after it has run, so that a capture finds it made.
 cublasLtMatmulAlgo_t kernel_of(const LtProduct& p, const Tensor& out, const Tensor& a,
-                               const Tensor& b, double alpha, bool accumulate) {
+                               const Tensor& b) {
   static std::mutex lock;
   static std::map<LtKey, cublasLtMatmulAlgo_t> choices;
   const LtKey key = key_of(p);
@@ -267,31 +276,53 @@ cublasLtMatmulAlgo_t kernel_of(const LtProduct& p, const Tensor& out, const Tens
   const std::vector<cublasLtMatmulAlgo_t> kernels = kernels_for(p);
   if (c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None)
     return kernels.front();
-  const Tensor to = accumulate ? at::empty(out.sizes(), out.options()) : out;
-  const LtProduct trial(to, a, b, alpha, accumulate, p.fast_sums);
+  if (!is_large(out, a)) return choices.emplace(key, kernels.front()).first->second;
+  const bool accumulates = p.beta != 0.0f && !p.onto;
+  const Tensor to = accumulates ? at::empty(out.sizes(), out.options()) : out;
+  const LtProduct trial(to, p.onto, p.beta, a, b, p.alpha, p.fast_sums);
   return choices.emplace(key, chosen(trial, kernels, to)).first->second;
 }
 
 }  // namespace
 
-bool fits_product(const Tensor& out, const Tensor& a, const Tensor& b) {
+namespace {
+
+// Whether the library has the types, and the tensors lie as it wants them.
+bool fits_library(const Tensor& out, const Tensor& a, const Tensor& b) {
   const auto is_fp8 = [](const Tensor& t) {
     return t.scalar_type() == at::kFloat8_e4m3fn || t.scalar_type() == at::kFloat8_e5m2;
   };
-  const double least = is_fp8(a) ? 1e9 : 3e10;
   if (!is_fp8(a) && a.scalar_type() != at::kBFloat16) return false;
   if (is_fp8(a) != is_fp8(b)) return false;
   if (out.scalar_type() != at::kBFloat16 && out.scalar_type() != at::kFloat) return false;
-  if (2.0 * static_cast<double>(out.numel()) * static_cast<double>(a.size(2)) < least) return false;
   const auto first = lt_matrix(b), second = lt_matrix(a), to = lt_matrix(out);
   if (!first || !second || !to || to->turned) return false;
   return !is_fp8(a) || (first->turned && !second->turned);
 }
 
+}  // namespace
+
+bool fits_product(const Tensor& out, const Tensor& a, const Tensor& b) {
+  return is_large(out, a) && fits_library(out, a, b);
+}
+
 void product(const Tensor& out, const Tensor& a, const Tensor& b, double alpha, bool accumulate,
              bool fast_sums) {
-  const LtProduct p(out, a, b, alpha, accumulate, fast_sums);
-  if (!p.run(kernel_of(p, out, a, b, alpha, accumulate), out.mutable_data_ptr()))
+  const LtProduct p(out, nullptr, accumulate ? 1.0 : 0.0, a, b, alpha, fast_sums);
+  if (!p.run(kernel_of(p, out, a, b), out.mutable_data_ptr()))
+    fail("[cuda] cuBLASLt failed in a product.");
+}
+
+bool fits_product_onto(const Tensor& out, const Tensor& onto, const Tensor& a, const Tensor& b) {
+  return onto.scalar_type() == out.scalar_type() && onto.sizes() == out.sizes() &&
+         onto.strides() == out.strides() &&
+         reinterpret_cast<uintptr_t>(onto.const_data_ptr()) % 16 == 0 && fits_library(out, a, b);
+}
+
+void product_onto(const Tensor& out, const Tensor& onto, double beta, const Tensor& a,
+                  const Tensor& b, double alpha, bool fast_sums) {
+  const LtProduct p(out, onto.const_data_ptr(), beta, a, b, alpha, fast_sums);
+  if (!p.run(kernel_of(p, out, a, b), out.mutable_data_ptr()))
     fail("[cuda] cuBLASLt failed in a product.");
 }
 

@@ -15,4 +15,11 @@ bool fits_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& 
 void product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, double alpha,
              bool accumulate, bool fast_sums = false);
 
+// The same with `onto` [P, m, n], as `out` lies: out = alpha a b + beta onto, in one rounding.
+// Products of any size.
+bool fits_product_onto(const at::Tensor& out, const at::Tensor& onto, const at::Tensor& a,
+                       const at::Tensor& b);
+void product_onto(const at::Tensor& out, const at::Tensor& onto, double beta, const at::Tensor& a,
+                  const at::Tensor& b, double alpha, bool fast_sums = false);
+
 }  // namespace rung::cuda

@@ -1,0 +1,99 @@
+// Steps of a wide bf16 stream, whose maps add to it themselves, against their plain twins in fp64
+// on the CPU, and the products with an addition that they are made of.
+#ifdef RUNG_CUDA
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/matmul.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "ops/cuda/product.h"
+#include "ops/cuda/wide_step.h"
+#include "ops/mlp.h"
+#include "support/on_gpu.h"
+
+using namespace rung;
+using namespace rung::test;
+
+namespace {
+
+// A step from x (inputs 1), from x and f (2), or from x and f that is still to be mapped (3).
+Twin wide_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int inputs,
+               double skip = 0.8) {
+  const ActivationOptions factors{.slope = 1.3, .forward = 1.7, .backward = 0.6};
+  const ResidualStep step{.norm = {.center = kind == Activation::relu2,
+                                   .skip = skip,
+                                   .branch = 0.6,
+                                   .branch_gradient = 0.5,
+                                   .input_gradient = 0.7},
+                          .skip = 0.9,
+                          .branch = 0.4,
+                          .branch_gradient = 1.2};
+  const int64_t rows = kind == Activation::swiglu || kind == Activation::geglu ? 2 : 1;
+  const auto op = [=](auto around) {
+    return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) -> std::vector<Tensor> {
+      const Mlp m{.kind = kind, .activation = factors, .first = w[0], .second = w[1]};
+      ResidualStep own = step;
+      if (inputs == 3) own.map = w[2];
+      if (x[0].is_cuda() && x[0].scalar_type() == at::kBFloat16)
+        CHECK(cuda::fits_wide_step(x[0], m, own));
+      return {around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own)};
+    };
+  };
+  Twin twin{
+      .name = fmt::format("wide step {} P={} T={} D={} F={} inputs={}", static_cast<int>(kind),
+                          shape[0], shape[2], shape[3], inner, inputs),
+      .inputs = {normal(shape, 1)},
+      .weights = {normal({shape[0], rows * inner, shape[3]}, 3) * 0.1,
+                  normal({shape[0], shape[3], inner}, 4) * 0.05},
+      .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
+      .fused = op(mlp_step),
+      .plain = op(mlp_step_plain)};
+  if (inputs >= 2) twin.inputs.push_back(normal(shape, 2));
+  if (inputs == 3) twin.weights.push_back(normal({shape[0], shape[3], shape[3]}, 5) * 0.1);
+  return twin;
+}
+
+Tensor on_card(const std::vector<int64_t>& sizes, uint64_t seed) {
+  return normal(sizes, seed).to(at::kCUDA).to(at::kBFloat16);
+}
+
+}  // namespace
+
+TEST_CASE("wide steps on the GPU equal their twins") {
+  if (no_gpu()) return;
+  for (const Activation kind :
+       {Activation::swiglu, Activation::geglu, Activation::gelu, Activation::relu2})
+    for (const int inputs : {1, 2, 3})
+      check_on_gpu(wide_twin(kind, {1, 2, 37, 192}, 200, inputs), 1e-2);
+  check_on_gpu(wide_twin(Activation::swiglu, {3, 2, 33, 256}, 136, 3), 1e-2);
+  check_on_gpu(wide_twin(Activation::swiglu, {1, 2, 77, 512}, 1408, 3), 1e-2);
+  check_on_gpu(wide_twin(Activation::swiglu, {1, 2, 33, 192}, 136, 3, 0.0), 1e-2);
+}
+
+TEST_CASE("products on the GPU add what is given, in any layout, in one rounding") {
+  if (no_gpu()) return;
+  struct Shape {
+    int64_t members, m, n, k;
+  };
+  for (const Shape& s : {Shape{1, 40, 72, 64}, Shape{3, 512, 640, 512}, Shape{1, 4096, 2048, 2048}})
+    for (const bool turned : {false, true}) {
+      CAPTURE(s.m);
+      CAPTURE(turned);
+      const Tensor a = on_card({s.members, s.m, s.k}, 1),
+                   b = turned ? on_card({s.members, s.n, s.k}, 2).transpose(1, 2)
+                              : on_card({s.members, s.k, s.n}, 2),
+                   onto = on_card({s.members, s.m, s.n}, 3), kept = onto.clone();
+      const Tensor out = at::full_like(onto, std::nan(""));
+      REQUIRE(cuda::fits_product_onto(out, onto, a, b));
+      cuda::product_onto(out, onto, -0.75, a, b, 0.5);
+      const Tensor exact =
+          at::matmul(a.to(at::kDouble), b.to(at::kDouble)) * 0.5 - onto.to(at::kDouble) * 0.75;
+      CHECK(distance(out, exact) < 4e-3);
+      CHECK(same_bits(onto, kept));
+      const Tensor once = out.clone();
+      cuda::product_onto(out, onto, -0.75, a, b, 0.5);
+      CHECK(same_bits(out, once));
+    }
+}
+#endif
