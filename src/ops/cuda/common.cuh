@@ -106,6 +106,20 @@ __device__ inline float rounded(float x) {
   return to_float(from_float<T>(x));
 }
 
+// The same for n values, an even number: a pair at a time is an instruction of another unit than
+// exponentials and reciprocals take.
+template <class T, int n>
+__device__ inline void round_all(float (&x)[n]) {
+  if constexpr (std::is_same_v<T, bf16>) {
+#pragma unroll
+    for (int i = 0; i < n; i += 2) {
+      const uint32_t pair = pack2(x[i], x[i + 1]);
+      x[i] = __uint_as_float(pair << 16);
+      x[i + 1] = __uint_as_float(pair & 0xffff0000u);
+    }
+  }
+}
+
 // Sum over the aligned group of G lanes that the caller belongs to; every lane gets it.
 template <int G, class V>
 __device__ inline V group_sum(V value) {

@@ -22,9 +22,11 @@ __global__ void __launch_bounds__(fp8_threads)
     for (int k = 0; k < 4; ++k) load4(x + p.row(k) * s.columns + p.column0 + p.column, v[k]);
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
-      if (s.factor != 1.0f)
+      if (s.factor != 1.0f) {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) v[k][i] = rounded<T>(s.factor * v[k][i]);
+        for (int i = 0; i < 4; ++i) v[k][i] *= s.factor;
+        round_all<T>(v[k]);
+      }
       codes[k] = encode<kind>(v[k], s.scale);
       if (y)
         *reinterpret_cast<uint32_t*>(y + codes_at + p.row(k) * s.columns + p.column0 + p.column) =
@@ -63,8 +65,8 @@ __global__ void __launch_bounds__(fp8_threads)
         float derivative;
         x[k][i] = factor * apply<curve>(x[k][i], slope, derivative);
         if constexpr (gated<curve>) x[k][i] *= up[k][i];
-        x[k][i] = rounded<T>(x[k][i]);
       }
+      round_all<T>(x[k]);
       codes[k] = encode<__NV_E4M3>(x[k], s.scale);
       *reinterpret_cast<uint32_t*>(y + codes_at + p.row(k) * s.columns + p.column0 + p.column) =
           codes[k];
@@ -103,12 +105,14 @@ __global__ void __launch_bounds__(fp8_threads)
         float derivative;
         const float value = apply<curve>(x[k][i], slope, derivative), d = factor * dy[k][i];
         if constexpr (gated<curve>) {
-          x[k][i] = rounded<T>(d * up[k][i] * derivative);
-          up[k][i] = rounded<T>(d * value);
+          x[k][i] = d * up[k][i] * derivative;
+          up[k][i] = d * value;
         } else {
-          x[k][i] = rounded<T>(d * derivative);
+          x[k][i] = d * derivative;
         }
       }
+      round_all<T>(x[k]);
+      if constexpr (gated<curve>) round_all<T>(up[k]);
       uint8_t* to = dh + inputs_at + p.row(k) * parts * s.columns + p.column0 + p.column;
       codes[0][k] = encode<__NV_E5M2>(x[k], s.scale);
       *reinterpret_cast<uint32_t*>(to) = codes[0][k];

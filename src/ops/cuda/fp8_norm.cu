@@ -89,7 +89,8 @@ __global__ void __launch_bounds__(norm_threads)
       const int at = lane + i * 32;
       if (at >= s.vectors) continue;
 #pragma unroll
-      for (int k = 0; k < 8; ++k) value[i][k] = rounded<bf16>(value[i][k] * scale);
+      for (int k = 0; k < 8; ++k) value[i][k] *= scale;
+      round_all<bf16>(value[i]);
       put_codes(encode8<__NV_E4M3>(value[i], s.scale), row, within, at, s, codes, kept_codes);
     }
   }
@@ -147,8 +148,9 @@ __global__ void __launch_bounds__(norm_threads)
       for (int k = 0; k < 8; ++k) {
         total[k] = g.dh_factor * total[k] + factor * (b[k] - a[k] * scale * product);
         a[k] = total[k] * g.skip;
-        b[k] = rounded<bf16>(total[k] * g.branch);
+        b[k] = total[k] * g.branch;
       }
+      round_all<bf16>(b);
       store8(static_cast<bf16*>(g.dx) + (row * s.vectors + at) * 8, a);
       put_codes(encode8<__NV_E5M2>(b, s.scale), row, within, at, s, codes, kept_codes);
     }

@@ -44,8 +44,9 @@ __global__ void __launch_bounds__(fp8_threads)
       if (rotates) turn(a, b, angles, static_cast<unsigned>(p.row(k)) % t.time, t.half, at);
       const float factor = rotates ? t.qk : t.value;
 #pragma unroll
-      for (int i = 0; i < 4; ++i)
-        a[i] = rounded<T>(a[i] * factor), b[i] = rounded<T>(b[i] * factor);
+      for (int i = 0; i < 4; ++i) a[i] *= factor, b[i] *= factor;
+      round_all<T>(a);
+      round_all<T>(b);
       codes[0][k] = encode<__NV_E5M2>(a, s.scale);
       codes[1][k] = encode<__NV_E5M2>(b, s.scale);
       uint8_t* const target = to + codes_at + p.row(k) * s.columns + first + at;
