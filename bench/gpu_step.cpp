@@ -1,6 +1,6 @@
 // The captured training step alone, for profilers and a quick look: `gpu_step [CASE] [STEPS]
-// [cudnn|flash|default] [MOMENTS]` runs the case of `rung bench` that is called CASE, else those
-// whose names contain it, with Adam's moments in fp32, bf16 or fp8. 0 steps: capture only.
+// [ordered|any-order|flash] [MOMENTS]` runs the case of `rung bench` that is called CASE, else
+// those whose names contain it, with Adam's moments in fp32, bf16 or fp8. 0 steps: capture only.
 #include <ATen/Context.h>
 
 #include <algorithm>
@@ -22,10 +22,13 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void run(const GpuCase& c, int steps, const Machine& machine, const char* moments) {
+void run(const GpuCase& c, int steps, bool any_order, const char* moments, const Machine& machine) {
   const auto start = Clock::now();
   std::vector<RunConfig> members = gpu_members(c);
-  for (RunConfig& member : members) member.train.moments = moments;
+  for (RunConfig& member : members) {
+    member.train.deterministic = !any_order;
+    member.train.moments = moments;
+  }
   Population p(members, zipf_tokens(c.vocabulary), machine);
   const double built = seconds_since(start);
   const auto first = Clock::now();
@@ -46,7 +49,7 @@ void run(const GpuCase& c, int steps, const Machine& machine, const char* moment
   std::sort(rates.begin(), rates.end());
   std::printf(
       "%-13s %8.3fM member-tok/s (%.3f-%.3f)  step %.3f ms  build %.2f s  capture %.2f s  memory "
-      "%.2f GiB, of tensors %.2f  loss %.3f -> %.3f\n",
+      "%.2f GiB, of tensors %.2f  loss %.3f -> %.9g\n",
       c.name.data(), rates[1] / 1e6, rates[0] / 1e6, rates[2] / 1e6, tokens / rates[1] * 1e3, built,
       capture, static_cast<double>(peak_gpu_memory()) / 1073741824.0,
       static_cast<double>(peak_gpu_use()) / 1073741824.0, loss, p.states[0].loss);
@@ -58,9 +61,9 @@ void run(const GpuCase& c, int steps, const Machine& machine, const char* moment
 int main(int argc, char** argv) {
   const char* filter = argc > 1 ? argv[1] : "";
   const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
+  const char* attention = argc > 3 ? argv[3] : "ordered";
   const char* moments = argc > 4 ? argv[4] : "fp32";
-  if (argc > 3 && std::strcmp(argv[3], "default") != 0)
-    at::globalContext().setSDPUseCuDNN(std::strcmp(argv[3], "cudnn") == 0);
+  if (std::strcmp(attention, "flash") == 0) at::globalContext().setSDPUseCuDNN(false);
   try {
     at::globalContext().lazyInitDevice(at::kCUDA);  // memory is asked about before its first use
     const Machine machine = make_machine("cuda", 14);
@@ -69,7 +72,7 @@ int main(int argc, char** argv) {
     for (const GpuCase& c : gpu_cases)
       if (exact ? c.name == filter : c.name.find(filter) != c.name.npos) {
         restart_gpu_memory();
-        run(c, steps, machine, moments);
+        run(c, steps, std::strcmp(attention, "any-order") == 0, moments, machine);
       }
   } catch (const std::exception& error) {
     std::printf("%s\n", error.what());

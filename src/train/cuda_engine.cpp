@@ -317,8 +317,17 @@ class CudaEngine : public Population::Engine {
     cleared_ = all_but(p.decoder.layout, written_first(p.decoder));
   }
 
+  // The backward pass runs on a thread of its own, for which cuBLAS takes a workspace at its first
+  // product. Taken out of a large piece of memory that a pass has used and left, it would keep all
+  // of that from being given back before capture.
+  void meet_libraries() const {
+    const Tensor x = at::zeros({8, 8}, gradient_.options()).requires_grad_();
+    x.mm(x).sum().backward();
+  }
+
   // Warm-up leaves the weights alone: inputs are zero, so every member counts as not running.
   void capture(Population& p) {
+    meet_libraries();
     if (half_)
       cuda::round_to_bf16(p.weights.numel(), p.weights.const_data_ptr<float>(),
                           compute_.mutable_data_ptr(), cuda::stream());

@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
+#include "ops/cuda/beside.h"
 #include "ops/cuda/blank.h"
 #include "ops/cuda/product.h"
 #include "ops/cuda/tensor.h"
@@ -57,11 +58,13 @@ Tensor fp8_product(const Tensor& a, const Tensor& b, double factor, bool fast_su
 
 void fp8_add(const Tensor& y, const Tensor& a, const Tensor& b, double factor) {
   const bool adds = !writes_over(y);
-  if (fits_product(y, a, b.mT())) return product(y, a, b.mT(), factor, adds);
-  if (!adds) return fp8_into(y, a, b, factor, false);
-  const Tensor part = at::empty(y.sizes(), y.options());
-  fp8_into(part, a, b, factor, false);
-  y.add_(part);
+  beside({a, b}, y, [&] {
+    if (fits_product(y, a, b.mT())) return product(y, a, b.mT(), factor, adds);
+    if (!adds) return fp8_into(y, a, b, factor, false);
+    const Tensor part = at::empty(y.sizes(), y.options());
+    fp8_into(part, a, b, factor, false);
+    y.add_(part);
+  });
 }
 
 }  // namespace rung::cuda

@@ -143,7 +143,7 @@ struct LtProduct {
   }
 };
 
-constexpr int most_kernels = 16;  // of the library's list that are tried
+constexpr int most_kernels = 8;  // of the library's list that are tried
 
 // The library's list for a product, its own choice first. Sums over parts of k are added in fp32.
 std::vector<cublasLtMatmulAlgo_t> kernels_for(const LtProduct& p) {
