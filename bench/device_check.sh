@@ -116,7 +116,7 @@ if wanted bench; then
     >'$logs/bench.json'"
 fi
 if wanted attention; then
-  for library in flash cudnn; do
+  for library in ordered any-order flash; do
     lines=4 run "attention-$library" 60 "$build/gpu_step" 124M 10 "$library"
   done
 fi

@@ -109,6 +109,7 @@ struct TrainConfig {
   int64_t members = 1;              // seeds per point
   int64_t recompute = 0;            // of every so many blocks one is computed anew; 0: none
   double memory = 0.0;              // bytes that training may take; 0: by the device
+  bool deterministic = true;        // false: a GPU may add in any order
 };
 
 // What the hidden matrices of blocks multiply in (core/quantiser.h); empty: as they are.
@@ -289,6 +290,8 @@ void visit_config(Config& c, Visitor&& visit) {
   visit("train.memory", c.train.memory, "bytes",
         "bytes that training may take of its device; 0: 70 % of what a GPU has free, no limit on a "
         "CPU");
+  visit("train.deterministic", c.train.deterministic, "",
+        "equal bits in every run; false: attention on a GPU may add gradients in any order");
   visit("formats.weight", c.formats.weight, "",
         "format that hidden matrices multiply in, such as 'e4m3' or 'int8 channel'; empty: none");
   visit("formats.activation", c.formats.activation, "", "of what they read, such as 'e4m3 tensor'");

@@ -24,6 +24,7 @@
 #include "ops/cuda/blank.h"
 #include "ops/cuda/company.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/library_attention.h"
 #include "ops/cuda/own_stream.h"
 #include "ops/cuda/tensor.h"
 #include "train/cuda_plan.h"
@@ -341,6 +342,7 @@ class CudaEngine : public Population::Engine {
   }
 
   void step(Population& p) {
+    const cuda::AnyOrder order(!p.states.front().config.train.deterministic);
     const int64_t n = p.trained.stride;
     const std::byte* input = static_cast<const std::byte*>(input_.const_data_ptr());
     const cuda::Turns turns{.turn = reinterpret_cast<unsigned*>(turns_.mutable_data_ptr<int>()),

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/attention.h"
+#include "ops/cuda/library_attention.h"
 #include "support/no_gpu.h"
 #include "support/on_gpu.h"
 
@@ -39,6 +40,38 @@ TEST_CASE("attention of longer short heads on the GPU equals its twin") {
          .fused = op(attention),
          .plain = op(attention_plain)},
         1.5e-2);
+  }
+}
+
+// Large enough that blocks which add to one place meet in another order each time.
+TEST_CASE("attention of the library on the GPU repeats to the bit, or adds in any order") {
+  if (no_gpu()) return;
+  struct Shape {
+    int64_t sequences, time, heads, head_dim;
+  };
+  for (const Shape& s : {Shape{8, 1024, 12, 64}, Shape{2, 2048, 16, 128}, Shape{2, 300, 3, 64}}) {
+    CAPTURE(s.head_dim);
+    const AttentionOptions o{.heads = s.heads,
+                             .kv_heads = s.heads,
+                             .head_dim = s.head_dim,
+                             .logit = 1.0 / std::sqrt(static_cast<double>(s.head_dim))};
+    const auto of = [&](int64_t heads, uint64_t seed) {
+      return normal({1, s.sequences, s.time, heads * s.head_dim}, seed)
+          .to(at::kCUDA)
+          .to(at::kBFloat16);
+    };
+    const Tensor qkv = of(3 * s.heads, 3), up = of(s.heads, 4);
+    const Rope rope = make_rope(s.time, s.head_dim, qkv.options().dtype(at::kFloat));
+    const auto gradient = [&](bool any_order) {
+      const cuda::AnyOrder order(any_order);
+      const Tensor x = qkv.clone().requires_grad_();
+      attention(x, rope, o).backward(up);
+      return x.grad();
+    };
+    const Tensor first = gradient(false);
+    for (int i = 0; i < 8; ++i) CHECK(same_bits(gradient(false), first));
+    const Tensor other = gradient(true).to(at::kDouble), want = first.to(at::kDouble);
+    CHECK((other - want).norm().item<double>() < 6e-3 * want.norm().item<double>());
   }
 }
 

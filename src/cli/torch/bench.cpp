@@ -57,6 +57,7 @@ BenchOptions read_bench_options(const Arguments& arguments) {
   options.gpu_rounds = rounds_of(arguments, options.gpu_rounds);
   options.threads = arguments.threads;
   options.compile = arguments.flag("--compile");
+  options.any_order = arguments.flag("--any-order");
   if (options.steps < 1 || options.steps > 1'000'000)
     fail_usage("[bench] --steps is from 1 to 1,000,000. Received {}.", options.steps);
   if (!(options.seconds >= 0.01 && options.seconds <= 600.0))
@@ -167,6 +168,10 @@ const Verb bench_verb{
                 {.name = "--rounds",
                  .help = "rounds of rival and ours in turn; medians count (2, on the GPU 3)"},
                 {.name = "--rival-python", .help = "Python with torch for the rival"},
+                {.name = "--any-order",
+                 .takes = Takes::flag,
+                 .help = "on the GPU ours may add gradients in any order, as the rival does "
+                         "(train.deterministic = false)"},
                 {.name = "--compile",
                  .takes = Takes::flag,
                  .help = "let the CPU's rival use torch.compile; the GPU's always does"}},

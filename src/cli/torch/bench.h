@@ -18,8 +18,9 @@ struct BenchOptions {
   double seconds = 0.4;             // of a round on the GPU
   int cpu_rounds = 2, gpu_rounds = 3;
   int threads = 1;
-  std::string python;    // that runs the rivals; empty: none
-  bool compile = false;  // the CPU's rival may compile
+  std::string python;      // that runs the rivals; empty: none
+  bool compile = false;    // the CPU's rival may compile
+  bool any_order = false;  // ours on a GPU may add gradients in any order, as the rival does
 };
 
 // One model and the way in which the rival trains its members on the CPU.

@@ -113,6 +113,7 @@ Json gpu_row_json(const GpuCase& c, const GpuRow& row, const Bench& bench) {
                {"ratio", nullptr},
                {"rates", row.rates},
                {"members", c.members},
+               {"any_order", bench.options.any_order},
                {"step_seconds", step},
                {"build_seconds", row.build_seconds},
                {"capture_seconds", row.capture_seconds},

@@ -18,7 +18,8 @@ double flops_of_token(const Ours& ours, const GpuCase& c) {
 
 Ours start(const GpuCase& c, const Bench& bench) {
   const std::shared_ptr<const TokenSource> source = zipf_tokens(c.vocabulary);
-  const std::vector<RunConfig> members = gpu_members(c);
+  std::vector<RunConfig> members = gpu_members(c);
+  for (RunConfig& member : members) member.train.deterministic = !bench.options.any_order;
   restart_gpu_memory();
   Ours ours;
   const auto begin = Clock::now();

@@ -8,6 +8,8 @@
 #include <ATen/ops/_scaled_dot_product_cudnn_attention_backward.h>
 #include <ATen/ops/empty_like.h>
 
+#include <optional>
+
 #include "ops/cuda/tensor.h"
 
 namespace rung::cuda {
@@ -32,6 +34,8 @@ struct Deterministic {
   }
 };
 
+thread_local bool any_order = false;
+
 void run_library(LibraryAttention& c) {
   const double scale = c.logit;
   const int64_t time = c.q.size(1);
@@ -55,12 +59,16 @@ void run_library(LibraryAttention& c) {
 std::tuple<Tensor, Tensor, Tensor> run_library_backward(const LibraryAttention& c,
                                                         const Tensor& dout) {
   const double scale = c.logit;
-  const Deterministic guard;
   const int64_t time = c.q.size(1);
-  if (!c.cudnn)
-    return at::_flash_attention_backward(dout, c.q, c.k, c.v, c.out, c.lse, Tensor(), Tensor(),
-                                         time, time, 0.0, true, c.seed, c.offset, scale, c.before,
+  if (c.ordered || !c.cudnn) {
+    std::optional<Deterministic> guard;
+    if (c.ordered) guard.emplace();
+    // Both libraries keep the same logarithms of sums.
+    const Tensor lse = c.lse.view({c.q.size(0), c.q.size(2), time}).contiguous();
+    return at::_flash_attention_backward(dout, c.q, c.k, c.v, c.out, lse, Tensor(), Tensor(), time,
+                                         time, 0.0, true, c.seed, c.offset, scale, c.before,
                                          c.before ? std::optional<int64_t>(0) : std::nullopt);
+  }
   const auto swap = [](const Tensor& t) { return t.transpose(1, 2); };
   const auto [dq, dk, dv] = at::_scaled_dot_product_cudnn_attention_backward(
       swap(dout), swap(c.q), swap(c.k), swap(c.v), swap(c.out), c.lse, c.seed, c.offset, Tensor(),
@@ -69,6 +77,13 @@ std::tuple<Tensor, Tensor, Tensor> run_library_backward(const LibraryAttention& 
 }
 
 }  // namespace
+
+AnyOrder::AnyOrder(bool allowed) : before_(any_order) {
+  any_order = allowed;
+}
+AnyOrder::~AnyOrder() {
+  any_order = before_;
+}
 
 RopeShape rope_shape_of(const Tensor& qkv, const AttentionOptions& o) {
   return {qkv.size(0) * qkv.size(1),
@@ -90,7 +105,7 @@ Rope fp32_tables(const Rope& rope) {
 
 LibraryAttention attend_by_library(const Tensor& qkv, const Rope& table, const RopeShape& shape,
                                    const AttentionOptions& o) {
-  LibraryAttention c{.logit = o.logit};
+  LibraryAttention c{.ordered = !any_order, .logit = o.logit};
   if (has_window(shape, o)) c.before = o.window - 1;
   c.cudnn = !c.before && at::globalContext().userEnabledCuDNNSDP() && o.head_dim >= 64 &&
             o.heads == o.kv_heads;

@@ -13,8 +13,23 @@ struct LibraryAttention {
   at::Tensor q, k, v, out;  // [N, T, heads, d]
   at::Tensor lse, seed, offset, cumulative_q, cumulative_k;
   bool cudnn = false;
+  bool ordered = true;            // sums of gradients in a fixed order
   std::optional<int64_t> before;  // tokens that a window shows besides its own; none: all
   double logit = 1.0;
+};
+
+// As long as it lives, attention that its thread starts may add gradients in any order if
+// `allowed`: cuDNN's backward pass, up to twice as fast as flash attention's in a fixed order, has
+// atomics.
+class AnyOrder {
+ public:
+  explicit AnyOrder(bool allowed);
+  ~AnyOrder();
+  AnyOrder(const AnyOrder&) = delete;
+  AnyOrder& operator=(const AnyOrder&) = delete;
+
+ private:
+  bool before_;
 };
 
 RopeShape rope_shape_of(const at::Tensor& qkv, const AttentionOptions& options);
