@@ -93,6 +93,15 @@ BranchBytes plain_attention_bytes(const Sizes& s) {
   return b;
 }
 
+// How many sums of a query's gradient the library has side by side: in a fixed order as many as
+// give every multiprocessor (of a Hopper's 132) some, so few heads have more.
+double sums_of(const Sizes& s, const PassKind& kind) {
+  constexpr double processors = 132.0;
+  return kind.ordered ? std::ceil(processors /
+                                  (static_cast<double>(kind.members * kind.sequences) * s.heads))
+                      : 1.0;
+}
+
 // Norm, map to q, k, v, attention, map back.
 BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   const double e = s.element;
@@ -113,7 +122,8 @@ BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   }
   b.forward = e * std::max(copied ? s.Q : 0.0, s.D);
   // Gradients of the stream, of the output, of q, k and v as the library gives them and as one.
-  const double apart = library ? s.Q * e + 4.0 * s.O : 0.0;  // with the library's sums in fp32
+  const double apart =
+      library ? s.Q * e + 4.0 * s.O * sums_of(s, kind) : 0.0;  // with the library's sums in fp32
   b.backward = e * (s.D + s.O + s.Q) + apart;
   b.unrecorded = e * ((narrow ? 2.0 : 3.0) * s.D + (copied ? 2.0 : 1.0) * s.Q + s.O);
   return b;
@@ -213,6 +223,7 @@ double logit_bytes(const Decoder& d, const PassKind& kind, double rows) {
 PassKind pass_kind(const Decoder& d, const RunConfig& config, int64_t members, int64_t sequences) {
   PassKind kind{.cuda = config.device == "cuda",
                 .half = config.precision == "bf16" || config.precision == "fp8",
+                .ordered = config.train.deterministic,
                 .members = members,
                 .sequences = sequences};
   const ModelConfig& m = d.model;
