@@ -179,6 +179,14 @@ json "len(d['groups']) > 1 and sum(g['members'] for g in d['groups'])==4 and d['
 expect 2 '' 'train.memory' "$rung" train "${tiny[@]}" --set train.memory=1000 --dry-run
 expect 0 . '' "$rung" train "${tiny[@]}" --set train.members=4 precision=bf16 --device cuda --dry-run --json
 json "d['groups'][0]['memory']['held'] > d['bytes'] and d['groups'][0]['memory']['sequences']==16"
+# A fixed order of a GPU's sums holds some of them side by side; on a CPU there is no other.
+for order in true false; do
+  expect 0 . '' "$rung" train "${tiny[@]}" --set train.deterministic=$order precision=bf16 model.width=256 model.head_dim=128 model.context=512 train.batch_tokens=1024 --device cuda --dry-run --json
+  cp out order-$order.json
+done
+json "load('order-true.json')['groups'][0]['memory']['pass'] > load('order-false.json')['groups'][0]['memory']['pass']"
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.deterministic=false --out any-order --json
+json "d['loss']==load('first.json')['loss'] and 'deterministic = false' in open('any-order/config.toml').read()"
 # Blocks computed anew give the same numbers; formats give others, and are kept through a checkpoint.
 expect 0 . '' "$rung" train "${tiny[@]}" --set train.recompute=1 --out anew --json
 json "d['loss']==load('first.json')['loss']"
