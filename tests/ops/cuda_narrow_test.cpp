@@ -59,7 +59,7 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
       check_on_gpu(ffn_twin(kind, {2, 2, 37, 64}, 72, inputs), 1e-2);
   for (const int inputs : {0, 2, 3}) {
     check_on_gpu(ffn_twin(Activation::swiglu, {3, 2, 37, 64}, 192, inputs), 1e-2);
-    check_on_gpu(ffn_twin(Activation::swiglu, {2, 2, 33, 48}, 144, inputs), 1e-2);  // no kernel of its own
+    check_on_gpu(ffn_twin(Activation::swiglu, {2, 2, 33, 48}, 144, inputs), 1e-2);  // no kernel
     check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 1, 32}, 40, inputs), 1e-2);
   }
   // Width 128: matrices that pass by in slices, the last one partly filled.
