@@ -92,6 +92,7 @@ TEST_CASE("maps behind norms on the GPU equal their twins") {
                                          {2, 33, 48, 144},
                                          {2, 77, 128, 384},
                                          {70, 77, 128, 200},
+                                         {1, 20, 128, 200},
                                          {1, 1, 32, 16}})
     for (const bool handed : {true, false}) {
       const auto op = [=](auto function) {

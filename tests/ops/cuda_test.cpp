@@ -110,23 +110,17 @@ TEST_CASE("attention on the GPU equals its twin") {
     double forward, backward;
     bool key_offset = false;
   };
-  for (const Case& c : std::vector<Case>{{64, 4, 4, 16, true, 1.0, 1.0},
-                                         {37, 4, 4, 8, true, 1.7, 0.6},
-                                         {130, 4, 2, 32, true, 1.0, 1.0},
-                                         {256, 2, 2, 64, true, 1.4, 0.9},
-                                         {70, 2, 1, 128, false, 1.0, 1.0},
-                                         {33, 3, 3, 6, true, 1.0, 1.0},
-                                         {64, 2, 2, 32, true, 1.3, 0.8, true},
-                                         {37, 4, 2, 24, true, 1.0, 1.0, true},
-                                         {1, 2, 2, 16, true, 1.0, 1.0, true},
-                                         {256, 4, 4, 16, true, 1.3, 0.7, true},
-                                         {250, 2, 2, 32, true, 1.0, 1.0},
-                                         {100, 24, 24, 16, true, 1.2, 0.8},
-                                         {200, 24, 24, 32, true, 1.2, 0.8},
-                                         {100, 3, 3, 40, true, 1.0, 1.0, true},
-                                         {128, 2, 2, 64, true, 1.2, 0.8},
-                                         {17, 2, 2, 48, false, 1.0, 1.0},
-                                         {70, 2, 1, 128, false, 1.0, 1.0, true}}) {
+  for (const Case& c : std::vector<Case>{
+           {64, 4, 4, 16, true, 1.0, 1.0},        {37, 4, 4, 8, true, 1.7, 0.6},
+           {130, 4, 2, 32, true, 1.0, 1.0},       {256, 2, 2, 64, true, 1.4, 0.9},
+           {70, 2, 1, 128, false, 1.0, 1.0},      {33, 3, 3, 6, true, 1.0, 1.0},
+           {64, 2, 2, 32, true, 1.3, 0.8, true},  {37, 4, 2, 24, true, 1.0, 1.0, true},
+           {1, 2, 2, 16, true, 1.0, 1.0, true},   {256, 4, 4, 16, true, 1.3, 0.7, true},
+           {250, 2, 2, 32, true, 1.0, 1.0},       {100, 24, 24, 16, true, 1.2, 0.8},
+           {200, 24, 24, 32, true, 1.2, 0.8},     {100, 14, 14, 16, true, 1.2, 0.8},
+           {200, 14, 14, 32, true, 1.2, 0.8},     {37, 14, 14, 48, true, 1.2, 0.8, true},
+           {100, 3, 3, 40, true, 1.0, 1.0, true}, {128, 2, 2, 64, true, 1.2, 0.8},
+           {17, 2, 2, 48, false, 1.0, 1.0},       {70, 2, 1, 128, false, 1.0, 1.0, true}}) {
     const AttentionOptions o{.heads = c.heads,
                              .kv_heads = c.kv_heads,
                              .head_dim = c.head_dim,

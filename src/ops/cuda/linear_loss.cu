@@ -132,15 +132,27 @@ __device__ void write_rows(const LossParts& in, const Online& online,
   }
 }
 
-// A tile once more, with other references: its exponentials were out of bounds. For all of a block
-// together, for its warps multiply together.
+// Whether all of a warpgroup say so.
+__device__ inline bool all_of_group(bool here, int group) {
+  int all;
+  asm volatile(
+      "{ .reg .pred p, q; setp.ne.s32 p, %1, 0; bar.red.and.pred q, %2, 128, p; selp.s32 %0, 1, 0, "
+      "q; }"
+      : "=r"(all)
+      : "r"(static_cast<int>(here)), "r"(1 + group)
+      : "memory");
+  return all;
+}
+
+// A tile once more, with other references: its exponentials were out of bounds. For all of a
+// warpgroup together, for its warps multiply together.
 template <class C, bool wanted, bool capped>
-__device__ void mend(const LossParts& in, int tile, uint64_t own_rows, uint64_t rows,
+__device__ void mend(const LossParts& in, int tile, const Own<C>& own, uint64_t rows,
                      Online& online, float (&part)[2], float (&sum)[C::width / 8][4],
                      Quad (&p)[C::N / 16]) {
   constexpr int n = C::N / 8;
   float s[n][4], factor[2];
-  start_logits<C>(s, own_rows, rows);
+  start_logits<C>(s, own, rows);
   wgmma_wait<0>();
   pin(s);
   finish_logits<n, capped>(s, in, in.vocabulary - tile * C::N);
@@ -155,47 +167,45 @@ __device__ void mend(const LossParts& in, int tile, uint64_t own_rows, uint64_t 
 }
 
 template <class C, bool wanted, bool capped>
-__global__ void __launch_bounds__(C::threads, C::blocks) rows_pass(LossParts in, LossResult out) {
+__global__ void __launch_bounds__(C::threads, C::blocks)
+    rows_pass(LossParts in, LossResult out, const __grid_constant__ CUtensorMap weight) {
   extern __shared__ unsigned char shared[];
-  constexpr int n = C::N / 8, ahead = C::stages - 2;
-  const uint32_t own = (shared_address(shared) + 1023) / 1024 * 1024, tiles = own + C::own_bytes;
-  const bf16* const weight = in.weight_of(blockIdx.z);
+  constexpr int n = C::N / 8;
+  const Ring<C> ring = loss_ring<C>(shared);
   const int begin = blockIdx.y * in.tiles_each;
-  const int end = min(begin + in.tiles_each, (in.vocabulary + C::N - 1) / C::N);
-  const auto stage = [&](int tile) { return tiles + (tile - begin) % C::stages * C::tile_bytes; };
-  const auto load = [&](int tile) {
-    if (tile < end) load_panels<C, C::N>(stage(tile), weight, tile * C::N, in.vocabulary, in.width);
-    commit_copies();
-  };
-  load_panels<C, C::own>(own, in.x_of(blockIdx.z), blockIdx.x * C::own, in.rows, in.width);
-#pragma unroll
-  for (int i = 0; i < ahead; ++i) load(begin + i);
-  const int group = __shfl_sync(0xffffffffu, threadIdx.x / 128, 0);
-  const uint64_t own_rows = describe(own + group * 64 * panel_row, 0);
+  const int count = min(in.tiles_each, (in.vocabulary + C::N - 1) / C::N - begin);
+  const auto load = [&](int i) { load_tile<C>(ring, weight, i, begin + i); };
+  if (threadIdx.x == 0) {
+    ring.start();
+    show_barriers();
+    for (int i = 0; i < min(C::stages, count); ++i) load(i);
+  }
+  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), group = warp / 4;
+  const int lane = threadIdx.x % 32;
+  Own<C> own;
+  read_own<C>(own, ring.slices - C::own_bytes, in.x_of(blockIdx.z), blockIdx.x * C::own, in.rows,
+              in.width);
   Online online;
   float sum[C::width / 8][4] = {}, part[2] = {};
   Quad p[n / 2] = {};  // of the tile before
-  uint64_t before = describe(tiles, C::N * panel_row);
+  uint64_t before = describe(ring.slice(0), C::N * panel_row);
   bool bounded = true;  // were its exponentials, for this warp
-  const auto mend_tile = [&](int tile) {
-    mend<C, wanted, capped>(in, tile, own_rows, before, online, part, sum, p);
+  const auto mend_tile = [&](int i) {
+    mend<C, wanted, capped>(in, begin + i, own, before, online, part, sum, p);
   };
-  for (int tile = begin; tile < end; ++tile) {
-    wait_copies<ahead - 1>();
-    show_copies();
-    // The tile has arrived, and the one before the last is done with.
-    if (!__syncthreads_and(bounded)) mend_tile(tile - 1);
+  for (int i = 0; i < count; ++i) {
+    ring.wait(i);
+    if (!all_of_group(bounded, group)) mend_tile(i - 1);
     online.total[0] += part[0];
     online.total[1] += part[1];
-    load(tile + ahead);
-    const uint64_t rows = describe(stage(tile), C::N * panel_row);
+    const uint64_t rows = describe(ring.slice(i), C::N * panel_row);
     float s[n][4];
-    start_logits<C>(s, own_rows, rows);
+    start_logits<C>(s, own, rows);
     if constexpr (wanted) start_sum<C>(sum, p, before);
     before = rows;
     wgmma_wait<wanted ? 1 : 0>();
     pin(s);
-    finish_logits<n, capped>(s, in, in.vocabulary - tile * C::N);
+    finish_logits<n, capped>(s, in, in.vocabulary - (begin + i) * C::N);
     exponentials<n, capped>(s, in, online, part);
     bounded = __all_sync(0xffffffffu, part[0] <= most && part[1] <= most);
     if (!bounded) __syncwarp();  // a branch, or the wait would move before the exponentials
@@ -204,8 +214,12 @@ __global__ void __launch_bounds__(C::threads, C::blocks) rows_pass(LossParts in,
       pin(sum);
       pack(p, s);
     }
+    if (i > 0) ring.done(i - 1, lane);
+    // Other warpgroups may be a tile behind.
+    if (threadIdx.x == 0) ring.replace(i - 2, count, load);
+    __syncwarp();
   }
-  if (!__syncthreads_and(bounded)) mend_tile(end - 1);
+  if (!all_of_group(bounded, group)) mend_tile(count - 1);
   online.total[0] += part[0];
   online.total[1] += part[1];
   if constexpr (wanted) {
@@ -236,7 +250,8 @@ void launch_rows(const LinearLoss& s, LossParts in, const LossResult& out, Strea
   const dim3 grid(blocks_for(s.rows, C::own), s.input_splits, static_cast<unsigned>(s.members));
   const auto kernel = rows_pass<C, wanted, capped>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
-  kernel<<<grid, C::threads, C::bytes, stream>>>(in, out);
+  kernel<<<grid, C::threads, C::bytes, stream>>>(
+      in, out, tile_map<C>(in.weight, s.vocabulary, s.width, s.members, s.weight_stride));
 }
 
 }  // namespace

@@ -4,12 +4,12 @@
 namespace rung::cuda {
 namespace {
 
-// Shared memory beside a tile of rows: their targets (int64) and lse.
+// Beside a tile of rows each warpgroup keeps their targets (int64) and lse.
 template <class C>
 __device__ void load_side(uint32_t to, const LossParts& in, const float* lse, int first) {
   const int64_t member = blockIdx.z;
-  static_assert(C::N <= C::threads);
-  const int i = threadIdx.x;
+  static_assert(C::N <= 128);
+  const int i = threadIdx.x % 128;
   if (i >= C::N) return;
   const bool real = first + i < in.rows;
   const int64_t row = member * in.rows + (real ? first + i : 0);
@@ -95,48 +95,50 @@ struct Target {
 
 template <class C, bool capped>
 __global__ void __launch_bounds__(C::threads, C::blocks)
-    weight_pass(LossParts in, const float* lse, Target out) {
+    weight_pass(LossParts in, const float* lse, Target out, const __grid_constant__ CUtensorMap x) {
   extern __shared__ unsigned char shared[];
-  constexpr int n = C::N / 8, ahead = C::stages - 2, stage_bytes = C::tile_bytes;
-  const uint32_t base = shared_address(shared), own = (base + 1023) / 1024 * 1024;
-  const uint32_t tiles = own + C::own_bytes, sides = tiles + C::stages * stage_bytes;
-  const bf16* const x = in.x_of(blockIdx.z);
+  constexpr int n = C::N / 8, ahead = C::stages - 2;
+  const Ring<C> ring = loss_ring<C>(shared);
   const int begin = blockIdx.y * in.tiles_each;
-  const int end = min(begin + in.tiles_each, (in.rows + C::N - 1) / C::N);
-  const auto load = [&](int tile) {
-    const int slot = (tile - begin) % C::stages;
-    if (tile < end) {
-      load_panels<C, C::N>(tiles + slot * stage_bytes, x, tile * C::N, in.rows, in.width);
-      load_side<C>(sides + slot * C::side_bytes, in, lse, tile * C::N);
-    }
+  const int count = min(in.tiles_each, (in.rows + C::N - 1) / C::N - begin);
+  const auto load = [&](int i) { load_tile<C>(ring, x, i, begin + i); };
+  if (threadIdx.x == 0) {
+    ring.start();
+    show_barriers();
+    for (int i = 0; i < min(C::stages, count); ++i) load(i);
+  }
+  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), group = warp / 4;
+  const int lane = threadIdx.x % 32, first = blockIdx.x * C::own + 16 * warp;
+  unsigned char* const sides = shared + (ring.slices - shared_address(shared)) + C::ring_bytes +
+                               group * C::stages * C::side_bytes;
+  const auto side = [&](int i) { return sides + i % C::stages * C::side_bytes; };
+  const auto load_beside = [&](int i) {
+    if (i < count) load_side<C>(shared_address(side(i)), in, lse, (begin + i) * C::N);
     commit_copies();
   };
-  load_panels<C, C::own>(own, in.weight_of(blockIdx.z), blockIdx.x * C::own, in.vocabulary,
-                         in.width);
 #pragma unroll
-  for (int i = 0; i < ahead; ++i) load(begin + i);
-  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0);
-  const int first = blockIdx.x * C::own + 16 * warp;
-  const uint64_t own_rows = describe(own + warp / 4 * 64 * panel_row, 0);
+  for (int i = 0; i < ahead; ++i) load_beside(i);
+  Own<C> own;
+  read_own<C>(own, ring.slices - C::own_bytes, in.weight_of(blockIdx.z), blockIdx.x * C::own,
+              in.vocabulary, in.width);
   float sum[C::width / 8][4] = {};
   Quad p[n / 2] = {};  // of the tile before
-  uint64_t before = describe(tiles, C::N * panel_row);
-  for (int tile = begin; tile < end; ++tile) {
+  uint64_t before = describe(ring.slice(0), C::N * panel_row);
+  for (int i = 0; i < count; ++i) {
+    ring.wait(i);
     wait_copies<ahead - 1>();
-    show_copies();
-    __syncthreads();  // the tile has arrived, and the one before the last is done with
-    load(tile + ahead);
-    const int slot = (tile - begin) % C::stages;
-    const uint64_t rows = describe(tiles + slot * stage_bytes, C::N * panel_row);
+    // The side has come for all, and the one before the last is done with.
+    asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
+    const uint64_t rows = describe(ring.slice(i), C::N * panel_row);
     float s[n][4];
-    start_logits<C>(s, own_rows, rows);
+    start_logits<C>(s, own, rows);
     start_sum<C>(sum, p, before);
     before = rows;
+    load_beside(i + ahead);
     wgmma_wait<1>();
     pin(s);
-    const unsigned char* const side = shared + (sides - base) + slot * C::side_bytes;
-    const int64_t* const targets = reinterpret_cast<const int64_t*>(side);
-    const float* const lse_of_rows = reinterpret_cast<const float*>(side + 8 * C::N);
+    const int64_t* const targets = reinterpret_cast<const int64_t*>(side(i));
+    const float* const lse_of_rows = reinterpret_cast<const float*>(side(i) + 8 * C::N);
     if constexpr (capped)
       capped_differences<C>(s, in, targets, lse_of_rows, first);
     else
@@ -145,6 +147,10 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
     wgmma_wait<0>();
     pin(sum);
     pack(p, s);
+    if (i > 0) ring.done(i - 1, lane);
+    // Other warpgroups may be a tile behind.
+    if (threadIdx.x == 0) ring.replace(i - 2, count, load);
+    __syncwarp();
   }
   start_sum<C>(sum, p, before);
   wgmma_wait<0>();
@@ -179,7 +185,8 @@ void launch_weight(const LinearLoss& s, LossParts in, const float* lse, const Ta
                   static_cast<unsigned>(s.members));
   const auto kernel = weight_pass<C, capped>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
-  kernel<<<grid, C::threads, C::bytes, stream>>>(in, lse, out);
+  kernel<<<grid, C::threads, C::bytes, stream>>>(
+      in, lse, out, tile_map<C>(in.x, s.rows, s.width, s.members, s.rows * s.width));
 }
 
 }  // namespace

@@ -121,7 +121,7 @@ std::pair<Tensor, Tensor> step_gradients(const Tensor& h, const Tensor& f, const
 }  // namespace
 
 // Not dispatched before the sanitizers have run over the kernels with a map.
-constexpr bool takes_maps = false;
+constexpr bool takes_maps = true;
 
 bool fits_map(const Tensor& x, const Weight& map) {
   return takes_maps && fits_narrow(x, map) && map.value.size(1) == x.size(3) &&

@@ -74,6 +74,7 @@ __device__ void query_gradient(float (&dq)[D / 8][4], const Rows<D>& in, int til
   }
   const float lse[2] = {in.lse[16 * tile + g], in.lse[16 * tile + g + 8]};
   const float delta[2] = {in.delta[16 * tile + g], in.delta[16 * tile + g + 8]};
+#pragma unroll 2
   for (int key = 0; key <= tile; ++key) {
     float s[2][4] = {}, dp[2][4] = {};
     two_products<D>(s, dp, q, dout, in.k, in.v, key);
@@ -97,6 +98,7 @@ __device__ void key_gradient(float (&dk)[D / 8][4], float (&dv)[D / 8][4], const
     in.k.as_a(k[i], tile, i);
     in.v.as_a(v[i], tile, i);
   }
+#pragma unroll 2
   for (int query = tile; query < tiles; ++query) {
     float s[2][4] = {}, dp[2][4] = {};
     two_products<D>(s, dp, k, v, in.q, in.dout, query);
@@ -135,13 +137,15 @@ __device__ void write_tile(const float (&sum)[D / 8][4], bf16* to, int64_t strid
   }
 }
 
-// Gradients of the rotated queries and keys in shared memory, turned back and written.
-template <int D>
+// Gradients of the rotated queries and keys in shared memory (or of one of them), turned back and
+// written.
+template <int D, int parts>
 __device__ void write_turned(const Small& s, const bf16* dq, const bf16* dk, float qk, bf16* to) {
   const unsigned half = s.rope.half, slots = half / 4, width = s.rope.heads * s.head_dim;
   constexpr int stride = stride_of<D>;
-  for (unsigned i = threadIdx.x; i < 2 * s.rope.time * slots; i += blockDim.x) {
-    const unsigned at = i % slots * 4, key = i / slots % 2, row = i / slots / 2;
+  for (unsigned i = threadIdx.x; i < parts * s.rope.time * slots; i += blockDim.x) {
+    const unsigned at = i % slots * 4, row = i / slots / parts;
+    const unsigned key = parts == 2 ? i / slots % 2 : dk != nullptr;
     const bf16* const line = (key ? dk : dq) + row * stride;
     float a[4], b[4];
     load4(line + at, a);
@@ -160,17 +164,22 @@ struct Factors {
   float value, qk, gradient;
 };
 
-// Each warp takes up to `each` tiles of queries, and the same tiles of keys; `apart`, where heads
-// are fewer than multiprocessors: half of the warps the queries and half the keys.
-template <int D, int each, bool apart>
-__global__ void __launch_bounds__(apart ? 512 : 256, apart     ? 1
-                                                     : D <= 16 ? 3
-                                                     : D <= 32 ? 2
-                                                               : 1)
+// Each warp takes up to `each` tiles of queries, and the same tiles of keys; where heads are fewer
+// than multiprocessors half of the warps take the queries and half the keys, or where they are half
+// as many, half of the blocks.
+enum class Roles { both, by_warp, by_block };
+
+template <int D, int each, Roles roles>
+__global__ void __launch_bounds__(roles == Roles::both ? 256 : 512, roles != Roles::both ? 1
+                                                                    : D <= 16            ? 3
+                                                                    : D <= 32            ? 2
+                                                                                         : 1)
     backward(Small s, const bf16* qkv, const bf16* out, const float* lse, const bf16* dout,
              Factors factors, bf16* dqkv) {
   extern __shared__ __align__(16) bf16 shared[];
-  const unsigned sequence = blockIdx.x / s.rope.heads, head = blockIdx.x % s.rope.heads;
+  constexpr bool apart = roles == Roles::by_warp, alone = roles == Roles::by_block;
+  const unsigned place = alone ? blockIdx.x / 2 : blockIdx.x;
+  const unsigned sequence = place / s.rope.heads, head = place % s.rope.heads;
   const unsigned width = s.rope.heads * s.head_dim, size = s.rows() * stride_of<D>;
   const int64_t first = static_cast<int64_t>(sequence) * s.rope.time;
   const bf16* const from = qkv + first * s.packed_row() + head * s.head_dim;
@@ -191,8 +200,7 @@ __global__ void __launch_bounds__(apart ? 512 : 256, apart     ? 1
         mixed[at / 8] = load_raw(out_from + static_cast<int64_t>(own) * width + at);
   }
   if (own < s.rows())
-    row_lse[own] =
-        own < s.rope.time ? lse[static_cast<int64_t>(blockIdx.x) * s.rope.time + own] : 0.0f;
+    row_lse[own] = own < s.rope.time ? lse[static_cast<int64_t>(place) * s.rope.time + own] : 0.0f;
   load_heads<D>(forward, q, k, v, from, factors.value);
   if (own < s.rows()) {
     float sum = 0.0f;
@@ -209,8 +217,8 @@ __global__ void __launch_bounds__(apart ? 512 : 256, apart     ? 1
   __syncthreads();
   const int lane = threadIdx.x % 32, warps = blockDim.x / (apart ? 64 : 32);
   const int warp = threadIdx.x / 32 % warps;
-  const bool has_queries = !apart || threadIdx.x / 32 < warps;
-  const bool has_keys = !apart || !has_queries;
+  const bool has_queries = alone ? blockIdx.x % 2 == 0 : !apart || threadIdx.x / 32 < warps;
+  const bool has_keys = roles == Roles::both || !has_queries;
   const int tiles = static_cast<int>(s.tiles);
   const Rows<D> in{{q, lane}, {k, lane}, {v, lane}, {d, lane}, row_lse, delta};
   bf16* const to = dqkv + first * s.packed_row() + head * s.head_dim;
@@ -235,7 +243,10 @@ __global__ void __launch_bounds__(apart ? 512 : 256, apart     ? 1
     if (has_keys) write_tile<D>(dk[i], k, stride_of<D>, tile, lane, 1.0f, s.rows(), D);
   }
   __syncthreads();
-  write_turned<D>(s, q, k, factors.qk, to);
+  if constexpr (alone)
+    write_turned<D, 1>(s, has_queries ? q : nullptr, has_keys ? k : nullptr, factors.qk, to);
+  else
+    write_turned<D, 2>(s, q, k, factors.qk, to);
 }
 
 }  // namespace
@@ -251,15 +262,19 @@ void small_attention_backward(const SmallAttention& shape, const void* qkv, cons
     constexpr int usual = D <= 32 ? 2 : 1;  // tiles a warp; more where all warps have one already
     const bool more = usual == 1 && s.tiles > 8;
     const unsigned threads = 32 * warps_of(s.tiles, more ? 2 : usual);
-    const bool apart = blocks <= processors() && !more;
-    const auto kernel = apart  ? backward<D, usual, true>
-                        : more ? backward<D, 2, false>
-                               : backward<D, usual, false>;
+    const bool alone = 2 * blocks <= processors(), apart = blocks <= processors() && !more;
+    const auto kernel = alone   ? backward<D, 1, Roles::by_block>
+                        : apart ? backward<D, usual, Roles::by_warp>
+                        : more  ? backward<D, 2, Roles::both>
+                                : backward<D, usual, Roles::both>;
     allow_shared(kernel, bytes);
-    kernel<<<blocks, apart ? 2 * threads : threads, bytes, stream>>>(
-        s, static_cast<const bf16*>(qkv), static_cast<const bf16*>(out), lse,
-        static_cast<const bf16*>(dout), Factors{value, qk * shape.logit, gradient},
-        static_cast<bf16*>(dqkv));
+    kernel<<<alone ? 2 * blocks : blocks,
+             alone   ? 32 * s.tiles
+             : apart ? 2 * threads
+                     : threads,
+             bytes, stream>>>(s, static_cast<const bf16*>(qkv), static_cast<const bf16*>(out), lse,
+                              static_cast<const bf16*>(dout),
+                              Factors{value, qk * shape.logit, gradient}, static_cast<bf16*>(dqkv));
   });
   check_launch();
 }

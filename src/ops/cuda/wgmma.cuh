@@ -147,14 +147,15 @@ __device__ inline void multiply_add(float (&sum)[16][4], uint64_t a, uint64_t b)
       : "l"(a), "l"(b), "n"(transposed));
 }
 
-// sum += a b: a [64, 16] in registers, b [16, 8 n] in shared memory; not `transposed`: b is [8 n,
-// 16] there, and the product a b^T.
+// sum += a b, or sum = a b: a [64, 16] in registers, b [16, 8 n] in shared memory; not
+// `transposed`: b is [8 n, 16] there, and the product a b^T.
+template <int transposed = 1>
 __device__ inline void multiply_add(float (&sum)[8][4], const Quad& a, uint64_t b) {
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
       "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
       " %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
-      "{%32, %33, %34, %35}, %36, 1, 1, 1, 1;"
+      "{%32, %33, %34, %35}, %36, 1, 1, 1, %37;"
       : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3]), "+f"(sum[1][0]),
         "+f"(sum[1][1]), "+f"(sum[1][2]), "+f"(sum[1][3]), "+f"(sum[2][0]), "+f"(sum[2][1]),
         "+f"(sum[2][2]), "+f"(sum[2][3]), "+f"(sum[3][0]), "+f"(sum[3][1]), "+f"(sum[3][2]),
@@ -162,7 +163,23 @@ __device__ inline void multiply_add(float (&sum)[8][4], const Quad& a, uint64_t 
         "+f"(sum[5][0]), "+f"(sum[5][1]), "+f"(sum[5][2]), "+f"(sum[5][3]), "+f"(sum[6][0]),
         "+f"(sum[6][1]), "+f"(sum[6][2]), "+f"(sum[6][3]), "+f"(sum[7][0]), "+f"(sum[7][1]),
         "+f"(sum[7][2]), "+f"(sum[7][3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+}
+template <int transposed = 1>
+__device__ inline void multiply(float (&sum)[8][4], const Quad& a, uint64_t b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      " %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+      "{%32, %33, %34, %35}, %36, 0, 1, 1, %37;"
+      : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
+        "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
+        "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
+        "=f"(sum[3][3]), "=f"(sum[4][0]), "=f"(sum[4][1]), "=f"(sum[4][2]), "=f"(sum[4][3]),
+        "=f"(sum[5][0]), "=f"(sum[5][1]), "=f"(sum[5][2]), "=f"(sum[5][3]), "=f"(sum[6][0]),
+        "=f"(sum[6][1]), "=f"(sum[6][2]), "=f"(sum[6][3]), "=f"(sum[7][0]), "=f"(sum[7][1]),
+        "=f"(sum[7][2]), "=f"(sum[7][3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
 }
 template <int transposed = 1>
 __device__ inline void multiply_add(float (&sum)[16][4], const Quad& a, uint64_t b) {
@@ -186,6 +203,31 @@ __device__ inline void multiply_add(float (&sum)[16][4], const Quad& a, uint64_t
         "+f"(sum[12][2]), "+f"(sum[12][3]), "+f"(sum[13][0]), "+f"(sum[13][1]), "+f"(sum[13][2]),
         "+f"(sum[13][3]), "+f"(sum[14][0]), "+f"(sum[14][1]), "+f"(sum[14][2]), "+f"(sum[14][3]),
         "+f"(sum[15][0]), "+f"(sum[15][1]), "+f"(sum[15][2]), "+f"(sum[15][3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+}
+
+template <int transposed = 1>
+__device__ inline void multiply(float (&sum)[16][4], const Quad& a, uint64_t b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "
+      "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "
+      "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "
+      "%56, %57, %58, %59, %60, %61, %62, %63}, "
+      "{%64, %65, %66, %67}, %68, 0, 1, 1, %69;"
+      : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
+        "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
+        "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
+        "=f"(sum[3][3]), "=f"(sum[4][0]), "=f"(sum[4][1]), "=f"(sum[4][2]), "=f"(sum[4][3]),
+        "=f"(sum[5][0]), "=f"(sum[5][1]), "=f"(sum[5][2]), "=f"(sum[5][3]), "=f"(sum[6][0]),
+        "=f"(sum[6][1]), "=f"(sum[6][2]), "=f"(sum[6][3]), "=f"(sum[7][0]), "=f"(sum[7][1]),
+        "=f"(sum[7][2]), "=f"(sum[7][3]), "=f"(sum[8][0]), "=f"(sum[8][1]), "=f"(sum[8][2]),
+        "=f"(sum[8][3]), "=f"(sum[9][0]), "=f"(sum[9][1]), "=f"(sum[9][2]), "=f"(sum[9][3]),
+        "=f"(sum[10][0]), "=f"(sum[10][1]), "=f"(sum[10][2]), "=f"(sum[10][3]), "=f"(sum[11][0]),
+        "=f"(sum[11][1]), "=f"(sum[11][2]), "=f"(sum[11][3]), "=f"(sum[12][0]), "=f"(sum[12][1]),
+        "=f"(sum[12][2]), "=f"(sum[12][3]), "=f"(sum[13][0]), "=f"(sum[13][1]), "=f"(sum[13][2]),
+        "=f"(sum[13][3]), "=f"(sum[14][0]), "=f"(sum[14][1]), "=f"(sum[14][2]), "=f"(sum[14][3]),
+        "=f"(sum[15][0]), "=f"(sum[15][1]), "=f"(sum[15][2]), "=f"(sum[15][3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
 }
 
