@@ -68,6 +68,12 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
     for (const int inputs : {0, 1, 2})
       check_on_gpu(ffn_twin(kind, {2, 2, 37, 128}, 136, inputs), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {70, 2, 77, 128}, 384, 2), 1e-2);
+  // Blocks of three warpgroups.
+  check_on_gpu(ffn_twin(Activation::swiglu, {140, 2, 100, 128}, 72, 2), 1e-2);
+  check_on_gpu(ffn_twin(Activation::swiglu, {270, 2, 40, 128}, 136, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::geglu, {140, 2, 97, 128}, 200, 1), 1e-2);
+  check_on_gpu(ffn_twin(Activation::gelu, {270, 2, 35, 128}, 72, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::relu2, {140, 2, 100, 128}, 64, 3), 1e-2);
   // A map of f before it.
   for (const int64_t inner : {64, 136, 384})
     check_on_gpu(ffn_twin(Activation::swiglu, {2, 2, 77, 128}, inner, 3), 1e-2);

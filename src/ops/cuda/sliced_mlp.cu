@@ -79,10 +79,12 @@ __device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf
 }
 
 // Hidden units of the products, as A operands.
-template <Curve curve, int n>
-__device__ void activate(Quad (&hidden)[4], const SlicedParts& s, const float (&pre)[n][4]) {
+template <class C>
+__device__ void activate(Quad (&hidden)[C::units / 16], const SlicedParts& s,
+                         const float (&pre)[C::first_rows / 8][4]) {
+  constexpr Curve curve = C::curve;
 #pragma unroll
-  for (int k = 0; k < 4; ++k)
+  for (int k = 0; k < C::units / 16; ++k)
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       float value[2];
@@ -92,7 +94,7 @@ __device__ void activate(Quad (&hidden)[4], const SlicedParts& s, const float (&
         float derivative;
         value[e] =
             s.activation * apply<curve>(s.first_factor * pre[block][at], s.slope, derivative);
-        if constexpr (gated<curve>) value[e] *= s.first_factor * pre[8 + block][at];
+        if constexpr (gated<curve>) value[e] *= s.first_factor * pre[C::units / 8 + block][at];
       }
       hidden[k][i] = pack2(value[0], value[1]);
     }
@@ -114,10 +116,10 @@ __device__ void add_stream(const Forward& s, const float (&sum)[16][4], unsigned
     }
 }
 
-template <Curve curve, bool split>
-__global__ void __launch_bounds__(256, 1)
+template <class C>
+__global__ void __launch_bounds__(C::threads, 1)
     forward(Forward s, const __grid_constant__ MappedSlices maps) {
-  using C = Sliced<curve, split>;
+  constexpr bool split = C::split;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
   const Ring<C> ring{base + 2 * C::rows_bytes,
@@ -126,14 +128,20 @@ __global__ void __launch_bounds__(256, 1)
   const int begin = blockIdx.x * C::own;
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
   const auto load = [&](int slice) { load_slice<C>(ring, maps.slices, slice); };
-  // The map comes first in the place of the ring's last slice.
-  const uint32_t map = ring.slice(C::stages - 1), map_came = ring.barriers + C::stages * 16;
+  // The map comes first in the place of the ring's last slices.
+  constexpr int before_map = C::stages - C::map_stages;
+  const uint32_t map = ring.slice(before_map), map_came = ring.barriers + C::stages * 16;
   if (threadIdx.x == 0) {
     ring.start();
     start_barrier(map_came, 1);
     show_barriers();
-    if (s.mapped) load_map(map, maps.map, map_came);
-    for (int i = 0; i < min(C::stages - s.mapped, s.in.slices); ++i) load(i);
+    if (s.mapped) {
+      announce(map_came, wide_row * wide_row * 2);
+#pragma unroll
+      for (int panel = 0; panel < 2; ++panel)
+        load_map_panel(map + panel * wide_row * panel_row, maps.map, map_came, panel);
+    }
+    for (int i = 0; i < min(s.mapped ? before_map : C::stages, s.in.slices); ++i) load(i);
   }
   load_own<C>(base, s.x + member, begin, s.in.rows);
   if (s.f) load_own<C>(base + C::rows_bytes, s.f + member, begin, s.in.rows);
@@ -146,7 +154,8 @@ __global__ void __launch_bounds__(256, 1)
     __syncthreads();
     wait_barrier(map_came, 0);
     apply_map<C>(h, base + C::rows_bytes, map, s.map_factor, group, first_row, lane);
-    if (threadIdx.x == 0 && C::stages <= s.in.slices) load(C::stages - 1);
+    if (threadIdx.x == 0)
+      for (int i = before_map; i < min(C::stages, s.in.slices); ++i) load(i);
   } else {
     __syncthreads();
   }
@@ -155,7 +164,7 @@ __global__ void __launch_bounds__(256, 1)
   __syncthreads();
   const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   float sum[16][4] = {};
-  Quad hidden[4] = {};
+  Quad hidden[C::units / 16] = {};
   for (int slice = split ? group : 0; slice < s.in.slices; slice += C::step) {
     const uint32_t at = ring.slice(slice);
     ring.wait(slice);
@@ -170,11 +179,11 @@ __global__ void __launch_bounds__(256, 1)
     pin(hidden);
     if (slice == 0) let_begin<C>(group);
     if (!split && slice > 0) ring.done(slice - 1, lane);
-    activate<curve>(hidden, s.in, pre);
-    const uint64_t columns = describe(at + C::first_bytes, 0);
+    activate<C>(hidden, s.in, pre);
+    const uint64_t columns = describe_second<C>(at);
     wgmma_fence();
 #pragma unroll
-    for (int k = 0; k < 4; ++k) multiply_add<0>(sum, hidden[k], moved(columns, k * 32));
+    for (int k = 0; k < C::units / 16; ++k) multiply_add<0>(sum, hidden[k], moved(columns, k * 32));
     wgmma_commit();
     if constexpr (split) {  // left running, the compiler would make the products wait for each
                             // other
@@ -183,9 +192,8 @@ __global__ void __launch_bounds__(256, 1)
       pin(hidden);
       ring.done(slice, lane);
     }
-    // Without split: the slice before, so that the other warpgroup may be half a slice behind.
-    if (threadIdx.x % (split ? 128 : 256) == 0)
-      ring.replace(split ? slice : slice - 1, s.in.slices, load);
+    if (threadIdx.x % 128 == 0 && (split || group == 0))
+      ring.replace(slice - C::lag, s.in.slices, load);
     __syncwarp();
   }
   wgmma_wait<0>();
@@ -197,10 +205,10 @@ __global__ void __launch_bounds__(256, 1)
   write_own<C>(h, s.out + member, first_row, begin, s.in.rows, lane);
 }
 
-template <Curve curve, bool split>
-void launch(const MlpShape& shape, const MlpForward& f, const Forward& s, Stream stream) {
-  using C = Sliced<curve, split>;
-  const auto kernel = forward<curve, split>;
+template <class C>
+void launch(const MlpShape& shape, const MlpForward& f, Forward s, Stream stream) {
+  s.in = sliced_parts<C>(shape, f.first, f.second, f.first_factor, f.activation);
+  const auto kernel = forward<C>;
   constexpr int bytes = C::bytes + 8;  // the map's barrier
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
@@ -212,7 +220,7 @@ void launch(const MlpShape& shape, const MlpForward& f, const Forward& s, Stream
 
 void sliced_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream stream) {
   const MlpAround& block = *f.block;
-  const Forward s{sliced_parts(shape, f.first, f.second, f.first_factor, f.activation),
+  const Forward s{{},
                   static_cast<const bf16*>(f.x),
                   static_cast<const bf16*>(block.f),
                   static_cast<bf16*>(block.h),
@@ -224,14 +232,7 @@ void sliced_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream strea
                   block.out_skip,
                   block.map_factor,
                   block.map != nullptr};
-  const bool few = shape.members * shape.rows <= 64 * processors();
-  with_curve(shape.curve, [&](auto curve) {
-    constexpr Curve c = decltype(curve)::value;
-    if (few)
-      launch<c, true>(shape, f, s, stream);
-    else
-      launch<c, false>(shape, f, s, stream);
-  });
+  with_form(shape, [&](auto tiles) { launch<decltype(tiles)>(shape, f, s, stream); });
   check_launch();
 }
 

@@ -7,24 +7,48 @@
 
 namespace rung::cuda {
 
-constexpr int slice_units = 64;
+// How a block shares its work. Three warpgroups, of 64 rows each: where there are rows enough for
+// many such blocks; `pair`: two; `split`, where rows are few: two of the same 64 rows, every other
+// slice each.
+enum class Form { split, pair, three };
 
-// A block of two warpgroups, of 64 rows each; `split`, where rows are few: of the same 64 rows,
-// every other slice each. Two buffers of rows, then a ring of slices: a slice is rows of the first
-// matrix (gates, then their partners) as two panels and columns of the second as one.
-template <Curve curve, bool split_>
+// Two buffers of rows, then a ring of slices: a slice is rows of the first matrix (gates, then
+// their partners) as two panels and columns of the second as one. Three warpgroups have registers
+// for slices of 32 units and their partners only.
+template <Curve curve_, Form form_>
 struct Sliced {
-  static constexpr bool split = split_;
-  static constexpr int threads = 256, own = split ? 64 : 128, stages = split ? 4 : 3;
-  static constexpr int step = split ? 2 : 1;   // from a warpgroup's slice to its next
-  static constexpr int users = split ? 4 : 8;  // warps that read a slice
-  static constexpr int parts = gated<curve> ? 2 : 1;
+  static constexpr Curve curve = curve_;
+  static constexpr Form form = form_;
+  static constexpr bool split = form == Form::split, three = form == Form::three;
+  static constexpr int parts = gated<curve> ? 2 : 1, units = three && parts == 2 ? 32 : 64;
+  static constexpr int groups = three ? 3 : 2, threads = 128 * groups;
+  static constexpr int own = split ? 64 : 64 * groups;
+  static constexpr int stages = three ? 3 + parts : split ? 4 : 3;
+  static constexpr int step = split ? 2 : 1;             // from a warpgroup's slice to its next
+  static constexpr int users = split ? 4 : 4 * groups;   // warps that read a slice
+  static constexpr int lag = three ? 2 : split ? 0 : 1;  // slices that others may be behind
   static constexpr int rows_bytes = own * wide_row * 2;
-  static constexpr int first_rows = parts * slice_units;
+  static constexpr int first_rows = parts * units;
   static constexpr int first_bytes = first_rows * wide_row * 2;
-  static constexpr int slice_bytes = first_bytes + wide_row * slice_units * 2;
+  static constexpr int slice_bytes = first_bytes + wide_row * units * 2;
+  static constexpr int map_stages = (wide_row * wide_row * 2 + slice_bytes - 1) / slice_bytes;
   static constexpr int bytes = 1024 + 2 * rows_bytes + stages * slice_bytes + own * 4 + stages * 16;
 };
+
+// Calls f with a Sliced: three warpgroups where every multiprocessor has two such blocks or more.
+template <class F>
+void with_form(const MlpShape& shape, F&& f) {
+  with_curve(shape.curve, [&](auto curve) {
+    constexpr Curve c = decltype(curve)::value;
+    using Three = Sliced<c, Form::three>;
+    if (shape.members * shape.rows <= 64 * processors())
+      f(Sliced<c, Form::split>());
+    else if (blocks_for(shape.rows, Three::own) * shape.members >= 2 * processors())
+      f(Three());
+    else
+      f(Sliced<c, Form::pair>());
+  });
+}
 
 // What both passes read.
 struct SlicedParts {
@@ -34,15 +58,16 @@ struct SlicedParts {
   float first_factor, slope, activation;
 };
 
-inline SlicedParts sliced_parts(const MlpShape& shape, const void* first, const void* second,
-                                float first_factor, float activation) {
+template <class C>
+SlicedParts sliced_parts(const MlpShape& shape, const void* first, const void* second,
+                         float first_factor, float activation) {
   return {static_cast<const bf16*>(first),
           static_cast<const bf16*>(second),
           shape.first_stride,
           shape.second_stride,
           static_cast<int>(shape.rows),
           static_cast<int>(shape.inner),
-          static_cast<int>((shape.inner + slice_units - 1) / slice_units),
+          static_cast<int>((shape.inner + C::units - 1) / C::units),
           first_factor,
           shape.slope,
           activation};
@@ -55,9 +80,9 @@ struct SliceMaps {
 template <class C>
 SliceMaps slice_maps(const MlpShape& s, const void* first, const void* second) {
   return {tensor_map({first, wide_row, s.inner, C::parts, s.members, wide_row, s.inner * wide_row,
-                      s.first_stride, slice_units}),
+                      s.first_stride, C::units}),
           tensor_map({second, s.inner, wide_row, 1, s.members, s.inner, s.inner * wide_row,
-                      s.second_stride, wide_row})};
+                      s.second_stride, wide_row, C::units})};
 }
 
 // The matrices, and where there is one a square map [128, 128] beside them.
@@ -75,38 +100,42 @@ MappedSlices mapped_slices(const MlpShape& s, const void* first, const void* sec
   return maps;
 }
 
-// The map of the block's member as two panels; by one thread.
-__device__ inline void load_map(uint32_t to, const CUtensorMap& map, uint32_t barrier) {
-  announce(barrier, wide_row * wide_row * 2);
-#pragma unroll
-  for (int panel = 0; panel < 2; ++panel)
-    copy_box(to + panel * wide_row * panel_row, map, barrier, panel * panel_columns, 0, 0,
-             static_cast<int>(blockIdx.y));
+// A panel of the map of the block's member; by one thread.
+__device__ inline void load_map_panel(uint32_t to, const CUtensorMap& map, uint32_t barrier,
+                                      int panel) {
+  copy_box(to, map, barrier, panel * panel_columns, 0, 0, static_cast<int>(blockIdx.y));
 }
 
 // Slice i of the block's member into the ring; by one thread.
 template <class C>
 __device__ void load_slice(const Ring<C>& ring, const SliceMaps& maps, int i) {
   ring.announce_slice(i);
-  const int unit = i * slice_units, member = static_cast<int>(blockIdx.y);
+  const int unit = i * C::units, member = static_cast<int>(blockIdx.y);
 #pragma unroll
   for (int part = 0; part < C::parts; ++part)
 #pragma unroll
     for (int panel = 0; panel < 2; ++panel)
-      copy_box(ring.slice(i) + (panel * C::first_rows + part * slice_units) * panel_row, maps.first,
+      copy_box(ring.slice(i) + (panel * C::first_rows + part * C::units) * panel_row, maps.first,
                ring.full(i), panel * panel_columns, unit, part, member);
   copy_box(ring.slice(i) + C::first_bytes, maps.second, ring.full(i), unit, 0, 0, member);
 }
 
-// Of two warpgroups with rows of their own the second begins its first slice when the first has its
-// products: from then on one computes curves while the other multiplies.
+// The second matrix's columns of the slice at `at`.
+template <class C>
+__device__ inline uint64_t describe_second(uint32_t at) {
+  return C::units == 64 ? describe(at + C::first_bytes, 0) : describe_half(at + C::first_bytes);
+}
+
+// A warpgroup with rows of its own begins its first slice when the one before it has its products:
+// from then on one computes curves while another multiplies.
 template <class C>
 __device__ inline void begin_later(int group) {
-  if (!C::split && group == 1) asm volatile("bar.sync 1, 256;" ::: "memory");
+  if (!C::split && group > 0) asm volatile("bar.sync %0, 256;" ::"r"(group) : "memory");
 }
 template <class C>
 __device__ inline void let_begin(int group) {
-  if (!C::split && group == 0) asm volatile("bar.arrive 1, 256;" ::: "memory");
+  if (!C::split && group + 1 < C::groups)
+    asm volatile("bar.arrive %0, 256;" ::"r"(group + 1) : "memory");
 }
 
 // Of split slices: the second warpgroup's sum is added to the first's, by way of `shared`, which

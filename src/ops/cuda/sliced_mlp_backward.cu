@@ -16,46 +16,53 @@ struct Backward {
 };
 
 // Rows of `to` in shared memory become the products of the warpgroup's rows of df, another place
-// there, with the map's columns.
+// there, with the map's columns, whose two panels came as slices `slices` and on.
 template <class C>
-__device__ void map_back(float (&sum)[16][4], uint32_t df, uint32_t map, float factor,
-                         unsigned char* to, int first_row, int lane) {
+__device__ void map_back(const Ring<C>& ring, int slices, uint32_t df, float factor,
+                         unsigned char* to, int group, int first_row, int lane) {
   show_copies();  // the rows have been written by ordinary stores
-  if (threadIdx.x < 128)
-    asm volatile("bar.sync 2, 128;" ::: "memory");
-  else
-    asm volatile("bar.sync 3, 128;" ::: "memory");
-  const uint64_t own = describe(df + first_row / 64 * 64 * panel_row, 0),
-                 lines = describe(map, wide_row * panel_row);
-  wgmma_fence();
+  asm volatile("bar.sync %0, 128;" ::"r"(4 + group) : "memory");
+  const uint64_t own = describe(df + first_row / 64 * 64 * panel_row, 0);
+  float sum[2][8][4];
 #pragma unroll
-  for (int k = 0; k < wide_row / 16; ++k) {
-    const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
-    const uint64_t b = moved(lines, k * 16 * panel_row);
-    if (k == 0)
-      multiply<1>(sum, a, b);
-    else
-      multiply_add<1>(sum, a, b);
+  for (int panel = 0; panel < 2; ++panel) {
+    if (panel < C::map_stages) ring.wait(slices + panel);
+    const uint32_t at = C::map_stages == 2 ? ring.slice(slices + panel)
+                                           : ring.slice(slices) + panel * wide_row * panel_row;
+    const uint64_t lines = describe(at, 0);
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < wide_row / 16; ++k) {
+      const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
+      const uint64_t b = moved(lines, k * 16 * panel_row);
+      if (k == 0)
+        multiply<1>(sum[panel], a, b);
+      else
+        multiply_add<1>(sum[panel], a, b);
+    }
+    wgmma_commit();
   }
-  wgmma_commit();
   wgmma_wait<0>();
-  pin(sum);
+  pin(sum[0]);
+  pin(sum[1]);
 #pragma unroll
   for (int r = 0; r < 2; ++r)
 #pragma unroll
     for (int n = 0; n < 16; ++n)
       *reinterpret_cast<uint32_t*>(to + piece_at(C::own, first_row + lane / 4 + 8 * r, n) +
                                    lane % 4 * 4) =
-          pack2(factor * sum[n][2 * r], factor * sum[n][2 * r + 1]);
+          pack2(factor * sum[n / 8][n % 8][2 * r], factor * sum[n / 8][n % 8][2 * r + 1]);
   __syncwarp();
 }
 
 // From the products and dhidden: hidden units and gradients before the curve, as A operands.
-template <Curve curve, int n>
-__device__ void turn_back(Quad (&hidden)[4], Quad (&units)[n / 2], const Backward& s,
-                          const float (&pre)[n][4], const float (&d)[8][4]) {
+template <class C>
+__device__ void turn_back(Quad (&hidden)[C::units / 16], Quad (&units)[C::first_rows / 16],
+                          const Backward& s, const float (&pre)[C::first_rows / 8][4],
+                          const float (&d)[C::units / 8][4]) {
+  constexpr Curve curve = C::curve;
 #pragma unroll
-  for (int k = 0; k < 4; ++k)
+  for (int k = 0; k < C::units / 16; ++k)
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       float value[2], gate[2], up[2];
@@ -69,7 +76,7 @@ __device__ void turn_back(Quad (&hidden)[4], Quad (&units)[n / 2], const Backwar
         value[e] = s.in.activation * curved;
         gate[e] = gradient * derivative;
         if constexpr (gated<curve>) {
-          const float partner = s.in.first_factor * pre[8 + block][at];
+          const float partner = s.in.first_factor * pre[C::units / 8 + block][at];
           value[e] *= partner;
           gate[e] *= partner;
           up[e] = gradient * curved;
@@ -77,14 +84,14 @@ __device__ void turn_back(Quad (&hidden)[4], Quad (&units)[n / 2], const Backwar
       }
       hidden[k][i] = pack2(value[0], value[1]);
       units[k][i] = pack2(gate[0], gate[1]);
-      if constexpr (gated<curve>) units[4 + k][i] = pack2(up[0], up[1]);
+      if constexpr (gated<curve>) units[C::units / 16 + k][i] = pack2(up[0], up[1]);
     }
 }
 
-template <Curve curve, bool split>
-__global__ void __launch_bounds__(256, 1)
+template <class C>
+__global__ void __launch_bounds__(C::threads, 1)
     backward(Backward s, const __grid_constant__ MappedSlices maps) {
-  using C = Sliced<curve, split>;
+  constexpr bool split = C::split;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
   const Ring<C> ring{base + 2 * C::rows_bytes,
@@ -94,12 +101,14 @@ __global__ void __launch_bounds__(256, 1)
   const int begin = blockIdx.x * C::own;
   const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
   // The map comes behind the slices.
-  const int slices = s.in.slices, all = slices + (s.dmapped ? 1 : 0);
+  const int slices = s.in.slices, all = slices + (s.dmapped ? C::map_stages : 0);
   const auto load = [&](int slice) {
-    if (slice < slices)
-      load_slice<C>(ring, maps.slices, slice);
-    else
-      load_map(ring.slice(slice), maps.map, ring.full(slice));
+    if (slice < slices) return load_slice<C>(ring, maps.slices, slice);
+    announce(ring.full(slice), wide_row * wide_row * 2 / C::map_stages);
+#pragma unroll
+    for (int i = 0; i < 2 / C::map_stages; ++i)
+      load_map_panel(ring.slice(slice) + i * wide_row * panel_row, maps.map, ring.full(slice),
+                     slice - slices + i);
   };
   if (threadIdx.x == 0) {
     ring.start();
@@ -119,19 +128,19 @@ __global__ void __launch_bounds__(256, 1)
   const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   const uint64_t own_dout = moved(own, C::rows_bytes);
   float du[16][4] = {};
-  Quad units[C::first_rows / 16] = {}, hidden[4];
+  Quad units[C::first_rows / 16] = {}, hidden[C::units / 16];
   for (int slice = split ? group : 0; slice < slices; slice += C::step) {
     const uint32_t at = ring.slice(slice);
     ring.wait(slice);
     if (slice == 0) begin_later<C>(group);
-    const uint64_t columns = describe(at + C::first_bytes, 0);
-    float pre[C::first_rows / 8][4], d[8][4];
+    const uint64_t columns = describe_second<C>(at);
+    float pre[C::first_rows / 8][4], d[C::units / 8][4];
     wgmma_fence();
     start_first<C>(pre, own, describe(at, 0));
 #pragma unroll
     for (int k = 0; k < wide_row / 16; ++k) {
       const uint64_t a = moved(own_dout, k / 4 * C::own * panel_row + k % 4 * 32);
-      const uint64_t b = moved(columns, k * 16 * panel_row);
+      const uint64_t b = moved(columns, k * 16 * C::units * 2);
       if (k == 0)
         multiply<1>(d, a, b);
       else
@@ -142,30 +151,30 @@ __global__ void __launch_bounds__(256, 1)
     pin(pre);
     pin(d);
     if (slice == 0) let_begin<C>(group);
-    turn_back<curve>(hidden, units, s, pre, d);
+    turn_back<C>(hidden, units, s, pre, d);
     const uint64_t lines = describe(at, C::first_rows * panel_row);
     wgmma_fence();
 #pragma unroll
     for (int k = 0; k < C::first_rows / 16; ++k)
       multiply_add<1>(du, units[k], moved(lines, k * 16 * panel_row));
     wgmma_commit();
-    const int left = s.in.inner - slice * slice_units, row = begin + first_row;
+    const int left = s.in.inner - slice * C::units, row = begin + first_row;
     if (s.hidden)
-      write_columns(hidden, s.hidden + rows * s.in.inner + slice * slice_units, s.in.inner, row,
-                    s.in.rows, left, lane);
+      write_columns<C::units / 32>(hidden, s.hidden + rows * s.in.inner + slice * C::units,
+                                   s.in.inner, row, s.in.rows, left, lane);
     if (s.units)
 #pragma unroll
       for (int part = 0; part < C::parts; ++part)
-        write_columns(units + 4 * part,
-                      s.units + (rows * C::parts + part) * s.in.inner + slice * slice_units,
-                      C::parts * s.in.inner, row, s.in.rows, left, lane);
+        write_columns<C::units / 32>(
+            units + C::units / 16 * part,
+            s.units + (rows * C::parts + part) * s.in.inner + slice * C::units,
+            C::parts * s.in.inner, row, s.in.rows, left, lane);
     // Left running, the compiler would make the products wait for each other.
     wgmma_wait<0>();
     pin(du);
     pin(units);
     ring.done(slice, lane);
-    // Without split: the slice before, so that the other warpgroup may be half a slice behind.
-    if (threadIdx.x % (split ? 128 : 256) == 0) ring.replace(split ? slice : slice - 1, all, load);
+    if (threadIdx.x % 128 == 0 && (split || group == 0)) ring.replace(slice - C::lag, all, load);
     __syncwarp();
   }
   if (!join_groups<C>(du, shared + (ring.slice(slices + 1) - start), group)) return;
@@ -174,17 +183,16 @@ __global__ void __launch_bounds__(256, 1)
   write_own<C>(dout, s.stream.dx + member, first_row, begin, s.in.rows, lane);
   if (s.stream.df) write_own<C>(unit, s.stream.df + member, first_row, begin, s.in.rows, lane);
   if (!s.dmapped) return;
-  ring.wait(slices);
   unsigned char* const to = s.stream.df ? dout : unit;
-  map_back<C>(du, s.stream.df ? base : base + C::rows_bytes, ring.slice(slices), s.map_factor, to,
+  map_back<C>(ring, slices, s.stream.df ? base : base + C::rows_bytes, s.map_factor, to, group,
               first_row, lane);
   write_own<C>(to, s.dmapped + member, first_row, begin, s.in.rows, lane);
 }
 
-template <Curve curve, bool split>
-void launch(const MlpShape& shape, const SlicedMlpBackward& b, const Backward& s, Stream stream) {
-  using C = Sliced<curve, split>;
-  const auto kernel = backward<curve, split>;
+template <class C>
+void launch(const MlpShape& shape, const SlicedMlpBackward& b, Backward s, Stream stream) {
+  s.in = sliced_parts<C>(shape, b.first, b.second, b.first_factor, b.activation);
+  const auto kernel = backward<C>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
   kernel<<<grid, C::threads, C::bytes, stream>>>(
@@ -195,7 +203,7 @@ void launch(const MlpShape& shape, const SlicedMlpBackward& b, const Backward& s
 
 void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stream stream) {
   const MlpAroundGradient& block = *b.block;
-  const Backward s{sliced_parts(shape, b.first, b.second, b.first_factor, b.activation),
+  const Backward s{{},
                    static_cast<const bf16*>(b.h),
                    static_cast<const bf16*>(b.dout),
                    static_cast<bf16*>(b.unit),
@@ -207,14 +215,7 @@ void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stre
                     block.input_gradient, block.out_skip, block.skip, block.branch},
                    static_cast<bf16*>(block.dmapped),
                    block.map_factor};
-  const bool few = shape.members * shape.rows <= 64 * processors();
-  with_curve(shape.curve, [&](auto curve) {
-    constexpr Curve c = decltype(curve)::value;
-    if (few)
-      launch<c, true>(shape, b, s, stream);
-    else
-      launch<c, false>(shape, b, s, stream);
-  });
+  with_form(shape, [&](auto tiles) { launch<decltype(tiles)>(shape, b, s, stream); });
   check_launch();
 }
 

@@ -37,13 +37,14 @@ __device__ inline void wait_barrier(uint32_t barrier, uint32_t parity) {
         : "memory");
 }
 
-// A tensor [members, parts, rows, columns] in bf16 and the box [1, 1, box_rows, 64 columns] of it
-// that a copy brings as a panel of wgmma.cuh; what lies outside is zero. Strides in elements.
+// A tensor [members, parts, rows, columns] in bf16 and the box [1, 1, box_rows, box_columns] of it
+// that a copy brings as a panel of wgmma.cuh, 64 or 32 columns; what lies outside is zero. Strides
+// in elements.
 struct BoxedTensor {
   const void* base;
   int64_t columns, rows, parts, members;
   int64_t row_stride, part_stride, member_stride;
-  int box_rows;
+  int box_rows, box_columns = 64;
 };
 
 // The driver's description of it; fails through launch_failed.
@@ -61,12 +62,14 @@ inline CUtensorMap tensor_map(const BoxedTensor& t) {
   const cuuint64_t strides[3] = {static_cast<cuuint64_t>(2 * t.row_stride),
                                  static_cast<cuuint64_t>(2 * t.part_stride),
                                  static_cast<cuuint64_t>(2 * t.member_stride)};
-  const cuuint32_t box[4] = {64, static_cast<cuuint32_t>(t.box_rows), 1, 1},
+  const cuuint32_t box[4] = {static_cast<cuuint32_t>(t.box_columns),
+                             static_cast<cuuint32_t>(t.box_rows), 1, 1},
                    steps[4] = {1, 1, 1, 1};
   CUtensorMap map{};
   if (!encode ||
       encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 4, const_cast<void*>(t.base), sizes, strides,
-             box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+             box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+             t.box_columns == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B,
              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) != CUDA_SUCCESS)
     launch_failed("a tensor map cannot be made");
   return map;

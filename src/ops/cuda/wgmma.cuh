@@ -25,6 +25,14 @@ __device__ inline uint64_t describe(uint32_t start, uint32_t lead) {
          static_cast<uint64_t>(1024 >> 4) << 32 | static_cast<uint64_t>(1) << 62;
 }
 
+// The same of one panel of 32 columns, 64 bytes a row, whose four pieces a row change places by
+// half of its number modulo 8 (the swizzle of 64 bytes).
+constexpr int half_panel_columns = 32;
+__device__ inline uint64_t describe_half(uint32_t start) {
+  return static_cast<uint64_t>((start & 0x3ffff) >> 4) | static_cast<uint64_t>(512 >> 4) << 32 |
+         static_cast<uint64_t>(2) << 62;
+}
+
 // The descriptor of what begins `bytes` further on.
 __device__ inline uint64_t moved(uint64_t descriptor, uint32_t bytes) {
   return descriptor + (bytes >> 4);
@@ -94,6 +102,32 @@ __device__ inline void multiply_add(float (&sum)[8][4], uint64_t a, uint64_t b) 
         "+f"(sum[5][0]), "+f"(sum[5][1]), "+f"(sum[5][2]), "+f"(sum[5][3]), "+f"(sum[6][0]),
         "+f"(sum[6][1]), "+f"(sum[6][2]), "+f"(sum[6][3]), "+f"(sum[7][0]), "+f"(sum[7][1]),
         "+f"(sum[7][2]), "+f"(sum[7][3])
+      : "l"(a), "l"(b), "n"(transposed));
+}
+
+// The same for b [32, 16], or [16, 32].
+template <int transposed = 0>
+__device__ inline void multiply(float (&sum)[4][4], uint64_t a, uint64_t b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}, "
+      "%16, %17, 0, 1, 1, 0, %18;"
+      : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
+        "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
+        "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
+        "=f"(sum[3][3])
+      : "l"(a), "l"(b), "n"(transposed));
+}
+template <int transposed = 0>
+__device__ inline void multiply_add(float (&sum)[4][4], uint64_t a, uint64_t b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
+      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}, "
+      "%16, %17, 1, 1, 1, 0, %18;"
+      : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3]), "+f"(sum[1][0]),
+        "+f"(sum[1][1]), "+f"(sum[1][2]), "+f"(sum[1][3]), "+f"(sum[2][0]), "+f"(sum[2][1]),
+        "+f"(sum[2][2]), "+f"(sum[2][3]), "+f"(sum[3][0]), "+f"(sum[3][1]), "+f"(sum[3][2]),
+        "+f"(sum[3][3])
       : "l"(a), "l"(b), "n"(transposed));
 }
 

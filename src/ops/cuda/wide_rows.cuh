@@ -78,14 +78,15 @@ __device__ inline void gather_blocks(Quad& v, int lane) {
     v[2] = a, v[3] = b;
 }
 
-// A operands of a warp's 16 rows (from `row` on) and 64 columns, of which `columns` are there, to
-// rows `stride` apart.
+// A operands of a warp's 16 rows (from `row` on) and 32 `halves` columns, of which `columns` are
+// there, to rows `stride` apart.
+template <int halves = 2>
 __device__ inline void write_columns(const Quad* from, bf16* to, int64_t stride, int row, int end,
                                      int columns, int lane) {
 #pragma unroll
   for (int r = 0; r < 2; ++r)
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
+    for (int half = 0; half < halves; ++half) {
       Quad v;
 #pragma unroll
       for (int n = 0; n < 4; ++n) v[n] = from[2 * half + n / 2][r + n % 2 * 2];
