@@ -15,12 +15,17 @@ struct Forward {
 };
 
 // Rows of f in shared memory become their products with the map in two panels at `map`: of 64 rows
-// all outputs, or, of split slices, half of them.
+// all outputs, or, of split slices, half of them by each of the first two warpgroups.
 template <class C>
 __device__ void apply_map(unsigned char* f, uint32_t rows, uint32_t map, float factor, int group,
                           int first_row, int lane) {
   constexpr int blocks = C::split ? 8 : 16;
   const int first_block = C::split ? 8 * group : 0;
+  if (C::split && group > 1) {
+    __syncthreads();
+    __syncthreads();
+    return;
+  }
   const uint64_t own = describe(rows + first_row / 64 * 64 * panel_row, 0);
   const uint64_t outputs = describe(map + 8 * first_block * panel_row, 0);
   float sum[blocks][4];
@@ -122,8 +127,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   constexpr bool split = C::split;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const Ring<C> ring{base + 2 * C::rows_bytes,
-                     base + 2 * C::rows_bytes + C::stages * C::slice_bytes + C::own * 4};
+  const Ring<C> ring{base + 2 * C::rows_bytes, base + C::barriers_at};
   unsigned char *const x = shared + (base - start), *const h = x + C::rows_bytes;
   const int begin = blockIdx.x * C::own;
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
@@ -199,7 +203,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   wgmma_wait<0>();
   pin(sum);
   pin(hidden);
-  if (!join_groups<C>(sum, shared + (ring.slices - start), group)) return;
+  if (!join_groups<C>(sum, x + C::sums_at, group)) return;
   add_stream<C>(s, sum, h, first_row, lane);
   __syncwarp();
   write_own<C>(h, s.out + member, first_row, begin, s.in.rows, lane);
@@ -209,7 +213,7 @@ template <class C>
 void launch(const MlpShape& shape, const MlpForward& f, Forward s, Stream stream) {
   s.in = sliced_parts<C>(shape, f.first, f.second, f.first_factor, f.activation);
   const auto kernel = forward<C>;
-  constexpr int bytes = C::bytes + 8;  // the map's barrier
+  constexpr int bytes = C::bytes;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
   kernel<<<grid, C::threads, bytes, stream>>>(

@@ -7,9 +7,9 @@
 
 namespace rung::cuda {
 
-// How a block shares its work. Three warpgroups, of 64 rows each: where there are rows enough for
-// many such blocks; `pair`: two; `split`, where rows are few: two of the same 64 rows, every other
-// slice each.
+// How a block shares its work. `three` warpgroups of 64 rows each: where there are rows enough for
+// many such blocks; `pair`: two; `split`, where rows are few: three of the same 64 rows, every
+// third slice each.
 enum class Form { split, pair, three };
 
 // Two buffers of rows, then a ring of slices: a slice is rows of the first matrix (gates, then
@@ -19,11 +19,12 @@ template <Curve curve_, Form form_>
 struct Sliced {
   static constexpr Curve curve = curve_;
   static constexpr Form form = form_;
-  static constexpr bool split = form == Form::split, three = form == Form::three;
-  static constexpr int parts = gated<curve> ? 2 : 1, units = three && parts == 2 ? 32 : 64;
-  static constexpr int groups = three ? 3 : 2, threads = 128 * groups;
+  static constexpr bool split = form == Form::split, three = form == Form::three,
+                        pair = form == Form::pair;
+  static constexpr int parts = gated<curve> ? 2 : 1, units = !pair && parts == 2 ? 32 : 64;
+  static constexpr int groups = pair ? 2 : 3, threads = 128 * groups;
   static constexpr int own = split ? 64 : 64 * groups;
-  static constexpr int stages = three ? 3 + parts : split ? 4 : 3;
+  static constexpr int stages = pair ? 3 : 3 + parts;
   static constexpr int step = split ? 2 : 1;             // from a warpgroup's slice to its next
   static constexpr int users = split ? 4 : 4 * groups;   // warps that read a slice
   static constexpr int lag = three ? 2 : split ? 0 : 1;  // slices that others may be behind
@@ -32,7 +33,11 @@ struct Sliced {
   static constexpr int first_bytes = first_rows * wide_row * 2;
   static constexpr int slice_bytes = first_bytes + wide_row * units * 2;
   static constexpr int map_stages = (wide_row * wide_row * 2 + slice_bytes - 1) / slice_bytes;
-  static constexpr int bytes = 1024 + 2 * rows_bytes + stages * slice_bytes + own * 4 + stages * 16;
+  static constexpr int barriers_at = 2 * rows_bytes + stages * slice_bytes + own * 4;
+  // Of split slices: where the sums of the warpgroups but the first are joined.
+  static constexpr int sums_at = barriers_at + stages * 16 + 16;
+  static constexpr int sums_bytes = split ? (groups - 1) * 64 * wide_row * 4 : 0;
+  static constexpr int bytes = 1024 + sums_at + sums_bytes;
 };
 
 // Calls f with a Sliced: three warpgroups where every multiprocessor has two such blocks or more.
@@ -138,24 +143,26 @@ __device__ inline void let_begin(int group) {
     asm volatile("bar.arrive %0, 256;" ::"r"(group + 1) : "memory");
 }
 
-// Of split slices: the second warpgroup's sum is added to the first's, by way of `shared`, which
-// nobody uses any more. Returns whether this warpgroup goes on.
+// Of split slices: the other warpgroups' sums are added to the first's in order, by way of
+// `shared`. Returns whether this warpgroup goes on.
 template <class C>
 __device__ inline bool join_groups(float (&sum)[16][4], unsigned char* shared, int group) {
   if constexpr (!C::split) return true;
   float4* const at = reinterpret_cast<float4*>(shared) + threadIdx.x % 128;
-  __syncthreads();
-  if (group == 1)
+  if (group > 0)
 #pragma unroll
     for (int i = 0; i < 16; ++i)
-      at[128 * i] = make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
+      at[128 * (16 * (group - 1) + i)] = make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
   __syncthreads();
-  if (group == 1) return false;
+  if (group > 0) return false;
+#pragma unroll 1
+  for (int other = 0; other < C::groups - 1; ++other)
 #pragma unroll
-  for (int i = 0; i < 16; ++i) {
-    const float4 other = at[128 * i];
-    sum[i][0] += other.x, sum[i][1] += other.y, sum[i][2] += other.z, sum[i][3] += other.w;
-  }
+    for (int i = 0; i < 16; ++i) {
+      if (i % 4 == 0) asm volatile("" ::: "memory");  // or all would be read at once
+      const float4 more = at[128 * (16 * other + i)];
+      sum[i][0] += more.x, sum[i][1] += more.y, sum[i][2] += more.z, sum[i][3] += more.w;
+    }
   return true;
 }
 

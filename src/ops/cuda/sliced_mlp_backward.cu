@@ -94,8 +94,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   constexpr bool split = C::split;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const Ring<C> ring{base + 2 * C::rows_bytes,
-                     base + 2 * C::rows_bytes + C::stages * C::slice_bytes + C::own * 4};
+  const Ring<C> ring{base + 2 * C::rows_bytes, base + C::barriers_at};
   unsigned char *const unit = shared + (base - start), *const dout = unit + C::rows_bytes;
   float* const rstd = reinterpret_cast<float*>(dout + C::rows_bytes + C::stages * C::slice_bytes);
   const int begin = blockIdx.x * C::own;
@@ -177,7 +176,7 @@ __global__ void __launch_bounds__(C::threads, 1)
     if (threadIdx.x % 128 == 0 && (split || group == 0)) ring.replace(slice - C::lag, all, load);
     __syncwarp();
   }
-  if (!join_groups<C>(du, shared + (ring.slice(slices + 1) - start), group)) return;
+  if (!join_groups<C>(du, unit + C::sums_at, group)) return;
   finish_rows<C>(s.stream, du, unit, dout, rstd, first_row, lane);
   __syncwarp();
   write_own<C>(dout, s.stream.dx + member, first_row, begin, s.in.rows, lane);

@@ -101,10 +101,12 @@ __device__ void write(const Small& s, Mixture<D>& m, int tile, int lane, bf16* o
   }
 }
 
-template <int D>
-__global__ void __launch_bounds__(256, D <= 16   ? 4
-                                       : D <= 32 ? 3
-                                                 : 1)
+// `few`: heads are fewer than multiprocessors, and a warp has one tile of queries.
+template <int D, bool few>
+__global__ void __launch_bounds__(few ? 512 : 256, few       ? 1
+                                                   : D <= 16 ? 4
+                                                   : D <= 32 ? 3
+                                                             : 1)
     forward(Small s, const bf16* qkv, float value, bf16* out, float* lse) {
   extern __shared__ __align__(16) bf16 shared[];
   const unsigned sequence = blockIdx.x / s.rope.heads, head = blockIdx.x % s.rope.heads;
@@ -163,9 +165,11 @@ void small_attention_forward(const SmallAttention& shape, const void* qkv, float
   with_head_dim(shape.rope.head_dim, [&](auto dim) {
     constexpr int D = decltype(dim)::value;
     const int bytes = static_cast<int>(3 * 16 * s.tiles) * stride_of<D> * 2;
-    allow_shared(forward<D>, bytes);
     const unsigned blocks = static_cast<unsigned>(shape.rope.sequences * shape.rope.heads);
-    forward<D><<<blocks, 32 * warps_of(s.tiles, 2), bytes, stream>>>(
+    const bool few = blocks <= processors();
+    const auto kernel = few ? forward<D, true> : forward<D, false>;
+    allow_shared(kernel, bytes);
+    kernel<<<blocks, 32 * warps_of(s.tiles, few ? 1 : 2), bytes, stream>>>(
         s, static_cast<const bf16*>(qkv), value, static_cast<bf16*>(out), lse);
   });
   check_launch();
