@@ -147,7 +147,7 @@ __device__ inline bool all_of_group(bool here, int group) {
 // A tile once more, with other references: its exponentials were out of bounds. For all of a
 // warpgroup together, for its warps multiply together.
 template <class C, bool wanted, bool capped>
-__device__ void mend(const LossParts& in, int tile, const Own<C>& own, uint64_t rows,
+__device__ void mend(const LossParts& in, int tile, const Quad (&own)[C::width / 16], uint64_t rows,
                      Online& online, float (&part)[2], float (&sum)[C::width / 8][4],
                      Quad (&p)[C::N / 16]) {
   constexpr int n = C::N / 8;
@@ -182,9 +182,9 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
   }
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), group = warp / 4;
   const int lane = threadIdx.x % 32;
-  Own<C> own;
-  read_own<C>(own, ring.slices - C::own_bytes, in.x_of(blockIdx.z), blockIdx.x * C::own, in.rows,
-              in.width);
+  Quad own[C::width / 16];
+  hold_rows<C>(own, in.x_of(blockIdx.z), blockIdx.x * C::own + 16 * warp, in.rows, in.width);
+  __syncthreads();  // the ring has started
   Online online;
   float sum[C::width / 8][4] = {}, part[2] = {};
   Quad p[n / 2] = {};  // of the tile before

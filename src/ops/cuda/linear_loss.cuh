@@ -12,32 +12,23 @@ constexpr float base_2 = 1.44269504f;  // log2(e)
 // `stages` in shared memory brings; columns are padded with zeros to `width`, a multiple of 64. A
 // warpgroup keeps its rows in registers and need not keep in step with the others: while one makes
 // exponentials, another multiplies.
-template <int width_, int N_, int groups_, int stages_, int blocks_, bool held_ = true>
+template <int width_, int N_, int groups_, int stages_, int blocks_>
 struct LossTiles {
-  static constexpr bool held = held_;
   static constexpr int width = width_, N = N_, groups = groups_, stages = stages_, blocks = blocks_;
   static constexpr int threads = 128 * groups, own = 64 * groups, users = 4 * groups;
   static constexpr int slice_bytes = N * width * 2;
   static constexpr int side_bytes = N * 12;  // per tile row: lse and target, for the weight's pass
-  static constexpr int own_bytes = held ? 0 : own * width * 2;
   static constexpr int ring_bytes = stages * slice_bytes;
-  static constexpr int bytes =
-      1024 + own_bytes + ring_bytes + groups * stages * side_bytes + 16 * stages;
+  static constexpr int bytes = 1024 + ring_bytes + groups * stages * side_bytes + 16 * stages;
 };
 
 // The tiles of both passes by padded width, the fastest of those that docs/performance.md names.
-#ifndef LOSS64
-#define LOSS64 64, 64, 4, 6, 1
-#endif
-#ifndef LOSS128
-#define LOSS128 128, 64, 3, 6, 1, false
-#endif
 template <int width>
 struct TilesOf;
 template <>
-struct TilesOf<64> : LossTiles<LOSS64> {};
+struct TilesOf<64> : LossTiles<64, 64, 2, 4, 2> {};
 template <>
-struct TilesOf<128> : LossTiles<LOSS128> {};
+struct TilesOf<128> : LossTiles<128, 128, 2, 4, 1> {};
 
 // Calls f with the padded width as a constant.
 template <class F>
@@ -97,7 +88,7 @@ CUtensorMap tile_map(const void* matrix, int64_t count, int64_t width, int64_t m
 // The ring in shared memory; behind its tiles the sides, then the barriers.
 template <class C>
 __device__ Ring<C> loss_ring(const unsigned char* shared) {
-  const uint32_t tiles = (shared_address(shared) + 1023) / 1024 * 1024 + C::own_bytes;
+  const uint32_t tiles = (shared_address(shared) + 1023) / 1024 * 1024;
   return {tiles, tiles + C::ring_bytes + C::groups * C::stages * C::side_bytes};
 }
 
@@ -111,14 +102,8 @@ __device__ void load_tile(const Ring<C>& ring, const CUtensorMap& map, int i, in
              tile * C::N, 0, static_cast<int>(blockIdx.z));
 }
 
-// A warpgroup's own rows: in registers, or where they lie in shared memory.
-template <class C>
-struct Own {
-  Quad held[C::held ? C::width / 16 : 1];
-  uint64_t rows;
-};
-
-// Rows [first, first + 16) of a matrix [count, width] as a warp's A operands.
+// Rows [first, first + 16) of a matrix [count, width] as a warp's A operands; what does not exist
+// is zero.
 template <class C>
 __device__ void hold_rows(Quad (&own)[C::width / 16], const bf16* from, int first, int count,
                           int width) {
@@ -135,49 +120,18 @@ __device__ void hold_rows(Quad (&own)[C::width / 16], const bf16* from, int firs
     }
 }
 
-// The block's rows of a matrix [count, width], zeros where there are none; the block synchronises.
-template <class C>
-__device__ void read_own(Own<C>& own, uint32_t to, const bf16* from, int first, int count,
-                         int width) {
-  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0);
-  if constexpr (C::held) {
-    hold_rows<C>(own.held, from, first + 16 * warp, count, width);
-  } else {
-    constexpr int pieces = C::width / 8;
-#pragma unroll 4
-    for (int i = threadIdx.x; i < C::own * pieces; i += C::threads) {
-      const int row = i / pieces, piece = i % pieces;
-      const bool real = first + row < count && 8 * piece < width;
-      const bf16* const source = from + static_cast<int64_t>(first + row) * width + 8 * piece;
-      copy_async<16>(to + piece_at(C::own, row, piece), real ? source : from, real);
-    }
-    commit_copies();
-    wait_copies<0>();
-    show_copies();
-    own.rows = describe(to + warp / 4 * 64 * panel_row, 0);
-  }
-  __syncthreads();
-}
-
 // s = own tile^T for a warpgroup's 64 rows, started.
 template <class C>
-__device__ void start_logits(float (&s)[C::N / 8][4], const Own<C>& own, uint64_t tile) {
+__device__ void start_logits(float (&s)[C::N / 8][4], const Quad (&own)[C::width / 16],
+                             uint64_t tile) {
   wgmma_fence();
 #pragma unroll
   for (int k = 0; k < C::width / 16; ++k) {
     const uint64_t b = moved(tile, k / 4 * C::N * panel_row + k % 4 * 32);
-    if constexpr (C::held) {
-      if (k == 0)
-        multiply<0>(s, own.held[k], b);
-      else
-        multiply_add<0>(s, own.held[k], b);
-    } else {
-      const uint64_t a = moved(own.rows, k / 4 * C::own * panel_row + k % 4 * 32);
-      if (k == 0)
-        multiply(s, a, b);
-      else
-        multiply_add(s, a, b);
-    }
+    if (k == 0)
+      multiply<0>(s, own[k], b);
+    else
+      multiply_add<0>(s, own[k], b);
   }
   wgmma_commit();
 }

@@ -118,9 +118,9 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
   };
 #pragma unroll
   for (int i = 0; i < ahead; ++i) load_beside(i);
-  Own<C> own;
-  read_own<C>(own, ring.slices - C::own_bytes, in.weight_of(blockIdx.z), blockIdx.x * C::own,
-              in.vocabulary, in.width);
+  Quad own[C::width / 16];
+  hold_rows<C>(own, in.weight_of(blockIdx.z), first, in.vocabulary, in.width);
+  __syncthreads();  // the ring has started
   float sum[C::width / 8][4] = {};
   Quad p[n / 2] = {};  // of the tile before
   uint64_t before = describe(ring.slice(0), C::N * panel_row);

@@ -24,19 +24,22 @@ struct Sliced {
   static constexpr int parts = gated<curve> ? 2 : 1, units = !pair && parts == 2 ? 32 : 64;
   static constexpr int groups = pair ? 2 : 3, threads = 128 * groups;
   static constexpr int own = split ? 64 : 64 * groups;
-  static constexpr int stages = pair ? 3 : 3 + parts;
-  static constexpr int step = split ? 2 : 1;             // from a warpgroup's slice to its next
-  static constexpr int users = split ? 4 : 4 * groups;   // warps that read a slice
-  static constexpr int lag = three ? 2 : split ? 0 : 1;  // slices that others may be behind
+  static constexpr int stages = split ? 3 + parts : three && parts == 2 ? 4 : 3;
+  static constexpr int step = split ? groups : 1;       // from a warpgroup's slice to its next
+  static constexpr int users = split ? 4 : 4 * groups;  // warps that read a slice
+  static constexpr int lag = split ? 0 : stages == 4 ? 2 : 1;  // slices that others may be behind
   static constexpr int rows_bytes = own * wide_row * 2;
   static constexpr int first_rows = parts * units;
   static constexpr int first_bytes = first_rows * wide_row * 2;
   static constexpr int slice_bytes = first_bytes + wide_row * units * 2;
   static constexpr int map_stages = (wide_row * wide_row * 2 + slice_bytes - 1) / slice_bytes;
   static constexpr int barriers_at = 2 * rows_bytes + stages * slice_bytes + own * 4;
-  // Of split slices: where the sums of the warpgroups but the first are joined.
+  // Behind the barriers: of split slices where the sums of the warpgroups but the first are joined,
+  // and, before that, where a warp turns what it writes.
   static constexpr int sums_at = barriers_at + stages * 16 + 16;
-  static constexpr int sums_bytes = split ? (groups - 1) * 64 * wide_row * 4 : 0;
+  static constexpr int staged_all = threads / 32 * staged_bytes;
+  static constexpr int sums_bytes = split ? (groups - 1) * 64 * wide_row * 4 : staged_all;
+  static_assert(sums_bytes >= staged_all);
   static constexpr int bytes = 1024 + sums_at + sums_bytes;
 };
 
@@ -149,6 +152,7 @@ template <class C>
 __device__ inline bool join_groups(float (&sum)[16][4], unsigned char* shared, int group) {
   if constexpr (!C::split) return true;
   float4* const at = reinterpret_cast<float4*>(shared) + threadIdx.x % 128;
+  __syncthreads();  // nothing is turned there any more
   if (group > 0)
 #pragma unroll
     for (int i = 0; i < 16; ++i)

@@ -124,6 +124,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   __syncthreads();
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const int group = warp / 4, first_row = 16 * (split ? warp % 4 : warp);
+  unsigned char* const stage = unit + C::sums_at + warp * staged_bytes;
   const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   const uint64_t own_dout = moved(own, C::rows_bytes);
   float du[16][4] = {};
@@ -159,15 +160,15 @@ __global__ void __launch_bounds__(C::threads, 1)
     wgmma_commit();
     const int left = s.in.inner - slice * C::units, row = begin + first_row;
     if (s.hidden)
-      write_columns<C::units / 32>(hidden, s.hidden + rows * s.in.inner + slice * C::units,
-                                   s.in.inner, row, s.in.rows, left, lane);
+      write_staged<C::units / 32>(hidden, s.hidden + rows * s.in.inner + slice * C::units,
+                                  s.in.inner, row, s.in.rows, left, lane, stage);
     if (s.units)
 #pragma unroll
       for (int part = 0; part < C::parts; ++part)
-        write_columns<C::units / 32>(
+        write_staged<C::units / 32>(
             units + C::units / 16 * part,
             s.units + (rows * C::parts + part) * s.in.inner + slice * C::units,
-            C::parts * s.in.inner, row, s.in.rows, left, lane);
+            C::parts * s.in.inner, row, s.in.rows, left, lane, stage);
     // Left running, the compiler would make the products wait for each other.
     wgmma_wait<0>();
     pin(du);

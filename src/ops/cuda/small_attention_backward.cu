@@ -62,8 +62,8 @@ __device__ void two_products(float (&s)[2][4], float (&t)[2][4], const Quad (&a)
   }
 }
 
-// dq of a tile of queries: over the keys up to them.
-template <int D>
+// dq of a tile of queries: over the keys up to them, `ahead` tiles at a time.
+template <int D, int ahead>
 __device__ void query_gradient(float (&dq)[D / 8][4], const Rows<D>& in, int tile, float logit) {
   const int g = in.q.lane / 4, c = in.q.lane % 4;
   Quad q[D / 16], dout[D / 16];
@@ -74,7 +74,7 @@ __device__ void query_gradient(float (&dq)[D / 8][4], const Rows<D>& in, int til
   }
   const float lse[2] = {in.lse[16 * tile + g], in.lse[16 * tile + g + 8]};
   const float delta[2] = {in.delta[16 * tile + g], in.delta[16 * tile + g + 8]};
-#pragma unroll 2
+#pragma unroll ahead
   for (int key = 0; key <= tile; ++key) {
     float s[2][4] = {}, dp[2][4] = {};
     two_products<D>(s, dp, q, dout, in.k, in.v, key);
@@ -87,8 +87,8 @@ __device__ void query_gradient(float (&dq)[D / 8][4], const Rows<D>& in, int til
   }
 }
 
-// dk and dv of a tile of keys: over the queries from them on.
-template <int D>
+// dk and dv of a tile of keys: over the queries from them on, `ahead` tiles at a time.
+template <int D, int ahead>
 __device__ void key_gradient(float (&dk)[D / 8][4], float (&dv)[D / 8][4], const Rows<D>& in,
                              int tile, int tiles, float logit) {
   const int g = in.q.lane / 4, c = in.q.lane % 4;
@@ -98,7 +98,7 @@ __device__ void key_gradient(float (&dk)[D / 8][4], float (&dv)[D / 8][4], const
     in.k.as_a(k[i], tile, i);
     in.v.as_a(v[i], tile, i);
   }
-#pragma unroll 2
+#pragma unroll ahead
   for (int query = tile; query < tiles; ++query) {
     float s[2][4] = {}, dp[2][4] = {};
     two_products<D>(s, dp, k, v, in.q, in.dout, query);
@@ -177,6 +177,8 @@ __global__ void __launch_bounds__(roles == Roles::both ? 256 : 512, roles != Rol
     backward(Small s, const bf16* qkv, const bf16* out, const float* lse, const bf16* dout,
              Factors factors, bf16* dqkv) {
   extern __shared__ __align__(16) bf16 shared[];
+  // Where warps are few, products of two tiles hide each other's latency.
+  constexpr int ahead = roles == Roles::both ? 1 : 2;
   constexpr bool apart = roles == Roles::by_warp, alone = roles == Roles::by_block;
   const unsigned place = alone ? blockIdx.x / 2 : blockIdx.x;
   const unsigned sequence = place / s.rope.heads, head = place % s.rope.heads;
@@ -227,10 +229,10 @@ __global__ void __launch_bounds__(roles == Roles::both ? 256 : 512, roles != Rol
   for (int i = 0; i < each; ++i) {
     if (warp + i * warps >= tiles) continue;
     const int tile = tile_of(warp + i * warps, tiles);
-    if (has_queries) query_gradient<D>(dq[i], in, tile, s.logit);
+    if (has_queries) query_gradient<D, ahead>(dq[i], in, tile, s.logit);
     if (!has_keys) continue;
     float dv[D / 8][4] = {};
-    key_gradient<D>(dk[i], dv, in, tile, tiles, s.logit);
+    key_gradient<D, ahead>(dk[i], dv, in, tile, tiles, s.logit);
     write_tile<D>(dv, to + 2 * width, s.packed_row(), tile, lane, factors.gradient, s.rope.time,
                   s.head_dim);
   }

@@ -1,7 +1,5 @@
 // RMSNorm and the map behind it at width 128: outputs pass by in slices while a block keeps its
 // rows.
-#include <algorithm>
-
 #include "ops/cuda/norm_linear.h"
 #include "ops/cuda/slice_ring.cuh"
 #include "ops/cuda/wide_rows.cuh"
@@ -70,14 +68,11 @@ __global__ void __launch_bounds__(128 * groups, 2)
   const uint32_t rows_came = ring.barriers + C::stages * 16;
   unsigned char* const x = shared + (base - start);
   float* const rstd = reinterpret_cast<float*>(x + C::rstd_at);
-  const int begin = blockIdx.x * C::own;
-  // Blocks of few rows share their slices.
-  const int all = (s.out + C::slice - 1) / C::slice, most = (all + gridDim.z - 1) / gridDim.z;
-  const int first_slice = blockIdx.z * most, slices = min(most, all - first_slice);
+  const int begin = blockIdx.x * C::own, slices = (s.out + C::slice - 1) / C::slice;
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.rows;
   const auto load = [&](int slice) {
     ring.announce_slice(slice);
-    copy_panels(ring.slice(slice), maps.matrix, ring.full(slice), (first_slice + slice) * C::slice,
+    copy_panels(ring.slice(slice), maps.matrix, ring.full(slice), slice * C::slice,
                 C::matrix_bytes / 2);
   };
   if (threadIdx.x == 0) {
@@ -122,7 +117,7 @@ __global__ void __launch_bounds__(128 * groups, 2)
       for (int i = 0; i < 4; ++i)
         y[k][i] = pack2(s.factor * sum[2 * k + i / 2][i % 2 * 2],
                         s.factor * sum[2 * k + i / 2][i % 2 * 2 + 1]);
-    const int first = (first_slice + slice) * C::slice;
+    const int first = slice * C::slice;
 #pragma unroll
     for (int half = 0; half < 2; ++half)
       write_columns(y + 4 * half, s.y + member * s.out + first + 64 * half, s.out,
@@ -199,12 +194,10 @@ Args args_of(const NormLinearShape& shape, const void* x, const void* matrix) {
   return s;
 }
 
-// `parts`: blocks that share rows.
 template <class C, class Kernel>
-void launch(Kernel kernel, const NormLinearShape& shape, const Args& s, unsigned parts,
-            Stream stream) {
+void launch(Kernel kernel, const NormLinearShape& shape, const Args& s, Stream stream) {
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
-  const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members), parts);
+  const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
   kernel<<<grid, C::threads, C::bytes, stream>>>(s, norm_maps<C>(shape, s));
   check_launch();
 }
@@ -216,15 +209,10 @@ void wide_norm_linear_forward(const NormLinearShape& shape, const void* x, const
   Args s = args_of(shape, x, matrix);
   s.y = static_cast<bf16*>(y);
   s.factor = factor;
-  using Few = Slices<1, false>;
-  const int64_t blocks = blocks_for(shape.rows, Few::own) * shape.members;
-  if (shape.members * shape.rows > 64 * processors())
-    return launch<Slices<2, false>>(forward<2>, shape, s, 1, stream);
-  // As many as the device holds at a time, none of them without a slice.
-  const int64_t slices = (shape.out + Few::slice - 1) / Few::slice;
-  const int64_t parts = std::clamp<int64_t>(2 * processors() / blocks, 1, slices);
-  const int64_t each = (slices + parts - 1) / parts;
-  launch<Few>(forward<1>, shape, s, static_cast<unsigned>((slices + each - 1) / each), stream);
+  if (shape.members * shape.rows <= 64 * processors())
+    launch<Slices<1, false>>(forward<1>, shape, s, stream);
+  else
+    launch<Slices<2, false>>(forward<2>, shape, s, stream);
 }
 
 void wide_norm_linear_backward(const NormLinearShape& shape, const void* x, const void* matrix,
@@ -234,7 +222,7 @@ void wide_norm_linear_backward(const NormLinearShape& shape, const void* x, cons
   s.dh = static_cast<const bf16*>(g.dh);
   s.unit = static_cast<bf16*>(g.unit);
   s.stream = {static_cast<bf16*>(g.dx), nullptr, g.input_factor, 1.0f, 1.0f, 1.0f, 1.0f};
-  launch<Slices<1, true>>(backward<1>, shape, s, 1, stream);
+  launch<Slices<1, true>>(backward<1>, shape, s, stream);
 }
 
 }  // namespace rung::cuda

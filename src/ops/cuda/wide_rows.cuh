@@ -78,15 +78,14 @@ __device__ inline void gather_blocks(Quad& v, int lane) {
     v[2] = a, v[3] = b;
 }
 
-// A operands of a warp's 16 rows (from `row` on) and 32 `halves` columns, of which `columns` are
-// there, to rows `stride` apart.
-template <int halves = 2>
+// A operands of a warp's 16 rows (from `row` on) and 64 columns, of which `columns` are there, to
+// rows `stride` apart.
 __device__ inline void write_columns(const Quad* from, bf16* to, int64_t stride, int row, int end,
                                      int columns, int lane) {
 #pragma unroll
   for (int r = 0; r < 2; ++r)
 #pragma unroll
-    for (int half = 0; half < halves; ++half) {
+    for (int half = 0; half < 2; ++half) {
       Quad v;
 #pragma unroll
       for (int n = 0; n < 4; ++n) v[n] = from[2 * half + n / 2][r + n % 2 * 2];
@@ -95,6 +94,34 @@ __device__ inline void write_columns(const Quad* from, bf16* to, int64_t stride,
       if (at < end && column < columns)
         *reinterpret_cast<uint4*>(to + at * stride + column) = make_uint4(v[0], v[1], v[2], v[3]);
     }
+}
+
+// The same by way of `stage`, the warp's own staged_bytes of shared memory: faster than shuffles
+// where there is room.
+constexpr int staged_row = 80, staged_bytes = 16 * staged_row;  // 32 columns, apart by 16 bytes
+template <int halves>
+__device__ inline void write_staged(const Quad* from, bf16* to, int64_t stride, int row, int end,
+                                    int columns, int lane, unsigned char* stage) {
+  const uint32_t place =
+      shared_address(stage) + (lane % 8 + lane / 8 % 2 * 8) * staged_row + lane / 16 * 16;
+#pragma unroll
+  for (int half = 0; half < halves; ++half) {
+#pragma unroll
+    for (int k = 0; k < 2; ++k) store_matrices(place + 32 * k, from[2 * half + k]);
+    __syncwarp();
+    uint4 v[2];
+#pragma unroll
+    for (int r = 0; r < 2; ++r)
+      v[r] =
+          *reinterpret_cast<const uint4*>(stage + (lane / 4 + 8 * r) * staged_row + lane % 4 * 16);
+    __syncwarp();  // it may be overwritten
+    const int column = 32 * half + 8 * (lane % 4);
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const int at = row + lane / 4 + 8 * r;
+      if (at < end && column < columns) *reinterpret_cast<uint4*>(to + at * stride + column) = v[r];
+    }
+  }
 }
 
 // How the gradient of the residual stream comes about: total = around dout + input_gradient du
