@@ -24,14 +24,6 @@ __device__ inline void load_transposed(Quad& to, const bf16* row) {
                : "r"(at));
 }
 
-// Four 8 x 8 matrices to shared memory; lane l gives the address of row l % 8 of matrix l / 8.
-__device__ inline void store_matrices(uint32_t row, const Quad& from) {
-  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};"
-               :
-               : "r"(row), "r"(from[0]), "r"(from[1]), "r"(from[2]), "r"(from[3])
-               : "memory");
-}
-
 // sum += A B.
 __device__ inline void multiply_add(float (&sum)[4], const Quad& a, uint32_t b0, uint32_t b1) {
   asm volatile(

@@ -96,8 +96,16 @@ __device__ inline void write_columns(const Quad* from, bf16* to, int64_t stride,
     }
 }
 
-// The same by way of `stage`, the warp's own staged_bytes of shared memory: faster than shuffles
-// where there is room.
+// Four 8 x 8 matrices to shared memory; lane l gives the address of row l % 8 of matrix l / 8.
+__device__ inline void store_matrices(uint32_t row, const Quad& from) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};"
+               :
+               : "r"(row), "r"(from[0]), "r"(from[1]), "r"(from[2]), "r"(from[3])
+               : "memory");
+}
+
+// What write_columns does for 32 `halves` columns, by way of `stage`, the warp's own staged_bytes of
+// shared memory, instead of shuffles.
 constexpr int staged_row = 80, staged_bytes = 16 * staged_row;  // 32 columns, apart by 16 bytes
 template <int halves>
 __device__ inline void write_staged(const Quad* from, bf16* to, int64_t stride, int row, int end,
