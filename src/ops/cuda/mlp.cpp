@@ -120,12 +120,8 @@ std::pair<Tensor, Tensor> step_gradients(const Tensor& h, const Tensor& f, const
 
 }  // namespace
 
-// Not dispatched before the sanitizers have run over the kernels with a map.
-constexpr bool takes_maps = true;
-
 bool fits_map(const Tensor& x, const Weight& map) {
-  return takes_maps && fits_narrow(x, map) && map.value.size(1) == x.size(3) &&
-         map.value.size(2) == x.size(3);
+  return fits_narrow(x, map) && map.value.size(1) == x.size(3) && map.value.size(2) == x.size(3);
 }
 
 bool fits_mlp(const Tensor& x, const Mlp& m) {

@@ -1,0 +1,295 @@
+// The kernels of narrow models alone, on one stream and in allocations of their own, for sanitizers
+// and a quick look: `narrow_kernels check` runs each at shapes that reach all of its forms
+// (compute-sanitizer --tool memcheck|racecheck), `narrow_kernels time` takes their times at width
+// 64 and 128. That what they give is right is tests/ops/cuda_narrow_test.cpp's to say.
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "device_buffers.h"
+#include "ops/cuda/few_rows_kernels.h"
+#include "ops/cuda/linear_loss.h"
+#include "ops/cuda/norm_linear.h"
+#include "ops/cuda/sliced_mlp.h"
+#include "ops/cuda/small_attention.h"
+
+using namespace rung;
+using namespace rung::cuda;
+
+namespace {
+
+bool timed = false;
+
+// Runs it, and where asked for takes the least time of 8 x 4 launches.
+template <class Launch>
+void run(const char* what, const Launch& launch) {
+  launch();
+  check_cuda(cudaDeviceSynchronize());
+  if (!timed) return;
+  cudaEvent_t begin = nullptr, end = nullptr;
+  check_cuda(cudaEventCreate(&begin));
+  check_cuda(cudaEventCreate(&end));
+  float least = 1e9f;
+  for (int repeat = 0; repeat < 8; ++repeat) {
+    check_cuda(cudaEventRecord(begin));
+    for (int i = 0; i < 4; ++i) launch();
+    check_cuda(cudaEventRecord(end));
+    check_cuda(cudaEventSynchronize(end));
+    float ms = 0.0f;
+    check_cuda(cudaEventElapsedTime(&ms, begin, end));
+    least = std::min(least, ms / 4.0f);
+  }
+  std::printf("  %-24s %8.1f us\n", what, static_cast<double>(least) * 1e3);
+}
+
+struct FfnCase {
+  int64_t members, rows, width, inner;
+  Curve curve;
+  bool map = true;
+};
+
+// Both passes at width 32 or 64; the gradients' space is made here.
+void narrow_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward,
+                MlpBackward backward) {
+  const int64_t elements = backward.dfirst_stride + backward.dsecond_stride;
+  backward.dfirst = b.zeros(shape.members * backward.dfirst_stride);
+  backward.dsecond = b.zeros(shape.members * backward.dsecond_stride);
+  backward.partial = b.zeros(shape.members * mlp_blocks(shape) * elements);
+  run("forward", [&] { mlp_forward(shape, forward, nullptr); });
+  run("backward", [&] { mlp_backward(shape, backward, nullptr); });
+  run("join", [&] { mlp_join(shape, backward, nullptr); });
+}
+
+void ffn(const FfnCase& c) {
+  std::printf("ffn P=%ld rows=%ld %ld x %ld\n", c.members, c.rows, c.width, c.inner);
+  Buffers b;
+  const int64_t parts = c.curve == Curve::swiglu || c.curve == Curve::geglu ? 2 : 1;
+  const int64_t matrix = c.inner * c.width, stream = c.members * c.rows * c.width;
+  const MlpShape shape{c.curve, c.members, c.rows, c.width, c.inner, parts * matrix, matrix, 1.0f};
+  void *const first = b.halves(c.members * parts * matrix, 0.1),
+              *const second = b.halves(c.members * matrix, 0.1),
+              *const map = c.map ? b.halves(c.members * c.width * c.width, 0.1) : nullptr,
+              *const h = b.halves(stream);
+  const MlpAround around{.epsilon = 1e-6f,
+                         .f = b.halves(stream),
+                         .map = map,
+                         .map_stride = c.width * c.width,
+                         .map_factor = 0.7f,
+                         .skip = 0.8f,
+                         .branch = 0.6f,
+                         .h = h,
+                         .out_skip = 0.9f};
+  const MlpForward forward{.x = b.halves(stream),
+                           .first = first,
+                           .second = second,
+                           .first_factor = 0.5f,
+                           .activation = 1.7f,
+                           .second_factor = 0.3f,
+                           .out = b.halves(stream),
+                           .block = &around};
+  const bool wide = c.width == 128, within = c.map && (wide || mlp_maps_back(shape));
+  const MlpAroundGradient gradient{.epsilon = 1e-6f,
+                                   .input_gradient = 0.7f,
+                                   .out_skip = 0.9f,
+                                   .skip = 0.8f,
+                                   .branch = 0.5f,
+                                   .df = b.halves(stream),
+                                   .map = within ? map : nullptr,
+                                   .map_stride = c.width * c.width,
+                                   .map_factor = 0.7f,
+                                   .dmapped = within ? b.halves(stream) : nullptr};
+  void *const dout = b.halves(stream), *const dx = b.halves(stream);
+  if (wide) {
+    const SlicedMlpBackward backward{.h = h,
+                                     .first = first,
+                                     .second = second,
+                                     .dout = dout,
+                                     .first_factor = 0.5f,
+                                     .activation = 1.7f,
+                                     .dhidden = 0.6f,
+                                     .dinput = 0.25f,
+                                     .block = &gradient,
+                                     .dx = dx,
+                                     .unit = b.halves(stream),
+                                     .units = b.halves(c.members * c.rows * parts * c.inner),
+                                     .hidden = b.halves(c.members * c.rows * c.inner)};
+    run("forward", [&] { sliced_mlp_forward(shape, forward, nullptr); });
+    run("backward", [&] { sliced_mlp_backward(shape, backward, nullptr); });
+    return;
+  }
+  narrow_ffn(b, shape, forward,
+             {.x = h,
+              .first = first,
+              .second = second,
+              .dout = dout,
+              .first_factor = 0.5f,
+              .activation = 1.7f,
+              .dhidden = 0.6f,
+              .dinput = 0.25f,
+              .dfirst_factor = 2.0f,
+              .dsecond_factor = 2.0f,
+              .dx = dx,
+              .dfirst = nullptr,
+              .dsecond = nullptr,
+              .dfirst_stride = parts * matrix,
+              .dsecond_stride = matrix,
+              .partial = nullptr,
+              .block = &gradient});
+}
+
+void norm_and_map(int64_t members, int64_t rows, int64_t width, int64_t out) {
+  std::printf("norm and map P=%ld rows=%ld %ld -> %ld\n", members, rows, width, out);
+  Buffers b;
+  const NormLinearShape shape{members, rows, width, out, out * width, 1e-6f};
+  const int64_t stream = members * rows * width;
+  void *const x = b.halves(stream), *const matrix = b.halves(members * out * width, 0.1),
+              *const y = b.halves(members * rows * out), *const dy = b.halves(members * rows * out),
+              *const dh = b.halves(stream), *const dx = b.halves(stream);
+  if (width == 128) {
+    void* const unit = b.halves(stream);
+    run("forward", [&] { wide_norm_linear_forward(shape, x, matrix, 0.5f, y, nullptr); });
+    run("backward", [&] {
+      wide_norm_linear_backward(shape, x, matrix, {dy, dh, 0.5f, dx, unit}, nullptr);
+    });
+    return;
+  }
+  const NormLinearGradient g{.dy = dy,
+                             .dh = dh,
+                             .input_factor = 0.5f,
+                             .matrix_factor = 2.0f,
+                             .dx = dx,
+                             .dmatrix = b.zeros(members * out * width),
+                             .dmatrix_stride = out * width,
+                             .partial = b.zeros(members * norm_linear_blocks(shape) * out * width)};
+  run("forward", [&] { norm_linear_forward(shape, x, matrix, 0.5f, y, nullptr); });
+  run("backward", [&] { norm_linear_backward(shape, x, matrix, g, nullptr); });
+  run("join", [&] { norm_linear_join(shape, g, nullptr); });
+}
+
+void loss(int64_t members, int64_t rows, int64_t vocabulary, int64_t width, float cap) {
+  std::printf("loss P=%ld rows=%ld V=%ld D=%ld\n", members, rows, vocabulary, width);
+  Buffers b;
+  LinearLoss shape{.members = members,
+                   .rows = rows,
+                   .vocabulary = vocabulary,
+                   .width = width,
+                   .weight_stride = vocabulary * width,
+                   .forward = 1.0f,
+                   .cap = cap};
+  plan_linear_loss(shape);
+  void *const x = b.halves(members * rows * width),
+              *const weight = b.halves(members * vocabulary * width, 0.3),
+              *const dx = b.halves(members * rows * width);
+  const int64_t* const targets = b.ids(members * rows, vocabulary);
+  float *const losses = b.zeros(members * rows), *const lse = b.zeros(members * rows),
+               *const gradient = b.zeros(members * vocabulary * width),
+               *const space = b.zeros(shape.input_floats()),
+               *const parts = b.zeros(shape.weight_floats());
+  run("rows",
+      [&] { linear_loss_input(shape, x, weight, targets, 1.0f, space, losses, lse, dx, nullptr); });
+  run("vocabulary", [&] {
+    linear_loss_weight(shape, x, weight, targets, lse, 1.0f, parts, gradient, vocabulary * width,
+                       nullptr);
+  });
+}
+
+void attention(int64_t sequences, int64_t time, int64_t heads, int64_t head_dim) {
+  std::printf("attention of %ld sequences of %ld, %ld heads of %ld\n", sequences, time, heads,
+              head_dim);
+  Buffers b;
+  const int64_t rows = sequences * time, width = heads * head_dim;
+  const SmallAttention shape{.rope = {sequences, time, heads, heads, head_dim, head_dim / 2},
+                             .logit = 0.2f,
+                             .cosine = b.zeros(time * head_dim / 2),
+                             .sine = b.zeros(time * head_dim / 2)};
+  void *const qkv = b.halves(3 * rows * width), *const out = b.halves(rows * width),
+              *const dout = b.halves(rows * width), *const dqkv = b.halves(3 * rows * width);
+  float* const lse = b.zeros(rows * heads);
+  run("forward", [&] { small_attention_forward(shape, qkv, 0.9f, out, lse, nullptr); });
+  run("backward", [&] {
+    small_attention_backward(shape, qkv, out, lse, dout, 0.9f, 0.8f, 0.7f, dqkv, nullptr);
+  });
+}
+
+void few_rows(const FewRows& shape) {
+  if (!fits_few_rows(shape)) return;
+  std::printf("few rows P=%ld rows=%ld %ld x %ld\n", shape.members, shape.rows, shape.out,
+              shape.in);
+  Buffers b;
+  void *const dy = b.halves(shape.members * shape.rows * shape.out), *const x = b.halves(
+                                                                         shape.members *
+                                                                         shape.rows * shape.in);
+  float* const gradient = b.zeros(shape.members * shape.member_stride);
+  run("sum", [&] { sum_few_rows(shape, dy, x, 0.5f, gradient, nullptr); });
+}
+
+// Tiles of few and many rows, shared and own slices, the last of everything partly filled.
+void check() {
+  for (const bool map : {true, false})
+    for (const FfnCase& c : std::vector<FfnCase>{{1, 4096, 64, 192, Curve::swiglu},
+                                                 {1, 8200, 64, 192, Curve::swiglu},
+                                                 {1, 2200, 64, 72, Curve::gelu},
+                                                 {1, 70, 32, 40, Curve::geglu},
+                                                 {40, 280, 64, 192, Curve::swiglu},
+                                                 {1, 70, 128, 64, Curve::swiglu},
+                                                 {1, 70, 128, 8, Curve::relu2},
+                                                 {1, 4096, 128, 384, Curve::swiglu},
+                                                 {70, 154, 128, 200, Curve::gelu},
+                                                 {70, 154, 128, 384, Curve::swiglu},
+                                                 {140, 200, 128, 136, Curve::swiglu},
+                                                 {270, 70, 128, 72, Curve::gelu}})
+      ffn({c.members, c.rows, c.width, c.inner, c.curve, map});
+  norm_and_map(1, 4096, 64, 192);
+  norm_and_map(3, 74, 32, 96);
+  norm_and_map(2, 154, 128, 384);
+  norm_and_map(70, 154, 128, 200);
+  loss(1, 35, 4096, 64, 0.0f);
+  loss(33, 140, 500, 64, 0.0f);
+  loss(2, 140, 777, 128, 0.0f);
+  loss(70, 300, 520, 128, 0.0f);
+  loss(2, 140, 300, 48, 4.0f);
+  loss(1, 140, 900, 128, 6.0f);
+  loss(1, 2, 2, 8, 0.0f);
+  for (const int64_t sequences : {1, 50, 80}) {  // by block, by warp, both
+    attention(sequences, 77, 2, 16);
+    attention(sequences, 130, 2, 32);
+  }
+  attention(2, 256, 2, 64);
+  few_rows({1, 4096, 768, 128, 768 * 128});
+  few_rows({2, 333, 72, 136, 72 * 136});
+  few_rows({3, 2, 64, 64, 64 * 64});
+  few_rows({1, 1000, 200, 264, 200 * 264});
+}
+
+void time_all() {
+  timed = true;
+  for (const int64_t members : {32, 1})
+    for (const int64_t width : {64, 128}) {
+      ffn({members, 4096, width, 3 * width, Curve::swiglu});
+      norm_and_map(members, 4096, width, 3 * width);
+      attention(16 * members, 256, 4, width / 4);
+      loss(members, 4096, 4096, width, 0.0f);
+      for (const int64_t out : {6 * width, 3 * width, width})
+        few_rows({members, 4096, out, width, out * width});
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* const what = argc > 1 ? argv[1] : "";
+  try {
+    if (std::strcmp(what, "check") == 0)
+      check();
+    else if (std::strcmp(what, "time") == 0)
+      time_all();
+    else
+      std::printf("narrow_kernels check|time\n");
+  } catch (const std::exception& error) {
+    std::printf("%s\n", error.what());
+    return 1;
+  }
+}
