@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "device_buffers.h"
-#include "ops/cuda/few_rows_kernels.h"
 #include "ops/cuda/linear_loss.h"
 #include "ops/cuda/norm_linear.h"
 #include "ops/cuda/sliced_mlp.h"
@@ -214,18 +213,6 @@ void attention(int64_t sequences, int64_t time, int64_t heads, int64_t head_dim)
   });
 }
 
-void few_rows(const FewRows& shape) {
-  if (!fits_few_rows(shape)) return;
-  std::printf("few rows P=%ld rows=%ld %ld x %ld\n", shape.members, shape.rows, shape.out,
-              shape.in);
-  Buffers b;
-  void *const dy = b.halves(shape.members * shape.rows * shape.out), *const x = b.halves(
-                                                                         shape.members *
-                                                                         shape.rows * shape.in);
-  float* const gradient = b.zeros(shape.members * shape.member_stride);
-  run("sum", [&] { sum_few_rows(shape, dy, x, 0.5f, gradient, nullptr); });
-}
-
 // Tiles of few and many rows, shared and own slices, the last of everything partly filled.
 void check() {
   for (const bool map : {true, false})
@@ -258,10 +245,6 @@ void check() {
     attention(sequences, 130, 2, 32);
   }
   attention(2, 256, 2, 64);
-  few_rows({1, 4096, 768, 128, 768 * 128});
-  few_rows({2, 333, 72, 136, 72 * 136});
-  few_rows({3, 2, 64, 64, 64 * 64});
-  few_rows({1, 1000, 200, 264, 200 * 264});
 }
 
 void time_all() {
@@ -272,9 +255,7 @@ void time_all() {
       norm_and_map(members, 4096, width, 3 * width);
       attention(16 * members, 256, 4, width / 4);
       loss(members, 4096, 4096, width, 0.0f);
-      for (const int64_t out : {6 * width, 3 * width, width})
-        few_rows({members, 4096, out, width, out * width});
-    }
+      for (const int64_t out : {6 * width, 3 * width, width}) }
 }
 
 }  // namespace

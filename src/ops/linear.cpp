@@ -10,7 +10,6 @@
 
 #include "ops/cuda/beside.h"
 #include "ops/cuda/blank.h"
-#include "ops/cuda/few_rows.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/product.h"
 #include "ops/custom.h"
@@ -60,9 +59,6 @@ void add_weight_gradient(const Weight& weight, const Tensor& dy, const Tensor& x
   if (!weight.gradient.defined()) return;
   const bool adds = !writes_over(weight.gradient);
   const auto product = [&] {
-    if constexpr (with_cuda)
-      if (adds && x.is_cuda() && cuda::fits_few_rows(weight.gradient, dy, x))
-        return cuda::sum_few_rows(weight.gradient, dy, x, weight.A_weight * factor);
     matmul_into(weight.gradient, dy.transpose(1, 2), x, weight.A_weight * factor, adds);
   };
   if constexpr (with_cuda)

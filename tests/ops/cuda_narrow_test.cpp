@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "ops/cross_entropy.h"
-#include "ops/linear.h"
 #include "ops/mlp.h"
 #include "ops/norm.h"
 #include "ops/norm_linear.h"
@@ -118,31 +117,6 @@ TEST_CASE("maps behind norms on the GPU equal their twins") {
                     .plain = op(norm_linear_plain)},
                    1e-2);
     }
-}
-
-// In bf16 by the kernel for few rows; 1,500 outputs are too many for it.
-TEST_CASE("gradients of narrow matrices from few rows equal their twin") {
-  if (no_gpu()) return;
-  struct Case {
-    int64_t members, time, in, out;
-  };
-  for (const Case& c : std::vector<Case>{{1, 2048, 128, 768},
-                                         {2, 333, 136, 72},
-                                         {1, 1000, 384, 128},
-                                         {3, 1, 64, 64},
-                                         {1, 100, 128, 1500}}) {
-    const auto op = [](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
-      return std::vector<Tensor>{linear(x[0], w[0])};
-    };
-    check_on_gpu(
-        {.name = fmt::format("linear P={} T={} {} -> {}", c.members, c.time, c.in, c.out),
-         .inputs = {normal({c.members, 2, c.time, c.in}, 1)},
-         .weights = {normal({c.members, c.out, c.in}, 2) * 0.1},
-         .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
-         .fused = op,
-         .plain = op},
-        1e-2);
-  }
 }
 
 TEST_CASE("losses without logits in memory equal their twin") {
