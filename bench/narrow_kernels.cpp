@@ -1,7 +1,8 @@
 // The kernels of narrow models alone, on one stream and in allocations of their own, for sanitizers
-// and a quick look: `narrow_kernels check` runs each at shapes that reach all of its forms
-// (compute-sanitizer --tool memcheck|racecheck), `narrow_kernels time` takes their times at width
-// 64 and 128. That what they give is right is tests/ops/cuda_narrow_test.cpp's to say.
+// and a quick look: `narrow_kernels ffns|maps|losses|attention` runs these at shapes that reach all
+// of their forms (compute-sanitizer --tool memcheck|racecheck), `narrow_kernels time` takes the
+// times of all at width 64 and 128. That what they give is right is
+// tests/ops/cuda_narrow_test.cpp's to say.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -214,7 +215,7 @@ void attention(int64_t sequences, int64_t time, int64_t heads, int64_t head_dim)
 }
 
 // Tiles of few and many rows, shared and own slices, the last of everything partly filled.
-void check() {
+void check_ffns() {
   for (const bool map : {true, false})
     for (const FfnCase& c : std::vector<FfnCase>{{1, 4096, 64, 192, Curve::swiglu},
                                                  {1, 8200, 64, 192, Curve::swiglu},
@@ -229,10 +230,16 @@ void check() {
                                                  {140, 200, 128, 136, Curve::swiglu},
                                                  {270, 70, 128, 72, Curve::gelu}})
       ffn({c.members, c.rows, c.width, c.inner, c.curve, map});
+}
+
+void check_maps() {
   norm_and_map(1, 4096, 64, 192);
   norm_and_map(3, 74, 32, 96);
   norm_and_map(2, 154, 128, 384);
   norm_and_map(70, 154, 128, 200);
+}
+
+void check_losses() {
   loss(1, 35, 4096, 64, 0.0f);
   loss(33, 140, 500, 64, 0.0f);
   loss(2, 140, 777, 128, 0.0f);
@@ -240,6 +247,9 @@ void check() {
   loss(2, 140, 300, 48, 4.0f);
   loss(1, 140, 900, 128, 6.0f);
   loss(1, 2, 2, 8, 0.0f);
+}
+
+void check_attention() {
   for (const int64_t sequences : {1, 50, 80}) {  // by block, by warp, both
     attention(sequences, 77, 2, 16);
     attention(sequences, 130, 2, 32);
@@ -261,14 +271,24 @@ void time_all() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  struct Choice {
+    const char* name;
+    void (*run)();
+  };
+  constexpr Choice choices[] = {{"ffns", check_ffns},
+                                {"maps", check_maps},
+                                {"losses", check_losses},
+                                {"attention", check_attention},
+                                {"time", time_all}};
   const char* const what = argc > 1 ? argv[1] : "";
   try {
-    if (std::strcmp(what, "check") == 0)
-      check();
-    else if (std::strcmp(what, "time") == 0)
-      time_all();
-    else
-      std::printf("narrow_kernels check|time\n");
+    for (const Choice& choice : choices)
+      if (std::strcmp(what, choice.name) == 0) {
+        choice.run();
+        return 0;
+      }
+    std::printf("narrow_kernels ffns|maps|losses|attention|time\n");
+    return 2;
   } catch (const std::exception& error) {
     std::printf("%s\n", error.what());
     return 1;
