@@ -2,14 +2,14 @@
 // number of experts (He 2024, arXiv 2407.04153, figures 1 and 2): the middle one of three ffns is
 // replaced, as there.
 //
-//   experts [TOKENS [SEEDS]] [KEY=VALUE | ROW ...]
+//   experts [TOKENS [SEEDS [RATES]]] [KEY=VALUE | ROW ...]
 //
 // TOKENS are the dense run's; every other run trains on as many as cost the same. KEY=VALUE are
 // settings of all runs, such as train.lr=0.25, device=cuda or data.path=synthetic (the default is
 // the shipped text). ROW, such as peer-2^8, names rows to run, else all are. Every row is the best
-// of three learning rates. Prints a Markdown table: ffn, parameters a token multiplies by and all,
-// tokens, best rate, held-out loss (mean, lowest and highest of the seeds), share of the experts
-// used and their unevenness in nats.
+// of RATES learning rates: 3, train.lr with half and twice of it, or 1. Prints a Markdown table:
+// ffn, parameters a token multiplies by and all, tokens, best rate, held-out loss (mean, lowest and
+// highest of the seeds), share of the experts used and their unevenness in nats.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -97,15 +97,20 @@ Outcome train(const RunConfig& config, int64_t seeds, std::shared_ptr<const Toke
   return outcome;
 }
 
-void run(const Case& c, const bench::Options& options, int64_t tokens, int64_t seeds,
-         std::shared_ptr<const TokenSource> source, const Machine& machine) {
+struct Study {
+  int64_t tokens = 400'000, seeds = 2, rates = 3;
+  bench::Options options;
+};
+
+void run(const Case& c, const Study& study, std::shared_ptr<const TokenSource> source,
+         const Machine& machine) {
   const bench::Stopwatch watch;
-  const RunConfig config = config_of(c, options, source->vocabulary(), tokens);
+  const RunConfig config = config_of(c, study.options, source->vocabulary(), study.tokens);
   Outcome best;
-  for (const double factor : {0.5, 1.0, 2.0}) {
+  for (const double factor : study.rates == 1 ? std::vector{1.0} : std::vector{0.5, 1.0, 2.0}) {
     RunConfig tried = config;
     tried.train.lr *= factor;
-    const Outcome outcome = train(tried, seeds, source, machine);
+    const Outcome outcome = train(tried, study.seeds, source, machine);
     if (!(outcome.loss.mean >= best.loss.mean)) best = outcome;
   }
   const Counts counts = count(make_decoder(config, source->vocabulary()).layout.tensors);
@@ -119,11 +124,11 @@ void run(const Case& c, const bench::Options& options, int64_t tokens, int64_t s
 }  // namespace
 
 int main(int argc, char** argv) {
-  int64_t tokens = 400'000, seeds = 2;
-  bench::Options options = bench::Options::read(argc, argv, tokens, seeds);
-  const std::vector<std::string> names = options.take_words();
+  Study study;
+  study.options = bench::Options::read(argc, argv, study.tokens, study.seeds, study.rates);
+  const std::vector<std::string> names = study.options.take_words();
   RunConfig data;
-  options.apply(data);
+  study.options.apply(data);
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const auto source = open_source(data.data, cache ? cache : "/tmp");
   const Machine machine = make_machine(data.device, 2);
@@ -132,5 +137,5 @@ int main(int argc, char** argv) {
       "|---|---|---|---|---|---|---|---|---|\n");
   for (const Case& c : cases)
     if (names.empty() || std::find(names.begin(), names.end(), c.name) != names.end())
-      run(c, options, tokens, seeds, source, machine);
+      run(c, study, source, machine);
 }

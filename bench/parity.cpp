@@ -2,14 +2,15 @@
 // recurrent weights can do and gates that do not see the state cannot (Beck et al. 2024, table of
 // formal languages).
 //
-//   parity [LENGTH [STEPS [SEEDS]]] [KEY=VALUE ...]
+//   parity [LENGTH [STEPS [SEEDS]]] [KEY=VALUE | PATTERN ...]
 //
 // Strings of 2 to LENGTH bits are trained on. KEY=VALUE are settings of the runs, such as
-// train.lr=0.01. Prints a Markdown table: mixers by layer, parameters, share of right answers at
-// LENGTH and at twice LENGTH (mean, lowest and highest of the seeds); guessing gets 0.5.
+// train.lr=0.01 or device=cuda; PATTERN, such as "mlstm, slstm", are mixers by layer. Prints a
+// Markdown table: mixers by layer, parameters, share of right answers at LENGTH and at twice LENGTH
+// (mean, lowest and highest of the seeds); guessing gets 0.5.
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "core/random.h"
@@ -52,7 +53,7 @@ struct Study {
   bench::Options options;
 };
 
-RunConfig config_of(const Study& study, const char* pattern) {
+RunConfig config_of(const Study& study, const std::string& pattern) {
   RunConfig config;
   config.parametrisation = "standard";
   config.train.lr = 0.005;
@@ -63,27 +64,21 @@ RunConfig config_of(const Study& study, const char* pattern) {
   config.model.context = study.length + 1;
   config.model.pattern = pattern;
   config.train.batch_tokens = 64 * config.model.context;
-  config.train.tokens = study.steps * config.train.batch_tokens;
   study.options.apply(config);
+  config.train.tokens = study.steps * config.train.batch_tokens;
   return config;
 }
 
 // The share of right answers on strings of `length` bits that were never trained on.
 double answered(Population& population, int64_t member, int64_t length) {
-  constexpr int64_t count = 512, unseen = int64_t{1} << 41;
-  const Parity source(length, length);
-  at::Tensor tokens = at::empty({1, count, length + 1}, at::kLong);
-  std::vector<int32_t> window(static_cast<size_t>(length + 2)), answers;
-  for (int64_t i = 0; i < count; ++i) {
-    source.read(unseen + i, window);
-    std::copy_n(window.begin(), length + 1, tokens.mutable_data_ptr<int64_t>() + i * (length + 1));
-    answers.push_back(window.back());
-  }
-  const at::Tensor logits = population.logits(member, tokens).select(2, length).select(0, 0);
+  constexpr int64_t count = 512;
+  const auto [tokens, likeliest] =
+      bench::ask(population, member, Parity(length, length), count, length + 1);
   int64_t right = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const bool odd = logits[i][1].item<double>() > logits[i][0].item<double>();
-    right += odd == (answers[static_cast<size_t>(i)] == 1);
+    const int64_t* token = tokens.const_data_ptr<int64_t>() + i * (length + 1);
+    const int64_t ones = std::count(token, token + length, int64_t{1});
+    right += likeliest.const_data_ptr<int64_t>()[i * (length + 1) + length] == ones % 2;
   }
   return static_cast<double>(right) / static_cast<double>(count);
 }
@@ -93,7 +88,7 @@ void print_share(const std::vector<double>& share) {
   std::printf(" %.3f, %.3f to %.3f |", mean, low, high);
 }
 
-void run(const Study& study, const char* pattern, const Machine& machine) {
+void run(const Study& study, const std::string& pattern, const Machine& machine) {
   const bench::Stopwatch watch;
   const auto population = bench::train_seeds(config_of(study, pattern), study.seeds,
                                              std::make_shared<Parity>(2, study.length), machine);
@@ -102,7 +97,7 @@ void run(const Study& study, const char* pattern, const Machine& machine) {
     near.push_back(answered(*population, m, study.length));
     far.push_back(answered(*population, m, 2 * study.length));
   }
-  std::printf("| %s | %lld |", pattern,
+  std::printf("| %s | %lld |", pattern.c_str(),
               static_cast<long long>(count(population->decoder.layout.tensors).N));
   print_share(near);
   print_share(far);
@@ -115,9 +110,10 @@ void run(const Study& study, const char* pattern, const Machine& machine) {
 int main(int argc, char** argv) {
   Study study;
   study.options = bench::Options::read(argc, argv, study.length, study.steps, study.seeds);
-  const Machine machine = make_machine("cpu", 2);
+  std::vector<std::string> patterns = study.options.take_words();
+  if (patterns.empty()) patterns = {"attention", "mlstm", "slstm", "mlstm, slstm"};
+  const Machine machine = make_machine(config_of(study, patterns[0]).device, 2);
   std::printf("| mixers | N | at %lld bits | at %lld bits | seconds |\n|---|---|---|---|---|\n",
               static_cast<long long>(study.length), static_cast<long long>(2 * study.length));
-  for (const char* pattern : {"attention", "mlstm", "slstm", "mlstm, slstm"})
-    run(study, pattern, machine);
+  for (const std::string& pattern : patterns) run(study, pattern, machine);
 }

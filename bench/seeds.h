@@ -60,16 +60,17 @@ inline std::unique_ptr<Population> train_seeds(const RunConfig& config, int64_t 
 }
 
 // Sequences that were never trained on, [1, count, time], and what the member holds to be the
-// likeliest token after each of theirs; on the CPU.
+// likeliest token after each of theirs; on the CPU. `time` 0 is the context's.
 struct Answers {
   at::Tensor tokens, likeliest;
 };
-inline Answers ask(Population& population, int64_t member, const TokenSource& source,
-                   int64_t count) {
+inline Answers ask(Population& population, int64_t member, const TokenSource& source, int64_t count,
+                   int64_t time = 0) {
   constexpr int64_t unseen = int64_t{1} << 41;
-  const int64_t time = population.decoder.model.context;
+  if (time == 0) time = population.decoder.model.context;
   const at::Tensor tokens = at::empty({1, count, time}, at::kLong);
-  std::vector<int32_t> window(static_cast<size_t>(time));
+  std::vector<int32_t> window(
+      static_cast<size_t>(time + 1));  // as training's: the last is a target
   for (int64_t i = 0; i < count; ++i) {
     source.read(unseen + i, window);
     std::copy_n(window.begin(), time, tokens.mutable_data_ptr<int64_t>() + i * time);

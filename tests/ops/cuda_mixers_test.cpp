@@ -15,6 +15,7 @@
 #include "ops/linear.h"
 #include "ops/mlstm.h"
 #include "ops/scan.h"
+#include "ops/shaped_sum.h"
 #include "ops/slstm.h"
 #include "ops/ssd.h"
 #include "ops/wide.h"
@@ -400,6 +401,25 @@ TEST_CASE("the gated scan on the GPU equals its twin, at any length and from any
                   .weights = {},
                   .fused = op(gated_scan),
                   .plain = op(gated_scan_plain)},
+                 1e-2);
+    }
+}
+
+TEST_CASE("shaped attention's sum on the GPU equals its twin") {
+  if (no_gpu()) return;
+  for (const int64_t size : {2, 12, 64})
+    for (const int64_t time : {1, 7, 130}) {
+      const auto op = [](auto function) {
+        return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+          return std::vector<Tensor>{function(x[0], x[1], ShapedGains{w[0], w[1], w[2]}, Tensor())};
+        };
+      };
+      check_both({.name = fmt::format("shaped sum d={} T={}", size, time),
+                  .inputs = {normal({2, 3, time, 4 * size}, 1), normal({2, 3, time, 4 * size}, 2)},
+                  .weights = {normal({2, 4}, 3), normal({2, 4}, 4), normal({2, 4}, 5)},
+                  .factors = {.A = 0.5, .A_weight = 2.0},
+                  .fused = op(shaped_sum),
+                  .plain = op(shaped_sum_plain)},
                  1e-2);
     }
 }

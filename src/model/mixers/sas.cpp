@@ -5,16 +5,14 @@
 //   C_ts = 1 / t for s <= t, the mean over the positions so far;   v = x,   y = out
 // alpha = beta = gamma = 1 and W_Q = 0 at the start, where A = C: the sub-block starts as the
 // identity. In sas-v v = x + V x, in sas-vp also y = out + P out, with V and P 0 at the start.
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/cumsum.h>
 
 #include "core/error.h"
 #include "model/channels.h"
 #include "model/mixers/attention.h"
 #include "model/mixers/mixers.h"
 #include "ops/linear.h"
-#include "ops/wide.h"
+#include "ops/shaped_sum.h"
 
 namespace rung {
 namespace {
@@ -23,15 +21,6 @@ using at::Tensor;
 
 // In the order of describe_sas.
 enum Index : size_t { query, key, alpha, beta, gamma, value, out };
-
-// The mean of v [P, B, T, H, d] and what came before it, up to each position.
-Tensor causal_mean(const Tensor& v, const Tensor& before) {
-  const int64_t past = before.defined() ? before.size(2) : 0, time = v.size(2);
-  Tensor sums = wide(v).cumsum(2);
-  if (past > 0) sums = sums + wide(before).sum(2, true);
-  const Tensor counts = at::arange(past + 1, past + time + 1, sums.options());
-  return (sums / counts.view({1, 1, time, 1, 1})).to(v.scalar_type());
-}
 
 }  // namespace
 
@@ -66,23 +55,16 @@ std::vector<TensorSpec> describe_sas(const ModelConfig& m) {
 template <bool values, bool projection>
 Tensor sas_forward(std::span<const Weight> weights, const Tensor& x, const Pass& pass) {
   const AttentionOptions options = attention_options(pass.model, pass.block, 0);
-  const auto heads = [&](const Tensor& t) {
-    return t.view({x.size(0), x.size(1), x.size(2), options.heads, options.head_dim});
-  };
-  const auto gain = [&](Index index) {
-    return multiplied(weights[index]).view({x.size(0), 1, 1, options.heads, 1});
-  };
   const Tensor v = values ? x + linear(x, weights[value]) : x;
   const Tensor qkv = at::cat({linear(x, weights[query]), linear(x, weights[key]), v}, -1);
   KeyValues past;
   if (pass.state && !pass.state->empty())
     past = {(*pass.state)[0], (*pass.state)[1], (*pass.state)[2]};
-  const Tensor mean = causal_mean(heads(v), past.v);
+  const Tensor before = past.v;  // generation alone has any, and then adds its own
   const Tensor mixed = pass.state ? attention_after(qkv, pass.rope, options, past)
                                   : attention(qkv, pass.rope, options);
   if (pass.state) *pass.state = {past.k, past.v, past.own};
-  const Tensor y =
-      (heads(v) * gain(alpha) + heads(mixed) * gain(beta) - mean * gain(gamma)).flatten(-2);
+  const Tensor y = shaped_sum(v, mixed, {weights[alpha], weights[beta], weights[gamma]}, before);
   return projection ? y + linear(y, weights[out]) : y;
 }
 

@@ -114,6 +114,18 @@ void gated_scan_backward(int64_t time, int64_t channels, const float* f, const f
                          const float* first, const float* h, const float* dh, float* df, float* dc,
                          float* carry);
 
+struct ShapedSumShape {
+  int64_t time, heads, size;  // size: units of a head
+};
+// y_t = gains[0] v_t + gains[1] mixed_t - gains[2] mean_{s <= t} v_s by head: v, mixed, y [time,
+// heads, size], gains [3, heads]; row [heads, size] is scratch.
+void shaped_sum_forward(const ShapedSumShape& shape, const float* v, const float* mixed,
+                        const float* gains, float* y, float* row);
+// dgains is added to.
+void shaped_sum_backward(const ShapedSumShape& shape, const float* v, const float* mixed,
+                         const float* gains, const float* dy, float* dv, float* dmixed,
+                         float* dgains, float* row);
+
 struct AdamStep {
   float lr, decay, beta1, beta2, epsilon;  // complete for this tensor: lr holds s(t) and C
   float correction1, correction2;          // 1 - beta^t

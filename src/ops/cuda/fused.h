@@ -15,6 +15,7 @@
 #include "ops/mlp.h"
 #include "ops/mlstm.h"
 #include "ops/norm.h"
+#include "ops/shaped_sum.h"
 #include "ops/slstm.h"
 #include "ops/ssd.h"
 #include "ops/weight.h"
@@ -79,6 +80,10 @@ std::pair<at::Tensor, SlstmState> slstm(const at::Tensor& x, const at::Tensor& r
 // f in fp32 beside c.
 bool fits_gated_scan(const at::Tensor& f, const at::Tensor& c);
 at::Tensor gated_scan(const at::Tensor& f, const at::Tensor& c, const at::Tensor& first);
+
+// Heads of an even size.
+bool fits_shaped_sum(const at::Tensor& v, const at::Tensor& mixed, const ShapedGains& gains);
+at::Tensor shaped_sum(const at::Tensor& v, const at::Tensor& mixed, const ShapedGains& gains);
 
 // bf16 from a fresh state, more than one step, states of up to 128 x 128 (recurrence.h); the state
 // that they return has no gradient. Gates and decays are fp32.
