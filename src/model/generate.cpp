@@ -9,6 +9,21 @@
 
 namespace rung {
 
+namespace {
+
+// How many of the weights, which fall, the nucleus and the floor leave; at least one.
+size_t likely_enough(const std::vector<double>& weight, const Sampling& sampling) {
+  const double wanted = sampling.top_p * std::accumulate(weight.begin(), weight.end(), 0.0);
+  double sum = 0.0;
+  size_t kept = 0;
+  while (kept < weight.size() &&
+         (kept == 0 || (sum < wanted && weight[kept] >= sampling.min_p * weight[0])))
+    sum += weight[kept++];
+  return kept;
+}
+
+}  // namespace
+
 int32_t sample_token(std::span<const float> logits, const Sampling& sampling, Random& random) {
   std::vector<int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
@@ -26,12 +41,13 @@ int32_t sample_token(std::span<const float> logits, const Sampling& sampling, Ra
   if (kept == 1) return order[0];
   const double top = logits[static_cast<size_t>(order[0])];
   std::vector<double> weight(kept);
-  double total = 0.0;
   for (size_t i = 0; i < kept; ++i) {
     const double x = logits[static_cast<size_t>(order[i])];
-    total += weight[i] = std::exp((x - top) / sampling.temperature);
+    weight[i] = std::exp((x - top) / sampling.temperature);
   }
-  double left = random.uniform() * total;
+  if (sampling.top_p < 1.0 || sampling.min_p > 0.0) kept = likely_enough(weight, sampling);
+  weight.resize(kept);
+  double left = random.uniform() * std::accumulate(weight.begin(), weight.end(), 0.0);
   for (size_t i = 0; i < kept; ++i)
     if ((left -= weight[i]) < 0.0) return order[i];
   return order[kept - 1];

@@ -64,6 +64,27 @@ int64_t room_behind(const Decoder& d, size_t known) {
 
 }  // namespace
 
+void extend_together(Generation& g, std::span<std::vector<int32_t>> sequences, const DrawOf& draw) {
+  const at::NoGradGuard off;
+  const Decoder& d = g.decoder;
+  const auto known = static_cast<int64_t>(sequences[0].size());
+  const bool cached = room_behind(d, sequences[0].size()) >= 0;
+  const int64_t start = cached ? g.cache.time : known - d.model.context;
+  const Tensor& first = g.weights.front().value;
+  std::vector<Tensor> rows;
+  for (const std::vector<int32_t>& tokens : sequences)
+    rows.push_back(ids_of(std::span(tokens).subspan(static_cast<size_t>(start)), first));
+  const Ropes ropes = make_ropes(d.model, known - start, first.options(), cached ? start : 0);
+  g.cache.revertible = 0;
+  const Hidden hidden =
+      run_path({.d = d, .weights = g.weights, .ropes = ropes, .cache = cached ? &g.cache : nullptr},
+               at::cat(rows, 1));
+  const Rows logits(g, hidden.normed.narrow(2, known - start - 1, 1));
+  for (size_t i = 0; i < sequences.size(); ++i)
+    sequences[i].push_back(draw(i, logits[static_cast<int64_t>(i)]));
+  g.passes += 1;
+}
+
 void extend(Generation& g, std::vector<int32_t>& tokens, int64_t limit, const Draw& draw) {
   const at::NoGradGuard off;
   const Decoder& d = g.decoder;

@@ -28,4 +28,9 @@ using Draw = std::function<int32_t(std::span<const float> logits)>;
 // a pass.
 void extend(Generation& generation, std::vector<int32_t>& tokens, int64_t limit, const Draw& draw);
 
+// Appends one token to each of `sequences`, all of one length, in one pass, without drafts.
+using DrawOf = std::function<int32_t(size_t sequence, std::span<const float> logits)>;
+void extend_together(Generation& generation, std::span<std::vector<int32_t>> sequences,
+                     const DrawOf& draw);
+
 }  // namespace rung

@@ -42,6 +42,19 @@ expect 0 . '' "$rung" train "${tiny[@]}" --out planned --dry-run --json
 json "0.37 < load('planned.json')['groups'][0]['memory']['optimizer'] / d['groups'][0]['memory']['optimizer'] < 0.39"
 expect 2 '' 'muon keeps its state in fp32' "$rung" train "${tiny[@]}" --set train.moments=bf16 train.optimizer=muon --out refused
 expect 2 '' 'train.moments is one of fp32, bf16, fp8' "$rung" audit --set train.moments=int8
+# Several texts at once, of which the first is the one that is made alone; nuclei and floors; bad input.
+expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --samples 3 --json --quiet
+json "d['texts'][0]==load('sample.json')['text'] and len(set(d['texts']))==3 and d['tokens']==36"
+expect 0 '^.1. ab' '' "$rung" generate one --prompt ab --tokens 5 --samples 2 --quiet
+expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --temperature 0 --json --quiet
+cp out greedy.json
+for how in '--top-p 0.001' '--min-p 1' '--top-k 1'; do
+  expect 0 . '' "$rung" generate one --prompt ab --tokens 12 $how --json --quiet
+  json "d['text']==load('greedy.json')['text']"
+done
+expect 2 '' 'Received 1.5' "$rung" generate one --top-p 1.5
+expect 2 '' 'Received -0.5' "$rung" generate one --min-p -0.5
+expect 2 '' 'Received 0' "$rung" generate one --samples 0
 # Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
 for mixer in model.mixer=mamba2 model.mixer=mlgru "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu" "model.ffn_pattern=moe, peer"; do
   rm -rf mixed

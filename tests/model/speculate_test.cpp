@@ -103,6 +103,32 @@ TEST_CASE("beyond the context attention goes on without drafts, and recurrent mo
   check_same(variants[6], 18, 60);
 }
 
+TEST_CASE("texts made together are those made one by one, within the context and beyond") {
+  for (const Variant& variant : variants) {
+    CAPTURE(variant.name);
+    const Model model = make_model(config_of(variant, 18), vocabulary, at::kDouble);
+    const std::vector<Weight> bound = bind(model.decoder.layout, model.weights, Tensor());
+    const auto draws = [](size_t i) { return Random(5 + i, "draws"); };
+    std::vector<std::vector<int32_t>> together{{0, 2, 1}, {1, 1, 0}, {0, 2, 1}};
+    std::vector<std::vector<int32_t>> alone = together;
+    Generation g{.decoder = model.decoder, .weights = bound};
+    std::vector<Random> random{draws(0), draws(1), draws(2)};
+    while (together[0].size() < 30)
+      extend_together(g, together, [&](size_t i, std::span<const float> logits) {
+        return sample_token(logits, {}, random[i]);
+      });
+    for (size_t i = 0; i < alone.size(); ++i) {
+      Generation own{.decoder = model.decoder, .weights = bound};
+      Random source = draws(i);
+      while (alone[i].size() < 30)
+        extend(own, alone[i], 1,
+               [&](std::span<const float> logits) { return sample_token(logits, {}, source); });
+      CHECK(together[i] == alone[i]);
+    }
+    CHECK(together[0] != together[2]);
+  }
+}
+
 TEST_CASE("a rewound cache is the cache that never saw the tokens") {
   for (const Variant& variant : variants) {
     CAPTURE(variant.name);

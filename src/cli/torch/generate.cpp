@@ -26,11 +26,17 @@ size_t whole_characters(const std::string& text) {
 
 Sampling read_sampling(const Arguments& arguments) {
   const Sampling sampling{.temperature = arguments.number("--temperature"),
-                          .top_k = arguments.integer("--top-k")};
+                          .top_k = arguments.integer("--top-k"),
+                          .top_p = arguments.number("--top-p"),
+                          .min_p = arguments.number("--min-p")};
   if (!(sampling.temperature >= 0.0))
     fail_usage("[generate] --temperature is not negative. Received {}.", sampling.temperature);
   if (sampling.top_k < 0)
     fail_usage("[generate] --top-k is not negative. Received {}.", sampling.top_k);
+  if (!(sampling.top_p > 0.0 && sampling.top_p <= 1.0))
+    fail_usage("[generate] --top-p lies above 0 and up to 1. Received {}.", sampling.top_p);
+  if (!(sampling.min_p >= 0.0 && sampling.min_p <= 1.0))
+    fail_usage("[generate] --min-p lies from 0 to 1. Received {}.", sampling.min_p);
   return sampling;
 }
 
@@ -92,14 +98,61 @@ std::string drafts_text(const Generation& g, const Comparison& plain, double spe
       speedup, plain.same ? "with the same text" : "with another text (rounding)", plain.tokens);
 }
 
+// Several continuations at once, printed one behind the other when all are there; the first draws
+// as a single one does.
+int generate_together(const Arguments& arguments, const OpenRun& opened,
+                      const Population::Bound& bound, const std::vector<int32_t>& start,
+                      int64_t wanted) {
+  const auto samples = static_cast<size_t>(arguments.integer("--samples"));
+  const Sampling sampling = read_sampling(arguments);
+  const auto seed = static_cast<uint64_t>(arguments.integer("--seed"));
+  std::vector<std::vector<int32_t>> sequences(samples, start);
+  std::vector<Random> draws;
+  for (size_t i = 0; i < samples; ++i)
+    draws.push_back(i == 0 ? Random(seed, "generate") : Random(seed, "generate", i));
+  Generation generation{.decoder = bound.decoder, .weights = bound.weights};
+  const auto begun = Clock::now();
+  int64_t made = 0;
+  for (; made < wanted && !arguments.interrupted(); ++made)
+    extend_together(generation, sequences, [&](size_t i, std::span<const float> logits) {
+      return sample_token(logits, sampling, draws[i]);
+    });
+  const double seconds = seconds_since(begun);
+  const auto tokens = made * static_cast<int64_t>(samples);
+  const std::string prompt = arguments.text("--prompt");
+  Json texts = Json::array();
+  std::string shown;
+  for (const std::vector<int32_t>& sequence : sequences) {
+    texts.push_back(opened.source->decode(std::span(sequence).subspan(start.size())));
+    shown += fmt::format("[{}] {}{}\n", texts.size(), prompt, texts.back().get<std::string>());
+  }
+  const double rate = static_cast<double>(tokens) / seconds;
+  if (arguments.json)
+    arguments.out->result({{"prompt", prompt},
+                           {"texts", texts},
+                           {"tokens", tokens},
+                           {"seconds", seconds},
+                           {"tokens_per_second", rate}},
+                          "");
+  else
+    arguments.out->text(shown);
+  arguments.out->note(fmt::format("{} tokens of {} texts in {:.2f} s, {:.1f} tok/s", tokens,
+                                  samples, seconds, rate));
+  return interrupt_status();
+}
+
 int run_generate(const Arguments& arguments) {
   read_sampling(arguments);
-  const int64_t wanted = arguments.integer("--tokens");
+  const int64_t wanted = arguments.integer("--tokens"), samples = arguments.integer("--samples");
   if (wanted < 1 || wanted > 10'000'000)
     fail_usage("[generate] --tokens is at least 1. Received {}.", wanted);
+  const bool speculate = arguments.has("--speculate");
+  if (samples < 1 || samples > 4096)
+    fail_usage("[generate] --samples is from 1 to 4096. Received {}.", samples);
+  if (samples > 1 && speculate)
+    fail_usage("[generate] --speculate drafts for one text. Received --samples {}.", samples);
   OpenRun opened = open_named_run(arguments);
   const Population::Bound bound = opened.population->bound(0);
-  const bool speculate = arguments.has("--speculate");
   if (speculate && bound.decoder.heads.empty())
     fail_usage(
         "[generate] --speculate lets further prediction heads draft. Received a model with "
@@ -108,6 +161,7 @@ int run_generate(const Arguments& arguments) {
   std::vector<int32_t> start = opened.source->encode(prompt);
   // Nothing yet: a document begins after the separator of the one before.
   if (start.empty()) start.push_back(opened.source->describe().value("separator", 0));
+  if (samples > 1) return generate_together(arguments, opened, bound, start, wanted);
   const size_t prompt_tokens = start.size();
   arguments.out->text(prompt);
   Sampler sampler = make_sampler(arguments, bound, speculate, std::move(start));
@@ -158,6 +212,13 @@ const Verb generate_verb{
          {.name = "--tokens", .help = "tokens to make", .default_text = "200"},
          {.name = "--temperature", .help = "0: always the likeliest token", .default_text = "1"},
          {.name = "--top-k", .help = "likeliest tokens to draw from; 0: all", .default_text = "0"},
+         {.name = "--top-p",
+          .help = "draw from the fewest likeliest tokens whose probabilities reach this",
+          .default_text = "1"},
+         {.name = "--min-p",
+          .help = "draw from tokens at least this share as likely as the likeliest",
+          .default_text = "0"},
+         {.name = "--samples", .help = "texts to make at once", .default_text = "1"},
          {.name = "--seed", .help = "of the draws", .default_text = "1"},
          {.name = "--speculate",
           .takes = Takes::flag,
