@@ -6,7 +6,7 @@
 # Usage: bench/optimizers.sh RUNG OUT [stage...]
 # Environment: DEVICE (cpu, cuda), DATA (text), SEEDS (3), T (250e3, of schedule-free), WIDTHS ("64 128 256") and TOKENS ("8e6 16e6 32e6", one a
 # width), OPTIMIZERS ("adamw soap muon"), BATCH (16384), RATES (2^-10..2^-4:7) and MUON_RATES (2^-8..2^-2:7) of steps, SPEED_TOKENS (2457600, of a run
-# that measures speed), THREADS. SOAP_RATES ("2^-9 2^-8 2^-7") makes SOAP a sweep a rate: it takes its members' matrices one after another, so that a
+# that measures speed), THREADS. SOAP_RATES ("0.002 0.004 0.008") makes SOAP a sweep a rate: it takes its members' matrices one after another, so that a
 # population saves nothing and what was interrupted is less. What is in OUT already is not made again.
 set -uo pipefail
 rung=$1 out=$2
