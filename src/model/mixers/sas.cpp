@@ -56,7 +56,8 @@ template <bool values, bool projection>
 Tensor sas_forward(std::span<const Weight> weights, const Tensor& x, const Pass& pass) {
   const AttentionOptions options = attention_options(pass.model, pass.block, 0);
   const Tensor v = values ? x + linear(x, weights[value]) : x;
-  const Tensor qkv = at::cat({linear(x, weights[query]), linear(x, weights[key]), v}, -1);
+  const std::vector<Tensor> maps = linears(x, {weights[query], weights[key]});
+  const Tensor qkv = at::cat({maps[0], maps[1], v}, -1);
   KeyValues past;
   if (pass.state && !pass.state->empty())
     past = {(*pass.state)[0], (*pass.state)[1], (*pass.state)[2]};
