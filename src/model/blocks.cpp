@@ -73,7 +73,7 @@ NormOptions options_at(const Run& run, BranchRange range, size_t i) {
     options.input_gradient = d.block.residual[d.branches[i]].branch;
   if (i == range.begin) return options;
   const ResidualFactor& r = d.block.residual[d.branches[i - 1]];
-  options.skip = r.skip;
+  options.skip = r.skip == 0.0 ? 1.0 : r.skip;  // without a skip the branch is the stream already
   options.branch = r.branch;
   options.branch_gradient = branch_gradient_of(r);
   return options;
@@ -138,6 +138,11 @@ std::pair<Tensor, Tensor> sum_and_norm(const Run& run, BranchRange range, size_t
   return {sum, norm(sum, gain, options)};
 }
 
+// Without a pass where there is nothing to multiply.
+Tensor times(const Tensor& x, double factor) {
+  return factor == 1.0 ? x : x * factor;
+}
+
 // h = skip h + branch f(norm(h)), or branch norm(f(norm(h))) (Gemma 2).
 void norm_before(const Run& run, BranchRange range, size_t i, Stream& s, const Fork& fork) {
   const Decoder& d = run.d;
@@ -151,6 +156,8 @@ void norm_before(const Run& run, BranchRange range, size_t i, Stream& s, const F
   if (forks) s.h = fork(s.h);
   s.pending = run_branch(run, d.branches[i], with_bias(run, d.norms[i], y));
   if (!d.post_norms.empty()) s.pending = run_norm(run, d.post_norms[i], s.pending);
+  const ResidualFactor& r = d.block.residual[d.branches[i]];
+  if (r.skip == 0.0) s = {.h = times(s.pending, r.branch)};
 }
 
 // Res-post-LN (Liu et al. 2022, arXiv 2111.09883; OLMo 2): h = skip h + branch norm(f(h)).
@@ -160,7 +167,7 @@ void norm_after(const Run& run, BranchRange range, size_t i, Stream& s, const Fo
   if (fork && i == d.fork) s.h = fork(s.h);
   const ResidualFactor& r = d.block.residual[d.branches[i]];
   const Tensor f = run_norm(run, d.norms[i], run_branch(run, d.branches[i], s.h));
-  s.h = s.h * r.skip + f * r.branch;
+  s.h = times(s.h, r.skip) + times(f, r.branch);
 }
 
 // Norms where they are, each before its branch: x = norm(h) or h, h = skip h + branch f(x). In a
@@ -174,8 +181,8 @@ void norm_where_there(const Run& run, BranchRange range, size_t i, Stream& s, co
   if (!d.model.parallel || b % 2 == 0)
     s.x = d.norms[i].there ? run_norm(run, d.norms[i], s.h) : s.h;
   const ResidualFactor& r = d.block.residual[b];
-  const Tensor f = run_branch(run, b, s.x) * r.branch;
-  s.h = r.skip == 0.0 ? f : s.h * r.skip + f;
+  const Tensor f = times(run_branch(run, b, s.x), r.branch);
+  s.h = r.skip == 0.0 ? f : times(s.h, r.skip) + f;
 }
 
 using Step = void (*)(const Run&, BranchRange, size_t i, Stream&, const Fork&);
