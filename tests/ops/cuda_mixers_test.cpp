@@ -14,6 +14,7 @@
 #include "ops/gated_norm.h"
 #include "ops/linear.h"
 #include "ops/mlstm.h"
+#include "ops/packed_linear.h"
 #include "ops/scan.h"
 #include "ops/shaped_sum.h"
 #include "ops/slstm.h"
@@ -402,6 +403,26 @@ TEST_CASE("the gated scan on the GPU equals its twin, at any length and from any
                   .fused = op(gated_scan),
                   .plain = op(gated_scan_plain)},
                  1e-2);
+    }
+}
+
+TEST_CASE("maps packed beside a tail on the GPU equal their twin") {
+  if (no_gpu()) return;
+  for (const int64_t width : {24, 128})
+    for (const int64_t members : {1, 2}) {
+      const auto op = [](auto function) {
+        return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+          return std::vector<Tensor>{function(x[0], w, x[1])};
+        };
+      };
+      check_both(
+          {.name = fmt::format("packed linears D={} P={}", width, members),
+           .inputs = {normal({members, 2, 70, width}, 1), normal({members, 2, 70, width}, 2)},
+           .weights = {normal({members, width, width}, 3), normal({members, width, width}, 4)},
+           .factors = {.A = 0.25, .A_input = 0.5, .A_weight = 0.1},
+           .fused = op(packed_linears),
+           .plain = op(packed_linears_plain)},
+          1e-2);
     }
 }
 

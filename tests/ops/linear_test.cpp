@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "ops/norm.h"
+#include "ops/packed_linear.h"
 #include "support/twins.h"
 
 using namespace rung;
@@ -163,4 +164,38 @@ TEST_CASE("a watched tensor keeps its value and the whole gradient of what comes
   CHECK(distance(tap.output, x * 2.0) == 0.0);
   CHECK(distance(tap.output_gradient, x * 4.0 + 1.0) < 1e-14);
   CHECK(distance(x.grad(), x * 8.0 + 2.0) < 1e-14);
+}
+
+TEST_CASE("maps packed beside a tail are their outputs one behind the other") {
+  for (const int64_t members : {1, 3}) {
+    const auto op = [](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+        return std::vector<Tensor>{function(x[0], w, x[1])};
+      };
+    };
+    check_twin({.name = "packed linears",
+                .inputs = {normal({members, 2, 5, 12}, 1), normal({members, 2, 5, 7}, 2)},
+                .weights = {normal({members, 9, 12}, 3), normal({members, 4, 12}, 4)},
+                .factors = {.A = 0.25, .A_input = 1.5, .A_weight = 0.1},
+                .fused = op(packed_linears),
+                .plain = op(packed_linears_plain)});
+  }
+}
+
+TEST_CASE("maps that lie one behind the other are packed by one product") {
+  const Tensor values = normal({2, 18, 12}, 3), x = normal({2, 2, 5, 12}, 1),
+               upstream = normal({2, 2, 5, 18 + 12}, 4);
+  const auto results = [&](auto function) {
+    const Tensor gradients = normal({2, 18, 12}, 5), input = x.clone().set_requires_grad(true);
+    std::vector<Weight> w(2);
+    for (int64_t i = 0; i < 2; ++i)
+      w[static_cast<size_t>(i)] = {
+          .value = values.narrow(1, 9 * i, 9), .gradient = gradients.narrow(1, 9 * i, 9), .A = 0.5};
+    REQUIRE(stacked(w).has_value());
+    const Tensor y = function(input, w, input);
+    (y * upstream).sum().backward();
+    return std::vector<Tensor>{y.detach(), input.grad(), gradients};
+  };
+  const auto got = results(packed_linears), want = results(packed_linears_plain);
+  for (size_t i = 0; i < got.size(); ++i) CHECK(distance(got[i], want[i]) < 1e-13);
 }

@@ -5,13 +5,12 @@
 //   C_ts = 1 / t for s <= t, the mean over the positions so far;   v = x,   y = out
 // alpha = beta = gamma = 1 and W_Q = 0 at the start, where A = C: the sub-block starts as the
 // identity. In sas-v v = x + V x, in sas-vp also y = out + P out, with V and P 0 at the start.
-#include <ATen/ops/cat.h>
-
 #include "core/error.h"
 #include "model/channels.h"
 #include "model/mixers/attention.h"
 #include "model/mixers/mixers.h"
 #include "ops/linear.h"
+#include "ops/packed_linear.h"
 #include "ops/shaped_sum.h"
 
 namespace rung {
@@ -56,8 +55,7 @@ template <bool values, bool projection>
 Tensor sas_forward(std::span<const Weight> weights, const Tensor& x, const Pass& pass) {
   const AttentionOptions options = attention_options(pass.model, pass.block, 0);
   const Tensor v = values ? x + linear(x, weights[value]) : x;
-  const std::vector<Tensor> maps = linears(x, {weights[query], weights[key]});
-  const Tensor qkv = at::cat({maps[0], maps[1], v}, -1);
+  const Tensor qkv = packed_linears(x, {weights[query], weights[key]}, v);
   KeyValues past;
   if (pass.state && !pass.state->empty())
     past = {(*pass.state)[0], (*pass.state)[1], (*pass.state)[2]};
