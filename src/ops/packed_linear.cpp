@@ -20,7 +20,12 @@ Tensor packed_linears_plain(const Tensor& x, const std::vector<Weight>& weights,
   return at::cat(parts, -1);
 }
 
-Tensor packed_linears(const Tensor& x, std::vector<Weight> weights, const Tensor& tail) {
+Tensor packed_linears(const Tensor& x, const std::vector<Weight>& weights, const Tensor& tail) {
+  return x.is_cuda() ? packed_linears_written(x, weights, tail)
+                     : packed_linears_plain(x, weights, tail);
+}
+
+Tensor packed_linears_written(const Tensor& x, std::vector<Weight> weights, const Tensor& tail) {
   if (!std::all_of(weights.begin(), weights.end(), [](const Weight& w) { return w.is_plain(); }))
     return packed_linears_plain(x, weights, tail);
   if (const auto one = stacked(weights)) weights = {*one};
