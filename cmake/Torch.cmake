@@ -25,9 +25,6 @@ if(RUNG_CUDA)
   find_package(CUDAToolkit REQUIRED)
   target_include_directories(torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})
   target_compile_definitions(torch INTERFACE RUNG_CUDA)
-  if(CMAKE_CUDA_ARCHITECTURES STREQUAL "90a")
-    target_compile_definitions(torch INTERFACE RUNG_WGMMA)  # Hopper's own instructions
-  endif()
   # Nothing refers to torch_cuda by symbol, so the linker would drop it and CUDA would vanish.
   target_link_libraries(torch INTERFACE -Wl,--push-state,--no-as-needed torch_cuda c10_cuda
                                         -Wl,--pop-state CUDA::cudart)

@@ -13,7 +13,6 @@ namespace rung::cuda {
 
 using at::Tensor;
 
-#ifdef RUNG_WGMMA
 bool without_logits(int64_t width) {
   return is_hopper() && width % 8 == 0 && width <= widest_linear_loss;
 }
@@ -54,19 +53,6 @@ std::pair<Tensor, Tensor> linear_cross_entropy(const Tensor& x, const Weight& we
   }
   return {losses, dx};
 }
-
-#else
-bool without_logits(int64_t) {
-  return false;
-}
-bool fits_linear_cross_entropy(const Tensor&, const Weight&, const LossOptions&) {
-  return false;
-}
-std::pair<Tensor, Tensor> linear_cross_entropy(const Tensor&, const Weight&, const Tensor&,
-                                               const LossOptions&, bool) {
-  return {};
-}
-#endif
 
 }  // namespace rung::cuda
 #endif
