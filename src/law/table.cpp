@@ -49,6 +49,19 @@ void push_cell(Column& column, std::string_view cell) {
   column.values.push_back(value);
 }
 
+// "3,1" stands for 3.1 where cells are parted by semicolons.
+std::string with_point(std::string_view cell) {
+  std::string number(cell);
+  std::replace(number.begin(), number.end(), ',', '.');
+  return number;
+}
+
+bool is_decimal(std::string_view cell) {
+  double value = 0.0;
+  return std::count(cell.begin(), cell.end(), ',') == 1 &&
+         cell.find('.') == std::string_view::npos && parse_number(with_point(cell), value);
+}
+
 Table parse_delimited(std::string_view text, char delimiter, const std::string& source) {
   Table table{.header_lines = 1, .source = source};
   CsvReader records(text, delimiter, source);
@@ -65,7 +78,11 @@ Table parse_delimited(std::string_view text, char delimiter, const std::string& 
     if (cells.size() != table.columns.size())
       fail("[table] A row has {} fields where the header has {}. Received {}, row {} (line {}).",
            cells.size(), table.columns.size(), source, table.rows + 1, records.line());
-    for (size_t i = 0; i < cells.size(); ++i) push_cell(table.columns[i], cells[i]);
+    for (size_t i = 0; i < cells.size(); ++i)
+      if (delimiter == ';' && is_decimal(cells[i]))
+        push_cell(table.columns[i], with_point(cells[i]));
+      else
+        push_cell(table.columns[i], cells[i]);
     ++table.rows;
   }
   return table;
@@ -173,6 +190,19 @@ std::string Table::where(size_t row) const {
   return fmt::format("row {} (line {})", row + 1, row + 1 + header_lines);
 }
 
+namespace {
+
+// Spreadsheets of many languages write semicolons, as their numbers have decimal commas.
+char delimiter_of(std::string_view text, TableFormat format) {
+  if (format == TableFormat::tsv) return '\t';
+  const std::string_view header = text.substr(0, text.find('\n'));
+  const bool semicolons =
+      header.find(',') == std::string_view::npos && header.find(';') != std::string_view::npos;
+  return semicolons ? ';' : ',';
+}
+
+}  // namespace
+
 Table parse_table(std::string_view text, TableFormat format, const std::string& source) {
   if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
   if (text.find('\0') != std::string_view::npos)
@@ -180,8 +210,7 @@ Table parse_table(std::string_view text, TableFormat format, const std::string& 
   if (format == TableFormat::jsonl && trim(text.substr(0, 4096)).substr(0, 1) == "[")
     return parse_json_array(text, source);
   if (format == TableFormat::jsonl) return parse_json_lines(text, source);
-  return lengthen_chart_export(
-      parse_delimited(text, format == TableFormat::tsv ? '\t' : ',', source));
+  return lengthen_chart_export(parse_delimited(text, delimiter_of(text, format), source));
 }
 
 Table read_table(const std::filesystem::path& path) {

@@ -39,6 +39,11 @@ TEST_CASE("table: quoted fields, blank lines, CRLF and a byte-order mark") {
 
 TEST_CASE("table: TSV and JSON lines") {
   CHECK(parse_table("N\tL\n1\t2\n", TableFormat::tsv).find("L")->values[0] == 2.0);
+  const Table semicolons = parse_table("N;L;note\n1,6e8;2,5;a, b\n", TableFormat::csv);
+  CHECK(semicolons.find("N")->values[0] == 1.6e8);
+  CHECK(semicolons.find("L")->values[0] == 2.5);
+  CHECK(semicolons.find("note")->text[0] == "a, b");
+  CHECK(parse_table("N,a;b\n1,2\n", TableFormat::csv).find("a;b")->values[0] == 2.0);
   const Table table = parse_table(
       "{\"PARAMS\": 1e9, \"loss\": 3}\n{\"PARAMS\": 2e9, \"split\": \"x\"}\n", TableFormat::jsonl);
   CHECK(match_column(table, "N", {})->values == std::vector<double>{1e9, 2e9});
