@@ -51,15 +51,15 @@ void place(const fs::path& folder, bool together, std::vector<NamedClimb>& alter
   }
 }
 
-// Before they begin together.
-void set_priorities(std::vector<NamedClimb>& alternatives) {
-  if (alternatives.front().request.base.device != "cuda") return;
+// Before they begin together. They share their data, device and threads.
+void set_priorities(std::vector<NamedClimb>& alternatives,
+                    const std::shared_ptr<const TokenSource>& source) {
+  const ClimbRequest& first = alternatives.front().request;
+  if (first.base.device != "cuda") return;
+  const Machine machine = make_machine(first.base.device, first.threads);
   std::vector<double> pace;
-  for (const NamedClimb& alternative : alternatives) {
-    const ClimbRequest& request = alternative.request;
-    pace.push_back(pace_alone(request.base, open_source(request.base.data, request.cache, 1),
-                              make_machine(request.base.device, request.threads), request.plan));
-  }
+  for (const NamedClimb& alternative : alternatives)
+    pace.push_back(pace_alone(alternative.request.base, source, machine, alternative.request.plan));
   const std::vector<int> priorities = priorities_by_pace(pace);
   for (size_t i = 0; i < alternatives.size(); ++i) alternatives[i].request.priority = priorities[i];
 }
@@ -97,8 +97,7 @@ ClimbOutcome compare_climbs(const fs::path& folder, std::vector<NamedClimb> alte
   if (together) {
     // Text is made ready once, out of everybody's time.
     const ClimbRequest& first = alternatives.front().request;
-    open_source(first.base.data, first.cache, 1);
-    set_priorities(alternatives);
+    set_priorities(alternatives, open_source(first.base.data, first.cache, 1));
     for (NamedClimb& alternative : alternatives)
       alternative.request.seconds -= seconds_since(start);
   }

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "core/files.h"
+#include "core/sorted_quantile.h"
 #include "study/compare.h"
 #include "study/crossing.h"
 #include "study/ranking.h"

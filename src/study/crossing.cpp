@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/sorted_quantile.h"
 
 namespace rung {
 namespace {
@@ -24,10 +25,8 @@ double last_crossing(const std::vector<double>& a, const std::vector<double>& b,
 
 Interval interval_of(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const auto at = [&](double q) {
-    return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1))];
-  };
-  return {at(0.5), at(0.05), at(0.95)};
+  return {sorted_quantile(values, 0.5), sorted_quantile(values, 0.05),
+          sorted_quantile(values, 0.95)};
 }
 
 std::string number(double value) {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/sorted_quantile.h"
 #include "law/rollout.h"
 #include "study/bend.h"
 #include "study/rungs.h"
@@ -92,10 +93,7 @@ double deviation_between(const std::vector<double>& values, const std::vector<do
 
 double half_width(std::vector<double> draws, double level) {
   std::sort(draws.begin(), draws.end());
-  const auto at = [&](double q) {
-    return draws[static_cast<size_t>(q * static_cast<double>(draws.size() - 1))];
-  };
-  return 0.5 * (at(0.5 + level / 2) - at(0.5 - level / 2));
+  return 0.5 * (sorted_quantile(draws, 0.5 + level / 2) - sorted_quantile(draws, 0.5 - level / 2));
 }
 
 // Half the chi-square of a regime's fit (with the prior's share) beyond what its degrees of freedom

@@ -79,10 +79,6 @@ double SpentPath::flops_in(double seconds) const {
   return std::exp(low);
 }
 
-double sorted_quantile(const std::vector<double>& values, double q) {
-  return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1))];
-}
-
 LossCurve loss_curve(const Contender& contender, std::span<const double> N,
                      const ForecastOptions& options, int64_t draws) {
   double largest = 0.0;

@@ -19,9 +19,6 @@ struct Contender {
   double missed = 0.0;
 };
 
-// Of values in ascending order.
-double sorted_quantile(const std::vector<double>& values, double q);
-
 struct LossCurve {
   std::vector<double> loss;                // at each point asked for
   std::vector<std::vector<double>> draws;  // [draw][point], of the mean loss: no seed's noise

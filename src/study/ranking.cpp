@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/sorted_quantile.h"
+
 namespace rung {
 namespace {
 
