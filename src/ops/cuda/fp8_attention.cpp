@@ -132,7 +132,7 @@ std::pair<Tensor, Tensor> fp8_stream_attention(const Tensor& x, const NormOption
   Tensor h = x.detach().contiguous();
   {
     const at::NoGradGuard off;
-    norm.h = h.view({x.size(0), x.size(1) * x.size(2), x.size(3)});
+    norm.h = h.flatten(1, 2);
     const NormedCodes input = fp8_norm(norm.h, options, weight.formats->activation, both);
     norm.rstd = input.rstd;
     s = attend_in_fp8(input.codes, x.size(1), weight, rope, o, both);

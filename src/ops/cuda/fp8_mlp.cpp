@@ -47,23 +47,17 @@ Fp8Codes fp8_hidden_gradient(const Tensor& h, const Tensor& dout, const Mlp& m) 
   return codes;
 }
 
-namespace {
-
-struct Fp8Mlp {
-  Mlp m;
-  Tensor input, h, inner, first, second;  // h in bf16, the others' codes by columns
-};
-
-Tensor fp8_mlp_gradient(const Fp8Mlp& s, const Tensor& dy, bool needs_input) {
-  const Weight &first = s.m.first, &second = s.m.second;
+Tensor fp8_mlp_gradient(const Mlp& m, const Fp8MlpSaved& s, const Tensor& dy, double factor,
+                        bool needs_input) {
+  const Weight &first = m.first, &second = m.second;
   const MapFormats &f1 = *first.formats, &f2 = *second.formats;
-  Fp8Codes up = fp8_cast(dy, f2.gradient, true);
+  Fp8Codes up = fp8_cast(dy, f2.gradient, true, true, factor);
   const Tensor dout =
       fp8_product(up.rows, s.second, second.A_input / fp8_scale(f2.gradient, f2.weight), false);
   if (second.gradient.defined())
     fp8_add(second.gradient, up.columns, s.inner,
             second.A_weight / fp8_scale(f2.gradient, f2.activation));
-  up = fp8_hidden_gradient(s.h, dout, s.m);
+  up = fp8_hidden_gradient(s.hidden, dout, m);
   Tensor dx;
   if (needs_input)
     dx = fp8_product(up.rows, s.first, first.A_input / fp8_scale(f1.gradient, f1.weight), false);
@@ -72,8 +66,6 @@ Tensor fp8_mlp_gradient(const Fp8Mlp& s, const Tensor& dy, bool needs_input) {
             first.A_weight / fp8_scale(f1.gradient, f1.activation));
   return dx;
 }
-
-}  // namespace
 
 bool fits_fp8_mlp(const Tensor& x, const Mlp& m) {
   const int64_t inner = m.second.value.size(2);
@@ -87,15 +79,15 @@ Tensor fp8_mlp(const Tensor& x, const Mlp& m) {
   const MapFormats &f1 = *m.first.formats, &f2 = *m.second.formats;
   const bool both = recording();  // the backward pass reads the others
   Tensor y;
-  Fp8Mlp saved{.m = m, .input = {}, .h = {}, .inner = {}, .first = {}, .second = {}};
+  Fp8MlpSaved saved;
   {
     const at::NoGradGuard off;
     const Fp8Codes input = fp8_cast(x.detach().contiguous().view({members, rows, in}),
                                     f1.activation, false, both),
                    first = fp8_cast(m.first.value.detach(), f1.weight, false, both);
-    saved.h =
+    saved.hidden =
         fp8_product(input.rows, first.rows, m.first.A / fp8_scale(f1.activation, f1.weight), true);
-    const Fp8Codes inner = fp8_activated(saved.h, m, m.second.value.size(2), both),
+    const Fp8Codes inner = fp8_activated(saved.hidden, m, m.second.value.size(2), both),
                    second = fp8_cast(m.second.value.detach(), f2.weight, false, both);
     y = fp8_product(inner.rows, second.rows, m.second.A / fp8_scale(f2.activation, f2.weight), true)
             .view({members, x.size(1), x.size(2), m.second.value.size(1)});
@@ -105,11 +97,11 @@ Tensor fp8_mlp(const Tensor& x, const Mlp& m) {
     saved.second = second.columns;
   }
   record({y}, {x},
-         [saved, rows, sizes = x.sizes().vec(),
+         [m, saved, rows, sizes = x.sizes().vec(),
           needs_input = x.requires_grad()](const std::vector<Tensor>& g) {
            const Tensor dy = g[0].contiguous();
-           const Tensor dx =
-               fp8_mlp_gradient(saved, dy.view({dy.size(0), rows, dy.size(3)}), needs_input);
+           const Tensor dx = fp8_mlp_gradient(m, saved, dy.view({dy.size(0), rows, dy.size(3)}),
+                                              1.0, needs_input);
            return std::vector<Tensor>{dx.defined() ? dx.view(sizes) : dx};
          });
   return y;

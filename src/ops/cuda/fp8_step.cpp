@@ -15,17 +15,13 @@ using at::Tensor;
 
 namespace {
 
-Tensor flat_rows(const Tensor& t) {
-  return t.view({t.size(0), t.size(1) * t.size(2), t.size(3)});
-}
-
-// What the backward pass reads: sums and hidden units in bf16, the others' codes by columns.
+// What the backward pass reads: the sum in bf16, the others' codes by columns.
 struct Fp8Step {
   Mlp m;
   ResidualStep step;
   bool mapped = false;  // f is still to be multiplied by step.map
-  Tensor h, rstd, hidden;
-  Tensor f, map, input, first, inner, second;
+  Tensor h, rstd, f, map;
+  Fp8MlpSaved branch;
 };
 
 // From the sum h to the stream behind the branch.
@@ -34,41 +30,24 @@ Tensor through_branch(Fp8Step& s, bool both) {
   const MapFormats &f1 = *first.formats, &f2 = *second.formats;
   const NormedCodes input = fp8_norm(s.h, s.step.norm, f1.activation, both);
   const Fp8Codes w1 = fp8_cast(first.value.detach(), f1.weight, false, both);
-  s.hidden =
+  s.branch.hidden =
       fp8_product(input.codes.rows, w1.rows, first.A / fp8_scale(f1.activation, f1.weight), true);
-  const Fp8Codes inner = fp8_activated(s.hidden, s.m, second.value.size(2), both),
+  const Fp8Codes inner = fp8_activated(s.branch.hidden, s.m, second.value.size(2), both),
                  w2 = fp8_cast(second.value.detach(), f2.weight, false, both);
   const Tensor out =
       fp8_product_onto(s.h, s.step.skip, inner.rows, w2.rows,
                        s.step.branch * second.A / fp8_scale(f2.activation, f2.weight));
   s.rstd = input.rstd;
-  s.input = input.codes.columns;
-  s.first = w1.columns;
-  s.inner = inner.columns;
-  s.second = w2.columns;
+  s.branch.input = input.codes.columns;
+  s.branch.first = w1.columns;
+  s.branch.inner = inner.columns;
+  s.branch.second = w2.columns;
   return out;
-}
-
-// The gradient of what the norm gave, from that of the step's stream.
-Tensor fp8_branch_gradient(const Fp8Step& s, const Tensor& dout) {
-  const Weight &first = s.m.first, &second = s.m.second;
-  const MapFormats &f1 = *first.formats, &f2 = *second.formats;
-  Fp8Codes up = fp8_cast(dout, f2.gradient, true, true, s.step.branch_gradient);
-  const Tensor dinner =
-      fp8_product(up.rows, s.second, second.A_input / fp8_scale(f2.gradient, f2.weight), false);
-  if (second.gradient.defined())
-    fp8_add(second.gradient, up.columns, s.inner,
-            second.A_weight / fp8_scale(f2.gradient, f2.activation));
-  up = fp8_hidden_gradient(s.hidden, dinner, s.m);
-  if (first.gradient.defined())
-    fp8_add(first.gradient, up.columns, s.input,
-            first.A_weight / fp8_scale(f1.gradient, f1.activation));
-  return fp8_product(up.rows, s.first, first.A_input / fp8_scale(f1.gradient, f1.weight), false);
 }
 
 // Gradients of x and, where it was mapped, of f.
 std::pair<Tensor, Tensor> fp8_step_gradients(const Fp8Step& s, const Tensor& dout) {
-  const Tensor dy = fp8_branch_gradient(s, dout);
+  const Tensor dy = fp8_mlp_gradient(s.m, s.branch, dout, s.step.branch_gradient, true);
   const NormOptions& o = s.step.norm;
   const Weight& map = s.step.map;
   const Fp8Norm norm{.h = s.h,
@@ -101,11 +80,11 @@ Tensor fp8_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Residu
   Tensor out;
   {
     const at::NoGradGuard off;
-    const Tensor stream = flat_rows(x.detach().contiguous());
+    const Tensor stream = x.detach().contiguous().flatten(1, 2);
     if (s.mapped) {
       const MapFormats& formats = *step.map.formats;
-      const Fp8Codes read = fp8_cast(flat_rows(f.detach().contiguous()), formats.activation, false,
-                                     both),
+      const Fp8Codes read = fp8_cast(f.detach().contiguous().flatten(1, 2), formats.activation,
+                                     false, both),
                      map = fp8_cast(step.map.value.detach(), formats.weight, false, both);
       s.h = fp8_product_onto(
           stream, step.norm.skip, read.rows, map.rows,
@@ -120,7 +99,7 @@ Tensor fp8_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Residu
   const auto backward = [s, sizes = x.sizes().vec(),
                          of_f = f.defined() ? f.sizes().vec() : std::vector<int64_t>()](
                             const std::vector<Tensor>& g) {
-    const auto [dx, df] = fp8_step_gradients(s, flat_rows(g[0].contiguous()));
+    const auto [dx, df] = fp8_step_gradients(s, g[0].contiguous().flatten(1, 2));
     std::vector<Tensor> gradients{dx.view(sizes)};
     if (s.mapped) gradients.push_back(df.view(of_f));
     return gradients;

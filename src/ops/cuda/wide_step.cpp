@@ -19,15 +19,11 @@ using at::Tensor;
 
 namespace {
 
-Tensor flat(const Tensor& t) {
-  return t.view({t.size(0), t.size(1) * t.size(2), t.size(3)});
-}
-
 Tensor added_by_map(const Tensor& x, const Tensor& f, const Weight& map, double skip,
                     double branch) {
   const Tensor sum = at::empty_like(x);
-  product_onto(flat(sum), flat(x), skip, flat(f), map.value.detach().transpose(1, 2),
-               branch * map.A);
+  product_onto(sum.flatten(1, 2), x.flatten(1, 2), skip, f.flatten(1, 2),
+               map.value.detach().transpose(1, 2), branch * map.A);
   return sum;
 }
 
@@ -35,10 +31,10 @@ Tensor added_by_map(const Tensor& x, const Tensor& f, const Weight& map, double 
 // summed.
 Tensor map_gradient(const Weight& map, const Tensor& f, const Tensor& dy, double factor,
                     bool needed) {
-  add_weight_gradient(map, flat(dy), flat(f), factor);
+  add_weight_gradient(map, dy.flatten(1, 2), f.flatten(1, 2), factor);
   if (!needed) return {};
   const Tensor df = at::empty_like(f);
-  matmul_into(flat(df), flat(dy), map.value.detach(), map.A_input * factor, false);
+  matmul_into(df.flatten(1, 2), dy.flatten(1, 2), map.value.detach(), map.A_input * factor, false);
   return df;
 }
 
