@@ -10,6 +10,7 @@
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/norm.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -44,6 +45,7 @@ Tensor activation_plain(Activation kind, const Tensor& x, const ActivationOption
 }
 
 Tensor activation(Activation kind, const Tensor& x, const ActivationOptions& o) {
+  const Span span("rung::activation");
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && cuda::fits_activation(kind, x)) return cuda::activation(kind, x, o);
   if (kind != Activation::swiglu || !fused_on_cpu(x)) return activation_plain(kind, x, o);

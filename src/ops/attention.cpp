@@ -15,6 +15,7 @@
 #include "ops/dispatch.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "ops/span.h"
 #include "ops/wide.h"
 
 namespace rung {
@@ -158,6 +159,7 @@ Tensor attention_cpu(const Tensor& qkv, const Rope& rope, const AttentionOptions
 }  // namespace
 
 Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& options) {
+  const Span span("rung::attention");
   if (options.cap > 0.0) return attention_plain(qkv, rope, options);
   const bool windowed = options.window > 0 && options.window < qkv.size(2);
   if (fused_on_cpu(qkv) && !windowed) return attention_cpu(qkv, rope, options);

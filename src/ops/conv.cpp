@@ -10,6 +10,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -73,6 +74,7 @@ Tensor backward_cpu(const Inputs& in, const Weight& filter, const Weight& bias, 
 
 Conv causal_conv_silu(const Tensor& x, const Weight& filter, const Weight& bias,
                       const Tensor& past) {
+  const Span span("rung::convolution");
   const Tensor before = earlier(x, filter, past);
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && !past.defined() && x.size(2) >= before.size(2) &&

@@ -17,6 +17,7 @@
 #include "ops/dispatch.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -121,6 +122,7 @@ std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& wei
 
 Tensor linear_cross_entropy(const Tensor& x, const Weight& weight, const Tensor& targets,
                             const LossOptions& o) {
+  const Span span("rung::loss");
   const int64_t members = x.size(0), rows = x.size(1) * x.size(2);
   const bool wanted = recording() && x.requires_grad();
   Tensor losses, dx;

@@ -5,11 +5,15 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
+#include "ops/span.h"
+
 namespace rung {
 namespace {
 
 struct ClosureNode : torch::autograd::Node {
   Backward backward;
+  const char* op = "";
+  std::string name() const override { return op; }
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
     c10::AutoGradMode off(false);
     return backward(gradients);
@@ -32,6 +36,7 @@ void record(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inpu
   if (!needed) return;
   auto node = std::shared_ptr<ClosureNode>(new ClosureNode(), torch::autograd::deleteNode);
   node->backward = std::move(backward);
+  node->op = Span::innermost();
   torch::autograd::edge_list edges;
   edges.reserve(inputs.size());
   for (const at::Tensor& input : inputs)

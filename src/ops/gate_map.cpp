@@ -5,6 +5,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/dispatch.h"
 #include "ops/linear.h"
+#include "ops/span.h"
 #include "ops/wide.h"
 
 namespace rung {
@@ -24,6 +25,7 @@ std::pair<Tensor, Tensor> linear_and_gates_plain(const Tensor& x, const Weight& 
 
 std::pair<Tensor, Tensor> linear_and_gates(const Tensor& x, const Weight& weight,
                                            const GateMap& gates) {
+  const Span span("rung::linear");
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && cuda::fits_gate_map(x, weight, gates))
       return cuda::linear_and_gates(x, weight, gates);

@@ -5,6 +5,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/dispatch.h"
 #include "ops/gated_norm.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -12,6 +13,7 @@ using at::Tensor;
 
 Tensor gated_mlstm(const std::vector<Tensor>& maps, const Tensor& gates, const Weight& gain,
                    const GatedMlstm& o, MlstmState& state) {
+  const Span span("rung::recurrence");
   const auto by_head = [&](const Tensor& map) { return map.unflatten(3, {o.heads, -1}); };
   const auto gate = at::split_with_sizes(gates, {o.heads, o.heads}, -1);
   const MlstmOutput out = mlstm({by_head(maps[0]) * o.factor, by_head(maps[1]), by_head(maps[2]),

@@ -5,6 +5,7 @@
 
 #include "ops/cuda/fused.h"
 #include "ops/dispatch.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -18,6 +19,7 @@ Tensor gated_norm_plain(const Tensor& x, const Tensor& gate, int64_t groups, con
 
 Tensor gated_norm(const Tensor& x, const Tensor& gate, int64_t groups, const Weight& gain,
                   const NormOptions& options, GatePlace place) {
+  const Span span("rung::norm");
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && cuda::fits_gated_norm(x, gate, groups)) {
       const Tensor y = cuda::gated_norm(x, gate, groups, options, place);

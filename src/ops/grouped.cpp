@@ -18,6 +18,7 @@
 #include "ops/dispatch.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -165,6 +166,7 @@ Tensor mixed_groups(const Tensor& y, const Groups& groups, const Tensor& weights
 }
 
 Tensor grouped_linear(const Tensor& x, std::span<const Weight> weights, const Groups& groups) {
+  const Span span("rung::linear");
   if (groups.ends.defined()) {
     if constexpr (with_cuda)
       if (cuda::fits_grouped(x, weights)) return cuda::grouped_linear(x, weights, groups);

@@ -15,6 +15,7 @@
 #include "ops/custom.h"
 #include "ops/dispatch.h"
 #include "ops/quantised_linear.h"
+#include "ops/span.h"
 #include "ops/ternary.h"
 
 namespace rung {
@@ -70,6 +71,7 @@ void add_weight_gradient(const Weight& weight, const Tensor& dy, const Tensor& x
 }
 
 Tensor linear(const Tensor& x, const Weight& weight) {
+  const Span span("rung::linear");
   if (weight.ternary) return ternary_linear(x, weight);
   if (weight.formats) return quantised_linear(x, weight);
   const int64_t members = x.size(0), rows = x.size(1) * x.size(2);
@@ -98,6 +100,7 @@ Tensor linear(const Tensor& x, const Weight& weight) {
 }
 
 std::vector<Tensor> linears(const Tensor& x, const std::vector<Weight>& weights) {
+  const Span span("rung::linear");
   std::vector<Tensor> outputs;
   if (!std::all_of(weights.begin(), weights.end(), [](const Weight& w) { return w.is_plain(); })) {
     for (const Weight& w : weights) outputs.push_back(linear(x, w));
@@ -180,6 +183,7 @@ Tensor add_bias(const Tensor& y, const Weight& bias) {
 }
 
 Tensor embedding(const Tensor& tokens, const Weight& table) {
+  const Span span("rung::embedding");
   if constexpr (with_cuda)
     if (!table.taps && fused_on_cuda(table.value) && cuda::fits_embedding(table))
       return cuda::embedding(tokens, table);

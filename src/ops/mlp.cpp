@@ -4,6 +4,7 @@
 #include "ops/cuda/wide_step.h"
 #include "ops/dispatch.h"
 #include "ops/linear.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -14,6 +15,7 @@ Tensor mlp_plain(const Tensor& x, const Mlp& m) {
 }
 
 Tensor mlp(const Tensor& x, const Mlp& m) {
+  const Span span("rung::ffn");
   if constexpr (with_cuda)
     if (fused_on_cuda(x)) {
       if (cuda::fits_mlp(x, m)) return cuda::mlp(x, m);
@@ -53,6 +55,7 @@ bool fits_mapped_step(const Tensor& f, const Weight& map) {
 }
 
 Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+  const Span span("rung::ffn");
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && is_narrow_step(x, m, step)) {
       if (!step.map.value.defined() || cuda::fits_map(x, step.map))

@@ -23,6 +23,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/span.h"
 #include "ops/wide.h"
 
 namespace rung {
@@ -163,6 +164,7 @@ MlstmOutput mlstm_cuda(const MlstmInput& in, int64_t chunk) {
 }  // namespace
 
 MlstmOutput mlstm(const MlstmInput& input, int64_t chunk) {
+  const Span span("rung::recurrence");
   if constexpr (with_cuda)
     if (fused_on_cuda(input.v) && cuda::fits_mlstm(input))
       return cuda::mlstm(

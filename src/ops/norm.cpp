@@ -8,6 +8,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -93,6 +94,7 @@ Tensor backward_cpu(const Saved& saved, const Weight& gain, const NormOptions& o
 }  // namespace
 
 Tensor norm(const Tensor& x, const Weight& gain, const NormOptions& options) {
+  const Span span("rung::norm");
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && cuda::fits_norm(x, gain))
       return cuda::add_norm(x, Tensor(), gain, options).second;
@@ -120,6 +122,7 @@ Tensor group_norm(const Tensor& x, int64_t groups, const Weight& gain, const Nor
 
 std::pair<Tensor, Tensor> add_norm(const Tensor& x, const Tensor& f, const Weight& gain,
                                    const NormOptions& options) {
+  const Span span("rung::norm");
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && cuda::fits_norm(x, gain)) return cuda::add_norm(x, f, gain, options);
   if (!f.defined()) return {x, norm(x, gain, options)};

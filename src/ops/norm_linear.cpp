@@ -3,6 +3,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/dispatch.h"
 #include "ops/linear.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -22,6 +23,7 @@ bool fits_norm_linear(const Tensor& x, const Weight& weight, const NormOptions& 
 
 std::pair<Tensor, Tensor> norm_linear(const Tensor& x, const Weight& weight,
                                       const NormOptions& options) {
+  const Span span("rung::norm and map");
   if constexpr (with_cuda)
     if (fits_norm_linear(x, weight, options)) return cuda::norm_linear(x, weight, options);
   return norm_linear_plain(x, weight, options);

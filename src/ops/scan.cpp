@@ -8,6 +8,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -32,6 +33,7 @@ Tensor gated_scan_plain(const Tensor& f, const Tensor& c, const Tensor& first) {
 }
 
 Tensor gated_scan(const Tensor& f, const Tensor& c, const Tensor& first) {
+  const Span span("rung::recurrence");
   if constexpr (with_cuda)
     if (fused_on_cuda(c) && cuda::fits_gated_scan(f, c)) return cuda::gated_scan(f, c, first);
   if (!fused_on_cpu(f)) return gated_scan_plain(f, c, first);

@@ -12,6 +12,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/span.h"
 #include "ops/wide.h"
 
 namespace rung {
@@ -107,6 +108,7 @@ Tensor shaped_sum_cpu(const Tensor& v, const Tensor& mixed, const ShapedGains& g
 
 Tensor shaped_sum(const Tensor& v, const Tensor& mixed, const ShapedGains& gains,
                   const Tensor& before) {
+  const Span span("rung::attention");
   if (before.defined()) return shaped_sum_plain(v, mixed, gains, before);
   if constexpr (with_cuda)
     if (fused_on_cuda(v) && cuda::fits_shaped_sum(v, mixed, gains))

@@ -15,6 +15,7 @@
 
 #include "ops/cuda/fused.h"
 #include "ops/dispatch.h"
+#include "ops/span.h"
 #include "ops/wide.h"
 
 namespace rung {
@@ -64,6 +65,7 @@ std::pair<Tensor, SlstmState> slstm_plain(const Tensor& x, const Tensor& recurre
 
 std::pair<Tensor, SlstmState> slstm(const Tensor& x, const Tensor& recurrent,
                                     const SlstmState& first) {
+  const Span span("rung::recurrence");
   if constexpr (with_cuda)
     if (fused_on_cuda(x)) {
       if (!first.y.defined() && cuda::fits_slstm(x)) return cuda::slstm(x, recurrent);

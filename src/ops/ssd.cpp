@@ -18,6 +18,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/custom.h"
 #include "ops/dispatch.h"
+#include "ops/span.h"
 #include "ops/wide.h"
 
 namespace rung {
@@ -177,6 +178,7 @@ std::pair<Tensor, Tensor> ssd_cuda(const SsdInput& in, int64_t chunk) {
 }  // namespace
 
 std::pair<Tensor, Tensor> ssd(const SsdInput& input, int64_t chunk) {
+  const Span span("rung::recurrence");
   if (fused_on_cpu(input.x)) {
     const auto [y, last] = ssd_cpu(input);
     return {with_skip(y, input), last};

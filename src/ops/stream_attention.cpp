@@ -3,6 +3,7 @@
 #include "ops/cuda/fused.h"
 #include "ops/dispatch.h"
 #include "ops/linear.h"
+#include "ops/span.h"
 
 namespace rung {
 
@@ -18,6 +19,7 @@ bool fits_stream_attention(const Tensor& x, const Weight& weight, const Attentio
 std::pair<Tensor, Tensor> stream_attention(const Tensor& x, const NormOptions& norm,
                                            const Weight& weight, const Rope& rope,
                                            const AttentionOptions& options) {
+  const Span span("rung::attention");
   if constexpr (with_cuda)
     if (fits_stream_attention(x, weight, options, norm))
       return cuda::fp8_stream_attention(x, norm, weight, rope, options);

@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "ops/cpu/kernels.h"
+#include "ops/span.h"
 #include "train/batch.h"
 #include "train/engine.h"
 #include "train/memory.h"
@@ -134,6 +135,7 @@ class CpuEngine : public Population::Engine {
   }
 
   void update(Population& p, int64_t m, double loss_sum) {
+    const Span span("rung::optimizer");
     MemberState& state = p.states[static_cast<size_t>(m)];
     const int64_t n = p.trained.stride;
     const Tensor rows = gradient_.select(0, m);

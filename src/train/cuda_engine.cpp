@@ -27,6 +27,7 @@
 #include "ops/cuda/library_attention.h"
 #include "ops/cuda/own_stream.h"
 #include "ops/cuda/tensor.h"
+#include "ops/span.h"
 #include "train/cuda_plan.h"
 #include "train/memory.h"
 #endif
@@ -371,6 +372,7 @@ class CudaEngine : public Population::Engine {
       if (blank) blank->clear_rest();
       if (company_) company_->join();
     }
+    const Span span("rung::optimizer");
     const at::NoGradGuard off;
     if (p.mask.defined()) gradient_.mul_(p.mask.narrow(1, 0, n));
     cuda::finish_step(

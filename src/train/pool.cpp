@@ -1,5 +1,7 @@
 #include "train/pool.h"
 
+#include <ATen/ThreadLocalState.h>
+
 namespace rung {
 
 TaskPool::TaskPool(int threads, const std::function<void()>& start) {
@@ -21,6 +23,17 @@ TaskPool::~TaskPool() {
 
 void TaskPool::run(int64_t count, const std::function<void(int64_t)>& task) {
   if (count <= 0) return;
+  if (at::hasThreadLocalCallbacks()) {  // whoever profiles this thread means its workers too
+    share(count, [&, state = at::ThreadLocalState()](int64_t i) {
+      const at::ThreadLocalStateGuard guard(state);
+      task(i);
+    });
+    return;
+  }
+  share(count, task);
+}
+
+void TaskPool::share(int64_t count, const std::function<void(int64_t)>& task) {
   Group group{.task = &task, .count = count, .error = {}, .finished = {}};
   std::unique_lock lock(mutex_);
   groups_.push_back(&group);

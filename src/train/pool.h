@@ -22,6 +22,7 @@ class TaskPool {
   int threads() const { return static_cast<int>(workers_.size()); }
 
  private:
+  void share(int64_t count, const std::function<void(int64_t)>& task);
   struct Group {
     const std::function<void(int64_t)>* task;
     int64_t count, next = 0, done = 0;

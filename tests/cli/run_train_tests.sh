@@ -311,6 +311,8 @@ expect 1 '' 'weights.safetensors' "$rung" eval one
 unset RUNG_PYTHON
 expect 0 . 'no rival' "$rung" bench single-w256 --steps 2 --rounds 1 --threads 2 --json
 json "[c['case'] for c in d['cases']]==['single-w256'] and d['cases'][0]['rate']>0 and d['cases'][0]['ratio'] is None"
+expect 0 . 'no rival' "$rung" bench single-w256 --steps 1 --rounds 1 --threads 2 --profile traces --json
+json "(lambda p: abs(sum(c['share'] for c in p['classes'])-1)<1e-6 and {'linear','attention','activation','norm','loss','embedding','optimizer'}<={c['class'] for c in p['classes']} and any(e.get('name')=='rung::attention' for e in __import__('json').load(open(p['trace']))['traceEvents']))(d['cases'][0]['profile'])"
 expect 2 '' 'a case for cpu' "$rung" bench single-w256 --device cuda
 expect 2 '' 'a case for cuda' "$rung" bench gpu-w64 --device cpu
 expect 2 '' 'rounds is from 1' "$rung" bench single-w256 --rounds 0

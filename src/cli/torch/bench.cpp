@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "cli/torch/profile.h"
 #include "core/error.h"
-#include "train/population.h"
 
 namespace rung {
 
@@ -39,6 +39,18 @@ std::vector<std::string> rival_command(const BenchOptions& options, const std::s
   return {options.python, script, "--serve"};
 }
 
+void add_profile(const BenchOptions& options, std::string_view name,
+                 const std::function<std::unique_ptr<Population>()>& make, Json& row,
+                 BenchTable& table) {
+  if (options.profile.empty()) return;
+  constexpr int64_t steps = 3;
+  std::filesystem::create_directories(options.profile);
+  const StepProfile profile =
+      profile_steps(make, steps, fmt::format("{}/{}.json", options.profile, name));
+  row["profile"] = profile_json(profile);
+  table.profiles += "\n" + profile_text(std::string(name), profile);
+}
+
 namespace {
 
 int rounds_of(const Arguments& arguments, int otherwise) {
@@ -58,6 +70,7 @@ BenchOptions read_bench_options(const Arguments& arguments) {
   options.threads = arguments.threads;
   options.compile = arguments.flag("--compile");
   options.any_order = arguments.flag("--any-order");
+  options.profile = arguments.text("--profile");
   if (options.steps < 1 || options.steps > 1'000'000)
     fail_usage("[bench] --steps is from 1 to 1,000,000. Received {}.", options.steps);
   if (!(options.seconds >= 0.01 && options.seconds <= 600.0))
@@ -126,7 +139,7 @@ int run_bench(const Arguments& arguments) {
     for (const Json& row : table.cases) cases.push_back(row);
     if (!table.machine.is_null()) machine = table.machine;
     failed = failed || table.failed;
-    text += (text.empty() ? "" : "\n") + text_table(table.head, table.rows);
+    text += (text.empty() ? "" : "\n") + text_table(table.head, table.rows) + table.profiles;
   };
   if (!cpu.empty()) add(run_cpu_cases(cpu, options, arguments));
   if (!gpu.empty()) add(run_gpu_cases(gpu, options, arguments));
@@ -174,7 +187,10 @@ const Verb bench_verb{
                          "(train.deterministic = false)"},
                 {.name = "--compile",
                  .takes = Takes::flag,
-                 .help = "let the CPU's rival use torch.compile; the GPU's always does"}},
+                 .help = "let the CPU's rival use torch.compile; the GPU's always does"},
+                {.name = "--profile",
+                 .help = "also trace three steps of each case, written to this folder for "
+                         "chrome://tracing or Perfetto, and say what takes their time"}},
     .run = run_bench};
 
 }  // namespace rung

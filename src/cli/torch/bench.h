@@ -1,6 +1,8 @@
 // What the two halves of `rung bench` share. Each half takes its chosen cases and gives one row a
 // case, in the order given.
 #pragma once
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,6 +12,7 @@
 #include "cli/verb.h"
 #include "core/clock.h"
 #include "core/table.h"
+#include "train/population.h"
 
 namespace rung {
 
@@ -21,6 +24,7 @@ struct BenchOptions {
   std::string python;      // that runs the rivals; empty: none
   bool compile = false;    // the CPU's rival may compile
   bool any_order = false;  // ours on a GPU may add gradients in any order, as the rival does
+  std::string profile;     // folder for a trace a case; empty: none
 };
 
 // One model and the way in which the rival trains its members on the CPU.
@@ -41,7 +45,8 @@ struct BenchTable {
   Json machine;  // what was measured of it; null on the CPU
   TableRow head;
   std::vector<TableRow> rows;
-  bool failed = false;  // some case could not be measured
+  std::string profiles;  // a table a case; empty without --profile
+  bool failed = false;   // some case could not be measured
 };
 
 BenchTable run_cpu_cases(std::span<const CpuCase* const> cases, const BenchOptions& options,
@@ -51,6 +56,11 @@ BenchTable run_gpu_cases(std::span<const GpuCase* const> cases, const BenchOptio
 
 // The command that serves a rival from bench/NAME.
 std::vector<std::string> rival_command(const BenchOptions& options, const std::string& name);
+
+// Profiles ours in a case where that is wanted; the table and the row get what it says.
+void add_profile(const BenchOptions& options, std::string_view name,
+                 const std::function<std::unique_ptr<Population>()>& make, Json& row,
+                 BenchTable& table);
 
 double median(std::vector<double> values);
 std::string joined(std::span<const std::string> words, std::string_view between);

@@ -54,18 +54,23 @@ std::vector<RunConfig> bench_members(const CpuCase& c, const BenchOptions& optio
   return members;
 }
 
-Measurement run_ours(const CpuCase& c, const BenchOptions& options,
-                     const std::shared_ptr<const TokenSource>& source, const Arguments& arguments) {
-  const std::vector<RunConfig> members = bench_members(c, options);
-  Population population(members, source, make_machine("cpu", options.threads));
+std::unique_ptr<Population> make_ours(const CpuCase& c, const BenchOptions& options) {
+  static const auto source = std::make_shared<RandomTokens>();
+  return std::make_unique<Population>(bench_members(c, options), source,
+                                      make_machine("cpu", options.threads));
+}
+
+Measurement run_ours(const CpuCase& c, const BenchOptions& options, const Arguments& arguments) {
+  const std::unique_ptr<Population> ours = make_ours(c, options);
+  Population& population = *ours;
   for (int64_t i = 0; i < options.warmup; ++i) population.advance();
   const auto start = Clock::now();
   for (int64_t i = 0; i < options.steps; ++i) {
     population.advance();
     if (arguments.interrupted()) fail("[bench] Interrupted.");
   }
-  return {static_cast<double>(options.steps * members[0].train.batch_tokens * c.members),
-          seconds_since(start)};
+  const int64_t batch = population.states.front().config.train.batch_tokens;
+  return {static_cast<double>(options.steps * batch * c.members), seconds_since(start)};
 }
 
 // Members and threads are shared out among the processes; the slowest process's timed steps count.
@@ -118,7 +123,6 @@ Json cpu_row_json(const CpuCase& c, const CpuRow& row) {
 
 // Rival, ours, rival, ours, ...: a machine that slows down slows both.
 CpuRow run_cpu_case(const CpuCase& c, const BenchOptions& options, const Arguments& arguments) {
-  static const auto source = std::make_shared<RandomTokens>();
   const auto start = Clock::now();
   std::vector<std::unique_ptr<Rival>> rivals;
   const int processes = c.processes ? c.processes : options.threads;
@@ -127,7 +131,7 @@ CpuRow run_cpu_case(const CpuCase& c, const BenchOptions& options, const Argumen
   CpuRow row;
   for (int round = 0; round < options.cpu_rounds; ++round) {
     const Measurement rival = rivals.empty() ? Measurement{} : run_rival(c, options, rivals);
-    row.rates.push_back(run_ours(c, options, source, arguments).rate());
+    row.rates.push_back(run_ours(c, options, arguments).rate());
     if (!rivals.empty()) {
       row.rival_rates.push_back(rival.rate());
       row.ratios.push_back(row.rates.back() / rival.rate());
@@ -154,6 +158,8 @@ BenchTable run_cpu_cases(std::span<const CpuCase* const> cases, const BenchOptio
   for (const CpuCase* c : cases) {
     const CpuRow row = run_cpu_case(*c, options, arguments);
     table.cases.push_back(cpu_row_json(*c, row));
+    const auto make = [&] { return make_ours(*c, options); };
+    add_profile(options, c->name, make, table.cases.back(), table);
     const bool alone = row.ratios.empty();
     table.rows.push_back({std::string(c->name), fmt::format("{:.1f}k", median(row.rates) / 1e3),
                           alone ? "-" : fmt::format("{:.1f}k", median(row.rival_rates) / 1e3),

@@ -181,14 +181,17 @@ TableRow table_row(const Json& json) {
 }
 
 // A case that fails (too large for this card) leaves the others alone.
-Json run_gpu_case(const GpuCase& c, Opponents& opponents, const Bench& bench) {
+Json run_gpu_case(const GpuCase& c, Opponents& opponents, const Bench& bench, BenchTable& table) {
   const auto begin = Clock::now();
   try {
     GpuRow row = has_plain(c) ? beside_plain(c, bench)
                  : c.alone    ? sandwich(c, opponents, bench)
                               : in_turns(c, opponents[c.shape], bench);
     row.seconds = seconds_since(begin);
-    const Json json = gpu_row_json(c, row, bench);
+    Json json = gpu_row_json(c, row, bench);
+    restart_gpu_memory();
+    add_profile(
+        bench.options, c.name, [&] { return make_ours(c, bench); }, json, table);
     bench.arguments.out->note(joined(table_row(json), "  "));
     return json;
   } catch (const std::exception& error) {
@@ -218,7 +221,7 @@ BenchTable run_gpu_cases(std::span<const GpuCase* const> cases, const BenchOptio
                                   bench.matmul / 1e12, bench.copy / 1e12));
   std::map<const GpuCase*, Json> rows;
   for (size_t i = 0; i < order.size(); ++i) {
-    rows[order[i]] = run_gpu_case(*order[i], opponents, bench);
+    rows[order[i]] = run_gpu_case(*order[i], opponents, bench, table);
     if (i + 1 == order.size() || order[i + 1]->shape != order[i]->shape)
       opponents.erase(order[i]->shape);
   }
