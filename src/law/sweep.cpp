@@ -142,19 +142,37 @@ Solution sweep_place(const Problem& problem, int place, const Solution& from) {
   return walk_beside(problem, place, best);
 }
 
-Solution probe_ends(const Problem& problem, const Solution& from) {
+namespace {
+
+using Places = std::vector<double> (*)(const Problem& problem, int i, double at);
+
+// Of coefficient i's grid, or its bounds where it has left the grid.
+std::vector<double> both_ends(const Problem& problem, int i, double at) {
+  const GridRange grid = grid_range(problem.law->coefficients[i]);
+  const double lo = problem.lo[i], hi = problem.hi[i];
+  return {at < grid.lo ? lo : std::max(grid.lo, lo), at > grid.hi ? hi : std::min(grid.hi, hi)};
+}
+
+// Where coefficient i has left its grid, half way to its bound.
+std::vector<double> half_way(const Problem& problem, int i, double at) {
+  const GridRange grid = grid_range(problem.law->coefficients[i]);
+  if (at < grid.lo) return {0.5 * (at + problem.lo[i])};
+  if (at > grid.hi) return {0.5 * (at + problem.hi[i])};
+  return {};
+}
+
+// The best of `from` and of the minima that are reached where one of the non-linear coefficients
+// begins at one of these places and the others follow; again from what is lower.
+Solution probe(const Problem& problem, const Solution& from, Places places_of) {
   Solution best = from;
   for (int round = 0; round < walks; ++round) {
     const Solution here = best;
     for (const int i : gridded(problem)) {
-      const GridRange grid = grid_range(problem.law->coefficients[i]);
-      const double at = here.theta[i];
-      for (const double end : {at < grid.lo ? problem.lo[i] : std::max(grid.lo, problem.lo[i]),
-                               at > grid.hi ? problem.hi[i] : std::min(grid.hi, problem.hi[i])}) {
-        if (!std::isfinite(end) || end == at) continue;
+      for (const double place : places_of(problem, i, here.theta[i])) {
+        if (!std::isfinite(place) || place == here.theta[i]) continue;
         Problem held = problem;
         Vector theta = here.theta;
-        theta[i] = held.lo[i] = held.hi[i] = end;
+        theta[i] = held.lo[i] = held.hi[i] = place;
         const Solution there = polish(held, theta, {.max_steps = 60, .tolerance = 1e-5});
         const Solution found = polish(problem, there.theta, {.abandon_above = best.objective});
         if (found.objective < best.objective) best = found;
@@ -163,6 +181,14 @@ Solution probe_ends(const Problem& problem, const Solution& from) {
     if (!(best.objective < here.objective * (1.0 - 1e-9))) break;
   }
   return best;
+}
+
+}  // namespace
+
+Solution probe_ends(const Problem& problem, const Solution& from) {
+  const Solution best = probe(problem, from, both_ends);
+  const Solution further = probe(problem, best, half_way);
+  return further.objective < best.objective ? probe(problem, further, both_ends) : best;
 }
 
 Solution walk_valleys(const Problem& problem, const Solution& from) {

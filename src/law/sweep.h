@@ -23,8 +23,8 @@ Solution sweep_place(const Problem& problem, int place, const Solution& from);
 Solution walk_valleys(const Problem& problem, const Solution& from);
 
 // The best of `from` and of the minima that are reached where one of the non-linear coefficients
-// begins at an end of its start grid, or of its bounds where it has left the grid, and the others
-// follow: basins that no minimum of the grid belongs to.
+// begins at an end of its start grid, or where it has left the grid at its bound and half way
+// there, and the others follow: basins that no minimum of the grid belongs to.
 Solution probe_ends(const Problem& problem, const Solution& from);
 
 }  // namespace rung
