@@ -2,6 +2,7 @@
 
 #ifdef RUNG_CUDA
 #include <ATen/Context.h>
+#include <ATen/cuda/CUDAContextLight.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
@@ -49,6 +50,7 @@ int64_t gpu_memory() {
 
 void restart_gpu_memory() {
   if (c10::cuda::device_count() == 0) return;
+  at::cuda::clearCublasWorkspaces();  // one stays with each stream that a population had
   allocator::emptyCache();
   allocator::resetPeakStats(c10::cuda::current_device());
 }

@@ -12,7 +12,8 @@ std::string gpu_name();
 // without a GPU.
 int64_t gpu_memory();
 
-// Gives unused memory back to the device and starts a new reading of the peak.
+// Gives unused memory back to the device and starts a new reading of the peak. No population may be
+// alive: its captured step knows where the libraries work.
 void restart_gpu_memory();
 
 // The most bytes that LibTorch's allocator has held since restart_gpu_memory(): all that the
