@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "config/keys.h"
 #include "config/number.h"
 #include "config/preset.h"
 #include "core/nearest.h"

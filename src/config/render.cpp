@@ -1,6 +1,7 @@
 // The configuration as a TOML file and as the table of docs/config.md.
 #include <type_traits>
 
+#include "config/keys.h"
 #include "config/number.h"
 #include "config/resolve.h"
 

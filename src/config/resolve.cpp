@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "config/fields.h"
+#include "config/keys.h"
 #include "config/number.h"
 #include "config/preset.h"
 #include "core/error.h"

@@ -1,6 +1,7 @@
 #include <array>
 #include <type_traits>
 
+#include "config/keys.h"
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/nearest.h"

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/keys.h"
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/random.h"
