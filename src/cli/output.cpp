@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/error.h"
@@ -37,11 +36,7 @@ void print_error(const std::string& text) {
 }  // namespace
 
 Output::Output(bool json, bool quiet)
-    : json_(json), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {
-  const char* no_color = std::getenv("NO_COLOR");
-  const char* term = std::getenv("TERM");
-  color_ = terminal_ && (!no_color || !*no_color) && !(term && std::strcmp(term, "dumb") == 0);
-}
+    : json_(json), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
 Output::~Output() {
   end_progress();
@@ -85,10 +80,6 @@ void Output::progress(const Progress& progress) {
 void Output::end_progress() {
   if (drawn_) print_error("\r\x1b[K");
   drawn_ = false;
-}
-
-std::string Output::styled(const std::string& text, const char* style) const {
-  return color_ ? fmt::format("\x1b[{}m{}\x1b[0m", style, text) : text;
 }
 
 }  // namespace rung

@@ -29,12 +29,9 @@ class Output {
   void end_progress();  // wipes the bar
 
   bool json() const { return json_; }
-  // Wraps text in an ANSI style ("1" bold, "31" red) when stderr is a terminal and NO_COLOR is
-  // unset.
-  std::string styled(const std::string& text, const char* style) const;
 
  private:
-  bool json_, quiet_, terminal_, color_, drawn_ = false;
+  bool json_, quiet_, terminal_, drawn_ = false;
   double last_ = -1e300;  // seconds of the last progress line
 };
 

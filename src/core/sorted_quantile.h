@@ -1,3 +1,4 @@
+// Quantiles of draws.
 #pragma once
 #include <cstddef>
 #include <vector>
