@@ -179,6 +179,25 @@ TEST_CASE("linear maps and losses on the GPU equal their twins") {
   }
 }
 
+TEST_CASE("capped logits on the GPU equal their twin") {
+  if (no_gpu()) return;
+  const LossOptions o{.logit = 0.7, .gradient = 1.0 / 70.0, .cap = 4.0};
+  const Tensor targets = ids({2, 2, 35}, 300, 5);
+  const auto op = [=](auto function) {
+    return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) {
+      return std::vector<Tensor>{function(x[0], w[0], targets.to(x[0].device()), o)};
+    };
+  };
+  check_on_gpu({.name = "capped loss",
+                .inputs = {normal({2, 2, 35, 32}, 1)},
+                .weights = {normal({2, 300, 32}, 2)},
+                .factors = {.A = 0.5, .A_input = 0.25, .A_weight = 2.0},
+                .fused = op(linear_cross_entropy),
+                .plain = op(linear_cross_entropy_plain),
+                .unit_upstream = true},
+               2e-2);
+}
+
 TEST_CASE("embeddings on the GPU equal their twins, frequent tokens included") {
   if (no_gpu()) return;
   for (const int64_t width : {16, 64, 128, 768, 1032})

@@ -155,4 +155,9 @@ inline void check_captured(const Twin& twin) {
   }
 }
 
+inline void check_both(const Twin& twin, double half_tolerance, double single_tolerance = 1e-5) {
+  check_on_gpu(twin, half_tolerance, single_tolerance);
+  check_captured(twin);
+}
+
 }  // namespace rung::test
