@@ -11,15 +11,10 @@ import sys
 import torch
 import torch.nn.functional as F
 
+from waves import sines
+
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
-
-
-def sines(shape, step, size=1.0, shift=0.0):
-    count = 1
-    for s in shape:
-        count *= s
-    return (torch.sin(torch.arange(count) * step) * size + shift).view(shape)
 
 
 def recurrence(x, dt, a, b, c, h):

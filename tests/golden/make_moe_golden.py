@@ -13,6 +13,8 @@ import sys
 import torch
 import torch.nn.functional as F
 
+from waves import sines
+
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 
@@ -20,10 +22,6 @@ B, T, WIDTH = 2, 11, 6
 EXPERTS, INNER = 4, 5
 SIDE, HEADS, PICKS, KEY = 4, 2, 3, 4
 BALANCE, Z, FACTOR = 0.5, 0.25, 2.0
-
-
-def sines(shape, step, size=1.0, shift=0.0):
-    return (torch.sin(torch.arange(math.prod(shape)) * step) * size + shift).view(shape)
 
 
 def best(scores, k):

@@ -12,15 +12,13 @@ import sys
 
 import torch
 
+from waves import sines
+
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 
 B, T, WIDTH, HEADS, VOCABULARY, INNER = 2, 11, 8, 2, 7, 16
 D = WIDTH // HEADS
-
-
-def sines(shape, step, size=1.0, shift=0.0):
-    return (torch.sin(torch.arange(math.prod(shape)) * step) * size + shift).view(shape)
 
 
 def sub_block(x, w):
