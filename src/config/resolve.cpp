@@ -146,4 +146,10 @@ RunConfig config_from_json(const Json& json) {
   return config;
 }
 
+Json with_defaults(const Json& saved) {
+  Json json = to_json(RunConfig{});
+  for (const auto& [key, value] : saved.items()) json[key] = value;
+  return json;
+}
+
 }  // namespace rung

@@ -43,6 +43,11 @@ Json to_json(const RunConfig& config);  // flat: {"model.width": 64, ...}
 RunConfig config_from_json(
     const Json& json);  // inverse of to_json; missing keys keep their defaults
 
+// A configuration as a file holds it, comparable with to_json: keys that it lacks, as the files of
+// an earlier build do, have their defaults. Keys that this build does not know stay, behind all
+// others.
+Json with_defaults(const Json& saved);
+
 // docs/config.md: a table of key, unit, default, help.
 std::string config_markdown();
 

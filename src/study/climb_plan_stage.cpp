@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config/resolve.h"
 #include "core/error.h"
 #include "study/climb_stages.h"
@@ -56,22 +58,36 @@ void open_data(Climb& c) {
 
 namespace {
 
+// Whether plan.json says what is planned now. Files of an earlier build lack its newer entries.
+bool holds_plan(const fs::path& path, const Json& plan) {
+  const Json saved = read_json(path);
+  return std::all_of(saved.items().begin(), saved.items().end(), [&](const auto& entry) {
+    return plan.contains(entry.key()) && plan.at(entry.key()) == entry.value();
+  });
+}
+
+// Whether config.toml, which people may read and an earlier build may have written, has the
+// configuration's settings.
+bool holds_config(const fs::path& path, const RunConfig& config) {
+  return to_json(resolve({}, read_settings(path)).front()) == to_json(config);
+}
+
 // Writes plan.json and config.toml; true when they stood there already. Fails when they are another
 // climb's: resuming with other settings would mix two climbs.
 bool record_plan(Climb& c) {
   const RunConfig& base = c.request.base;
   const Json plan = to_json(c.plan);
-  const std::string config = to_toml(members_of(c.plan.target, base, base.train.lr,
-                                                c.plan.options.batch_coefficient, c.plan.options)
-                                         .front());
-  const bool known = fs::exists(c.file("plan.json"));
-  if (known && (read_json(c.file("plan.json")) != plan ||
-                (fs::exists(c.file("config.toml")) && read_file(c.file("config.toml")) != config)))
+  const RunConfig config = members_of(c.plan.target, base, base.train.lr,
+                                      c.plan.options.batch_coefficient, c.plan.options)
+                               .front();
+  const bool known = fs::exists(c.file("plan.json")), settled = fs::exists(c.file("config.toml"));
+  if (known && (!holds_plan(c.file("plan.json"), plan) ||
+                (settled && !holds_config(c.file("config.toml"), config))))
     fail(
         "[climb] {} holds a climb of other settings. Resume with the command that started it, or "
         "choose another --out.",
         c.request.folder.string());
-  if (!known || !fs::exists(c.file("config.toml"))) write_file(c.file("config.toml"), config);
+  if (!known || !settled) write_file(c.file("config.toml"), to_toml(config));
   if (!known) write_json(c.file("plan.json"), plan);
   return known;
 }

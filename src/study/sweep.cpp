@@ -47,6 +47,14 @@ std::vector<BowlPoint> near_best(const std::vector<BowlPoint>& points) {
   return near;
 }
 
+// Members of a saved plan that lack keys, as those of an earlier build do, have their defaults.
+void complete_members(Json& saved) {
+  if (saved.contains("members"))
+    for (Json& member : saved["members"]) member = with_defaults(member);
+  if (saved.contains("rungs"))
+    for (Json& rung : saved["rungs"]) complete_members(rung);
+}
+
 }  // namespace
 
 void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
@@ -55,7 +63,9 @@ void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
     if (!resume)
       fail("[study] {} holds a study already. Use --resume to continue it, or another --out.",
            folder.string());
-    if (read_json(path) != plan)
+    Json saved = read_json(path);
+    complete_members(saved);
+    if (saved != plan)
       fail("[study] {} holds another study. Resume with its own settings, or choose another --out.",
            folder.string());
     return;

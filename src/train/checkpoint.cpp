@@ -78,12 +78,19 @@ Json members_json(const Population& p) {
 }
 
 void check_same_config(const Json& saved, const Json& wanted, const fs::path& path) {
-  for (const auto& [key, value] : wanted.items())
-    if (!saved.contains(key) || saved.at(key) != value)
+  const Json whole = with_defaults(saved);
+  for (const auto& [key, value] : whole.items()) {
+    if (!wanted.contains(key))
+      fail(
+          "[checkpoint] {} has a setting that this build does not know: {} is {}. Resume with the "
+          "build that wrote it, or choose another folder.",
+          path.string(), key, value.dump());
+    if (wanted.at(key) != value)
       fail(
           "[checkpoint] {} belongs to another configuration: {} was {}, now {}. Resume with the "
           "old value or choose another folder.",
-          path.string(), key, saved.contains(key) ? saved.at(key).dump() : "absent", value.dump());
+          path.string(), key, value.dump(), wanted.at(key).dump());
+  }
 }
 
 [[noreturn]] void fail_damaged(const fs::path& checkpoint, std::string_view what) {

@@ -5,7 +5,6 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "core/hash.h"
 
 namespace rung {
 namespace {
@@ -25,10 +24,17 @@ MemberResult member_result_from(const Json& json, const RunConfig& config) {
   return r;
 }
 
-std::string settings_hash(std::span<const RunConfig> members) {
+Json settings_json(std::span<const RunConfig> members) {
   Json list = Json::array();
   for (const RunConfig& config : members) list.push_back(to_json(config));
-  return sha256(list.dump());
+  return list;
+}
+
+// Whether a file's settings are those of the members; it may lack keys that are new since.
+bool same_settings(const Json& saved, std::span<const RunConfig> members) {
+  Json list = Json::array();
+  for (const Json& config : saved) list.push_back(with_defaults(config));
+  return list == settings_json(members);
 }
 
 }  // namespace
@@ -74,14 +80,14 @@ void write_result(const fs::path& folder, const EndedRun& run) {
   write_json(folder / "result.json", {{"results", all},
                                       {"flops", run.flops},
                                       {"seconds", run.seconds},
-                                      {"settings_sha256", settings_hash(members)}});
+                                      {"settings", settings_json(members)}});
 }
 
 std::optional<EndedRun> read_result(const fs::path& folder, std::span<const RunConfig> members) {
   const fs::path path = folder / "result.json";
   if (!fs::exists(path)) return {};
   const Json json = read_json(path);
-  if (json.value("settings_sha256", "") != settings_hash(members))
+  if (!same_settings(json.value("settings", Json::array()), members))
     fail(
         "[train] {} belongs to other settings. Resume with the settings that it was run with, or "
         "choose another folder.",

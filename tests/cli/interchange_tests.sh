@@ -3,15 +3,7 @@
 # Usage: interchange_tests.sh RUNG GOLDEN (tests/golden)
 rung=$1 golden=$2
 source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
-python3 - <<'PYTHON'
-import random
-random.seed(2)
-with open('text.txt', 'w') as f:
-    for document in range(40):
-        f.write('# Part %d\n\n' % document)
-        for _ in range(40):
-            f.write(' '.join(random.choice('the rate of a rung is what it learns 12 tokens'.split()) for _ in range(9)) + '.\n')
-PYTHON
+write_sentences text.txt 40
 tiny=(--data text.txt --set model.width=16 model.depth=2 model.context=32 train.batch_tokens=512
   train.tokens=8192 train.eval_tokens=1024 data.held_out=0.2 --threads 2 --quiet)
 

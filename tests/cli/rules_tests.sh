@@ -62,7 +62,7 @@ expect 3 'too-few-horizons' '' "$rung" fit study/runs.csv --law lr-horizon --whe
 json "any('fewer than 4 learning rates' in x['text'] for x in d['diagnostics'])"
 
 # The studies of docs/transfer.md, small: completedp's batch factors count from the base run, and a line ends as a row of the table ...
-bench=$(dirname "${BASH_SOURCE[0]}")/../../bench
+bench=$root/bench
 small="model.depth=1 model.context=16 train.batch_tokens=64 train.eval_tokens=1024 data.held_out=0.2 data.repeat=true"
 expect 0 '^\| batch \| `completedp` \| 32: -[0-9.]+\*?, 64: -[0-9.]+\*? \| [+-][0-9.]+ \([+-][0-9.]+ \.\. [+-][0-9.]+\) \| \+[0-9.]+ % \| [0-9.]+ % \| 2 \|$' '' \
   env DATA=text.txt SEEDS=2 TOKENS=2048 RULES=completedp BATCHES='[32,64]' BASE="$small model.head_dim=32" "$bench/transfer_study.sh" "$rung" lines batch

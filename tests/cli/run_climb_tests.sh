@@ -68,7 +68,7 @@ expect 0 . '' "$rung" climb "${shape[@]}" --budget "$two_shares" --compare atten
 json "[(a['predicted'],a['measured'],a['curve_flops']) for a in d['alternatives']]==[(a['predicted'],a['measured'],a['curve_flops']) for a in load('versus.json')['alternatives']]"
 json "all(len(load('beside/'+n+'/alone.json')['points'])==3 and all(p['seconds']>0 for p in load('beside/'+n+'/alone.json')['points']) for n in ('attention','model.ffn=gelu')) and not os.path.exists('versus/attention/alone.json')"
 expect 1 . 'holds a climb already' "$rung" climb "${shape[@]}" --budget "$two_shares" --compare attention,model.ffn=gelu --together --out beside
-expect 0 . '' env DEVICE=cpu DATA=synthetic:vocabulary=32 BUDGET=1e16flop MORE="--dry-run --quiet --json" "$(dirname "${BASH_SOURCE[0]}")/../../bench/five_mixers.sh" "$rung" five
+expect 0 . '' env DEVICE=cpu DATA=synthetic:vocabulary=32 BUDGET=1e16flop MORE="--dry-run --quiet --json" "$root/bench/five_mixers.sh" "$rung" five
 json "sorted({g['name'].split('/')[0] for g in d['groups']})==['attention','hybrid','mamba2','mlstm','xlstm'] and sum(g['name'].endswith('/target') for g in d['groups'])==5"
 # Many climbs and what they come to: four planted results, one outside its interval, kept as they are; the one that lacks is trained.
 mkdir -p many
@@ -80,7 +80,7 @@ for name, L, half in (('bytes-1', 2.0, 0.1), ('bytes-2', 2.0, 0.1), ('bpe-1', 2.
                'relative_error': guess / L - 1, 'inside': abs(guess - L) <= half, 'extrapolation_flops': 4.5, 'seconds': 1.0}, open(f'many/{name}.json', 'w'))
 PYTHON
 expect 0 '^bpe: 3 climbs, error 0.50 % in the median, 10.00 % at most; 2 inside, widest \+-5.0 %, mean interval score 40.67$' '' \
-  env SEED=1 BUDGET="$budget" MORE="${shape[*]:0:6} ${shape[*]:8}" "$(dirname "${BASH_SOURCE[0]}")/../../bench/climbs.sh" "$rung" many bytes bpe
+  env SEED=1 BUDGET="$budget" MORE="${shape[*]:0:6} ${shape[*]:8}" "$root/bench/climbs.sh" "$rung" many bytes bpe
 check "the climb that lacked: $(cat out)" grep -Eq '^\| bytes-3 \| [0-9]+ \| [4-9]\.[0-9]x \| [0-9., ]+ \.\. [0-9.]+ \| [0-9.]+ \| [+-][0-9.]+ % \| (yes|no) \|' out
 check "a summary of each set and of all: $(cat out)" [ "$(grep -Ec '^(bytes: 3|bpe: 3|all: 6) climbs' out)" = 3 ]
 expect 2 '' 'An alternative is given twice. Received two:mamba2' "$rung" climb --compare two:attention,two:mamba2 --out none
@@ -130,6 +130,12 @@ same two
 json "log('two')[-1]['event']=='end'"
 expect 0 . '' "$rung" climb "${tiny[@]}" --out two --resume # a finished climb is read back
 same two
+# So is one of an earlier build, whose files lack a setting and a note of the plan.
+cp -r two early && sed -i '/^deterministic = /d' early/config.toml && sed -i '/"wanted_tokens"/d' early/plan.json
+check "the files lack nothing" [ "$(cat early/{config.toml,plan.json} | wc -l)" = "$(($(cat two/{config.toml,plan.json} | wc -l) - 2))" ]
+expect 0 . '' "$rung" climb "${tiny[@]}" --out early --resume
+cp two/plan.json early/plan.json
+same early
 expect 0 . '' now seed2
 check "a sweep's checkpoint is missing" [ "$(find seed2/runs -name checkpoints | wc -l)" = "$(ls seed2/runs | wc -l)" ]
 json "d['predicted']!=load('one.json')['predicted']"
@@ -218,7 +224,7 @@ expect 1 . 'missing.txt' "$rung" climb "${text[@]}" missing --data missing.txt
 expect 1 . 'empty.txt' "$rung" climb "${text[@]}" empty --data empty.txt
 head -c 100000 /dev/urandom >binary.txt
 expect 1 . 'binary.txt' "$rung" climb "${text[@]}" binary --data binary.txt
-head -c 200000 "$(dirname "${BASH_SOURCE[0]}")/../../data/docs.txt.xz" >cut.txt.xz
+head -c 200000 "$root/data/docs.txt.xz" >cut.txt.xz
 expect 1 . 'cut.txt.xz is truncated' "$rung" climb "${text[@]}" cut --data cut.txt.xz
 yes 'A short text of one line, again and again.' | head -c 40000 >short.txt
 expect 1 . 'text is too small to climb. Received [0-9]+ distinct training tokens; .* needs [0-9]+' \

@@ -3,15 +3,7 @@
 # Usage: tokenize_tests.sh RUNG
 rung=$1
 source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
-python3 - <<'PYTHON'
-import random
-random.seed(3)
-with open('text.txt', 'w') as f:
-    for document in range(30):
-        f.write('# Part %d\n\n' % document)
-        for _ in range(30):
-            f.write(' '.join(random.choice('the rate of a rung is what it learns 12 tokens'.split()) for _ in range(9)) + '.\n')
-PYTHON
+write_sentences text.txt 30
 bpe=(--data text.txt --set data.tokenizer=bpe data.vocabulary=300)
 
 expect 0 'bytes: [0-9]+ tokens of [0-9]+ documents' '' "$rung" tokenize --data text.txt --quiet

@@ -171,6 +171,22 @@ TEST_CASE("configurations from JSON: missing keys keep defaults, wrong ones fail
   CHECK(contains(error_of([] { config_from_json(Json::array()); }), "JSON object"));
 }
 
+TEST_CASE("a saved configuration compares with this build's: missing keys are defaults") {
+  RunConfig config;
+  config.model.width = 128;
+  const Json whole = to_json(config);
+  CHECK(with_defaults(whole) == whole);
+  Json earlier = whole;
+  earlier.erase("train.deterministic");
+  CHECK(earlier != whole);
+  CHECK(with_defaults(earlier) == whole);
+  earlier.erase("model.width");
+  CHECK(with_defaults(earlier) == to_json(RunConfig{}));
+  Json later = whole;
+  later["model.from_later"] = 1;
+  CHECK(with_defaults(later).at("model.from_later") == 1);
+}
+
 TEST_CASE("docs/config.md is what the structs say") {
   const fs::path path = fs::path(source_dir()) / "docs/config.md";
   if (std::getenv("RUNG_UPDATE_DOCS")) write_file(path, config_markdown());

@@ -1,0 +1,108 @@
+#!/bin/bash
+# `rung generate` and `rung logits` on the real program: samples, caches, every mixer, ternary maps; what parts report to the log.
+# Usage: generate_tests.sh RUNG
+rung=$1
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
+write_text text.txt
+
+expect 0 . '' "$rung" train "${tiny[@]}" --out one --json
+expect 0 '^first' '' "$rung" generate one --prompt first --tokens 20 --temperature 0.8 --top-k 5 --quiet
+expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
+cp out sample.json
+expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --json --quiet
+json "d['text']==load('sample.json')['text'] and d['tokens']==12 and d['tokens_per_second']>0"
+# Several texts at once, of which the first is the one that is made alone; nuclei and floors; bad input.
+expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --samples 3 --json --quiet
+json "d['texts'][0]==load('sample.json')['text'] and len(set(d['texts']))==3 and d['tokens']==36"
+expect 0 '^.1. ab' '' "$rung" generate one --prompt ab --tokens 5 --samples 2 --quiet
+expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --temperature 0 --json --quiet
+cp out greedy.json
+for how in '--top-p 0.001' '--min-p 1' '--top-k 1'; do
+  expect 0 . '' "$rung" generate one --prompt ab --tokens 12 $how --json --quiet
+  json "d['text']==load('greedy.json')['text']"
+done
+expect 2 '' 'Received 1.5' "$rung" generate one --top-p 1.5
+expect 2 '' 'Received -0.5' "$rung" generate one --min-p -0.5
+expect 2 '' 'Received 0' "$rung" generate one --samples 0
+# Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
+for mixer in model.mixer=mamba2 model.mixer=mlgru "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu" "model.ffn_pattern=moe, peer"; do
+  rm -rf mixed
+  expect 0 . '' "$rung" train "${tiny[@]}" --set "$mixer" --out mixed --json
+  json "d['loss'] < 4.5 and d['members'][0]['status']=='ok'"
+  expect 0 . '' "$rung" generate mixed --prompt abcabc --tokens 40 --temperature 0 --json --quiet
+  json "d['tokens']==40"
+  cp out greedy.json
+  python3 - <<'PYTHON'
+import json, struct
+text = list(('abcabc' + json.load(open('greedy.json'))['text']).encode())[:32]
+data = struct.pack('<32q', *text)
+head = json.dumps({'tokens': {'dtype': 'I64', 'shape': [1, 32], 'data_offsets': [0, len(data)]}}).encode()
+head += b' ' * (-len(head) % 8)
+open('greedy.safetensors', 'wb').write(struct.pack('<Q', len(head)) + head + data)
+PYTHON
+  expect 0 . '' "$rung" logits mixed --tokens greedy.safetensors --out greedy_logits.safetensors --quiet
+  python3 - <<'PYTHON' && checks=$((checks + 1)) || { failures=$((failures + 1)); echo "FAILED: greedy text of $mixer"; }
+import json, struct, sys
+def read(path, code):
+    raw = open(path, 'rb').read()
+    size = struct.unpack('<Q', raw[:8])[0]
+    return struct.unpack('<%d%s' % ((len(raw) - 8 - size) // struct.calcsize(code), code), raw[8 + size:])
+tokens, logits = read('greedy.safetensors', 'q'), read('greedy_logits.safetensors', 'f')
+width = len(logits) // 32
+rows = [logits[i * width:(i + 1) * width] for i in range(32)]
+sys.exit(0 if all(rows[i].index(max(rows[i])) == tokens[i + 1] for i in range(5, 31)) else 1)
+PYTHON
+done
+# Ternary maps: they train, generate and are counted as dense ones; what has none is refused.
+for preset in bitnet matmulfree; do
+  rm -rf ternary
+  expect 0 . '' "$rung" train "${tiny[@]}" --set preset=$preset --out ternary --json
+  json "d['loss'] < 4.5 and d['members'][0]['status']=='ok'"
+  expect 0 . '' "$rung" generate ternary --prompt abc --tokens 40 --temperature 0 --json --quiet
+  json "d['tokens']==40"
+done
+expect 0 . '' "$rung" audit --set preset=llama --json
+cp out dense.json
+expect 0 . '' "$rung" audit --set preset=llama model.linear=bitnet --json
+json "d['N']==load('dense.json')['N'] and d['flops_per_token']==load('dense.json')['flops_per_token']"
+expect 2 '' 'moe has no ternary form' "$rung" audit --set model.linear=bitnet model.ffn=moe
+expect 2 '' 'linear is one of dense, bitnet, ternary' "$rung" audit --set model.linear=binary
+expect 2 '' 'mamba2 has no norm inside' "$rung" audit --set model.mixer=mamba2 model.sub_norm=true
+expect 1 '' 'model.linear' "$rung" export ternary --out folder
+expect 2 '' 'Did you mean .mamba2.' "$rung" audit --set model.mixer=mamba3
+expect 2 '' 'multiple of the layers' "$rung" audit --set "model.pattern=mamba2 x7, attention"
+expect 2 '' 'layers that model.ffn_pattern lists' "$rung" audit --set "model.ffn_pattern=none x7, swiglu"
+expect 0 . '' "$rung" audit --set model.mixer=mamba2 model.ffn=none --json
+json "not [t for t in d['tensors'] if 'ffn' in t['name']] and d['N'] < 1e6"
+expect 0 '^none' '' "$rung" ffns
+# The last run above had a mixture and a retrieval: their use of experts stands in the log; generation, resumption and counts hold.
+python3 - <<'PYTHON' && checks=$((checks + 1)) || { failures=$((failures + 1)); echo "FAILED: parts in the log"; }
+import json, sys
+parts = [json.loads(line) for line in open('mixed/log.jsonl') if '"eval"' in line][-1]['parts']
+sys.exit(0 if 0.3 < parts['0.experts_used'][0] <= 1 and 0.9 < parts['0.balance_loss'][0] < 8 and 0 < parts['1.experts_used'][0] <= 1
+         and parts['1.experts_unevenness'][0] > 0 else 1)
+PYTHON
+expect 0 . '' "$rung" eval mixed --data text.txt --json --quiet
+expect 2 '' 'must be a square' "$rung" audit --set model.ffn=peer model.peer_experts=1000
+expect 2 '' 'moe_gates is one of chosen, all' "$rung" audit --set model.moe_gates=choosen
+expect 0 . '' "$rung" audit --set model.ffn=moe model.moe_experts=16 --json
+json "d['N'] < d['N_total'] / 3 and len([t for t in d['tensors'] if t['name'].startswith('blocks.0.ffn.experts.')])==32"
+expect 2 '' 'must be even' "$rung" audit --set model.mixer=mlstm-large model.position=none model.head_dim=1
+expect 0 . '' "$rung" audit --set model.mixer=mamba2 --json
+json "[t['role'] for t in d['tensors'] if t['name']=='blocks.0.mixer.A_log']==['channel'] and [t['decay'] for t in d['tensors'] if t['name']=='blocks.0.mixer.D']==[0]"
+python3 - <<'PYTHON'
+import json, struct
+def write(path, values, shape):
+    data = struct.pack('<%dq' % len(values), *values)
+    head = json.dumps({'tokens': {'dtype': 'I64', 'shape': shape, 'data_offsets': [0, len(data)]}}).encode()
+    head += b' ' * (-len(head) % 8)
+    open(path, 'wb').write(struct.pack('<Q', len(head)) + head + data)
+write('tokens.safetensors', [97, 98, 32, 99, 100, 46], [2, 3])
+write('beyond.safetensors', [97, 9800], [1, 2])
+PYTHON
+expect 0 '\[2, 3, 256\]' '' "$rung" logits one --tokens tokens.safetensors --out logits.safetensors
+expect 1 '' 'outside the vocabulary of 256. Received 9800' "$rung" logits one --tokens beyond.safetensors --out x.safetensors
+expect 1 '' 'does not exist' "$rung" generate nowhere
+
+echo "$checks checks, $failures failures"
+[ $failures = 0 ]

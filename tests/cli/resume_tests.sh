@@ -1,0 +1,88 @@
+#!/bin/bash
+# Runs that go on, on the real program: killed, interrupted, with moments in fewer bits, and from the files of an earlier build.
+# Usage: resume_tests.sh RUNG
+rung=$1
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
+write_text text.txt
+
+expect 0 . '' "$rung" train "${tiny[@]}" --out one --json
+cp out first.json
+# Moments in fewer bits are saved as they are, and a run goes on from them.
+for moments in bf16 fp8; do
+  rm -rf small resumed
+  expect 0 . '' "$rung" train "${tiny[@]}" --set train.moments=$moments train.checkpoint_every=10 --out small --json
+  json "d['loss'] < 5.0 and abs(d['loss'] - load('first.json')['loss']) < 0.2 and d['loss'] != load('first.json')['loss']"
+  cp out small.json
+  cp -r small resumed
+  rm -rf resumed/result.json resumed/checkpoints/0000{20,30,40}
+  expect 0 . '' "$rung" train "${tiny[@]}" --set train.moments=$moments train.checkpoint_every=10 --out resumed --resume --json
+  json "d['loss']==load('small.json')['loss']"
+  check "a resumed run's $moments moments" cmp -s {small,resumed}/checkpoints/000040/optimizer.safetensors
+done
+
+# Killed and resumed: bitwise the undisturbed run.
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 --out whole --json
+cp out whole.json
+"$rung" train "${tiny[@]}" --set train.tokens=102400 train.checkpoint_every=5 --out torn --json >out 2>err &
+pid=$!
+for _ in $(seq 400); do [ -e torn/checkpoints/000020/state.json ] && break; sleep 0.02; done
+kill -9 $pid
+wait $pid 2>/dev/null
+check "the run ended before it was killed" [ ! -e torn/result.json ]
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 train.checkpoint_every=5 --out torn --resume --json
+json "d['loss']==load('whole.json')['loss'] and d['members'][0]['training_loss']==load('whole.json')['members'][0]['training_loss']"
+
+# Interrupted: saved, status 130 or 143, and resumed bitwise.
+set -m
+"$rung" train "${tiny[@]}" --set train.tokens=102400 --out stopped --json >out 2>err &
+pid=$!
+for _ in $(seq 400); do [ "$(cat stopped/log.jsonl 2>/dev/null | wc -l)" -gt 5 ] && break; sleep 0.02; done
+kill -TERM $pid
+wait $pid
+got=$?
+set +m
+check "SIGTERM: status $got, wanted 143" [ $got = 143 ]
+json "d['status']=='interrupted'"
+expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 --out stopped --resume --json
+json "d['loss']==load('whole.json')['loss']"
+
+# An earlier build's files lack settings that are new since: those have their defaults.
+# forget KEY FILE...: takes a setting out of them.
+forget() {
+  python3 - "$@" <<'PYTHON'
+import json, sys
+def without(value, key):
+    if isinstance(value, dict):
+        return {k: without(v, key) for k, v in value.items() if k != key}
+    return [without(v, key) for v in value] if isinstance(value, list) else value
+key = sys.argv[1]
+for path in sys.argv[2:]:
+    whole = json.load(open(path))
+    assert without(whole, key) != whole, f'{path} has no {key}'
+    json.dump(without(whole, key), open(path, 'w'))
+PYTHON
+}
+early=("$rung" train "${tiny[@]}" --set train.moments=fp8 train.checkpoint_every=10 --out early --resume --json)
+state=early/checkpoints/000020/state.json
+cp -r small early && rm -r early/result.json early/checkpoints/0000{10,30,40}
+cp $state whole_state.json
+check "a setting to forget" forget train.deterministic $state
+expect 0 . '' "${early[@]}"
+json "d['loss']==load('small.json')['loss'] and load('early/checkpoints/000040/state.json')['members'][0]['config']['train.deterministic'] is True"
+# Where this run's value is not the default, it is another run; a setting that is new to this build may mean anything.
+rm -r early/result.json early/checkpoints/0000{30,40}
+check "a setting to forget" forget train.moments $state
+expect 1 . 'another configuration: train.moments was "fp32", now "fp8"' "${early[@]}"
+sed 's/"model.width": 16,/&"model.from_later": 1,/' whole_state.json >$state
+expect 1 . 'this build does not know: model.from_later is 1' "${early[@]}"
+# Sweeps, whose results are all that is left of their runs.
+swept=("$rung" sweep "${tiny[@]}" --over 'train.lr=[0.25,0.5]' --out swept --json)
+expect 0 . '' "${swept[@]}"
+cp out swept.json && rm swept/runs.csv
+check "a setting to forget" forget train.deterministic swept/study.json swept/runs/*/result.json
+expect 0 . '' "${swept[@]}" --resume
+json "d['runs']==load('swept.json')['runs']"
+expect 1 '' 'holds another study' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.25,1]' --out swept --resume
+
+echo "$checks checks, $failures failures"
+[ $failures = 0 ]
