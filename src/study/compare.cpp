@@ -23,7 +23,8 @@ Json write_comparison(const fs::path& folder, const std::vector<fs::path>& done)
 // A share that is too small for one alternative ends the comparison before anything is trained.
 void check_shares(const std::vector<NamedClimb>& alternatives) {
   for (const NamedClimb& alternative : alternatives) {
-    if (alternative.request.plan.flops <= 0.0) continue;
+    const bool planned = alternative.request.resume;
+    if (planned || alternative.request.plan.flops <= 0.0) continue;
     try {
       plan_only(alternative.request);
     } catch (const Error& error) {
@@ -52,15 +53,19 @@ void place(const fs::path& folder, bool together, std::vector<NamedClimb>& alter
 }
 
 // Before they begin together. They share their data, device and threads.
-void set_priorities(std::vector<NamedClimb>& alternatives,
+void set_priorities(const fs::path& folder, std::vector<NamedClimb>& alternatives,
                     const std::shared_ptr<const TokenSource>& source) {
   const ClimbRequest& first = alternatives.front().request;
   if (first.base.device != "cuda") return;
   const Machine machine = make_machine(first.base.device, first.threads);
-  std::vector<double> pace;
-  for (const NamedClimb& alternative : alternatives)
-    pace.push_back(pace_alone(alternative.request.base, source, machine, alternative.request.plan));
-  const std::vector<int> priorities = priorities_by_pace(pace);
+  std::vector<std::string> names;
+  for (const NamedClimb& alternative : alternatives) names.push_back(alternative.name);
+  const auto pace = [&](size_t i) {
+    const ClimbRequest& request = alternatives[i].request;
+    return pace_alone(request.base, source, machine, request.plan);
+  };
+  const std::vector<int> priorities =
+      priorities_by_pace(kept_paces(folder / "paces.json", names, pace));
   for (size_t i = 0; i < alternatives.size(); ++i) alternatives[i].request.priority = priorities[i];
 }
 
@@ -97,7 +102,7 @@ ClimbOutcome compare_climbs(const fs::path& folder, std::vector<NamedClimb> alte
   if (together) {
     // Text is made ready once, out of everybody's time.
     const ClimbRequest& first = alternatives.front().request;
-    set_priorities(alternatives, open_source(first.base.data, first.cache, 1));
+    set_priorities(folder, alternatives, open_source(first.base.data, first.cache, 1));
     for (NamedClimb& alternative : alternatives)
       alternative.request.seconds -= seconds_since(start);
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "core/files.h"
 #include "core/first_line.h"
 #include "core/progress.h"
 
@@ -82,6 +83,20 @@ std::vector<int> priorities_by_pace(const std::vector<double>& seconds_per_flop)
     priorities.push_back(-1 - static_cast<int>(levels * faster / seconds_per_flop.size()));
   }
   return priorities;
+}
+
+std::vector<double> kept_paces(const fs::path& file, const std::vector<std::string>& names,
+                               const std::function<double(size_t)>& measure) {
+  Json kept = fs::exists(file) ? read_json(file) : Json::object();
+  std::vector<double> paces;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!kept.contains(names[i])) {
+      kept[names[i]] = measure(i);
+      write_json(file, kept);
+    }
+    paces.push_back(kept.at(names[i]).get<double>());
+  }
+  return paces;
 }
 
 bool climb_in_turn(const std::vector<NamedClimb>& climbs, const ClimbHooks& hooks,

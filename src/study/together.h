@@ -1,6 +1,8 @@
 // Climbs in one call: one after the other, or at the same time.
 #pragma once
+#include <filesystem>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "study/climb.h"
@@ -27,5 +29,11 @@ bool climb_together(const std::vector<NamedClimb>& climbs, const ClimbHooks& hoo
 // slower, the more its steps are small kernels behind one another, which hardly fill a GPU but wait
 // long behind the large ones of others. They go first, on three levels (train/population.h).
 std::vector<int> priorities_by_pace(const std::vector<double>& seconds_per_flop);
+
+// What `measure(i)` gives for the i-th name, kept in a file by name: what stands there is not
+// measured again, so that climbs which are resumed wait for nothing and rank as they did.
+std::vector<double> kept_paces(const std::filesystem::path& file,
+                               const std::vector<std::string>& names,
+                               const std::function<double(size_t)>& measure);
 
 }  // namespace rung
