@@ -29,12 +29,21 @@ void suit_gpu(ClimbOptions& options, const ModelConfig& model) {
   options.batch_coefficient = 0.34;
 }
 
-int64_t heads_at(const ClimbOptions& options, int64_t width) {
-  int64_t heads = options.heads;
-  while (options.largest_head > 0 && width > options.largest_head * heads &&
-         width % (2 * heads) == 0)
-    heads *= 2;
-  return heads;
+bool outgrows_heads(const ClimbOptions& options, int64_t width) {
+  return options.largest_head > 0 && width > options.largest_head * options.heads;
+}
+
+ClimbOptions with_more_heads(ClimbOptions options) {
+  options.heads *= 2;
+  options.width_step *= 2;
+  options.smallest_width *= 2;
+  return options;
+}
+
+ClimbOptions with_heads_at(ClimbOptions options, int64_t width) {
+  while (outgrows_heads(options, width) && width % (2 * options.width_step) == 0)
+    options = with_more_heads(options);
+  return options;
 }
 
 }  // namespace rung

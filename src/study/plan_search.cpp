@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "study/climb_plan.h"
+#include "study/gpu_shapes.h"
 #include "study/plan_shapes.h"
 
 namespace rung {
@@ -89,21 +90,17 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const ClimbOption
   return search;
 }
 
-bool heads_too_large(const ClimbPlan& plan, const ClimbOptions& options) {
-  return options.largest_head > 0 &&
-         plan.target.point.width > options.largest_head * options.heads &&
+// Heads can be made smaller where the width is free, or where a given one can be cut into more.
+bool wants_more_heads(const ClimbPlan& plan, const ClimbOptions& options) {
+  return outgrows_heads(options, plan.target.point.width) &&
          options.target_width % (2 * options.width_step) == 0;
 }
 
-// Twice the heads, whose widths come in steps twice as wide, so that the smallest climb costs more:
-// where the budget does not afford it, the widest target whose heads are small enough as they are.
+// The smallest climb of more heads costs more: where the budget does not afford it, the widest
+// target whose heads are small enough as they are.
 PlanSearch find_plan_of_smaller_heads(const RunConfig& base, int64_t vocabulary,
                                       const ClimbOptions& options) {
-  ClimbOptions more_heads = options;
-  more_heads.heads *= 2;
-  more_heads.width_step *= 2;
-  more_heads.smallest_width *= 2;
-  PlanSearch more = find_plan(base, vocabulary, more_heads);
+  PlanSearch more = find_plan(base, vocabulary, with_more_heads(options));
   if (more.plan || options.target_width > 0) return more;
   ClimbOptions narrower = options;
   narrower.widest = options.largest_head * options.heads;
@@ -122,7 +119,7 @@ PlanSearch find_plan(const RunConfig& base, int64_t vocabulary, const ClimbOptio
         "[climb] No ladder of {} rungs lies below the target. Received width {}; widths here are "
         "multiples of {} from {}. Choose a wider target, or a smaller --ahead.",
         fewest_rungs, options.target_width, options.width_step, options.smallest_width);
-  } else if (search.found && heads_too_large(search.best, options)) {
+  } else if (search.found && wants_more_heads(search.best, options)) {
     return find_plan_of_smaller_heads(base, vocabulary, options);
   } else if (search.found) {
     spend_rest(search.best);

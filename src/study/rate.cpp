@@ -65,8 +65,7 @@ std::vector<Rate> measure_rates(const RunConfig& base, std::shared_ptr<const Tok
   std::vector<Rate> rates;
   for (const int64_t multiple : multiples) {
     Rate rate{.width = options.smallest_width * multiple};
-    ClimbOptions at = options;
-    at.heads = heads_at(options, rate.width);
+    const ClimbOptions at = with_heads_at(options, rate.width);
     const PathPoint point = path_point(base, source->vocabulary(), rate.width, at);
     const auto measured = [&](int64_t members) {
       return measure(base, source, machine, at, point, members,
@@ -92,9 +91,8 @@ double seconds_alone(const RunConfig& base, std::shared_ptr<const TokenSource> s
 
 double pace_alone(const RunConfig& base, std::shared_ptr<const TokenSource> source,
                   const Machine& machine, const ClimbOptions& options) {
-  ClimbOptions at = options;
   const int64_t width = 4 * options.smallest_width;
-  at.heads = heads_at(options, width);
+  const ClimbOptions at = with_heads_at(options, width);
   const PathPoint point = path_point(base, source->vocabulary(), width, at);
   return seconds_alone(base, std::move(source), machine, at, point) / point.C;
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "study/climb_cases.h"
+#include "study/gpu_shapes.h"
 
 using namespace rung;
 
@@ -77,6 +78,10 @@ TEST_CASE("heads double until the target's fit, and all rungs have as many") {
   CHECK(limited.target.point.width / limited.options.heads <= options.largest_head);
   check_ladder(limited);
   check_path(limited);
+  ClimbOptions given = options;
+  given.target_width = limited.target.point.width;
+  CHECK(plan_climb(climb_base(), bytes, given).options.heads ==
+        with_heads_at(given, given.target_width).heads);
   options.largest_head = head;
   CHECK(plan_climb(climb_base(), bytes, options).options.heads == free.options.heads);
 }
@@ -87,9 +92,7 @@ TEST_CASE(
   options.width_step = 16, options.smallest_width = 32;
   const ClimbPlan free = plan_climb(climb_base(), bytes, options);
   options.largest_head = free.target.point.width / free.options.heads - 1;
-  ClimbOptions more_heads = options;
-  more_heads.heads *= 2, more_heads.width_step *= 2, more_heads.smallest_width *= 2;
-  REQUIRE_FALSE(find_plan(climb_base(), bytes, more_heads).plan);
+  REQUIRE_FALSE(find_plan(climb_base(), bytes, with_more_heads(options)).plan);
   const ClimbPlan limited = plan_climb(climb_base(), bytes, options);
   CHECK(limited.options.heads == free.options.heads);
   CHECK(limited.target.point.width < free.target.point.width);

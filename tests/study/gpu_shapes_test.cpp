@@ -37,12 +37,14 @@ TEST_CASE("a GPU's climb has heads that all of its mixers' kernels take") {
 
 TEST_CASE("heads at a width double until the largest allowed one is large enough") {
   const ClimbOptions options = suited("mlstm");
-  CHECK(heads_at(options, 128) == 2);
-  CHECK(heads_at(options, 136) == 4);
-  CHECK(heads_at(options, 256) == 4);
-  CHECK(heads_at(options, 264) == 8);
-  CHECK(heads_at(options, 130) == 2);  // cannot be cut into four
+  const auto heads_at = [&](int64_t width) { return with_heads_at(options, width).heads; };
+  CHECK(heads_at(128) == 2);
+  CHECK(heads_at(144) == 4);
+  CHECK(heads_at(256) == 4);
+  CHECK(heads_at(288) == 8);
+  CHECK(heads_at(136) == 2);  // four heads come in steps of 16
+  CHECK(with_heads_at(options, 288).width_step == 4 * options.width_step);
   ClimbOptions unlimited = options;
   unlimited.largest_head = 0;
-  CHECK(heads_at(unlimited, 4096) == 2);
+  CHECK(with_heads_at(unlimited, 4096).heads == 2);
 }
