@@ -31,16 +31,16 @@ double own_steps(const RungPlan& rung, size_t finish) {
   return static_cast<double>(rung.finishes[finish].steps - before);
 }
 
-std::vector<RunRecord> rung_records(const RungPlan& rung, const RunResult& result,
-                                    const TokenSource& source, const HeldOut& held_out) {
+std::vector<RunRecord> rung_records(const RungPlan& rung, const TrainedGroup& trained) {
   double total = 0.0;
   for (size_t k = 0; k < rung.finishes.size(); ++k) total += own_steps(rung, k);
   std::vector<RunRecord> records;
   for (size_t k = 0; k < rung.finishes.size(); ++k)
     for (size_t m = 0; m < rung.members.size(); ++m) {
-      RunRecord r = make_record(result.finishes[k][m], rung.finishes[k], source, held_out);
+      RunRecord r = make_record(trained.result.finishes[k][m], rung.finishes[k], *trained.source,
+                                trained.held_out);
       r.run = "runs/" + rung.name, r.member = static_cast<int64_t>(m), r.kind = "ladder";
-      r.seconds = result.seconds * own_steps(rung, k) / total;
+      r.seconds = trained.result.seconds * own_steps(rung, k) / total;
       records.push_back(std::move(r));
     }
   return records;
@@ -132,22 +132,13 @@ StudyResult run_ladder(std::span<const RungPlan> plan, const StudyContext& conte
       std::copy_if(done.begin(), done.end(), std::back_inserter(study.records), own);
       continue;
     }
-    const RunConfig& first = rung.members.front();
-    const auto source = context.open(first.data);
-    const HeldOut held_out = source->held_out(first.model.context, first.train.eval_tokens);
-    keep_tokenizer(*source, context.folder / "runs" / rung.name);
-    const RunRequest request{.members = rung.members,
-                             .finishes = rung.finishes,
-                             .folder = context.folder / "runs" / rung.name,
-                             .label = rung.name,
-                             .resume = context.resume};
-    const RunResult result = train_group(request, source, held_out, context.machine, context.hooks);
-    if (result.interrupted) {
+    const TrainedGroup trained = train_in_study(
+        context, {.name = rung.name, .members = rung.members, .index = {}}, rung.finishes);
+    if (trained.result.interrupted) {
       study.interrupted = true;
       break;
     }
-    for (RunRecord& r : rung_records(rung, result, *source, held_out))
-      study.records.push_back(std::move(r));
+    for (RunRecord& r : rung_records(rung, trained)) study.records.push_back(std::move(r));
     fill_seed_sd(study.records);
     write_runs(table, study.records);
   }

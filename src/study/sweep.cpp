@@ -20,15 +20,15 @@ Json plan_json(std::span<const RunConfig> members) {
 }
 
 // Records of one group, in the group's order.
-std::vector<RunRecord> group_records(const Group& group, const RunResult& result,
-                                     const TokenSource& source, const HeldOut& held_out) {
+std::vector<RunRecord> group_records(const Group& group, const TrainedGroup& trained) {
   const TrainConfig& train = group.members.front().train;
   const Schedule schedule = make_schedule(train, train.tokens / train.batch_tokens);
   std::vector<RunRecord> records;
   for (size_t m = 0; m < group.members.size(); ++m) {
-    RunRecord r = make_record(result.finishes.back()[m], schedule, source, held_out);
+    RunRecord r =
+        make_record(trained.result.finishes.back()[m], schedule, *trained.source, trained.held_out);
     r.run = "runs/" + group.name, r.member = static_cast<int64_t>(m), r.kind = "sweep";
-    r.seconds = result.seconds;
+    r.seconds = trained.result.seconds;
     records.push_back(std::move(r));
   }
   return records;
@@ -76,6 +76,23 @@ void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
   write_json(path, plan);
 }
 
+TrainedGroup train_in_study(const StudyContext& context, const Group& group,
+                            const std::vector<Schedule>& finishes) {
+  const RunConfig& first = group.members.front();
+  const fs::path folder = context.folder / "runs" / group.name;
+  TrainedGroup trained{.source = context.open(first.data)};
+  trained.held_out = trained.source->held_out(first.model.context, first.train.eval_tokens);
+  keep_tokenizer(*trained.source, folder);
+  trained.result = train_group({.members = group.members,
+                                .finishes = finishes,
+                                .folder = folder,
+                                .label = group.name,
+                                .resume = context.resume,
+                                .keep_checkpoints = context.keep_checkpoints},
+                               trained.source, trained.held_out, context.machine, context.hooks);
+  return trained;
+}
+
 StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& context) {
   const auto start = Clock::now();
   const int threads = context.machine.pool ? context.machine.pool->threads() : 1;
@@ -106,22 +123,13 @@ StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& co
                             done.at({"runs/" + group.name, static_cast<int64_t>(m)}));
       continue;
     }
-    const RunConfig& first = group.members.front();
-    const auto source = context.open(first.data);
-    const HeldOut held_out = source->held_out(first.model.context, first.train.eval_tokens);
-    keep_tokenizer(*source, context.folder / "runs" / group.name);
-    const RunRequest request{.members = group.members,
-                             .folder = context.folder / "runs" / group.name,
-                             .label = group.name,
-                             .resume = context.resume,
-                             .keep_checkpoints = context.keep_checkpoints};
-    const RunResult result = train_group(request, source, held_out, context.machine, context.hooks);
-    if (result.interrupted) {
+    const TrainedGroup trained = train_in_study(context, group);
+    if (trained.result.interrupted) {
       study.interrupted = true;
       break;
     }
     size_t at = 0;
-    for (RunRecord& record : group_records(group, result, *source, held_out))
+    for (RunRecord& record : group_records(group, trained))
       placed.emplace_back(group.index[at++], std::move(record));
     collect();
   }

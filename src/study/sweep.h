@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,15 @@ struct StudyResult {
 // first. With resume, groups that runs.csv holds are not trained again. Fails when every member
 // diverged, and on a folder that holds another study.
 StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& context);
+
+// One population of a study, in FOLDER/runs/NAME with its tokenizer.
+struct TrainedGroup {
+  std::shared_ptr<const TokenSource> source;
+  HeldOut held_out;
+  RunResult result;
+};
+TrainedGroup train_in_study(const StudyContext& context, const Group& group,
+                            const std::vector<Schedule>& finishes = {});
 
 // Writes FOLDER/study.json, or compares with the one there: another study, or one without --resume,
 // fails.
