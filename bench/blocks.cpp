@@ -121,8 +121,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> names = options.take_words();
   RunConfig data;
   options.apply(data);
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const auto source = open_source(data.data, cache ? cache : "/tmp");
+  const auto source = bench::open_text(data);
   const Machine machine = make_machine(data.device, 2);
   std::printf(
       "| block | N | trained | lr | loss | tokens/s |\n"

@@ -129,8 +129,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> names = study.options.take_words();
   RunConfig data;
   study.options.apply(data);
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const auto source = open_source(data.data, cache ? cache : "/tmp");
+  const auto source = bench::open_text(data);
   const Machine machine = make_machine(data.device, 2);
   std::printf(
       "| ffn | N | N total | tokens | lr | loss | used | unevenness | seconds |\n"

@@ -88,20 +88,11 @@ RunConfig config_of(const Study& study, int64_t heads, int64_t depth) {
 
 // The share of second tokens that are the likeliest after a first token which stood before.
 double found(Population& population, int64_t member, const Stories& source) {
-  constexpr int64_t count = 256;
-  const int64_t time = population.decoder.model.context;
-  const auto [tokens, likeliest] = bench::ask(population, member, source, count);
-  const int64_t* token = tokens.const_data_ptr<int64_t>();
-  const int64_t* guess = likeliest.const_data_ptr<int64_t>();
-  int64_t right = 0, asked = 0;
-  for (int64_t i = 0; i < count; ++i, token += time, guess += time)
-    for (int64_t t = 0; t + 1 < time; ++t) {
-      const bool first = token[t] >= words && token[t] < words + firsts;
-      if (!first || std::find(token, token + t, token[t]) == token + t) continue;
-      asked += 1;
-      right += guess[t] == token[t + 1];
-    }
-  return static_cast<double>(right) / static_cast<double>(asked);
+  return bench::share_right(bench::ask(population, member, source, 256),
+                            [](const int64_t* token, int64_t t) {
+                              const bool first = token[t] >= words && token[t] < words + firsts;
+                              return first && std::find(token, token + t, token[t]) != token + t;
+                            });
 }
 
 void run(const Study& study, int64_t heads, int64_t depth, const Machine& machine) {

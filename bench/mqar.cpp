@@ -9,7 +9,6 @@
 // Prints a Markdown table: mixer, state size, parameters, share of values recalled (mean, lowest
 // and highest of the seeds) on sequences that were never trained on.
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 
 #include <cstdio>
 
@@ -82,21 +81,11 @@ RunConfig config_of(const Study& study, int64_t state) {
   return config;
 }
 
-// The share of second values that are the likeliest token after their keys, on `count` sequences.
+// The share of second values that are the likeliest token after their keys.
 double recalled(Population& population, int64_t member, const Study& study, const Recall& source) {
-  constexpr int64_t count = 256, unseen = int64_t{1} << 41;
-  const int64_t time = study.time();
-  at::Tensor tokens = at::empty({1, count, time}, at::kLong);
-  std::vector<int32_t> window(static_cast<size_t>(time + 1));
-  for (int64_t i = 0; i < count; ++i) {
-    source.read(unseen + i, window);
-    std::copy_n(window.begin(), time, tokens.mutable_data_ptr<int64_t>() + i * time);
-  }
-  const at::Tensor best = population.logits(member, tokens).argmax(-1);
-  int64_t right = 0;
-  for (int64_t t = 2 * study.pairs; t < time; t += 2)
-    right += best.select(2, t).eq(tokens.select(2, t + 1)).sum().item<int64_t>();
-  return static_cast<double>(right) / static_cast<double>(count * study.pairs * asked);
+  return bench::share_right(
+      bench::ask(population, member, source, 256),
+      [&](const int64_t*, int64_t t) { return t >= 2 * study.pairs && t % 2 == 0; });
 }
 
 void run(const Study& study, int64_t state, const Machine& machine) {

@@ -103,19 +103,10 @@ RunConfig config_of(const Study& study, const std::string& kind, double lr) {
 
 // Wrong answers, in per cent, in sequences that were never trained on.
 double wrong(Population& population, int64_t member, const Task& task) {
-  constexpr int64_t count = 512;
-  const int64_t time = population.decoder.model.context;
-  const auto [tokens, likeliest] = bench::ask(population, member, task, count);
-  const int64_t* token = tokens.const_data_ptr<int64_t>();
-  const int64_t* guess = likeliest.const_data_ptr<int64_t>();
-  int64_t missed = 0, asked = 0;
-  for (int64_t i = 0; i < count; ++i, token += time, guess += time)
-    for (int64_t t = 0; t + 1 < time; ++t)
-      if (task.asks(static_cast<int32_t>(token[t]))) {
-        asked += 1;
-        missed += guess[t] != token[t + 1];
-      }
-  return 100.0 * static_cast<double>(missed) / static_cast<double>(asked);
+  const double right = bench::share_right(
+      bench::ask(population, member, task, 512),
+      [&](const int64_t* token, int64_t t) { return task.asks(static_cast<int32_t>(token[t])); });
+  return 100.0 * (1.0 - right);
 }
 
 struct Kind {

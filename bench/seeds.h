@@ -79,6 +79,29 @@ inline Answers ask(Population& population, int64_t member, const TokenSource& so
   return {tokens, logits.argmax(-1).to(at::kCPU).contiguous()};
 }
 
+// Of the tokens that ask something, by asks(tokens of the sequence, index), the share whose next
+// one is held to be the likeliest.
+template <class Asks>
+double share_right(const Answers& answers, Asks&& asks) {
+  const int64_t time = answers.tokens.size(2);
+  const int64_t* token = answers.tokens.const_data_ptr<int64_t>();
+  const int64_t* guess = answers.likeliest.const_data_ptr<int64_t>();
+  int64_t right = 0, asked = 0;
+  for (int64_t i = 0; i < answers.tokens.size(1); ++i, token += time, guess += time)
+    for (int64_t t = 0; t + 1 < time; ++t)
+      if (asks(token, t)) {
+        asked += 1;
+        right += guess[t] == token[t + 1];
+      }
+  return static_cast<double>(right) / static_cast<double>(asked);
+}
+
+// The text that the settings name, tokenized once.
+inline std::shared_ptr<const TokenSource> open_text(const RunConfig& config) {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  return open_source(config.data, cache ? cache : "/tmp");
+}
+
 struct Spread {
   double mean = 0.0, low = 0.0, high = 0.0;
 };
