@@ -2,7 +2,7 @@
 
 #include "model/decoder_variants.h"
 #include "ops/norm.h"
-#include "support/models.h"
+#include "support/model_checks.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -35,22 +35,7 @@ TEST_CASE("gradients equal central differences of the loss in fp64") {
     Model model = make_model(config, vocabulary, at::kDouble);
     const Batch batch = make_batch(config, vocabulary, 1, 2);
     loss_and_gradient(model, batch);
-    const Layout& layout = model.decoder.layout;
-    Random random(3, "coordinates");
-    for (size_t i = 0; i < layout.tensors.size(); ++i) {
-      CAPTURE(layout.tensors[i].name);
-      const double scale = view(layout, model.gradient, i).abs().max().item<double>();
-      CHECK((scale > 0.0) != layout.tensors[i].frozen);
-      if (layout.tensors[i].frozen) continue;
-      for (int k = 0; k < 3; ++k) {
-        const auto size = static_cast<uint64_t>(layout.tensors[i].size());
-        const int64_t at = layout.offsets[i] + static_cast<int64_t>(random.below(size));
-        const double slope =
-            central_difference(model, at, 1e-5, [&] { return mean_loss(model, batch); });
-        const double gradient = model.gradient.select(0, 0)[at].item<double>();
-        CHECK(std::abs(slope - gradient) < 1e-6 * scale + 1e-10);
-      }
-    }
+    check_gradient(model, [&] { return mean_loss(model, batch); });
   }
 }
 
@@ -117,43 +102,14 @@ TEST_CASE("unit scaling's gradients are the true ones times one constant a tenso
     Model model = make_model(config, vocabulary, at::kDouble);
     const Batch batch = make_batch(config, vocabulary, 1, 2);
     loss_and_gradient(model, batch);
-    const Layout& layout = model.decoder.layout;
-    for (size_t i = 0; i < layout.tensors.size(); ++i) {
-      CAPTURE(layout.tensors[i].name);
-      const Tensor part = view(layout, model.gradient, i).flatten();
-      const Tensor largest = std::get<1>(part.abs().topk(std::min<int64_t>(3, part.size(0))));
-      double first = 0.0;
-      for (int64_t k = 0; k < largest.size(0); ++k) {
-        const int64_t place = largest[k].item<int64_t>(), at = layout.offsets[i] + place;
-        const double slope =
-            central_difference(model, at, 1e-4, [&] { return mean_loss(model, batch); });
-        const double ratio = part[place].item<double>() / slope;
-        if (k == 0) first = ratio;
-        CHECK(ratio == doctest::Approx(first).epsilon(1e-3));
-      }
-    }
+    check_gradient_direction(model, [&] { return mean_loss(model, batch); });
   }
 }
 
 TEST_CASE("generation with a cache is the whole sequence read at once, for every part") {
   for (const Variant& variant : decoder_variants) {
     CAPTURE(variant.name);
-    const RunConfig config = config_of(variant);
-    const Model model = make_model(config, vocabulary, at::kDouble, 2);
-    const Tensor tokens = ids({2, 3, 14}, vocabulary, 33);
-    const auto ropes = [&](int64_t start, int64_t count) {
-      return make_ropes(config.model, count, model.weights.options(), start);
-    };
-    const auto bound = bind(model.decoder.layout, model.weights, Tensor());
-    const Tensor whole = token_logits(model.decoder, bound, tokens, ropes(0, 14));
-    Cache cache;
-    for (const int64_t count : {5, 1, 1, 4, 1, 2}) {  // a prompt, then tokens alone or several
-      const int64_t at = cache.time;
-      const Tensor piece = token_logits(
-          model.decoder, bound, tokens.narrow(2, at, count).contiguous(), ropes(at, count), &cache);
-      CHECK(distance(piece, whole.narrow(2, at, count)) < 1e-12);
-    }
-    CHECK(cache.time == 14);
+    check_cache(config_of(variant), vocabulary, 1e-12);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "scaling/count.h"
 #include "support/golden_model.h"
 #include "support/memory.h"
+#include "support/model_checks.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -105,19 +106,7 @@ TEST_CASE("gradients are those of the sum over heads in fp64") {
     Model model = make_model(config, vocabulary, at::kDouble);
     const Batch batch = make_batch(config, vocabulary, 1, 2);
     loss_and_gradient(model, batch);
-    const Layout& layout = model.decoder.layout;
-    Random random(3, "coordinates");
-    for (size_t i = 0; i < layout.tensors.size(); ++i) {
-      CAPTURE(layout.tensors[i].name);
-      const double scale = view(layout, model.gradient, i).abs().max().item<double>();
-      CHECK(scale > 0.0);
-      const auto size = static_cast<uint64_t>(layout.tensors[i].size());
-      const int64_t at = layout.offsets[i] + static_cast<int64_t>(random.below(size));
-      const double slope =
-          central_difference(model, at, 1e-5, [&] { return total_loss(model, batch); });
-      const double gradient = model.gradient.select(0, 0)[at].item<double>();
-      CHECK(std::abs(slope - gradient) < 1e-6 * scale + 1e-10);
-    }
+    check_gradient(model, [&] { return total_loss(model, batch); });
   }
 }
 
@@ -172,21 +161,7 @@ TEST_CASE("unit scaling's gradients of all heads are the true ones times one con
   Model model = make_model(config, vocabulary, at::kDouble);
   const Batch batch = make_batch(config, vocabulary, 1, 2);
   loss_and_gradient(model, batch);
-  const Layout& layout = model.decoder.layout;
-  for (size_t i = 0; i < layout.tensors.size(); ++i) {
-    CAPTURE(layout.tensors[i].name);
-    const Tensor part = view(layout, model.gradient, i).flatten();
-    const Tensor largest = std::get<1>(part.abs().topk(3));
-    double first = 0.0;
-    for (int64_t k = 0; k < 3; ++k) {
-      const int64_t place = largest[k].item<int64_t>(), at = layout.offsets[i] + place;
-      const double slope =
-          central_difference(model, at, 1e-4, [&] { return total_loss(model, batch); });
-      const double ratio = part[place].item<double>() / slope;
-      if (k == 0) first = ratio;
-      CHECK(ratio == doctest::Approx(first).epsilon(1e-3));
-    }
-  }
+  check_gradient_direction(model, [&] { return total_loss(model, batch); });
 }
 
 TEST_CASE("memory does not grow with the number of heads") {

@@ -1,6 +1,6 @@
 // Decoders with ternary maps.
 #include "scaling/count.h"
-#include "support/models.h"
+#include "support/model_checks.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -92,21 +92,7 @@ TEST_CASE("the model sees no more of its maps than their signs and scales") {
 TEST_CASE("generation with a cache is the whole sequence read at once, with ternary maps") {
   for (const Variant& variant : variants) {
     CAPTURE(variant.name);
-    const RunConfig config = config_of(variant);
-    const Model model = make_model(config, vocabulary, at::kDouble, 2);
-    const Tensor tokens = ids({2, 3, 14}, vocabulary, 33);
-    const auto bound = bind(model.decoder.layout, model.weights, Tensor());
-    const auto ropes = [&](int64_t start, int64_t count) {
-      return make_ropes(config.model, count, model.weights.options(), start);
-    };
-    const Tensor whole = token_logits(model.decoder, bound, tokens, ropes(0, 14));
-    Cache cache;
-    for (const int64_t count : {5, 1, 1, 4, 1, 2}) {
-      const int64_t at = cache.time;
-      const Tensor piece = token_logits(
-          model.decoder, bound, tokens.narrow(2, at, count).contiguous(), ropes(at, count), &cache);
-      CHECK(distance(piece, whole.narrow(2, at, count)) < 1e-11);
-    }
+    check_cache(config_of(variant), vocabulary, 1e-11);
   }
 }
 
