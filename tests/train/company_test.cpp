@@ -1,7 +1,5 @@
 // What multi-token prediction, ternary maps and formats promise of a population.
-#include "support/configs.h"
-#include "support/twins.h"
-#include "train/population.h"
+#include "support/populations.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -32,15 +30,6 @@ RunConfig quantised() {
   return config;
 }
 
-Population make(std::vector<RunConfig> configs, int threads) {
-  return Population(std::move(configs), std::make_shared<ChainSource>(),
-                    make_machine("cpu", threads));
-}
-
-void advance(Population& p, int64_t steps) {
-  for (int64_t i = 0; i < steps; ++i) p.advance();
-}
-
 }  // namespace
 
 TEST_CASE(
@@ -53,13 +42,13 @@ TEST_CASE(
       configs.back().seed = seed;
       configs.back().multipliers.alpha_loss = 0.5 + 0.25 * static_cast<double>(seed);
     }
-    Population both = make(configs, 3);
+    Population both = make_population(configs, 3);
     const double before = both.evaluate(held)[0].loss;
     advance(both, 30);
     const std::vector<Evaluation> together = both.evaluate(held);
     CHECK(together[0].loss < before - 0.3);
     for (size_t i = 0; i < configs.size(); ++i) {
-      Population alone = make({configs[i]}, 1);
+      Population alone = make_population({configs[i]}, 1);
       advance(alone, 30);
       CHECK(same_bits(alone.weights[0], both.weights[static_cast<int64_t>(i)]));
       const Evaluation own = alone.evaluate(held)[0];
@@ -76,7 +65,7 @@ TEST_CASE("the training loss is the next token's, whatever the heads do") {
   // decoder without further heads has too.
   RunConfig heads = three_heads(), plain = tiny_config();
   heads.train.lr = plain.train.lr = 1e-12;
-  Population a = make({heads}, 1), b = make({plain}, 1);
+  Population a = make_population({heads}, 1), b = make_population({plain}, 1);
   advance(a, 1);
   advance(b, 1);
   CHECK(a.states[0].loss == b.states[0].loss);

@@ -1,9 +1,5 @@
 // Frozen tensors in training: no optimizer holds or moves them, and runs resume.
-#include "support/configs.h"
-#include "support/twins.h"
-#include "temporary.h"
-#include "train/checkpoint.h"
-#include "train/population.h"
+#include "support/populations.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -17,14 +13,6 @@ RunConfig doped_config(const Optimizer& optimizer) {
   config.train.weight_decay = 1e-3;
   if (optimizer.constant_rate) config.train.schedule = "constant";
   return config;
-}
-
-Population make(std::vector<RunConfig> configs) {
-  return Population(std::move(configs), std::make_shared<ChainSource>(), make_machine("cpu", 2));
-}
-
-void advance(Population& p, int64_t steps) {
-  for (int64_t i = 0; i < steps; ++i) p.advance();
 }
 
 int64_t state_size(const Population& p) {
@@ -42,7 +30,8 @@ TEST_CASE("no optimizer moves a frozen tensor or keeps a state for it, alone or 
     RunConfig other = config, all = config;
     other.seed = 9;
     all.model.frozen.clear();
-    Population pair = make({other, config}), alone = make({config}), trained = make({all});
+    Population pair = make_population({other, config}), alone = make_population({config}),
+               trained = make_population({all});
     const Tensor start = alone.weights.clone();
     advance(pair, 6);
     advance(alone, 6);
@@ -61,15 +50,6 @@ TEST_CASE("no optimizer moves a frozen tensor or keeps a state for it, alone or 
 TEST_CASE("a doped run resumes bit for bit") {
   for (const char* name : {"adamw", "schedule-free-adamw", "soap"}) {
     CAPTURE(name);
-    const RunConfig config = doped_config(find_optimizer(name));
-    const TemporaryFolder folder;
-    Population straight = make({config}), first = make({config});
-    advance(straight, 12);
-    advance(first, 5);
-    save_checkpoint(first, folder.path, {});
-    Population second = make({config});
-    load_checkpoint(second, checkpoint_path(folder.path, 5));
-    advance(second, 7);
-    CHECK(same_bits(second.weights, straight.weights));
+    check_resumes(doped_config(find_optimizer(name)), 5, 12);
   }
 }

@@ -2,11 +2,7 @@
 // run goes on bit for bit from moments of their own type, and runs end where fp32's do.
 #include "core/error.h"
 #include "core/safetensors.h"
-#include "support/configs.h"
-#include "support/twins.h"
-#include "temporary.h"
-#include "train/checkpoint.h"
-#include "train/population.h"
+#include "support/populations.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -21,14 +17,6 @@ RunConfig config_for(const std::string& moments, const char* optimizer = "adamw"
   config.train.weight_decay = 1e-4;
   config.train.tokens = 72 * 60;
   return config;
-}
-
-Population make(std::vector<RunConfig> configs) {
-  return Population(std::move(configs), std::make_shared<ChainSource>(), make_machine("cpu", 2));
-}
-
-void advance(Population& p, int64_t steps) {
-  for (int64_t i = 0; i < steps; ++i) p.advance();
 }
 
 bool same_state(const Population& a, int64_t m, const Population& b, int64_t n) {
@@ -51,8 +39,8 @@ TEST_CASE("small moments: alone as in company, and as good as fp32's") {
       RunConfig other = config;
       other.seed = 8;
       other.train.lr *= 0.5;
-      Population pair = make({other, config}), alone = make({config});
-      Population wide = make({config_for("fp32", optimizer)});
+      Population pair = make_population({other, config}), alone = make_population({config});
+      Population wide = make_population({config_for("fp32", optimizer)});
       const double before = alone.evaluate(held)[0].loss;
       advance(pair, 60);
       advance(alone, 60);
@@ -69,7 +57,8 @@ TEST_CASE("small moments: a resumed run goes on bit for bit from what the file h
   for (const char* moments : {"bf16", "fp8"}) {
     CAPTURE(moments);
     const TemporaryFolder folder;
-    Population straight = make({config_for(moments)}), first = make({config_for(moments)});
+    Population straight = make_population({config_for(moments)}),
+               first = make_population({config_for(moments)});
     advance(straight, 30);
     advance(first, 13);
     save_checkpoint(first, folder.path, {});
@@ -78,12 +67,12 @@ TEST_CASE("small moments: a resumed run goes on bit for bit from what the file h
     CHECK(saved.at("exp_avg").dtype == (fp8 ? "F8_E4M3" : "BF16"));
     CHECK(saved.at("exp_avg_sq").dtype == "BF16");
     CHECK(saved.blocks().size() == (fp8 ? 3 : 2));
-    Population second = make({config_for(moments)});
+    Population second = make_population({config_for(moments)});
     load_checkpoint(second, checkpoint_path(folder.path, 13));
     CHECK(same_state(second, 0, first, 0));
     advance(second, 17);
     CHECK(same_state(second, 0, straight, 0));
-    Population wide = make({config_for("fp32")});
+    Population wide = make_population({config_for("fp32")});
     CHECK_THROWS_WITH_AS(load_checkpoint(wide, checkpoint_path(folder.path, 13)),
                          doctest::Contains("train.moments"), Error);
   }
@@ -91,9 +80,9 @@ TEST_CASE("small moments: a resumed run goes on bit for bit from what the file h
 
 TEST_CASE("small moments: draws are of the seed, and rounding to the nearest draws nothing") {
   RunConfig config = config_for("bf16");
-  Population drawn = make({config});
+  Population drawn = make_population({config});
   config.train.moments_rounding = "nearest";
-  Population near = make({config}), again = make({config});
+  Population near = make_population({config}), again = make_population({config});
   advance(drawn, 5), advance(near, 5), advance(again, 5);
   CHECK(same_state(near, 0, again, 0));
   CHECK_FALSE(same_bits(near.weights, drawn.weights));
@@ -101,6 +90,6 @@ TEST_CASE("small moments: draws are of the seed, and rounding to the nearest dra
 }
 
 TEST_CASE("small moments: an optimizer with another state refuses them by name") {
-  CHECK_THROWS_WITH_AS(make({config_for("fp8", "muon")}),
+  CHECK_THROWS_WITH_AS(make_population({config_for("fp8", "muon")}),
                        doctest::Contains("muon keeps its state in fp32"), Error);
 }

@@ -2,11 +2,7 @@
 // for bit, and averages are what is evaluated and saved.
 #include "core/error.h"
 #include "core/safetensors.h"
-#include "support/configs.h"
-#include "support/twins.h"
-#include "temporary.h"
-#include "train/checkpoint.h"
-#include "train/population.h"
+#include "support/populations.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -23,14 +19,6 @@ RunConfig config_for(const Optimizer& optimizer) {
   return config;
 }
 
-Population make(std::vector<RunConfig> configs) {
-  return Population(std::move(configs), std::make_shared<ChainSource>(), make_machine("cpu", 2));
-}
-
-void advance(Population& p, int64_t steps) {
-  for (int64_t i = 0; i < steps; ++i) p.advance();
-}
-
 }  // namespace
 
 TEST_CASE("every optimizer learns the chain, alone as in company") {
@@ -41,7 +29,7 @@ TEST_CASE("every optimizer learns the chain, alone as in company") {
     RunConfig other = config;
     other.seed = 8;
     other.train.lr *= 0.5;
-    Population pair = make({other, config}), alone = make({config});
+    Population pair = make_population({other, config}), alone = make_population({config});
     const double before = alone.evaluate(held)[0].loss;
     advance(pair, 60);
     advance(alone, 60);
@@ -53,20 +41,9 @@ TEST_CASE("every optimizer learns the chain, alone as in company") {
 }
 
 TEST_CASE("every optimizer resumes from its checkpoint bit for bit") {
-  const HeldOut held = ChainSource().held_out(18, 720);
   for (const Optimizer& optimizer : optimizers()) {
     CAPTURE(optimizer.name);
-    const TemporaryFolder folder;
-    Population straight = make({config_for(optimizer)}), first = make({config_for(optimizer)});
-    advance(straight, 30);
-    advance(first, 13);
-    save_checkpoint(first, folder.path, {});
-    Population second = make({config_for(optimizer)});
-    load_checkpoint(second, checkpoint_path(folder.path, 13));
-    CHECK(same_bits(second.weights, first.weights));
-    advance(second, 17);
-    CHECK(same_bits(second.weights, straight.weights));
-    CHECK(second.evaluate(held)[0].loss == straight.evaluate(held)[0].loss);
+    check_resumes(config_for(optimizer), 13, 30);
   }
 }
 
@@ -76,7 +53,8 @@ TEST_CASE("where an optimizer averages, the average is evaluated and saved, and 
     if (!optimizer.eval_weights) continue;
     CAPTURE(optimizer.name);
     const TemporaryFolder folder;
-    Population p = make({config_for(optimizer)}), undisturbed = make({config_for(optimizer)});
+    Population p = make_population({config_for(optimizer)}),
+               undisturbed = make_population({config_for(optimizer)});
     CHECK(same_bits(p.eval_weights(), p.weights));  // before the first step
     advance(p, 40);
     const Tensor average = p.eval_weights();
@@ -91,7 +69,7 @@ TEST_CASE("where an optimizer averages, the average is evaluated and saved, and 
       CHECK(std::memcmp(block.bytes.data(), want.const_data_ptr(), want.nbytes()) == 0);
     }
     // The average is better than the point where gradients are taken, and what was evaluated.
-    Population raw = make({config_for(optimizer)});
+    Population raw = make_population({config_for(optimizer)});
     raw.weights.copy_(average);
     CHECK(raw.evaluate(held)[0].loss == loss);
     raw.weights.copy_(p.weights);
@@ -105,5 +83,6 @@ TEST_CASE("where an optimizer averages, the average is evaluated and saved, and 
 TEST_CASE("an optimizer that averages takes no cooldown") {
   RunConfig config = config_for(find_optimizer("schedule-free-adamw"));
   config.train.schedule = "linear";
-  CHECK_THROWS_WITH_AS(make({config}), doctest::Contains("train.schedule=constant"), Error);
+  CHECK_THROWS_WITH_AS(make_population({config}), doctest::Contains("train.schedule=constant"),
+                       Error);
 }

@@ -3,9 +3,7 @@
 #include <limits>
 
 #include "core/error.h"
-#include "support/configs.h"
-#include "support/twins.h"
-#include "temporary.h"
+#include "support/populations.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -26,15 +24,6 @@ std::vector<RunConfig> five() {
   return configs;
 }
 
-Population make(std::vector<RunConfig> configs, int threads = 2) {
-  return Population(std::move(configs), std::make_shared<ChainSource>(),
-                    make_machine("cpu", threads));
-}
-
-void advance(Population& p, int64_t steps) {
-  for (int64_t i = 0; i < steps; ++i) p.advance();
-}
-
 // Weights, optimizer state, loss and gradient norm of one member against one of another population.
 bool same_member(const Population& a, int64_t i, const Population& b, int64_t j) {
   bool same = same_bits(a.weights[i], b.weights[j]);
@@ -48,18 +37,18 @@ bool same_member(const Population& a, int64_t i, const Population& b, int64_t j)
 
 TEST_CASE("a member trained alone is the same bits as in a population of five, in any order") {
   const std::vector<RunConfig> configs = five();
-  Population together = make(configs);
+  Population together = make_population(configs);
   advance(together, 12);
   const std::vector<size_t> order{3, 0, 4, 2, 1};
   std::vector<RunConfig> shuffled;
   for (const size_t i : order) shuffled.push_back(configs[i]);
-  Population mixed = make(shuffled);
+  Population mixed = make_population(shuffled);
   advance(mixed, 12);
   const HeldOut held = ChainSource().held_out(18, 720);
   const auto losses = together.evaluate(held);
   for (size_t i = 0; i < configs.size(); ++i) {
     CAPTURE(i);
-    Population alone = make({configs[i]});
+    Population alone = make_population({configs[i]});
     advance(alone, 12);
     CHECK(same_member(alone, 0, together, static_cast<int64_t>(i)));
     CHECK(alone.evaluate(held)[0].loss == losses[i].loss);
@@ -70,7 +59,8 @@ TEST_CASE("a member trained alone is the same bits as in a population of five, i
 }
 
 TEST_CASE("one thread, two threads and a second run give the same bits") {
-  Population one = make(five(), 1), two = make(five(), 2), again = make(five(), 2);
+  Population one = make_population(five(), 1), two = make_population(five(), 2),
+             again = make_population(five(), 2);
   for (Population* p : {&one, &two, &again}) advance(*p, 12);
   for (int64_t i = 0; i < 5; ++i) {
     CHECK(same_member(one, i, two, i));
@@ -83,15 +73,16 @@ TEST_CASE("batches of several shards and lanes keep their bits over thread count
   config.model.width = 8;
   config.train.batch_tokens = 18 * 57 * 5 + 18 * 11;  // five whole shards and a ragged one
   config.train.tokens = config.train.batch_tokens * 4;
-  Population one = make({config}, 1), two = make({config}, 2), three = make({config}, 3);
+  Population one = make_population({config}, 1), two = make_population({config}, 2),
+             three = make_population({config}, 3);
   for (Population* p : {&one, &two, &three}) advance(*p, 3);
   CHECK(same_member(one, 0, two, 0));
   CHECK(same_member(one, 0, three, 0));
 }
 
 TEST_CASE("a diverging member is frozen and its neighbours keep their bits") {
-  Population calm = make(five());
-  Population storm = make(five());
+  Population calm = make_population(five());
+  Population storm = make_population(five());
   storm.states[1].config.train.lr = 1e30;
   advance(calm, 3);
   advance(storm, 3);
@@ -113,10 +104,10 @@ TEST_CASE("a diverging member is frozen and its neighbours keep their bits") {
 }
 
 TEST_CASE("a NaN in any tensor is noticed") {
-  Population clean = make({tiny_config()});
+  Population clean = make_population({tiny_config()});
   for (size_t t = 0; t < clean.decoder.layout.tensors.size(); ++t) {
     CAPTURE(clean.decoder.layout.tensors[t].name);
-    Population p = make({tiny_config()});
+    Population p = make_population({tiny_config()});
     view(p.decoder.layout, p.weights, t).fill_(std::numeric_limits<float>::quiet_NaN());
     p.advance();
     CHECK(p.all_diverged());
@@ -148,7 +139,7 @@ TEST_CASE("every rule learns the chain") {
 }
 
 TEST_CASE("evaluation sums by document and clusters its error") {
-  Population p = make({tiny_config()});
+  Population p = make_population({tiny_config()});
   const HeldOut held = ChainSource().held_out(18, 18 * 7);
   const Evaluation e = p.evaluate(held)[0];
   double sum = 0.0, tokens = 0.0, squares = 0.0;
@@ -171,7 +162,7 @@ TEST_CASE("evaluation sums by document and clusters its error") {
 TEST_CASE("members read their own order, and the batch is cut from it") {
   RunConfig a = tiny_config(), b = tiny_config();
   b.seed = 2;
-  Population p = make({a, b});
+  Population p = make_population({a, b});
   p.advance();
   CHECK(p.states[0].loss != p.states[1].loss);
   CHECK(p.step == 1);
@@ -183,12 +174,12 @@ TEST_CASE("clip scales the whole gradient of a member") {
   config.train.epsilon = 1.0;  // so that Adam does not undo the scale
   config.train.warmup = 0.0;
   RunConfig clipped = config;
-  Population free = make({config});
+  Population free = make_population({config});
   const Tensor start = free.weights.clone();
   free.advance();
   const double norm = free.states[0].gradient_norm;
   clipped.train.clip = norm / 1000.0;
-  Population held = make({clipped});
+  Population held = make_population({clipped});
   held.advance();
   CHECK(held.states[0].gradient_norm == norm);
   const double moved = (free.weights - start).norm().item<double>();
@@ -201,17 +192,17 @@ TEST_CASE("populations that do not fit together are refused") {
   const auto message = [](auto change) {
     std::vector<RunConfig> configs(2, tiny_config());
     change(configs[1]);
-    return error_of([&] { make(configs); });
+    return error_of([&] { make_population(configs); });
   };
   CHECK(message([](RunConfig& c) { c.model.width = 48; }).find("[population]") == 0);
   CHECK(message([](RunConfig& c) { c.base_width = 48; }).find("[population]") == 0);
   CHECK(message([](RunConfig& c) { c.train.cooldown = 0.5; }).find("[population]") == 0);
   RunConfig odd = tiny_config();
   odd.train.batch_tokens = 71;
-  CHECK(error_of([&] { make({odd}); }).find("batch_tokens") != std::string::npos);
+  CHECK(error_of([&] { make_population({odd}); }).find("batch_tokens") != std::string::npos);
   odd = tiny_config();
   odd.train.tokens = 10;
-  CHECK(error_of([&] { make({odd}); }).find("train.tokens") != std::string::npos);
+  CHECK(error_of([&] { make_population({odd}); }).find("train.tokens") != std::string::npos);
   CHECK(error_of([] { make_machine("tpu", 1); }).find("[device]") == 0);
 }
 
@@ -222,7 +213,7 @@ TEST_CASE("sparse matrices keep their zeros, and train like their member alone")
   config.train.weight_decay = 0.01;
   RunConfig other = config;
   other.seed = 8;
-  Population p = make({config, other}), alone = make({other});
+  Population p = make_population({config, other}), alone = make_population({other});
   const Tensor start = p.weights.clone();
   advance(p, 6);
   advance(alone, 6);
@@ -247,7 +238,7 @@ TEST_CASE("sparse matrices keep their zeros, and train like their member alone")
           doctest::Approx(1.0).epsilon(0.1));
   }
   config.parametrisation = "mup";
-  CHECK(error_of([&] { make({config}); }).find("Only supar") != std::string::npos);
+  CHECK(error_of([&] { make_population({config}); }).find("Only supar") != std::string::npos);
 }
 
 TEST_CASE("completedp's betas follow batch over tokens") {
@@ -255,9 +246,9 @@ TEST_CASE("completedp's betas follow batch over tokens") {
   config.parametrisation = "completedp";
   config.train.beta1 = 0.5;
   config.train.beta2 = 0.75;
-  Population base = make({config});
+  Population base = make_population({config});
   config.base_batch_tokens = 2 * config.train.batch_tokens;  // half of the base's batch
-  Population half = make({config});
+  Population half = make_population({config});
   advance(base, 1);
   advance(half, 1);
   // After one step the moments are (1 - beta) g and (1 - beta) g^2 of one gradient.
@@ -268,11 +259,12 @@ TEST_CASE("completedp's betas follow batch over tokens") {
 TEST_CASE("muS is refused with norms before branches and learns with norms after them") {
   RunConfig config = tiny_config();
   config.parametrisation = "mus";
-  CHECK(error_of([&] { make({config}); }).find("model.norm_place=after") != std::string::npos);
+  CHECK(error_of([&] { make_population({config}); }).find("model.norm_place=after") !=
+        std::string::npos);
   config.model.norm_place = "after";
   config.train.tokens = 72 * 80;
   config.train.lr = 0.1;
-  Population p = make({config});
+  Population p = make_population({config});
   const HeldOut held = ChainSource().held_out(18, 720);
   const double before = p.evaluate(held)[0].loss;
   advance(p, 80);
@@ -281,7 +273,7 @@ TEST_CASE("muS is refused with norms before branches and learns with norms after
 
 TEST_CASE("factors may be altered before weights are drawn") {
   const RunConfig config = tiny_config();
-  Population plain = make({config});
+  Population plain = make_population({config});
   Population altered({config}, std::make_shared<ChainSource>(), make_machine("cpu", 1),
                      [](Decoder& d) {
                        d.layout.factors[0].B *= 2.0;

@@ -1,7 +1,4 @@
-#include "support/configs.h"
-#include "support/twins.h"
-#include "temporary.h"
-#include "train/checkpoint.h"
+#include "support/populations.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -21,15 +18,6 @@ RunConfig sparse_config(uint64_t seed = 1) {
   return config;
 }
 
-Population make(std::vector<RunConfig> configs, int threads = 2) {
-  return Population(std::move(configs), std::make_shared<ChainSource>(),
-                    make_machine("cpu", threads));
-}
-
-void advance(Population& p, int64_t steps) {
-  for (int64_t i = 0; i < steps; ++i) p.advance();
-}
-
 bool same_statistics(const Evaluation& a, const Evaluation& b) {
   bool same = a.statistics.size() == b.statistics.size();
   for (size_t i = 0; same && i < a.statistics.size(); ++i) {
@@ -45,12 +33,12 @@ TEST_CASE("mixtures and retrievals learn the same bits alone, in company and on 
   const HeldOut held = ChainSource().held_out(18, 1440);
   std::vector<RunConfig> configs;
   for (const uint64_t seed : {4, 5}) configs.push_back(sparse_config(seed));
-  Population both = make(configs, 3);
+  Population both = make_population(configs, 3);
   const double before = both.evaluate(held)[0].loss;
   advance(both, 40);
   const std::vector<Evaluation> together = both.evaluate(held);
   for (size_t i = 0; i < configs.size(); ++i) {
-    Population alone = make({configs[i]}, 1);
+    Population alone = make_population({configs[i]}, 1);
     advance(alone, 40);
     CHECK(same_bits(alone.weights[0], both.weights[static_cast<int64_t>(i)]));
     const Evaluation own = alone.evaluate(held)[0];
@@ -62,7 +50,7 @@ TEST_CASE("mixtures and retrievals learn the same bits alone, in company and on 
 }
 
 TEST_CASE("what parts report goes by layer and says how evenly experts are used") {
-  Population p = make({sparse_config()});
+  Population p = make_population({sparse_config()});
   const Evaluation e = p.evaluate(ChainSource().held_out(18, 1440))[0];
   std::vector<std::string> names;
   for (const Statistic& s : e.statistics) names.push_back(fmt::format("{}.{}", s.layer, s.name));
@@ -72,7 +60,9 @@ TEST_CASE("what parts report goes by layer and says how evenly experts are used"
   CHECK(e.statistics[0].value == 1.0);
   CHECK(e.statistics[2].value > 0.9);
   CHECK(e.statistics[4].value > 0.5);
-  CHECK(make({tiny_config()}).evaluate(ChainSource().held_out(18, 360))[0].statistics.empty());
+  CHECK(make_population({tiny_config()})
+            .evaluate(ChainSource().held_out(18, 360))[0]
+            .statistics.empty());
 }
 
 TEST_CASE("a balance loss evens out the loads") {
@@ -84,7 +74,7 @@ TEST_CASE("a balance loss evens out the loads") {
     config.model.moe_gates = "all";
     config.model.moe_balance = weight;
     config.model.moe_z = 0.0;
-    Population p = make({config});
+    Population p = make_population({config});
     advance(p, 80);
     const Evaluation e = p.evaluate(held)[0];
     double sum = 0.0;
@@ -103,14 +93,6 @@ TEST_CASE("matrix rules update each expert as a matrix of its own, and a run res
     CAPTURE(optimizer);
     RunConfig config = sparse_config();
     config.train.optimizer = optimizer;
-    const TemporaryFolder folder;
-    Population straight = make({config}), first = make({config});
-    advance(straight, 14);
-    advance(first, 6);
-    save_checkpoint(first, folder.path, {});
-    Population second = make({config});
-    load_checkpoint(second, checkpoint_path(folder.path, 6));
-    advance(second, 8);
-    CHECK(same_bits(second.weights, straight.weights));
+    check_resumes(config, 6, 14);
   }
 }
