@@ -124,17 +124,15 @@ int dry_run(const Arguments& arguments, const RunConfig& config, const CoordPlan
   const int64_t steps = *std::max_element(plan.horizons.begin(), plan.horizons.end());
   for (std::vector<RunConfig>& members : coord_populations(config, plan)) {
     for (RunConfig& member : members) member.train.tokens = steps * member.train.batch_tokens;
-    for (const Group& group : group_members(members))
-      rows.push_back({group.name, estimate(group, source.vocabulary(), arguments.threads)});
+    const std::vector<DryRow> more = dry_rows(arguments, members, source);
+    rows.insert(rows.end(), more.begin(), more.end());
   }
   report_dry_run(arguments, rows, config);
   return 0;
 }
 
 int run(const Arguments& arguments) {
-  RunConfig config = read_one(arguments, "coord");
-  if (arguments.has("--parametrisation"))
-    config.parametrisation = arguments.text("--parametrisation");
+  const RunConfig config = read_one(arguments, "coord", given_rule(arguments));
   const CoordPlan plan = read_coord_plan(arguments);
   Sources sources;
   const auto source = sources.open(config.data);

@@ -77,18 +77,12 @@ int dry_run(const Arguments& arguments, RunConfig config, const ScalesPlan& plan
             const TokenSource& source) {
   const int64_t steps = *std::max_element(plan.steps.begin(), plan.steps.end());
   config.train.tokens = std::max<int64_t>(steps, 1) * config.train.batch_tokens;
-  std::vector<DryRow> rows;
-  const std::vector<RunConfig> members{config};
-  for (const Group& group : group_members(members))
-    rows.push_back({group.name, estimate(group, source.vocabulary(), arguments.threads)});
-  report_dry_run(arguments, rows, config);
+  report_dry_run(arguments, dry_rows(arguments, std::vector{config}, source), config);
   return 0;
 }
 
 int run_scales(const Arguments& arguments) {
-  RunConfig config = read_one(arguments, "scales");
-  if (arguments.has("--parametrisation"))
-    config.parametrisation = arguments.text("--parametrisation");
+  const RunConfig config = read_one(arguments, "scales", given_rule(arguments));
   const ScalesPlan plan = read_scales_plan(arguments);
   Sources sources;
   const auto source = sources.open(config.data);

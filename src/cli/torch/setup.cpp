@@ -70,8 +70,14 @@ std::vector<RunConfig> read_members(const Arguments& arguments, const std::vecto
   return members;
 }
 
-RunConfig read_one(const Arguments& arguments, std::string_view verb) {
-  const std::vector<RunConfig> members = read_members(arguments);
+std::vector<Setting> given_rule(const Arguments& arguments) {
+  if (!arguments.has("--parametrisation")) return {};
+  return {{"parametrisation", {arguments.text("--parametrisation")}}};
+}
+
+RunConfig read_one(const Arguments& arguments, std::string_view verb,
+                   const std::vector<Setting>& extra) {
+  const std::vector<RunConfig> members = read_members(arguments, extra);
   if (members.size() > 1)
     fail_usage("[{}] One configuration at a time. Received lists that make {}.", verb,
                members.size());
@@ -133,6 +139,14 @@ Json memory_json(const MemoryPlan& m) {
           {"pass", m.pass},       {"evaluation", m.evaluation}, {"other", m.other},
           {"total", m.total()},   {"held", m.held()},           {"sequences", m.sequences},
           {"counted", m.counted}};
+}
+
+std::vector<DryRow> dry_rows(const Arguments& arguments, std::span<const RunConfig> members,
+                             const TokenSource& source) {
+  std::vector<DryRow> rows;
+  for (const Group& group : group_members(members))
+    rows.push_back({group.name, estimate(group, source.vocabulary(), arguments.threads)});
+  return rows;
 }
 
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,7 +26,10 @@ std::vector<Setting> given_settings(const Arguments& arguments, const std::vecto
 std::vector<RunConfig> read_members(const Arguments& arguments,
                                     const std::vector<Setting>& extra = {});
 // The one member of a verb that takes no lists. Fails (usage, named `verb`) on several.
-RunConfig read_one(const Arguments& arguments, std::string_view verb);
+RunConfig read_one(const Arguments& arguments, std::string_view verb,
+                   const std::vector<Setting>& extra = {});
+// What --parametrisation, of verbs that have it, sets.
+std::vector<Setting> given_rule(const Arguments& arguments);
 // The parts of texts such as 64,128.
 std::vector<std::string> split_commas(const std::vector<std::string>& texts);
 std::string absolute_data_path(const std::string& path);
@@ -55,6 +58,9 @@ struct DryRow {
   std::string name;
   Requirements estimate;
 };
+// Of members that train on one source, a row a group.
+std::vector<DryRow> dry_rows(const Arguments& arguments, std::span<const RunConfig> members,
+                             const TokenSource& source);
 // A plan's parts, in bytes.
 Json memory_json(const MemoryPlan& plan);
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
