@@ -31,7 +31,8 @@ struct EndedRun {
   double seconds = 0.0;  // of all processes that it took
 };
 void write_result(const std::filesystem::path& folder, const EndedRun& run);
-// Nothing where the run has not ended. Fails when it is a run of other members.
+// Nothing where the run has not ended, or does not say what its settings were. Fails when it is a
+// run of other members.
 std::optional<EndedRun> read_result(const std::filesystem::path& folder,
                                     std::span<const RunConfig> members);
 

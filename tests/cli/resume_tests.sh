@@ -82,6 +82,12 @@ cp out swept.json && rm swept/runs.csv
 check "a setting to forget" forget train.deterministic swept/study.json swept/runs/*/result.json
 expect 0 . '' "${swept[@]}" --resume
 json "d['runs']==load('swept.json')['runs']"
+# Without any settings they are trained again.
+rm swept/runs.csv
+check "settings to forget" forget settings swept/runs/*/result.json
+expect 0 . '' "${swept[@]}" --resume
+json "[r['L'] for r in d['runs']]==[r['L'] for r in load('swept.json')['runs']]"
+check "nothing was trained again" grep -q '"settings"' swept/runs/*/result.json
 expect 1 '' 'holds another study' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.25,1]' --out swept --resume
 
 echo "$checks checks, $failures failures"
