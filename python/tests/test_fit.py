@@ -101,6 +101,8 @@ def test_options(epoch_columns: dict[str, np.ndarray]) -> None:
     assert held.coefficients["E"] == 1.7 and held.intervals["E"] == (1.7, 1.7)
     assert held.coefficients["alpha"] == pytest.approx(0.2, abs=1e-9)
     assert "at-bound" in {d.code for d in held.diagnostics}
+    below = rung.fit(epoch_columns, bound={"A": (None, 200)}, bootstrap=0)
+    assert below.coefficients["A"] == pytest.approx(200)
     believed = rung.fit(epoch_columns, objective="least-squares", prior={"alpha": (0.5, 1e-6)}, bootstrap=0)
     assert believed.coefficients["alpha"] == pytest.approx(0.5, abs=1e-3)
     assert believed.checklist["form"]["priors"] == {"alpha": {"mean": 0.5, "sd": 1e-6}}

@@ -89,10 +89,13 @@ FitOptions read_fit_options(const Arguments& arguments) {
   for (const std::string& text : arguments.list("--bound")) {
     const auto [name, value] = split_pair(text, "--bound");
     const size_t dots = value.find("..");
-    if (dots == std::string::npos)
-      fail_usage("[fit] --bound takes NAME=LO..HI. Received {}.", text);
-    options.bounds[name] = {number(value.substr(0, dots), name),
-                            number(value.substr(dots + 2), name)};
+    if (dots == std::string::npos || value.size() == 2)
+      fail_usage("[fit] --bound takes NAME=LO..HI, LO.. or ..HI. Received {}.", text);
+    const auto side = [&](const std::string& end, double open) {
+      return end.empty() ? open : number(end, name);
+    };
+    options.bounds[name] = {side(value.substr(0, dots), -INFINITY),
+                            side(value.substr(dots + 2), INFINITY)};
   }
   return options;
 }
@@ -208,7 +211,7 @@ const Verb fit_verb{
           .help = "coefficients of one value, as alpha=beta"},
          {.name = "--bound",
           .takes = Takes::list,
-          .help = "range of a coefficient, as alpha=0.1..0.6"},
+          .help = "range of a coefficient, as alpha=0.1..0.6 or E=1.5.."},
          {.name = "--setting",
           .takes = Takes::list,
           .help = "what a procedure leaves open, as overhead=0.2; `rung laws --json` lists them"},

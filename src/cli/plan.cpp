@@ -174,7 +174,7 @@ const std::vector<Option> options_of_plan = {
     {.name = "--inference-bits",
      .help = "bits of a weight when serving, where no fit chooses them",
      .default_text = "16"},
-    {.name = "--latency", .help = "seconds a generated token may take, as 0.02s"},
+    {.name = "--latency", .help = "time a generated token may take, as 20ms"},
     {.name = "--serve-on", .help = "what serves, as h100:2: its memory and bandwidth"},
     {.name = "--bandwidth", .help = "bytes/s of the memory that serves, for others"},
     {.name = "--bit-flops",

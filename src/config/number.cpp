@@ -33,8 +33,8 @@ std::optional<double> parse_number(const std::string& text) {
 }
 
 std::optional<double> parse_seconds(const std::string& text) {
-  constexpr std::array<std::pair<std::string_view, double>, 4> units{
-      {{"min", 60.0}, {"d", 86400.0}, {"h", 3600.0}, {"s", 1.0}}};
+  constexpr std::array<std::pair<std::string_view, double>, 5> units{
+      {{"min", 60.0}, {"d", 86400.0}, {"h", 3600.0}, {"ms", 1e-3}, {"s", 1.0}}};
   for (const auto& [unit, seconds] : units) {
     if (!text.ends_with(unit)) continue;
     const std::optional<double> value = parse_number(text.substr(0, text.size() - unit.size()));

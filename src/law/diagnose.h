@@ -28,6 +28,7 @@
 //   not-converged      warning  the polish stopped before it converged
 //   ill-conditioned    warning  the scaled Hessian's condition number
 //   bend               warning  a smoothly broken power law fits far better than one power law
+//   outliers           warning  a few rows lie over 10 deviations of the others off the law
 //
 //   at a prediction (law/predict.h)
 //   bound-decides      refusal  E, or another irreducible term, ended at a bound, and this far out
@@ -48,5 +49,10 @@ std::vector<Diagnostic> diagnose_design(const Table& table, const Selection& sel
 // What the optimum shows.
 std::vector<Diagnostic> diagnose_optimum(const Selection& selection, const Problem& problem,
                                          const Optimum& optimum, const FitOptions& options);
+
+// What single rows show beside it.
+std::vector<Diagnostic> diagnose_residuals(const Table& table, const Selection& selection,
+                                           const Problem& problem, const Vector& theta,
+                                           const FitOptions& options);
 
 }  // namespace rung

@@ -94,6 +94,22 @@ void check_mixed_units(const Table& table, const Selection& selection, List& lis
   }
 }
 
+// Sizes and tokens of language models counted in thousands, millions or billions: no model has a
+// hundred parameters, none was trained on a thousand tokens.
+void check_counts(const Selection& selection, List& list) {
+  if (selection.law->target != "L" || !selection.quantities.contains("N") ||
+      !selection.quantities.contains("D"))
+    return;
+  for (const auto& [name, least] : {std::pair{"N", 1e3}, std::pair{"D", 1e4}}) {
+    const Range range = selection.ranges.at(name);
+    if (range.min < least)
+      note(list, "units", Severity::warning,
+           "{} begins at {:.4g}: {} are counted in ones, not thousands, millions or billions. "
+           "Coefficients and predictions stand in the table's unit.",
+           name, range.min, *name == 'N' ? "parameters" : "tokens");
+  }
+}
+
 void check_vocabulary(const Selection& selection, List& list) {
   for (const char* name : {"V", "vocab_size"})
     if (const auto range = selection.ranges.find(name);
@@ -203,6 +219,7 @@ std::vector<Diagnostic> diagnose_rows(const Table& table, const Selection& selec
   check_repeats(table, selection, list);
   check_losses(table, selection, list);
   check_mixed_units(table, selection, list);
+  check_counts(selection, list);
   check_vocabulary(selection, list);
   for (Diagnostic& found : diagnose_counting(table, selection, options))
     list.push_back(std::move(found));

@@ -1,5 +1,7 @@
 #include "law/expression.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <functional>
 
@@ -173,6 +175,15 @@ class Parser {
       return [n, other](size_t row) { return number(other->values[row] / (6.0 * n->values[row])); };
     std::vector<std::string_view> names;
     for (const Column& column : table_.columns) names.push_back(column.name);
+    // `val/loss` reads as a quotient: its column stands in backticks.
+    const auto whole = std::find_if(names.begin(), names.end(), [&](std::string_view column) {
+      return column.size() > name.size() && column.starts_with(name) &&
+             !std::isalnum(static_cast<unsigned char>(column[name.size()]));
+    });
+    if (whole != names.end())
+      fail_usage(
+          "[where] {} has no column {}. Names with other characters stand in backticks: `{}`.",
+          table_.source, name, *whole);
     fail_usage("[where] {} has no such column. Received {}. The nearest is {}.", table_.source,
                name, nearest_name(name, names));
   }

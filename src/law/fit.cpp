@@ -153,6 +153,9 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
            fit.points);
     for (Diagnostic& found : diagnose_optimum(selection, problem, optimum, options))
       fit.diagnostics.push_back(std::move(found));
+    for (Diagnostic& found :
+         diagnose_residuals(table, selection, problem, optimum.solution.theta, options))
+      fit.diagnostics.push_back(std::move(found));
     soften(fit.diagnostics, options);
   }
   if (!fit.refused()) {

@@ -113,6 +113,10 @@ Json fit_curves(const Fit& fit) {
                {"by", k > 1 ? Json(fit.inputs[order[1]]) : Json()},
                {"by_index", k > 1 ? Json(order[1]) : Json()},
                {"lines", lines}};
+  if (!fit.parts.empty()) {
+    json["parts"] = Json::array();
+    for (const Fit& part : fit.parts) json["parts"].push_back(fit_curves(part));
+  }
   const bool sizes = k == 2 && fit.inputs[0] == "N" && fit.inputs[1] == "D";
   if (sizes && fit.ranges.contains("C")) json["isoflop"] = isoflop(fit);
   return json;

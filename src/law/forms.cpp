@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "law/column_names.h"
 #include "law/fit_json.h"
 #include "law/rollout.h"
 #include "law/select.h"
@@ -55,10 +56,18 @@ std::vector<FitOptions> options_of_laws(const FitOptions& common,
   for (const auto& [name, bounds] : common.bounds) check(name);
   for (const auto& [name, prior] : common.priors) check(name);
   for (const auto& [first, second] : common.ties) check(first), check(second);
+  std::vector<std::string_view> columns;  // that any of the laws reads
+  for (const std::string& law : laws)
+    for (const std::string_view name : columns_of(find_law(law))) columns.push_back(name);
   std::vector<FitOptions> result;
   for (const std::string& law : laws) {
     FitOptions own = common;
     own.law = law;
+    const std::vector<std::string_view> read = columns_of(find_law(law));
+    std::erase_if(own.columns, [&](const auto& entry) {
+      return !reads_column(common, read, entry.first) &&
+             std::find(columns.begin(), columns.end(), entry.first) != columns.end();
+    });
     const auto lacks = [&](const std::string& name) {
       const auto list = find_law(law).coefficients;
       return std::none_of(list.begin(), list.end(),

@@ -1,6 +1,7 @@
 // From a selection and the caller's options to the fitting problem: bounds, fixed and tied
 // coefficients, priors.
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
 #include "law/select.h"
@@ -29,8 +30,13 @@ void bound_coefficients(const Selection& selection, const FitOptions& options, P
     const Range range = selection.ranges.at(selection.inputs[coefficient.along_input]);
     set_bounds(problem, i, range.min, range.max);
   }
-  for (const auto& [name, bounds] : options.bounds)
-    set_bounds(problem, find_coefficient(law, name), bounds.first, bounds.second);
+  for (const auto& [name, bounds] : options.bounds) {
+    const int i = find_coefficient(law, name);
+    const Coefficient& coefficient = law.coefficients[i];
+    // A side that is left open keeps the law's own bound.
+    set_bounds(problem, i, bounds.first == -INFINITY ? coefficient.lo : bounds.first,
+               bounds.second == INFINITY ? coefficient.hi : bounds.second);
+  }
   for (const auto& [name, value] : options.fixed)
     set_bounds(problem, find_coefficient(law, name), value, value);
 }
@@ -40,6 +46,8 @@ void tie(Problem& problem, const std::string& first, const std::string& second) 
   const Law& law = *problem.law;
   const int follower = problem.leader(find_coefficient(law, first));
   const int leader = problem.leader(find_coefficient(law, second));
+  if (first == second)
+    fail_usage("[fit] A coefficient cannot be tied to itself. Received {}={}.", first, second);
   if (follower == leader) return;
   const Coefficient &a = law.coefficients[follower], &b = law.coefficients[leader];
   if (a.linear != b.linear || a.scale != b.scale)

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "law/column_names.h"
 #include "law/expression.h"
 #include "law/procedures/procedures.h"
 
@@ -172,6 +173,9 @@ Settings read_settings(const Procedure& procedure, const FitOptions& options) {
 
 RawRows read_rows(const Table& table, const Procedure& procedure, const FitOptions& options) {
   RawRows raw;
+  std::vector<std::string_view> read;
+  for (const RawColumn& wanted : procedure.columns) read.push_back(wanted.name);
+  check_column_names(options, procedure.name, read);
   raw.rows = filter_rows(table, options.where, options.columns);
   if (raw.rows.empty())
     fail("[{}] No row is left. Received {} with {} rows and the filter {}.", procedure.name,

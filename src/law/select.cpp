@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "law/bind.h"
+#include "law/column_names.h"
 #include "law/expression.h"
 
 namespace rung {
@@ -203,6 +204,7 @@ Selection select_rows(const Table& table, const FitOptions& options) {
 Selection select_rows(const Law& law, const Table& table, const FitOptions& options) {
   Selection selection{.law = &law};
   const std::string target(selection.law->target);
+  check_column_names(options, law.name, columns_of(law));
   selection.rows = filter_rows(table, options.where, options.columns);
   if (selection.rows.empty())
     fail("[fit] No row is left. Received {} with {} rows and the filter {}.", table.source,

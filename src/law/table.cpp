@@ -93,11 +93,20 @@ std::string cell_text(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-// One object as a row: keys are columns, and columns that it lacks stay empty.
-void push_object(Table& table, const Json& object, const std::string& where) {
-  for (const auto& [name, value] : object.items()) {
+constexpr int deepest = 8;  // levels of nested objects; what lies below stays one text
+
+// The values of one object; those of an object within it are columns named OUTER.INNER, as trackers
+// hold configurations and summaries.
+void push_values(Table& table, const Json& object, const std::string& prefix, int depth,
+                 const std::string& where) {
+  for (const auto& [key, value] : object.items()) {
+    const std::string name = prefix + key;
+    if (value.is_object() && depth < deepest) {
+      push_values(table, value, name + ".", depth + 1, where);
+      continue;
+    }
     auto column = std::find_if(table.columns.begin(), table.columns.end(),
-                               [&key = name](const Column& c) { return c.name == key; });
+                               [&](const Column& c) { return c.name == name; });
     if (column == table.columns.end()) {
       if (table.columns.size() >= 4096)
         fail("[table] More than 4096 different keys. Received {}, {}.", table.source, where);
@@ -105,8 +114,16 @@ void push_object(Table& table, const Json& object, const std::string& where) {
       column = std::prev(table.columns.end());
       while (column->values.size() < table.rows) push_cell(*column, "");
     }
+    if (column->values.size() > table.rows)
+      fail("[table] Two keys make one column. Received {} in {}, {}. Rename one.", name,
+           table.source, where);
     push_cell(*column, cell_text(value));
   }
+}
+
+// One object as a row: keys are columns, and columns that it lacks stay empty.
+void push_object(Table& table, const Json& object, const std::string& where) {
+  push_values(table, object, "", 1, where);
   ++table.rows;
   for (Column& column : table.columns)
     if (column.values.size() < table.rows) push_cell(column, "");
@@ -255,8 +272,9 @@ const Column* match_column(const Table& table, const std::string& quantity,
     if (const Column* column = table.find(given->second)) return column;
     std::vector<std::string_view> names;
     for (const Column& column : table.columns) names.push_back(column.name);
-    fail_usage("[columns] {} has no such column. Received {}={}. The nearest is {}.", table.source,
-               quantity, given->second, nearest_name(given->second, names));
+    const std::string given_as = quantity == given->second ? "" : quantity + "=";
+    fail_usage("[columns] {} has no such column. Received {}{}. The nearest is {}.", table.source,
+               given_as, given->second, nearest_name(given->second, names));
   }
   if (const Column* exact = table.find(quantity)) return exact;
   for (const std::string_view alias : aliases(quantity))

@@ -76,7 +76,10 @@ Token Tokens::read(size_t& at) const {
     at += token.text.size();
   } else if (is_word(c)) {
     size_t length = 0;
-    while (length < rest.size() && is_word(rest[length])) ++length;
+    while (length < rest.size() &&
+           (is_word(rest[length]) || (rest[length] == '.' && length + 1 < rest.size() &&
+                                      std::isalpha(static_cast<unsigned char>(rest[length + 1])))))
+      ++length;
     token.kind = TokenKind::name;
     token.text = rest.substr(0, length);
     at += length;

@@ -123,6 +123,15 @@ void remark_on_bits(const PlanOptions& options, const Axes& axes, Decision& deci
       "--latency, or --bit-flops where training costs in proportion to its bits.");
 }
 
+// Experts cost memory and little else.
+void remark_on_experts(const PlanOptions& options, const Axes& axes, Decision& decision) {
+  const bool limited = std::isfinite(options.memory) || std::isfinite(options.inference_memory);
+  if (limited || axes.experts.size() < 2 || decision.choice.experts < axes.experts.back()) return;
+  decision.remarks.push_back(
+      "Nothing limits the parameters stored, so the most experts of the data win. Give --memory or "
+      "--inference-memory.");
+}
+
 // Training FLOPs a token of the routers: 6 width outputs in each of N/(k width^2) blocks, so
 // 6 outputs N/(k width), with the width that the rule prefers (a table in ln N, as it is searched).
 std::function<double(double)> routing_costs(const ShapeRule& rule, const ShapeOptions& shape,
@@ -172,7 +181,7 @@ std::vector<Entry> make_entries(const Knowledge& knowledge, const PlanOptions& o
         Alternative choice{.bits = bits, .experts = experts, .granularity = granularity};
         choice.accuracy = std::nan("");
         Path path = path_of(knowledge, options, rule, choice);
-        const double size = std::log(given_size(options, experts));  // -inf: not given
+        const double size = std::log(given_size(options, choice));  // -inf: not given
         const bool alone = axes.bits.size() * axes.experts.size() * axes.granularity.size() == 1;
         choice.possible = path.hi > 0.0 && (size <= path.hi || alone);
         decision.alternatives.push_back(choice);
@@ -188,6 +197,7 @@ std::vector<Entry> make_entries(const Knowledge& knowledge, const PlanOptions& o
 void remark_on_choice(const Knowledge& knowledge, const PlanOptions& options, const Axes& axes,
                       Decision& decision) {
   remark_on_bits(options, axes, decision);
+  remark_on_experts(options, axes, decision);
   if (axes.granularity.size() > 1 && !(options.experts > 0.0))
     decision.remarks.push_back(
         "Granularity is taken to cost no routing, so the finest wins: give --experts.");
@@ -199,10 +209,10 @@ void remark_on_choice(const Knowledge& knowledge, const PlanOptions& options, co
 
 }  // namespace
 
-double given_size(const PlanOptions& options, double experts) {
+double given_size(const PlanOptions& options, const Alternative& choice) {
   if (options.width == 0) return options.size;
   ShapeOptions shape = options.shape;
-  shape.experts = std::max<int64_t>(1, std::llround(experts));
+  choose_experts(choice.experts, choice.granularity, shape);
   return make_shape(options.width, options.depth, shape).N;
 }
 

@@ -28,7 +28,7 @@ struct Decision {
 Decision decide(const Knowledge& knowledge, const PlanOptions& options, const ShapeRule& rule);
 
 // N of the model that the options give, 0 where they give none.
-double given_size(const PlanOptions& options, double experts);
+double given_size(const PlanOptions& options, const Alternative& choice);
 
 // Path of one alternative under the options, routing costs included.
 Path path_of(const Knowledge& knowledge, const PlanOptions& options, const ShapeRule& rule,

@@ -60,7 +60,7 @@ Hardware parse_hardware(const std::string& text, bool other) {
 double parse_time(const std::string& text) {
   const auto seconds = parse_seconds(text), value = seconds ? seconds : parse_number(text);
   if (!value || !(*value > 0.0))
-    fail_usage("[plan] A time is a number with d, h, min or s, as 30d. Received {}.", text);
+    fail_usage("[plan] A time is a number with d, h, min, s or ms, as 30d. Received {}.", text);
   return *value;
 }
 

@@ -66,7 +66,7 @@ void fill_shapes(const Surface& surface, const Path& path, const PlanOptions& op
   const double bits = plan.choice.bits > 0.0 ? plan.choice.bits : options.inference_bits;
   if (options.width > 0) {
     ShapeOptions shape = options.shape;
-    shape.experts = std::max<int64_t>(1, std::llround(plan.choice.experts));
+    choose_experts(plan.choice.experts, plan.choice.granularity, shape);
     plan.shapes = {judge_shape(surface, path, options, rule,
                                make_shape(options.width, options.depth, shape),
                                plan.given->best_loss, bits)};
@@ -127,7 +127,7 @@ Plan make_plan(std::span<const PlanSource> sources, const PlanOptions& given, bo
   plan.remarks = knowledge.remarks;
   plan.remarks.insert(plan.remarks.end(), decision.remarks.begin(), decision.remarks.end());
   if (options.size > 0.0 || options.width > 0)
-    plan_given(surface, decision.path, options, given_size(options, decision.choice.experts), plan);
+    plan_given(surface, decision.path, options, given_size(options, decision.choice), plan);
   else
     find_optimum(surface, decision.path, options, plan);
   if (!options.force) refuse_undetermined(plan.prediction, "plan");

@@ -33,6 +33,11 @@ double ffn_share(const ShapeOptions& options) {
   return 1.0 - 4.0 / block_factor(options);
 }
 
+void choose_experts(double experts, double granularity, ShapeOptions& options) {
+  options.experts = std::max<int64_t>(1, std::llround(experts));
+  options.granularity = std::max<int64_t>(1, std::llround(granularity));
+}
+
 std::vector<TensorSpec> decoder_tensors(int64_t width, int64_t depth, const ShapeOptions& options) {
   const int64_t head = head_size_of(width, options), heads = width / head;
   const int64_t kv = (options.kv_heads > 0 ? options.kv_heads : heads) * head;
@@ -53,7 +58,8 @@ std::vector<TensorSpec> decoder_tensors(int64_t width, int64_t depth, const Shap
     tensors.push_back(
         matrix(Role::hidden, "up", {experts, options.gated ? 2 * inner : inner, width}, active));
     tensors.push_back(matrix(Role::hidden, "down", {experts, width, inner}, active));
-    if (experts > 1) tensors.push_back(matrix(Role::hidden, "router", {experts, width}));
+    if (experts > 1)
+      tensors.push_back(matrix(Role::hidden, "router", {experts * options.granularity, width}));
   }
   return tensors;
 }
@@ -77,6 +83,8 @@ ModelShape make_shape(int64_t width, int64_t depth, const ShapeOptions& options)
   const Counts counts = count(tensors);
   shape.N = static_cast<double>(counts.N);
   shape.N_total = static_cast<double>(counts.N_total);
+  if (options.experts > 1)
+    shape.N_router = static_cast<double>(options.experts * options.granularity * width * depth);
   const double attention = options.context > 0
                                ? static_cast<double>(depth) *
                                      attention_flops_per_token(options.context, shape.heads, head)

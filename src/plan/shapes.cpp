@@ -74,7 +74,7 @@ ShapeCandidate judge_shape(const Surface& surface, const Path& path, const PlanO
                            double serve_bits) {
   ShapeCandidate candidate{.shape = shape, .D = tokens_of(path, shape)};
   candidate.price = rule.price(shape, candidate.D, options.shape);
-  candidate.loss = candidate.price * surface(Surface::best, shape.N, candidate.D);
+  candidate.loss = candidate.price * surface(Surface::best, shape.N - shape.N_router, candidate.D);
   candidate.excess = candidate.loss / best_loss - 1.0;
   candidate.flops = shape.flops_per_token * candidate.D;
   candidate.seconds =
@@ -89,7 +89,7 @@ std::vector<ShapeCandidate> find_shapes(const Surface& surface, const Path& path
                                         const PlanOptions& options, const ShapeRule& rule,
                                         const Plan& plan) {
   ShapeOptions shape_options = options.shape;
-  shape_options.experts = std::max<int64_t>(1, std::llround(plan.choice.experts));
+  choose_experts(plan.choice.experts, plan.choice.granularity, shape_options);
   const double serve_bits = plan.choice.bits > 0.0 ? plan.choice.bits : options.inference_bits;
   const double best_loss =
       plan.given ? plan.given->best_loss : surface(Surface::best, plan.N, plan.D);

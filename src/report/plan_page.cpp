@@ -76,8 +76,8 @@ Json basin_chart(const Json& plan) {
   return or_null(std::move(chart));
 }
 
-std::string stat(std::string_view kind, std::string_view label, const std::string& value,
-                 const std::string& small) {
+std::string plan_stat(std::string_view kind, std::string_view label, const std::string& value,
+                      const std::string& small) {
   return fmt::format(
       "<div class=\"stat {}\"><span>{}</span><strong>{}</strong><small>{}</small></div>", kind,
       label, value, small);
@@ -95,13 +95,14 @@ std::string plan_header(const Json& plan, std::string_view title) {
           : fmt::format("Every size from {} reaches the best loss within {:g} %.",
                         show_range(plan["flat"]["N"], show_count),
                         100 * number_at(plan, "flat/within")));
-  html += stat("", "parameters N", show_count(number_at(plan, "N")),
-               show_range(plan["intervals"]["N"], show_count));
-  html += stat("", "tokens D", show_count(number_at(plan, "D")),
-               show_range(plan["intervals"]["D"], show_count));
-  html += stat("prediction", fmt::format("loss, {:g} %", level), show_loss(number_at(plan, "loss")),
-               show_loss(number_at(plan, "lo")) + " to " + show_loss(number_at(plan, "hi")));
-  html += stat(
+  html += plan_stat("", "parameters N", show_count(number_at(plan, "N")),
+                    show_range(plan["intervals"]["N"], show_count));
+  html += plan_stat("", "tokens D", show_count(number_at(plan, "D")),
+                    show_range(plan["intervals"]["D"], show_count));
+  html += plan_stat("prediction", fmt::format("loss, {:g} %", level),
+                    show_loss(number_at(plan, "loss")),
+                    show_loss(number_at(plan, "lo")) + " to " + show_loss(number_at(plan, "hi")));
+  html += plan_stat(
       "", "training FLOPs", show_flops(number_at(plan, "C")),
       std::isfinite(number_at(plan, "seconds")) ? show_time(number_at(plan, "seconds")) : "6 N D");
   return html + "</div></header>\n";

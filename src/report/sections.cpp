@@ -105,6 +105,13 @@ std::string commands(const ClimbFiles& files) {
          "</code></pre>";
 }
 
+// A procedure fits its laws to what it made of the runs.
+std::string points_name(const Json& fit) {
+  const double rows = number_at(fit, "derivation/rows");
+  return std::isfinite(rows) ? fmt::format("points derived from {} rows", show_number(rows, 6))
+                             : "runs";
+}
+
 }  // namespace
 
 std::string law_section(const ClimbFiles& files) {
@@ -124,8 +131,8 @@ std::string law_section(const ClimbFiles& files) {
   if (const auto x = text_at(files.fit, "checklist/form/variables/x"); !x.empty())
     html += " with x = <i>" + escape_html(x) + "</i>";
   if (std::isfinite(number_at(files.fit, "points")))
-    html += fmt::format(", {}fitted to {} runs", rows.empty() ? "not " : "",
-                        show_number(number_at(files.fit, "points"), 6));
+    html += fmt::format(", {}fitted to {} {}", rows.empty() ? "not " : "",
+                        show_number(number_at(files.fit, "points"), 6), points_name(files.fit));
   if (const auto objective = text_at(files.fit, "objective/name"); !objective.empty())
     html += fmt::format(" with objective <code>{}</code>", escape_html(objective));
   const double level = number_at(files.fit, "level");

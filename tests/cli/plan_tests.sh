@@ -86,6 +86,7 @@ json "d['status']=='refused' and 'collinear' in d['error']"
 # Usage.
 printf 'params\n1e8\n' >"$work/candidates_bad.csv"
 expect 2 '' '--flops' "$law" plan "$work/fit.json"
+expect 0 'limited by latency' '' "$law" plan "$work/fit.json" --flops 1e24 --latency 2ms --serve-on h100
 expect 2 '' 'nearest is h100' "$law" plan "$work/fit.json" --time 1d --hardware h10:8
 expect 2 '' 'as h100:64' "$law" plan "$work/fit.json" --time 1d --hardware h100:none
 expect 2 '' 'no fp8 peak' "$law" plan "$work/fit.json" --time 1d --hardware a100:8 --format fp8

@@ -27,6 +27,12 @@ expect 0 . '' "$law" fit weighted.csv --sd sd --objective least-squares --bootst
 json "d['checklist']['data']['weights'] == '1/sd^2 from sd'"
 expect 2 '' 'nearest is alpha' "$law" fit "$kyo" --fix alpah=0.3
 expect 2 '' 'one kind' "$law" fit "$kyo" --tie alpha=A
+expect 0 . '' "$law" fit "$kyo" --bound alpha=..0.3 --bootstrap 0 --json
+json "abs(d['coefficients']['alpha']['value'] - 0.3) < 1e-9"
+expect 2 '' 'LO.. or ..HI' "$law" fit "$kyo" --bound alpha=..
+expect 2 '' 'tied to itself' "$law" fit "$kyo" --tie alpha=alpha
+expect 2 '' 'chinchilla reads no n. Received n=C. The nearest is N' "$law" fit "$kyo" --columns n=C
+expect 2 '' 'no such column. Received runs. The nearest' "$law" fit "$kyo" --cluster runs
 expect 2 '' 'tau lies between' "$law" fit "$kyo" --tau 1.5
 
 # Groups: one fit each, one file, predicted by name.
@@ -46,6 +52,21 @@ mkdir alone && cp fit.json alone/ && expect 0 'alone/fit.html' '' "$law" report 
 expect 0 '^loss [0-9.]+, 90 % interval' '' "$law" predict fit.json N=7e10 D=1.4e12
 expect 0 . '' "$law" predict fit.json N=7e10 D=1.4e12 --json
 json "d['lo'] < d['loss'] < d['hi'] and set(d['sources']) == {'coefficients', 'noise'} and d['outside']['N'] > 1"
+
+# A tracker's table: dotted names in a filter, others in backticks; a procedure's page with its budgets.
+python3 - >tracked.csv <<'PYTHON'
+print('model.size,flops,val/loss')
+for c in (1e18, 1e19, 1e20, 1e21):
+    for k in range(-3, 4):
+        n = 0.3 * (c / 6) ** 0.49 * 2 ** k
+        print(f'{n:.6g},{c:g},{1.8 + 480 / n ** 0.35 + 2000 / (c / 6 / n) ** 0.37:.6f}')
+PYTHON
+columns=N=model.size,C=flops,L=val/loss
+expect 0 . '' "$law" fit tracked.csv --columns $columns --where 'model.size > 1e6 and `val/loss` < 9' --bootstrap 0
+expect 2 '' 'backticks: `val/loss`' "$law" fit tracked.csv --columns $columns --where 'val/loss < 9'
+expect 0 . '' "$law" fit tracked.csv --columns $columns --law isoflop --bootstrap 20 --out iso.json
+expect 0 'iso.html' '' "$law" report iso.json
+expect 0 'IsoFLOP curves' '' cat iso.html
 
 # Several forms.
 expect 0 'weighed by predicting' '' "$law" fit "$kyo" --law power,broken-power --bootstrap 50 --out forms.json

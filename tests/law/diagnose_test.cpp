@@ -279,3 +279,32 @@ TEST_CASE("predict: a refused fit quotes its refusal, a doubtful one warns far b
   CHECK(far.outside.at("N") == doctest::Approx(5e12 / 2.56e9));
   CHECK(far.sources.at("noise") >= 0.0);
 }
+
+TEST_CASE("diagnose: a failed run is named where it widens the intervals of the others") {
+  Table table = grid(6, 2.5, 0.003);
+  const Fit clean = fit_law(table, {.bootstrap = 100, .threads = 1});
+  table.columns[2].values[7] = 9.0;  // below the loss that counts as impossible
+  const Fit fit = fit_law(table, {.bootstrap = 100, .threads = 1});
+  REQUIRE(has(fit, "outliers") == "warning");
+  std::string text;
+  for (const Diagnostic& d : fit.diagnostics)
+    if (d.code == "outliers") text = d.text;
+  CHECK(text.find("1 of 36 rows") != std::string::npos);
+  CHECK(text.find("row 8") != std::string::npos);
+  // The coefficients hardly move, the intervals do: that is what is warned of.
+  CHECK(fit.coefficients[3].value == doctest::Approx(clean.coefficients[3].value).epsilon(0.05));
+  CHECK(fit.coefficients[3].se > 5 * clean.coefficients[3].se);
+  // Many rows off are no outliers but another law; weights are the caller's own word.
+  for (size_t i = 0; i < table.rows; i += 4) table.columns[2].values[i] *= 1.5;
+  CHECK(has(fit_law(table, quick), "outliers") == "");
+}
+
+TEST_CASE("diagnose: whole columns in millions or billions") {
+  Table table = grid(6, 2.5, 0.003);
+  for (double& n : table.columns[0].values) n /= 1e6;
+  const Fit millions = fit_law(table, quick);
+  CHECK(has(millions, "units") == "warning");
+  for (double& n : table.columns[0].values) n *= 1e6;
+  for (double& d : table.columns[1].values) d /= 1e9;
+  CHECK(has(fit_law(table, quick), "units") == "warning");
+}

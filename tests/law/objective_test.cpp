@@ -125,6 +125,14 @@ TEST_CASE("fit: fixed, bounded and weighted") {
   CHECK(fixed.coefficients[0].fixed);
   const Fit bounded = fit_law(table, {.bounds = {{"alpha", {0.1, 0.3}}}, .bootstrap = 0});
   CHECK(value(bounded, "alpha") == doctest::Approx(0.3));
+  // A side left open keeps the law's own bound, of a positive coefficient too.
+  const Fit half = fit_law(table, {.bounds = {{"alpha", {-INFINITY, 0.3}}}, .bootstrap = 0});
+  CHECK(value(half, "alpha") == doctest::Approx(0.3));
+  const Fit above = fit_law(table, {.bounds = {{"A", {-INFINITY, 200.0}}}, .bootstrap = 0});
+  CHECK(value(above, "A") == doctest::Approx(200.0));
+  CHECK_THROWS_WITH_AS(fit_law(table, {.ties = {{"alpha", "alpha"}}}),
+                       "[fit] A coefficient cannot be tied to itself. Received alpha=alpha.",
+                       Error);
   // A weight of two is the row twice.
   const Fit weighted = fit_law(table, {.weight_column = "w", .bootstrap = 0});
   Table twice = table;

@@ -51,6 +51,20 @@ TEST_CASE("table: TSV and JSON lines") {
   CHECK(table.find("split")->text[1] == "x");
 }
 
+TEST_CASE("table: objects within objects are columns of their own") {
+  const Table table = parse_table(
+      "{\"config\": {\"N\": 1e9, \"opt\": {\"name\": \"adamw\"}}, \"summary\": {\"loss\": 3}}\n"
+      "{\"config\": {\"N\": 2e9}, \"summary\": {}}\n",
+      TableFormat::jsonl);
+  CHECK(table.find("config.N")->values == std::vector<double>{1e9, 2e9});
+  CHECK(table.find("config.opt.name")->text[0] == "adamw");
+  CHECK(std::isnan(table.find("summary.loss")->values[1]));
+  CHECK(filter_rows(table, "config.N > 1.5e9") == std::vector<size_t>{1});
+  CHECK(contains(
+      message([] { parse_table("{\"a\": {\"b\": 1}, \"a.b\": 2}\n", TableFormat::jsonl); }),
+      "Two keys make one column"));
+}
+
 TEST_CASE("table: malformed files name the line") {
   CHECK(
       contains(message([] { parse_table("a,b\n1,2\n3\n", TableFormat::csv); }), "row 2 (line 3)"));
@@ -98,6 +112,12 @@ TEST_CASE("filter: comparisons, logic, arithmetic, text and derived C") {
   CHECK(filter_rows(table, "log10(N) > 6.1 && -N < 0 && 2^3 = 8 && 2**3**0 == 2") == Rows{1, 2});
   CHECK(filter_rows(table, "`my col` >= 1") == Rows{0, 1});
   CHECK(contains(message([&] { filter_rows(table, "M > 1"); }), "nearest is"));
+  // Trackers name columns model.width and val/loss.
+  const Table tracked = parse_table("model.width,val/loss\n256,3\n512,2.5\n", TableFormat::csv);
+  CHECK(filter_rows(tracked, "model.width > 300 and `val/loss` < 3") == Rows{1});
+  CHECK(filter_rows(tracked, "model.width*0.5 > 1.5e2") == Rows{1});
+  CHECK(contains(message([&] { filter_rows(tracked, "val/loss < 3"); }),
+                 "Names with other characters stand in backticks: `val/loss`"));
   for (const char* wrong : {"N >", "(N > 1", "N ? 1", "'abc", "N > 1 2", "&&"})
     CHECK(contains(message([&] { filter_rows(table, wrong); }), "at character"));
   CHECK(contains(message([&] { filter_rows(table, std::string(100000, '(')); }), "too long"));

@@ -21,6 +21,7 @@ TEST_CASE("devices: names, counts, times") {
   CHECK(parse_time("1.5h") == 5400.0);
   CHECK(parse_time("4min") == 240.0);
   CHECK(parse_time("20") == 20.0);
+  CHECK(parse_time("20ms") == doctest::Approx(0.02));
   for (const char* bad : {"h10", "h100:0", "h100:2.5", "h100:x"}) {
     const auto [kind, text] = planted::failure_of([&] { parse_hardware(bad); });
     CHECK(kind == Failure::usage);

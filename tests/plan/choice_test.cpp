@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "planted_fit.h"
 
 using namespace rung;
@@ -97,6 +99,15 @@ TEST_CASE("choice: experts as memory allows") {
   CHECK(tight.N_total == doctest::Approx(stored_parameters(tight.N, tight.choice.experts, {})));
   // Routers cost FLOPs: more of them leave fewer tokens than 6 N D.
   CHECK(6 * loose.N * loose.D < 1e21 * (1 - 1e-4));
+  // Without a limit on what is stored the most win, which is no finding: the plan says so.
+  const auto says_so = [](const Plan& plan) {
+    return std::any_of(plan.remarks.begin(), plan.remarks.end(), [](const std::string& remark) {
+      return remark.find("Nothing limits the parameters stored") != std::string::npos;
+    });
+  };
+  CHECK(loose.choice.experts == 64);
+  CHECK(says_so(loose));
+  CHECK_FALSE(says_so(tight));
   const Plan fixed = plan_of({source(fit)}, {.flops = 1e21, .experts = 4});
   CHECK(fixed.choice.experts == 4);
 }
@@ -132,6 +143,17 @@ TEST_CASE("choice: granularity against the cost of routing") {
   const Plan paid = plan_of({source(fit)}, {.flops = 1e19, .experts = 64});
   CHECK(paid.choice.granularity < 64);
   CHECK(paid.choice.granularity > 1);
+  // Real shapes pay for the same routers: one output a piece of an expert in every block.
+  const auto pieces = static_cast<int64_t>(64 * paid.choice.granularity);
+  REQUIRE_FALSE(paid.shapes.empty());
+  for (const ShapeCandidate& c : paid.shapes) {
+    CAPTURE(c.shape.width);
+    const int64_t width = c.shape.width, depth = c.shape.depth;
+    CHECK(c.shape.N == static_cast<double>(depth * width * (13 * width + pieces)));
+    CHECK(6 * c.shape.N * c.D == doctest::Approx(1e19));
+    CHECK(c.shape.N_router == static_cast<double>(depth * width * pieces));
+    CHECK(c.excess > -5e-4);  // one wider than the rule has it pays a little less
+  }
 }
 
 TEST_CASE("choice: fits that say nothing, twice the same, or are the wrong kind") {

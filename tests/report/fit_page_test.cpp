@@ -37,3 +37,28 @@ TEST_CASE("fit page: a refused fit shows its reasons and no plot") {
   CHECK(contains(page, "narrow-range"));
   CHECK(contains(page, "data-expected=\"0\""));
 }
+
+TEST_CASE("fit page: a procedure's budgets and further quantities are drawn") {
+  Json fit = fixture::fit_json();
+  const std::string without = fit_page(fit, fixture::curves_json(), "fit");
+  CHECK_FALSE(contains(without, "IsoFLOP curves"));
+  const Json rows = {{1e8, 3.1}, {3e8, 3.0}, {1e9, 3.05}};
+  fit["derivation"] = {
+      {"rows", 35},
+      {"budgets", {{{"C", 1e19}, {"status", "used"}, {"N_opt", 3e8}, {"L_opt", 3.0}}}},
+      {"curves",
+       {{{"C", 1e19}, {"rows", rows}, {"curve", rows}},
+        {{"C", 1e20}, {"rows", rows}, {"curve", Json::array()}}}}};
+  Json curves = fixture::curves_json();
+  Json part = fixture::fit_json();
+  part["formula"] = "D_opt = k_D C^a_D";
+  part["target"] = "D_opt";
+  fit["parts"] = {part, part};
+  curves["parts"] = {fixture::curves_json(), fixture::curves_json()};
+  const std::string page = fit_page(fit, curves, "fit");
+  for (const char* text : {"IsoFLOP curves", "plot-budgets", "plot-part-1", "plot-part-2",
+                           "D_opt = k_D C^a_D", "points derived from 35 rows"}) {
+    CAPTURE(text);
+    CHECK(contains(page, text));
+  }
+}

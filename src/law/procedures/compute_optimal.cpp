@@ -69,6 +69,26 @@ std::vector<DerivedPart> optimum_parts(std::span<const Law* const> laws,
   return parts;
 }
 
+void record_curves(const RawRows& rows, const Settings& settings, const BudgetCurveOf& curve_of,
+                   Fit& fit) {
+  constexpr int curve_points = 24;
+  Json curves = Json::array();
+  for (const std::vector<size_t>& members : budgets_of(rows, settings)) {
+    const std::vector<double> sizes = pick(rows["N"], members), loss = pick(rows["L"], members);
+    Json points = Json::array(), line = Json::array();
+    for (size_t i = 0; i < sizes.size(); ++i) points.push_back({sizes[i], loss[i]});
+    const auto [least, most] = std::minmax_element(sizes.begin(), sizes.end());
+    if (const auto curve = curve_of(sizes, loss); curve && *least < *most)
+      for (int i = 0; i < curve_points; ++i) {
+        const double size = *least * std::pow(*most / *least, i / (curve_points - 1.0));
+        line.push_back({size, json_number(curve(std::log(size)))});
+      }
+    curves.push_back(
+        {{"C", geometric_mean(rows["C"], members)}, {"rows", points}, {"curve", line}});
+  }
+  fit.derivation["curves"] = std::move(curves);
+}
+
 void review_bias(const Procedure& procedure, const RawRows& rows, const Settings& settings,
                  Fit& fit) {
   Table measured;

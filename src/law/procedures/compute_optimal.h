@@ -1,6 +1,8 @@
 // What the three procedures for the compute-optimal model share: their laws N_opt, D_opt = k C^a
 // and L_opt = E + A C^-alpha, and the bias that their way of finding the optimum has.
 #pragma once
+#include <functional>
+
 #include "law/procedure.h"
 #include "law/procedures/monomial.h"
 
@@ -83,6 +85,14 @@ struct OptimumAt {
 // The three parts from the budgets' optima; weights are written where `weighted`.
 std::vector<DerivedPart> optimum_parts(std::span<const Law* const> laws,
                                        const std::vector<OptimumAt>& optima, bool weighted);
+
+// The loss over ln N that a budget's minimum is read from; empty where it has none.
+using BudgetCurveOf = std::function<std::function<double(double)>(const std::vector<double>& sizes,
+                                                                  const std::vector<double>& loss)>;
+
+// Writes derivation.curves for drawing: of each budget C its rows and its curve as [N, L].
+void record_curves(const RawRows& rows, const Settings& settings, const BudgetCurveOf& curve_of,
+                   Fit& fit);
 
 // Fits `chinchilla` to the rows, puts its noise-free losses in their place, derives anew and
 // compares with that law's exact optimum: what this procedure misses on this table's own design

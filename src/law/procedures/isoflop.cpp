@@ -98,6 +98,16 @@ Derivation derive_isoflop(const RawRows& rows, const Settings& settings) {
 }
 
 void review_isoflop(const RawRows& rows, const Settings& settings, Fit& fit) {
+  const auto parabola = [&](const std::vector<double>& sizes,
+                            const std::vector<double>& loss) -> std::function<double(double)> {
+    const CurveMinimum curve = parabola_minimum(
+        logs_of(sizes), loss, static_cast<int>(settings.at("points")), settings.at("largest_se"));
+    if (!curve.problem.empty()) return {};
+    return [curve](double x) {
+      return curve.value + 0.5 * curve.curvature * (x - curve.at) * (x - curve.at);
+    };
+  };
+  record_curves(rows, settings, parabola, fit);
   review_bias(isoflop_procedure, rows, settings, fit);
 }
 

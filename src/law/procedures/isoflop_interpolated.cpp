@@ -170,6 +170,13 @@ Derivation derive_interpolated(const RawRows& rows, const Settings& settings) {
 }
 
 void review_interpolated(const RawRows& rows, const Settings& settings, Fit& fit) {
+  const auto interpolant = [](const std::vector<double>& sizes,
+                              const std::vector<double>& loss) -> std::function<double(double)> {
+    const BudgetCurve curve = make_curve(sizes, loss);
+    if (curve.x.size() < least_points) return {};
+    return [spline = Akima(curve.x, curve.y)](double x) { return std::exp(spline(x)); };
+  };
+  record_curves(rows, settings, interpolant, fit);
   review_bias(isoflop_interpolated_procedure, rows, settings, fit);
 }
 

@@ -26,12 +26,14 @@ struct Saturating {
   }
 };
 
+// Losses vary little, so that a power of one is steep: Kaplan et al. 2020 have a critical batch of
+// 2e8 L^-4.76 over a decade of L, and a narrow range gives more.
 constexpr Coefficient exponent_coefficient(std::string_view name, std::string_view meaning,
                                            double typical, int points = 33) {
   return {.name = name,
           .meaning = meaning,
-          .lo = -5.0,
-          .hi = 5.0,
+          .lo = -20.0,
+          .hi = 20.0,
           .grid_lo = -1.6,
           .grid_hi = 1.6,
           .grid_points = points,

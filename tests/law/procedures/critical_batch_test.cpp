@@ -127,3 +127,21 @@ TEST_CASE("noise-scale: two measurements of one truth") {
   for (double& b : table.columns[1].values) b = 64;
   CHECK(find_diagnostic(fit_law(table, {.law = "noise-scale"}), "too-few-groups"));
 }
+
+TEST_CASE("noise-scale: a steep power of the loss, which varies little") {
+  // Kaplan et al. 2020: the critical batch goes with L^-4.76; nearer to E it is steeper.
+  Table table;
+  std::vector<double> loss, batch, norm;
+  for (const double l : {3.8, 3.6, 3.4, 3.2, 3.0})
+    for (const double b : {16.0, 128.0, 1024.0}) {
+      loss.push_back(l);
+      batch.push_back(b);
+      norm.push_back(0.01 + 0.01 * 500.0 * std::pow(l / 3.0, -9.0) / b);
+    }
+  table.add("L", loss);
+  table.add("B", batch);
+  table.add("G2", norm);
+  const Fit fit = fit_law(table, {.law = "noise-scale", .columns = {{"x", "L"}}, .bootstrap = 0});
+  REQUIRE_FALSE(fit.refused());
+  CHECK(estimate(fit, "a").value == doctest::Approx(-9.0).epsilon(1e-4));
+}

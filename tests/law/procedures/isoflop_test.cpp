@@ -174,3 +174,22 @@ TEST_CASE("procedures: coefficients of one procedure's quantities have distinct 
     }
   }
 }
+
+TEST_CASE("isoflop: each budget's rows and curve are kept for drawing") {
+  for (const char* name : {"isoflop", "isoflop-interpolated"}) {
+    CAPTURE(name);
+    const Fit fit = fit_law(isoflop_table(even, 6, 9, 1.5, 1.0, 0.0, 1), with(name, 0));
+    REQUIRE(fit.derivation["curves"].size() == 6);
+    for (const Json& budget : fit.derivation["curves"]) {
+      CHECK(budget["rows"].size() == 9);
+      REQUIRE(budget["curve"].size() == 24);
+      const double flops = budget["C"].get<double>(), best = even.best_size(flops);
+      double least = 1e300, at = 0.0;
+      for (const Json& point : budget["curve"])
+        if (point[1].get<double>() < least)
+          least = point[1].get<double>(), at = point[0].get<double>();
+      CHECK(at == doctest::Approx(best).epsilon(0.2));
+      CHECK(least == doctest::Approx(even.loss(best, flops / (6.0 * best))).epsilon(0.02));
+    }
+  }
+}
