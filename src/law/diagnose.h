@@ -29,6 +29,7 @@
 //   ill-conditioned    warning  the scaled Hessian's condition number
 //   bend               warning  a smoothly broken power law fits far better than one power law
 //   outliers           warning  a few rows lie over 10 deviations of the others off the law
+//                               and outweigh them
 //
 //   at a prediction (law/predict.h)
 //   bound-decides      refusal  E, or another irreducible term, ended at a bound, and this far out

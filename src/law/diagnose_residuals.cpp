@@ -11,6 +11,7 @@ constexpr size_t least_rows = 8;
 constexpr double far_off = 10.0;       // deviations of the others
 constexpr double least_off = 0.01;     // of a measurement: nothing nearer is called far off
 constexpr double most_rows = 0.1;      // more than this share far off means that the law is wrong
+constexpr double decisive = 0.5;       // of the residuals' squares: the few outweigh all others
 constexpr double normal_mad = 0.6745;  // median of |z| of a normal deviate
 
 }  // namespace
@@ -33,22 +34,28 @@ std::vector<Diagnostic> diagnose_residuals(const Table& table, const Selection& 
   }
   const double deviation = upper_median(distance) / normal_mad;
   std::vector<size_t> rows;
-  for (size_t i = 0; i < data.rows(); ++i)
-    if (distance[i] > far_off * deviation &&
-        std::fabs(data.loss[i] - law[i]) > least_off * std::fabs(law[i]))
-      rows.push_back(i);
-  if (rows.empty() ||
-      static_cast<double>(rows.size()) > most_rows * static_cast<double>(data.rows()))
+  double squares = 0.0, of_rows = 0.0;
+  for (size_t i = 0; i < data.rows(); ++i) {
+    squares += distance[i] * distance[i];
+    if (!(distance[i] > far_off * deviation) ||
+        !(std::fabs(data.loss[i] - law[i]) > least_off * std::fabs(law[i])))
+      continue;
+    rows.push_back(i);
+    of_rows += distance[i] * distance[i];
+  }
+  const auto count = static_cast<double>(rows.size());
+  if (!(of_rows > decisive * squares) || count > most_rows * static_cast<double>(data.rows()))
     return list;
   std::stable_sort(rows.begin(), rows.end(),
                    [&](size_t a, size_t b) { return distance[a] > distance[b]; });
-  note(
-      list, "outliers", Severity::warning,
-      "{} of {} rows lie over {:g} deviations of the others off the law: {}, at worst {:.4g} where "
-      "the law says {:.4g}. They widen every interval: leave them out with --where if those runs "
-      "failed.",
-      rows.size(), data.rows(), far_off, name_rows(table, selection, rows), data.loss[rows.front()],
-      law[rows.front()]);
+  note(list, "outliers", Severity::warning,
+       "{} of {} rows {} over {:g} deviations of the others off the law: {}, at worst {:.4g} where "
+       "the law says {:.4g}. They make the residuals' deviation {:.2g} times what it is without, "
+       "and "
+       "intervals with it: leave failed runs out with --where.",
+       rows.size(), data.rows(), rows.size() == 1 ? "lies" : "lie", far_off,
+       name_rows(table, selection, rows), data.loss[rows.front()], law[rows.front()],
+       std::sqrt(squares / (squares - of_rows)));
   return list;
 }
 

@@ -106,6 +106,7 @@ std::map<std::string, double> outside_at(const Fit& fit, const Point& at) {
 
 // Far beyond the data what they left open decides.
 constexpr double far_outside = 10.0;
+constexpr double off_count = 3.0;  // conventions of counting differ by less
 
 std::vector<std::string> warnings_at(const Fit& fit, const std::map<std::string, double>& outside) {
   double farthest = 1.0;
@@ -140,6 +141,13 @@ void describe_place(const Fit& fit, const Point& at, Prediction& result) {
   result.extrapolation = extrapolation_at(fit, at);
   result.outside = outside_at(fit, at);
   result.warnings = warnings_at(fit, result.outside);
+  if (!at.contains("N") || !at.contains("D") || !at.contains("C")) return;
+  const double ratio = at.at("C") / (6.0 * at.at("N") * at.at("D"));
+  if (ratio > off_count || ratio < 1.0 / off_count)
+    result.warnings.push_back(
+        fmt::format("C is {:.3g} times 6 N D: one of the three stands in another unit or does not "
+                    "belong to the others. {} reads {}.",
+                    ratio, fit.law->name, fmt::join(fit.inputs, " and ")));
 }
 
 LawAt law_at(const Fit& fit, const Point& at) {

@@ -76,7 +76,7 @@ void read_grid(Keys& keys, Coefficient& coefficient, const std::string& where) {
     if (coefficient.linear) return;
     fail_usage(
         "[law] {}: The formula is not linear in it, so its start grid is needed: grid = [from, to, "
-        "points].",
+        "points]. (If it is an input, list it below [inputs].)",
         where);
   }
   if (!grid->is_array() || grid->size() != 3 || !(*grid)[0].is_number() ||

@@ -68,6 +68,10 @@ expect 0 . '' "$law" fit tracked.csv --columns $columns --law isoflop --bootstra
 expect 0 'iso.html' '' "$law" report iso.json
 expect 0 'IsoFLOP curves' '' cat iso.html
 
+expect 0 'warning: C is 0.000238 times 6 N D' '' "$law" predict fit.json N=7e10 D=1.4e12 C=1.4e20
+expect 0 . '' "$law" predict fit.json N=7e10 D=1.4e12 C=7e23 --json
+json "not d.get('warnings')"
+
 # Several forms.
 expect 0 'weighed by predicting' '' "$law" fit "$kyo" --law power,broken-power --bootstrap 50 --out forms.json
 cp forms.json out
