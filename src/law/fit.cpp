@@ -131,6 +131,9 @@ Fit fit_law(const Table& table, const FitOptions& options) {
 Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
   const auto begin = Clock::now();
   check_options(options);
+  if (!options.settings.empty())
+    fail_usage("[{}] A law has no settings; procedures do. Received {}={}.", law.name,
+               options.settings.begin()->first, options.settings.begin()->second);
   const Selection selection = select_rows(law, table, options);
   const Problem problem = make_problem(selection, options);
   Fit fit;

@@ -214,6 +214,11 @@ Json fit_to_json(const Fit& fit, bool samples) {
 }
 
 Fit fit_from_json(const Json& json, const std::string& source) {
+  if (json.is_object() && json.contains("by") && json.contains("fits"))
+    fail_usage(
+        "[fit] {} holds {} fits, one a group of rows. `rung predict --group` takes one; for a plan "
+        "or a page fit that group's rows alone (--where).",
+        source, json["fits"].size());
   Fit fit;
   try {
     read_fit(json, fit);
@@ -228,8 +233,9 @@ Fit fit_from_json(const Json& json, const std::string& source) {
     fit.data_sha256 = json.value("data_sha256", "");
     fit.seconds = json.value("seconds", 0.0);
   } catch (const Json::exception& error) {
-    fail("[fit] {} is no fit. Received {}. Write one with `rung fit TABLE.csv --out FIT.json`.",
-         source, error.what());
+    const std::string_view what = error.what();  // behind the library's own code in brackets
+    fail("[fit] {} is no fit: {}. Write one with `rung fit TABLE.csv --out FIT.json`.", source,
+         what.substr(what.find("] ") == what.npos ? 0 : what.find("] ") + 2));
   }
   return fit;
 }

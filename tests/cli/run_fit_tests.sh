@@ -42,6 +42,9 @@ expect 0 . '' "$law" fit halves.csv --by half --bootstrap 20 --json
 json "d['by'] == ['half'] and d['fitted'] == 2 and [f['group']['half'] for f in d['fits']] == ['even', 'odd']"
 expect 0 'loss' '' "$law" predict halves.json --group half=odd N=1e10 D=2e11
 expect 2 '' 'half=even' "$law" predict halves.json N=1e10 D=2e11
+expect 2 '' 'halves.json holds 2 fits, one a group' "$law" report halves.json
+expect 2 '' 'halves.json holds 2 fits, one a group' "$law" plan halves.json --flops 1e21
+expect 2 '' 'A law has no settings' "$law" fit "$kyo" --setting overhead=0.2
 expect 2 '' 'one law' "$law" fit halves.csv --by half --law chinchilla,kaplan
 
 # Profiles, and the page that draws them.

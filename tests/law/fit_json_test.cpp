@@ -48,6 +48,10 @@ TEST_CASE("fit.json: a refused fit refuses to predict, other JSON is named") {
     CHECK(error.kind == Failure::refused);
   }
   CHECK_THROWS_AS(fit_from_json(Json{{"law", "power"}}), Error);
+  CHECK_THROWS_WITH_AS(fit_from_json(Json{{"a", 1}}, "a.json"),
+                       "[fit] a.json is no fit: key 'law' not found. Write one with `rung fit "
+                       "TABLE.csv --out FIT.json`.",
+                       Error);
 }
 
 TEST_CASE("predict: inputs are checked") {
