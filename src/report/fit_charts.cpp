@@ -148,10 +148,10 @@ Json fit_isoflop_chart(const Json& curves) {
 
 // The rows of a procedure's budgets with the curves that their minima were read from.
 Json fit_budgets_chart(const Json& fit) {
-  if (!fit.contains("derivation") || !fit["derivation"].contains("curves")) return {};
+  if (!fit.contains("derivation") || !fit["derivation"].contains("budget_curves")) return {};
   auto chart = new_chart("budgets", "Losses at each budget", axis("N", true, "count"),
                          axis("loss", true, "number"));
-  const Json& curves = fit["derivation"]["curves"];
+  const Json& curves = fit["derivation"]["budget_curves"];
   for (size_t i = 0; i < curves.size(); ++i) {
     const std::string label = fmt::format("C {:.1e}", number_at(curves[i], "C"));
     const double shade = shade_of(i, curves.size());

@@ -69,6 +69,10 @@ expect 0 . '' "$law" fit tracked.csv --columns $columns --where 'model.size > 1e
 expect 2 '' 'backticks: `val/loss`' "$law" fit tracked.csv --columns $columns --where 'val/loss < 9'
 expect 0 . '' "$law" fit tracked.csv --columns $columns --law isoflop --bootstrap 20 --out iso.json
 expect 0 'iso.html' '' "$law" report iso.json
+expect 0 . '' "$law" fit "$data/critical-batch/cbs_steps_derived.csv" --law critical-batch --bootstrap 20 --out batch.json
+expect 0 'batch.html' '' "$law" report batch.json
+expect 0 . '' "$law" fit "$data/olmo-ladder/hellaswag_runs.csv" --law downstream --bootstrap 20 --out task.json
+expect 0 'task.html' '' "$law" report task.json
 expect 0 'IsoFLOP curves' '' cat iso.html
 
 expect 0 'warning: C is 0.000238 times 6 N D' '' "$law" predict fit.json N=7e10 D=1.4e12 C=1.4e20

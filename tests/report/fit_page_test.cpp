@@ -42,11 +42,13 @@ TEST_CASE("fit page: a procedure's budgets and further quantities are drawn") {
   Json fit = fixture::fit_json();
   const std::string without = fit_page(fit, fixture::curves_json(), "fit");
   CHECK_FALSE(contains(without, "IsoFLOP curves"));
+  fit["derivation"] = {{"curves", 12}, {"rows", 240}};  // other procedures count theirs
+  CHECK_FALSE(contains(fit_page(fit, fixture::curves_json(), "fit"), "IsoFLOP curves"));
   const Json rows = {{1e8, 3.1}, {3e8, 3.0}, {1e9, 3.05}};
   fit["derivation"] = {
       {"rows", 35},
       {"budgets", {{{"C", 1e19}, {"status", "used"}, {"N_opt", 3e8}, {"L_opt", 3.0}}}},
-      {"curves",
+      {"budget_curves",
        {{{"C", 1e19}, {"rows", rows}, {"curve", rows}},
         {{"C", 1e20}, {"rows", rows}, {"curve", Json::array()}}}}};
   Json curves = fixture::curves_json();

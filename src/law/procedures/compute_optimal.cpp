@@ -86,7 +86,7 @@ void record_curves(const RawRows& rows, const Settings& settings, const BudgetCu
     curves.push_back(
         {{"C", geometric_mean(rows["C"], members)}, {"rows", points}, {"curve", line}});
   }
-  fit.derivation["curves"] = std::move(curves);
+  fit.derivation["budget_curves"] = std::move(curves);
 }
 
 void review_bias(const Procedure& procedure, const RawRows& rows, const Settings& settings,

@@ -90,7 +90,7 @@ std::vector<DerivedPart> optimum_parts(std::span<const Law* const> laws,
 using BudgetCurveOf = std::function<std::function<double(double)>(const std::vector<double>& sizes,
                                                                   const std::vector<double>& loss)>;
 
-// Writes derivation.curves for drawing: of each budget C its rows and its curve as [N, L].
+// Writes derivation.budget_curves for drawing: of each budget C its rows and its curve as [N, L].
 void record_curves(const RawRows& rows, const Settings& settings, const BudgetCurveOf& curve_of,
                    Fit& fit);
 

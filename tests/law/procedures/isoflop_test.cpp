@@ -179,8 +179,8 @@ TEST_CASE("isoflop: each budget's rows and curve are kept for drawing") {
   for (const char* name : {"isoflop", "isoflop-interpolated"}) {
     CAPTURE(name);
     const Fit fit = fit_law(isoflop_table(even, 6, 9, 1.5, 1.0, 0.0, 1), with(name, 0));
-    REQUIRE(fit.derivation["curves"].size() == 6);
-    for (const Json& budget : fit.derivation["curves"]) {
+    REQUIRE(fit.derivation["budget_curves"].size() == 6);
+    for (const Json& budget : fit.derivation["budget_curves"]) {
       CHECK(budget["rows"].size() == 9);
       REQUIRE(budget["curve"].size() == 24);
       const double flops = budget["C"].get<double>(), best = even.best_size(flops);
