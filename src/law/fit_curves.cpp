@@ -84,10 +84,9 @@ Json isoflop(const Fit& fit) {
   return lines;
 }
 
-}  // namespace
-
-Json fit_curves(const Fit& fit) {
-  if (fit.refused() || fit.coefficients.empty() || fit.fitted.empty()) return Json::object();
+// Without its parts.
+Json curves_along(const Fit& fit) {
+  if (fit.coefficients.empty() || fit.fitted.empty()) return Json::object();
   const size_t k = fit.inputs.size();
   std::vector<size_t> order(k);
   for (size_t i = 0; i < k; ++i) order[i] = i;
@@ -113,12 +112,18 @@ Json fit_curves(const Fit& fit) {
                {"by", k > 1 ? Json(fit.inputs[order[1]]) : Json()},
                {"by_index", k > 1 ? Json(order[1]) : Json()},
                {"lines", lines}};
-  if (!fit.parts.empty()) {
-    json["parts"] = Json::array();
-    for (const Fit& part : fit.parts) json["parts"].push_back(fit_curves(part));
-  }
-  const bool sizes = k == 2 && fit.inputs[0] == "N" && fit.inputs[1] == "D";
+  const bool sizes =
+      fit.law->target == "L" && k == 2 && fit.inputs[0] == "N" && fit.inputs[1] == "D";
   if (sizes && fit.ranges.contains("C")) json["isoflop"] = isoflop(fit);
+  return json;
+}
+
+}  // namespace
+
+Json fit_curves(const Fit& fit) {
+  if (fit.refused()) return Json::object();
+  Json json = curves_along(fit);
+  for (const Fit& part : fit.parts) json["parts"].push_back(fit_curves(part));
   return json;
 }
 

@@ -16,7 +16,7 @@ std::string target_of(const Json& fit) {
 }
 
 bool is_count(const std::string& name) {
-  constexpr std::string_view counts[] = {"N", "D", "V", "N_opt", "D_opt", "Nnv", "Nv"};
+  constexpr std::string_view counts[] = {"N", "D", "V", "N_opt", "D_opt", "Nnv", "Nv", "H"};
   return std::find(std::begin(counts), std::end(counts), name) != std::end(counts);
 }
 
@@ -96,7 +96,7 @@ Json fit_residual_chart(const Json& fit, const Json& curves) {
   if (!curves.contains("lines")) return {};
   const std::string x = text_at(curves, "x");
   const bool log_x = truth_at(curves, "log_x", true);
-  const bool relative = target_of(fit) == "L" || is_count(target_of(fit));
+  const bool relative = target_of(fit) == "L" || truth_at(fit, "objective/log_residual", false);
   auto chart = new_chart("residuals", "Measured against the law",
                          axis(x.c_str(), log_x, format_of(x, log_x)),
                          axis(relative ? "measured over law, %" : "measured minus law", false,

@@ -112,6 +112,25 @@ std::string points_name(const Json& fit) {
                              : "runs";
 }
 
+// Of a fit, or of a part whose name goes before.
+std::string diagnostic_items(const Json& fit, const std::string& name) {
+  std::string html;
+  for (const auto& d : fit.value("diagnostics", Json::array()))
+    html +=
+        fmt::format("<li><span class=\"badge {0}\">{0}</span> <code>{1}</code> {2}{3}</li>",
+                    escape_html(text_at(d, "severity", "note")), escape_html(text_at(d, "code")),
+                    escape_html(name), escape_html(text_at(d, "text")));
+  return html;
+}
+
+std::vector<TableRow> checklist_rows(const Json& fit, const std::string& name) {
+  const Json checklist = fit.value("checklist", Json::object());
+  std::vector<TableRow> rows;
+  for (const auto& [key, value] : checklist.items())
+    rows.push_back({escape_html(name) + words(key), show_value(value)});
+  return rows;
+}
+
 }  // namespace
 
 std::string law_section(const ClimbFiles& files) {
@@ -145,21 +164,21 @@ std::string law_section(const ClimbFiles& files) {
 }
 
 std::string checks_section(const ClimbFiles& files) {
-  std::string html;
-  if (files.fit.is_object() && files.fit.contains("diagnostics") &&
-      !files.fit["diagnostics"].empty()) {
-    html += "<ul class=\"notes\">";
-    for (const auto& d : files.fit["diagnostics"])
-      html += fmt::format("<li><span class=\"badge {0}\">{0}</span> <code>{1}</code> {2}</li>",
-                          escape_html(text_at(d, "severity", "note")),
-                          escape_html(text_at(d, "code")), escape_html(text_at(d, "text")));
-    html += "</ul>\n";
+  const Json& fit = files.fit;
+  if (!fit.is_object()) return {};
+  std::string notes = diagnostic_items(fit, "");
+  std::vector<TableRow> rows = checklist_rows(fit, "");
+  const bool own = !rows.empty();  // a chain of laws has only its links' checklists
+  for (const Json& part : fit.value("parts", Json::array())) {
+    const std::string law = text_at(part, "law"), name = law.substr(law.find('.') + 1) + ": ";
+    notes += diagnostic_items(part, name);
+    if (own) continue;
+    const std::vector<TableRow> more = checklist_rows(part, name);
+    rows.insert(rows.end(), more.begin(), more.end());
   }
-  if (!files.fit.is_object() || !files.fit.contains("checklist")) return html;
-  std::vector<TableRow> rows;
-  for (const auto& [key, value] : files.fit["checklist"].items())
-    rows.push_back({words(key), show_value(value)});
-  return html + html_table({"(Mis)Fitting checklist", "answer"}, rows, {});
+  if (!notes.empty()) notes = "<ul class=\"notes\">" + notes + "</ul>\n";
+  if (rows.empty()) return notes;
+  return notes + html_table({"(Mis)Fitting checklist", "answer"}, rows, {});
 }
 
 std::string runs_section(const ClimbFiles& files) {

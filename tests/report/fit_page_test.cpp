@@ -57,9 +57,14 @@ TEST_CASE("fit page: a procedure's budgets and further quantities are drawn") {
   part["target"] = "D_opt";
   fit["parts"] = {part, part};
   curves["parts"] = {fixture::curves_json(), fixture::curves_json()};
+  // A chain of laws has the diagnostics and checklists of its links alone.
+  part["law"] = "downstream.accuracy_of_L";
+  fit["parts"].push_back(part);
+  fit.erase("checklist");
   const std::string page = fit_page(fit, curves, "fit");
-  for (const char* text : {"IsoFLOP curves", "plot-budgets", "plot-part-1", "plot-part-2",
-                           "D_opt = k_D C^a_D", "points derived from 35 rows"}) {
+  for (const char* text :
+       {"accuracy_of_L: N spans", "accuracy_of_L: fitting", "IsoFLOP curves", "plot-budgets",
+        "plot-part-1", "plot-part-2", "D_opt = k_D C^a_D", "points derived from 35 rows"}) {
     CAPTURE(text);
     CHECK(contains(page, text));
   }
