@@ -38,6 +38,11 @@ class Buffers {
     const std::vector<float> values(static_cast<size_t>(std::max<int64_t>(count, 1)), 0.0f);
     return static_cast<float*>(copied(values.data(), values.size() * sizeof(float)));
   }
+  // For codes that a kernel writes; 0xff is none of them.
+  void* codes(int64_t count) {
+    const std::vector<uint8_t> values(static_cast<size_t>(count), uint8_t{0xff});
+    return copied(values.data(), values.size());
+  }
   int64_t* ids(int64_t count, int64_t below) {
     std::vector<int64_t> values(static_cast<size_t>(count));
     std::uniform_int_distribution<int64_t> any(0, below - 1);
