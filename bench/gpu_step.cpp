@@ -1,6 +1,7 @@
 // The captured training step alone, for profilers and a quick look: `gpu_step [CASE] [STEPS]
-// [ordered|any-order|flash] [MOMENTS]` runs the case of `rung bench` that is called CASE, else
-// those whose names contain it, with Adam's moments in fp32, bf16 or fp8. 0 steps: capture only.
+// [ordered|any-order|flash] [MOMENTS] [KEY=VALUE...]` runs the case of `rung bench` that is called
+// CASE, else those whose names contain it, with Adam's moments in fp32, bf16 or fp8 and settings as
+// `rung train --set` takes them. 0 steps: capture only.
 #include <ATen/Context.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstring>
 
 #include "cli/torch/gpu_cases.h"
+#include "config/resolve.h"
 #include "train/device.h"
 #include "train/population.h"
 
@@ -22,12 +24,13 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void run(const GpuCase& c, int steps, bool any_order, const char* moments, const Machine& machine) {
+void run(const GpuCase& c, int steps, bool any_order, const std::vector<Setting>& settings,
+         const Machine& machine) {
   const auto start = Clock::now();
   std::vector<RunConfig> members = gpu_members(c);
   for (RunConfig& member : members) {
     member.train.deterministic = !any_order;
-    member.train.moments = moments;
+    for (const Setting& s : settings) apply_setting(member, s.key, s.values.front());
   }
   Population p(members, zipf_tokens(c.vocabulary), machine);
   const double built = seconds_since(start);
@@ -62,9 +65,12 @@ int main(int argc, char** argv) {
   const char* filter = argc > 1 ? argv[1] : "";
   const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
   const char* attention = argc > 3 ? argv[3] : "ordered";
-  const char* moments = argc > 4 ? argv[4] : "fp32";
   if (std::strcmp(attention, "flash") == 0) at::globalContext().setSDPUseCuDNN(false);
   try {
+    std::vector<Setting> settings;
+    for (int i = 4; i < argc; ++i)
+      settings.push_back(std::strchr(argv[i], '=') ? parse_setting(argv[i])
+                                                   : Setting{"train.moments", {argv[i]}});
     at::globalContext().lazyInitDevice(at::kCUDA);  // memory is asked about before its first use
     const Machine machine = make_machine("cuda", 14);
     const bool exact = std::any_of(gpu_cases.begin(), gpu_cases.end(),
@@ -72,7 +78,7 @@ int main(int argc, char** argv) {
     for (const GpuCase& c : gpu_cases)
       if (exact ? c.name == filter : c.name.find(filter) != c.name.npos) {
         restart_gpu_memory();
-        run(c, steps, std::strcmp(attention, "any-order") == 0, moments, machine);
+        run(c, steps, std::strcmp(attention, "any-order") == 0, settings, machine);
       }
   } catch (const std::exception& error) {
     std::printf("%s\n", error.what());

@@ -105,6 +105,8 @@ json "(lambda p: abs(sum(c['share'] for c in p['classes'])-1)<1e-6 and {'linear'
 expect 2 '' 'a case for cpu' "$rung" bench single-w256 --device cuda
 expect 2 '' 'a case for cuda' "$rung" bench gpu-w64 --device cpu
 expect 2 '' 'rounds is from 1' "$rung" bench single-w256 --rounds 0
+expect 2 '' 'Did you mean train.gradients' "$rung" bench single-w256 --set train.gradient=bf16
+expect 2 '' 'one value a key' "$rung" bench single-w256 --set 'train.moments=[bf16,fp8]'
 if "$rung" doctor --json --quiet | grep -q '"cuda": false'; then
   expect 0 . 'skipped gpu-w64, gpu-1B: ' "$rung" bench gpu-w64 gpu-1B --json
   json "d['cases']==[] and [c['case'] for c in d['skipped']]==['gpu-w64', 'gpu-1B']"

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cli/torch/profile.h"
+#include "config/resolve.h"
 #include "core/error.h"
 
 namespace rung {
@@ -51,6 +52,13 @@ void add_profile(const BenchOptions& options, std::string_view name,
   table.profiles += "\n" + profile_text(std::string(name), profile);
 }
 
+void set_bench_key(RunConfig& config, const std::string& text) {
+  const Setting setting = parse_setting(text);
+  if (setting.values.size() != 1)
+    fail_usage("[bench] --set takes one value a key. Received {}.", text);
+  apply_setting(config, setting.key, setting.values.front());
+}
+
 namespace {
 
 int rounds_of(const Arguments& arguments, int otherwise) {
@@ -71,6 +79,10 @@ BenchOptions read_bench_options(const Arguments& arguments) {
   options.compile = arguments.flag("--compile");
   options.any_order = arguments.flag("--any-order");
   options.profile = arguments.text("--profile");
+  options.settings = arguments.list("--set");
+  RunConfig any;
+  for (const std::string& text : options.settings) set_bench_key(any, text);
+  options.rival_forms = arguments.list("--rival-form");
   if (options.steps < 1 || options.steps > 1'000'000)
     fail_usage("[bench] --steps is from 1 to 1,000,000. Received {}.", options.steps);
   if (!(options.seconds >= 0.01 && options.seconds <= 600.0))
@@ -185,6 +197,13 @@ const Verb bench_verb{
                  .takes = Takes::flag,
                  .help = "on the GPU ours may add gradients in any order, as the rival does "
                          "(train.deterministic = false)"},
+                {.name = "--set",
+                 .takes = Takes::list,
+                 .help = "key=value settings of ours on the GPU (docs/config.md)"},
+                {.name = "--rival-form",
+                 .takes = Takes::list,
+                 .help = "forms of the GPU's rival to compile and try (bench/rival_gpu.py); the "
+                         "fastest counts, and a large one compiles for a minute"},
                 {.name = "--compile",
                  .takes = Takes::flag,
                  .help = "let the CPU's rival use torch.compile; the GPU's always does"},

@@ -25,6 +25,8 @@ struct BenchOptions {
   bool compile = false;    // the CPU's rival may compile
   bool any_order = false;  // ours on a GPU may add gradients in any order, as the rival does
   std::string profile;     // folder for a trace a case; empty: none
+  std::vector<std::string> settings;     // key=value, of ours on a GPU
+  std::vector<std::string> rival_forms;  // that the rival tries on a GPU; none: those of the case
 };
 
 // One model and the way in which the rival trains its members on the CPU.
@@ -61,6 +63,9 @@ std::vector<std::string> rival_command(const BenchOptions& options, const std::s
 void add_profile(const BenchOptions& options, std::string_view name,
                  const std::function<std::unique_ptr<Population>()>& make, Json& row,
                  BenchTable& table);
+
+// Applies one of BenchOptions::settings.
+void set_bench_key(RunConfig& config, const std::string& text);
 
 double median(std::vector<double> values);
 std::string joined(std::span<const std::string> words, std::string_view between);

@@ -66,7 +66,7 @@ GpuRow sandwich(const GpuCase& c, Opponents& opponents, const Bench& bench) {
   ours(before);
   restart_gpu_memory();
   const GpuCase* self = &c;
-  prepare(opponents, std::span(&self, 1), *bench.arguments.out);
+  prepare(opponents, std::span(&self, 1), bench.options, *bench.arguments.out);
   row.rival = opponent.prepared;
   for (int round = 0; round < rounds; ++round)
     if (const std::optional<double> rival =
@@ -114,6 +114,7 @@ Json gpu_row_json(const GpuCase& c, const GpuRow& row, const Bench& bench) {
                {"rates", row.rates},
                {"members", c.members},
                {"any_order", bench.options.any_order},
+               {"settings", bench.options.settings},
                {"step_seconds", step},
                {"build_seconds", row.build_seconds},
                {"capture_seconds", row.capture_seconds},
@@ -211,7 +212,7 @@ BenchTable run_gpu_cases(std::span<const GpuCase* const> cases, const BenchOptio
   const auto together =
       std::stable_partition(order.begin(), order.end(), [](const GpuCase* c) { return !c->alone; });
   std::reverse(order.begin(), together);  // large shapes first, so that their rivals leave first
-  prepare(opponents, std::span(order.begin(), together), *arguments.out);
+  prepare(opponents, std::span(order.begin(), together), options, *arguments.out);
   bench.matmul = matmul_ceiling("cuda", "bf16");
   bench.copy = copy_ceiling("cuda");
   BenchTable table{.machine = {{"name", gpu_name()},

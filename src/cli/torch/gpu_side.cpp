@@ -18,7 +18,10 @@ double flops_of_token(const Ours& ours, const GpuCase& c) {
 
 std::unique_ptr<Population> make_ours(const GpuCase& c, const Bench& bench) {
   std::vector<RunConfig> members = gpu_members(c);
-  for (RunConfig& member : members) member.train.deterministic = !bench.options.any_order;
+  for (RunConfig& member : members) {
+    member.train.deterministic = !bench.options.any_order;
+    for (const std::string& text : bench.options.settings) set_bench_key(member, text);
+  }
   return std::make_unique<Population>(members, zipf_tokens(c.vocabulary), bench.machine);
 }
 

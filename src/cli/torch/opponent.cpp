@@ -35,10 +35,11 @@ std::optional<Json> answer(Opponent& opponent, const GpuCase& c, Output& out) {
 
 // CUDA graphs that torch.compile makes itself differ from one graph of the step where launches
 // matter; large shapes skip that form and its compilation.
-Json request_of(const GpuCase& c) {
+Json request_of(const GpuCase& c, const BenchOptions& options) {
   Json forms = Json::array({"autocast/step"});
   if (c.width < 512) forms.push_back("copies/trees");
   forms.push_back("copies/step");
+  if (!options.rival_forms.empty()) forms = options.rival_forms;
   return {{"do", "prepare"},  {"width", c.width}, {"depth", c.depth},
           {"heads", c.heads}, {"inner", c.inner}, {"context", c.context},
           {"batch", c.batch}, {"forms", forms},   {"vocabulary", c.vocabulary},
@@ -80,11 +81,12 @@ Opponents start_opponents(std::span<const GpuCase* const> cases, const BenchOpti
   return opponents;
 }
 
-void prepare(Opponents& opponents, std::span<const GpuCase* const> cases, Output& out) {
+void prepare(Opponents& opponents, std::span<const GpuCase* const> cases,
+             const BenchOptions& options, Output& out) {
   std::map<std::string_view, const GpuCase*> shapes;
   for (const GpuCase* c : cases)
     if (opponents[c->shape].process) shapes[c->shape] = c;
-  for (const auto& [shape, c] : shapes) send(opponents[shape], *c, request_of(*c), out);
+  for (const auto& [shape, c] : shapes) send(opponents[shape], *c, request_of(*c, options), out);
   for (const auto& [shape, c] : shapes) finish_prepare(opponents[shape], *c, out);
 }
 

@@ -23,7 +23,8 @@ using Opponents = std::map<std::string_view, Opponent>;  // by shape
 Opponents start_opponents(std::span<const GpuCase* const> cases, const BenchOptions& options);
 
 // Compiles the shapes of all these cases at once, and waits.
-void prepare(Opponents& opponents, std::span<const GpuCase* const> cases, Output& out);
+void prepare(Opponents& opponents, std::span<const GpuCase* const> cases,
+             const BenchOptions& options, Output& out);
 
 // Tokens per second over about `seconds`; nothing without a rival.
 std::optional<double> rival_round(Opponent& opponent, const GpuCase& c, double seconds,
