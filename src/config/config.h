@@ -98,6 +98,7 @@ struct TrainConfig {
   double epsilon = 1e-12;
   std::string moments = "fp32";  // what Adam's moments are kept in: fp32, bf16 or fp8
   std::string moments_rounding = "stochastic";  // or nearest, of bf16 and fp8
+  std::string gradients = "fp32";               // of hidden maps, as AdamW reads them: fp32 or bf16
   double clip = 0.0;
   std::string schedule = "linear";  // cooldown: linear, 1-sqrt, cosine-cooldown; or plain cosine
   double warmup = 0.05;             // below 1 a fraction of the steps, from 1 up steps

@@ -111,6 +111,7 @@ constexpr std::array choices = {
     Choice{"train.epsilon_rule", {"gradient", "constant"}},
     Choice{"train.moments", {"fp32", "bf16", "fp8"}},
     Choice{"train.moments_rounding", {"stochastic", "nearest"}},
+    Choice{"train.gradients", {"fp32", "bf16"}},
     Choice{"train.schedule", {"linear", "1-sqrt", "cosine-cooldown", "cosine", "constant"}}};
 
 void check_range(std::string_view key, double value) {
@@ -166,6 +167,9 @@ void check_train(const TrainConfig& t, int64_t context) {
     fail_usage("[config] train.tokens must be at least train.batch_tokens. Received {} and {}.",
                t.tokens, t.batch_tokens);
   if (t.lr <= 0.0) fail_usage("[config] train.lr must be positive. Received {}.", t.lr);
+  if (t.gradients != "fp32" && t.optimizer != "adamw")
+    fail_usage("[config] train.gradients = {} is for adamw alone. Received train.optimizer = {}.",
+               t.gradients, t.optimizer);
   const bool share = t.decay_rule == "independent" || t.decay_rule == "width";
   if (share && t.weight_decay > 1.0)
     fail_usage(

@@ -59,8 +59,14 @@ bool writes_over(const Tensor& gradient) {
 void add_weight_gradient(const Weight& weight, const Tensor& dy, const Tensor& x, double factor) {
   if (!weight.gradient.defined()) return;
   const bool adds = !writes_over(weight.gradient);
+  const Tensor turned = dy.transpose(1, 2);
   const auto product = [&] {
-    matmul_into(weight.gradient, dy.transpose(1, 2), x, weight.A_weight * factor, adds);
+    if constexpr (with_cuda)
+      // In bf16 by our own call at any size: ATen's lets the library add parts of a sum in bf16.
+      if (weight.gradient.is_cuda() && weight.gradient.scalar_type() == at::kBFloat16 &&
+          cuda::fits_library(weight.gradient, turned, x))
+        return cuda::product(weight.gradient, turned, x, weight.A_weight * factor, adds);
+    matmul_into(weight.gradient, turned, x, weight.A_weight * factor, adds);
   };
   if constexpr (with_cuda)
     if (x.is_cuda()) {

@@ -39,6 +39,11 @@ struct Factor {
   }
 };
 
+// What a weight's codes stand for.
+Tensor decoded(const Weight& w) {
+  return (w.codes.to(at::kFloat) / w.formats->weight.scale).to(w.value.scalar_type());
+}
+
 }  // namespace
 
 Tensor quantised_linear(const Tensor& x, const Weight& weight) {
@@ -48,7 +53,8 @@ Tensor quantised_linear(const Tensor& x, const Weight& weight) {
   const int64_t members = x.size(0), rows = x.size(1) * x.size(2);
   const int64_t in = weight.value.size(2), out = weight.value.size(1);
   Factor input{f.activation, f.key ^ 1, x.detach().view({members, rows, in})};
-  Factor map{f.weight, f.key ^ 2, weight.value.detach()};
+  // What codes stand for lies on the grid that it is rounded to again.
+  Factor map{f.weight, f.key ^ 2, weight.codes.defined() ? decoded(weight) : weight.value.detach()};
   Tensor y;
   {
     const at::NoGradGuard off;

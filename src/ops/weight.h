@@ -27,6 +27,9 @@ struct Weight {
   std::shared_ptr<const std::vector<int64_t>> ternary = nullptr;
   bool ternary_norm = true;                             // such a map normalises its input itself
   std::shared_ptr<const MapFormats> formats = nullptr;  // that linear() multiplies in
+  // The value in formats->weight's codes [P, out, in], where a step keeps these up to date and
+  // leaves `value` behind.
+  at::Tensor codes = {};
   // Where it is set, linear, embedding and the readout's loss add their uses.
   Taps* taps = nullptr;
 

@@ -5,7 +5,7 @@
 #include "ops/dispatch.h"
 #include "optim/elementwise.h"
 #ifdef RUNG_CUDA
-#include "ops/cuda/tensor.h"
+#include "ops/cuda/gradients.h"
 #endif
 
 namespace rung {
@@ -52,6 +52,13 @@ const uint64_t* keys_of(const StepInput& in, int64_t first) {
 #ifdef RUNG_CUDA
 namespace {
 
+cuda::ComputeCopy copy_of(const StepInput& in, int64_t first) {
+  const auto row = [first](const Tensor& t) {
+    return t.defined() ? t.narrow(0, first, 1).mutable_data_ptr() : nullptr;
+  };
+  return {row(in.compute), static_cast<uint8_t*>(row(in.codes))};
+}
+
 // Rows of one member each where members lie further apart than they are long: behind the weights
 // that move lie frozen ones.
 void adamw_cuda(const StepInput& in, int64_t begin, int64_t end) {
@@ -64,9 +71,8 @@ void adamw_cuda(const StepInput& in, int64_t begin, int64_t end) {
     cuda::adamw({members, in.weights.size(1), begin, end}, slots.mutable_data_ptr<float>(),
                 floats(in.hyper),
                 in.alive.defined() ? in.alive.const_data_ptr<int>() + first : nullptr,
-                floats(in.gradient), floats(in.weights), moments_of(in, first), keys_of(in, first),
-                in.compute.defined() ? in.compute.narrow(0, first, 1).mutable_data_ptr() : nullptr,
-                cuda::stream());
+                cuda::gradients_of(in.gradient, in.split, first), floats(in.weights),
+                moments_of(in, first), keys_of(in, first), copy_of(in, first), cuda::stream());
   };
   const int64_t members = in.weights.size(0);
   if (in.weights.stride(0) == in.weights.size(1)) return step(0, members);
@@ -93,6 +99,12 @@ void adamw_step(const StepInput& in) {
 #ifdef RUNG_CUDA
   if (fused_on_cuda(in.weights)) return adamw_cuda(in, 0, in.weights.size(1));
 #endif
+  if (in.split) {  // the CPU's kernels know one buffer
+    StepInput whole = in;
+    whole.gradient = joined(in.layout, *in.split);
+    whole.split = nullptr;
+    return adamw_step(whole);
+  }
   if (!fused_on_cpu(in.weights)) return adamw_step_plain(in);
   for (int64_t p = 0; p < in.weights.size(0); ++p) {
     const float* h = in.hyper.select(0, p).const_data_ptr<float>();

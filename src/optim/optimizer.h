@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ops/arena.h"
+#include "ops/gradient_arena.h"
 
 namespace rung {
 
@@ -48,6 +48,9 @@ struct StepInput {
   // int64 [P] on the weights' device: of the draws by which this step rounds moments that are kept
   // in fewer bits (optim/moments.h). Undefined: to the nearest.
   at::Tensor keys = {};
+  // E4M3 [P, n]: receives, instead of `compute`, the new weights of units whose slot names a scale.
+  at::Tensor codes = {};
+  const GradientArena* split = nullptr;  // instead of `gradient`; adamw alone reads it
 };
 
 // One number of each member's step as [P, 1] in the weights' type.
@@ -57,7 +60,8 @@ at::Tensor flat_part(const Layout& layout, const at::Tensor& arena, size_t index
 // Whether a matrix rule (SOAP, Muon) updates this tensor: hidden matrices.
 bool is_hidden_matrix(const TensorSpec& tensor);
 
-// Factors of every unit of 128 elements of the arena, fp32 [n / 128, 4]: C, decay, epsilon, 0.
+// Factors of every unit of 128 elements of the arena, fp32 [n / 128, 4]: C, decay, epsilon, and 0
+// or the scale of StepInput::codes.
 at::Tensor make_slots(const Layout& layout);
 
 // The weights that evaluation, export and generation use, from those that the gradient is taken at.

@@ -19,6 +19,7 @@
 #include "train/batch.h"
 #include "train/engine.h"
 #include "train/memory.h"
+#include "train/product_gradients.h"
 
 namespace rung {
 namespace {
@@ -146,6 +147,8 @@ class CpuEngine : public Population::Engine {
       for (int64_t lane = 1; lane < lanes_; ++lane) rows.select(0, 0).add_(rows.select(0, lane));
       squares = rows.select(0, 0).square().sum().item<double>();
     }
+    if (const std::vector<size_t> half = half_gradients(p.decoder, state.config); !half.empty())
+      squares = round_gradients(p, half, rows.narrow(0, 0, 1));
     state.loss = loss_sum / static_cast<double>(p.batch_sequences * p.decoder.model.context);
     state.gradient_norm = std::sqrt(squares);
     if (!std::isfinite(state.loss) || !std::isfinite(state.gradient_norm)) {
@@ -164,6 +167,17 @@ class CpuEngine : public Population::Engine {
     if (rounds_by_draws(p))
       in.keys = at::full({1}, static_cast<int64_t>(draw_key(p, m)), at::kLong);
     p.optimizer->step(in);
+  }
+
+  // Rounds the sums [1, n] of these tensors to bf16; the sum of all squares.
+  static double round_gradients(const Population& p, const std::vector<size_t>& half,
+                                const Tensor& sums) {
+    for (const size_t i : half) {
+      Tensor own = flat_part(p.decoder.layout, sums, i);
+      own.copy_(own.to(at::kBFloat16));
+    }
+    if (sums.scalar_type() != at::kFloat) return sums.square().sum().item<double>();
+    return cpu::reduce_lanes(sums.size(1), 1, sums.size(1), sums.mutable_data_ptr<float>());
   }
 
   int64_t shard_sequences_, shards_, lanes_;

@@ -23,12 +23,13 @@
 
 #include "ops/cuda/blank.h"
 #include "ops/cuda/company.h"
+#include "ops/cuda/gradients.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/library_attention.h"
 #include "ops/cuda/own_stream.h"
-#include "ops/cuda/tensor.h"
 #include "ops/span.h"
 #include "train/cuda_plan.h"
+#include "train/cuda_weights.h"
 #include "train/memory.h"
 #endif
 
@@ -87,6 +88,10 @@ class CudaEngine : public Population::Engine {
     if (precision != "bf16" && precision != "fp32" && precision != "fp8")
       fail_usage("[device] CUDA computes in fp32, bf16 or fp8. Received precision '{}'.",
                  precision);
+    if (!half_ && p.states.front().config.train.gradients != "fp32")
+      fail_usage(
+          "[device] train.gradients = {} on CUDA is for precision bf16 and fp8. Received {}.",
+          p.states.front().config.train.gradients, precision);
     for (const MemberState& state : p.states)
       if (!same_factors(state.block, p.states.front().block))
         fail_usage(
@@ -208,7 +213,7 @@ class CudaEngine : public Population::Engine {
     const Tensor device = host.to(p.weights.device()).to(at::kLong).expand({members_, -1, -1});
     const Tensor tokens = device.narrow(2, 0, held_out.context).contiguous();
     const Tensor targets = device.narrow(2, 1, held_out.context).contiguous();
-    return token_losses(p.decoder, bound_, tokens, targets, ropes, 0.0, &tally)
+    return token_losses(p.decoder, own_.bound, tokens, targets, ropes, 0.0, &tally)
         .to(at::kCPU)
         .to(at::kDouble)
         .contiguous();
@@ -288,9 +293,7 @@ class CudaEngine : public Population::Engine {
       turns_.fill_(started_ % ring);
       buffers_ = buffers;
     }
-    if (half_)
-      cuda::round_to_bf16(p.weights.numel(), p.weights.const_data_ptr<float>(),
-                          compute_.mutable_data_ptr(), cuda::stream());
+    round_weights(p, own_);
     alive_.fill_(1);
     version_ = versions(p);
   }
@@ -298,41 +301,33 @@ class CudaEngine : public Population::Engine {
   void allocate(const Population& p) {
     const auto floats = p.weights.options().dtype(at::kFloat);
     const auto longs = floats.dtype(at::kLong);
-    const int64_t all = p.decoder.layout.stride, n = p.trained.stride;
+    const int64_t n = p.trained.stride;
     input_ = at::zeros({ring, input_bytes_}, floats.dtype(at::kByte));
     turns_ = at::zeros({members_}, floats.dtype(at::kInt));
     tokens_ = at::zeros({members_, micro_, context_}, longs);
     targets_ = at::zeros({members_, micro_, context_}, longs);
     losses_ = at::zeros({members_, sequences_, context_}, floats);
-    gradient_ = at::zeros({members_, n}, floats);
-    if (half_) compute_ = at::zeros({members_, all}, floats.dtype(at::kBFloat16));
     hyper_ = at::zeros({members_, hyper_count}, floats);
     alive_ = at::zeros({members_}, floats.dtype(at::kInt));
     if (rounds_by_draws(p)) keys_ = at::zeros({members_}, longs);
     shares_ = at::zeros({members_, cuda::finish_blocks(n), 2}, floats.dtype(at::kDouble));
     ended_ = at::zeros({members_}, floats.dtype(at::kInt));
-    factors_ = make_slots(p.trained).to(p.weights.device());
     ropes_ = make_ropes(p.decoder.model, context_, floats);
-    bound_ = bind(p.decoder.layout, half_ ? compute_ : p.weights, gradient_);
-    blank_.clear();
-    for (const size_t i : written_first(p.decoder)) blank_.push_back(bound_[i].gradient);
-    cleared_ = all_but(p.decoder.layout, written_first(p.decoder));
+    own_ = make_cuda_weights(p, half_, micro_ == sequences_);
   }
 
   // The backward pass runs on a thread of its own, for which cuBLAS takes a workspace at its first
   // product. Taken out of a large piece of memory that a pass has used and left, it would keep all
   // of that from being given back before capture.
   void meet_libraries() const {
-    const Tensor x = at::zeros({8, 8}, gradient_.options()).requires_grad_();
+    const Tensor x = at::zeros({8, 8}, hyper_.options()).requires_grad_();
     x.mm(x).sum().backward();
   }
 
   // Warm-up leaves the weights alone: inputs are zero, so every member counts as not running.
   void capture(Population& p) {
     meet_libraries();
-    if (half_)
-      cuda::round_to_bf16(p.weights.numel(), p.weights.const_data_ptr<float>(),
-                          compute_.mutable_data_ptr(), cuda::stream());
+    round_weights(p, own_);
     for (int i = 0; i < warm_ups; ++i) step(p);
     check(cudaStreamSynchronize(stream_.stream()));
     c10::cuda::CUDACachingAllocator::emptyCache();
@@ -351,18 +346,19 @@ class CudaEngine : public Population::Engine {
                             .stride = input_bytes_};
     const double scale = 1.0 / static_cast<double>(sequences_ * context_);
     for (int64_t begin = 0; begin < sequences_; begin += micro_) {
-      const bool clears = begin == 0 && blank_.empty();
+      const Tensor& wide = own_.wide();
+      const bool clears = begin == 0 && own_.blank.empty();
       cuda::split_windows(members_, sequences_, context_, begin, micro_, turns,
                           reinterpret_cast<const int32_t*>(input),
                           tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
-                          gradient_.mutable_data_ptr<float>(), clears ? gradient_.numel() : 0,
+                          wide.mutable_data_ptr<float>(), clears ? wide.numel() : 0,
                           cuda::stream());
       std::optional<cuda::BlankGradients> blank;
-      if (begin == 0 && !blank_.empty()) {
-        blank.emplace(blank_);
-        for (const auto& [first, count] : cleared_) gradient_.narrow(1, first, count).zero_();
+      if (begin == 0 && !own_.blank.empty()) {
+        blank.emplace(own_.blank);
+        for (const auto& [first, count] : own_.cleared) wide.narrow(1, first, count).zero_();
       }
-      const Tensor losses = token_losses(p.decoder, bound_, tokens_, targets_, ropes_, scale);
+      const Tensor losses = token_losses(p.decoder, own_.bound, tokens_, targets_, ropes_, scale);
       const Tensor values = losses.detach();
       cuda::beside({values}, losses_, [&] {
         const at::NoGradGuard off;
@@ -374,12 +370,12 @@ class CudaEngine : public Population::Engine {
     }
     const Span span("rung::optimizer");
     const at::NoGradGuard off;
-    if (p.mask.defined()) gradient_.mul_(p.mask.narrow(1, 0, n));
+    mask_gradients(p, own_);
     cuda::finish_step(
         {.members = members_,
          .size = n,
          .rows = sequences_ * context_,
-         .gradient = gradient_.const_data_ptr<float>(),
+         .gradient = cuda::gradients_of(own_.gradient, own_.two_buffers()),
          .losses = losses_.const_data_ptr<float>(),
          .turns = turns,
          .control = reinterpret_cast<const float*>(input + control_at_),
@@ -397,8 +393,9 @@ class CudaEngine : public Population::Engine {
   void move(Population& p) {
     const at::NoGradGuard off;
     const auto moving = [&](const Tensor& t) { return t.narrow(1, 0, p.trained.stride); };
-    p.optimizer->step({p.trained, moving(p.weights), gradient_, p.optimizer_state, hyper_, factors_,
-                       alive_, half_ ? moving(compute_) : Tensor(), keys_});
+    p.optimizer->step({p.trained, moving(p.weights), own_.gradient, p.optimizer_state, hyper_,
+                       own_.slots, alive_, half_ ? moving(own_.compute) : Tensor(), keys_,
+                       own_.codes, own_.two_buffers()});
   }
 
   cuda::OwnStream own_stream_;
@@ -413,12 +410,9 @@ class CudaEngine : public Population::Engine {
   int64_t started_ = 0, collected_ = 0;  // steps
   std::vector<const void*> buffers_;     // that the graph was captured on
   int64_t version_ = -1;
-  Tensor input_, tokens_, targets_, losses_, gradient_, compute_, hyper_, alive_, keys_, turns_,
-      shares_, ended_, factors_;
+  Tensor input_, tokens_, targets_, losses_, hyper_, alive_, keys_, turns_, shares_, ended_;
+  CudaWeights own_;
   Ropes ropes_;
-  std::vector<Weight> bound_;
-  std::vector<Tensor> blank_;                          // gradients that products write over
-  std::vector<std::pair<int64_t, int64_t> > cleared_;  // the others' elements: begin and count
   std::optional<at::cuda::CUDAGraph> graph_;
 };
 

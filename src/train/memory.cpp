@@ -6,7 +6,9 @@
 #include "model/pass_memory.h"
 #include "ops/cuda/beside.h"
 #include "optim/moments.h"
+#include "train/coded_weights.h"
 #include "train/device.h"
+#include "train/product_gradients.h"
 
 namespace rung {
 namespace {
@@ -35,12 +37,23 @@ double step_buffers(const Decoder& d, const RunConfig& config, const MemoryPlan&
          static_cast<double>(d.layout.stride) / 8.0;
 }
 
+// Bytes of one member's gradients: those of maps in bf16 where one pass takes the whole batch.
+double gradient_bytes(const Decoder& d, const RunConfig& config, int64_t sequences) {
+  double bytes = 4.0 * static_cast<double>(d.layout.stride);
+  if (sequences * config.model.context == config.train.batch_tokens)
+    for (const size_t i : half_gradients(d, config))
+      bytes -= 2.0 * static_cast<double>(d.layout.tensors[i].size());
+  return bytes;
+}
+
 void plan_cuda(const Decoder& d, const RunConfig& config, MemoryPlan& plan) {
   const double members = static_cast<double>(plan.members),
                stride = static_cast<double>(d.layout.stride);
   const PassKind kind = pass_kind(d, config, plan.members, plan.sequences);
   plan.weights = members * stride * (kind.half ? 6.0 : 4.0);
-  plan.gradients = members * stride * 4.0;
+  if (!coded_weights(d, config).empty())
+    plan.weights += members * static_cast<double>(d.layout.trained);
+  plan.gradients = members * gradient_bytes(d, config, plan.sequences);
   plan.optimizer = members * member_state(d, config, 4.0);
   plan.pass = training_pass_bytes(d, kind);
   plan.counted = is_counted(d, kind);

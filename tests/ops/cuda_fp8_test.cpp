@@ -1,8 +1,12 @@
 // Products on FP8 units beside the simulated ones, which round alike.
 #ifdef RUNG_CUDA
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/ones_like.h>
 
+#include <cmath>
+
 #include "ops/attention.h"
+#include "ops/cuda/fp8.h"
 #include "ops/cuda/fused.h"
 #include "ops/linear.h"
 #include "ops/mlp.h"
@@ -35,8 +39,15 @@ Weight fp8_weight(const Tensor& value, double A, double A_weight, const std::str
   return w;
 }
 
-Result run(const Tensor& x, const Tensor& value, const Tensor& upstream, bool hardware) {
-  const Weight w = fp8_weight(value, 0.125, 3.0, "e5m2 scale=0.5", hardware);
+// `kept`: the weight's codes are beside it, and its value is lost.
+Result run(const Tensor& x, const Tensor& value, const Tensor& upstream, bool hardware,
+           bool kept = false) {
+  Weight w = fp8_weight(value, 0.125, 3.0, "e5m2 scale=0.5", hardware);
+  if (kept) {
+    w.codes = at::empty(value.sizes(), value.options().dtype(at::kFloat8_e4m3fn));
+    cuda::fp8_cast_into(w.codes, value, w.formats->weight);
+    w.value = at::full_like(value, std::nan(""));
+  }
   CHECK(cuda::fits_fp8(x, w) == (hardware && x.size(1) * x.size(2) % 16 == 0));
   const Tensor input = x.clone().requires_grad_();
   const Tensor y = linear(input, w);
@@ -45,6 +56,20 @@ Result run(const Tensor& x, const Tensor& value, const Tensor& upstream, bool ha
 }
 
 }  // namespace
+
+TEST_CASE("fp8 on the GPU: from codes that are kept, on the units and off them") {
+  if (no_gpu()) return;
+  for (const int64_t rows : {32, 31}) {
+    const auto of = [](std::initializer_list<int64_t> sizes, uint64_t seed) {
+      return normal(sizes, seed).to(at::kCUDA).to(at::kBFloat16);
+    };
+    const Tensor x = of({3, 1, rows, 48}, 1), w = of({3, 80, 48}, 2), up = of({3, 1, rows, 80}, 3);
+    const Result want = run(x, w, up, true), got = run(x, w, up, true, true);
+    CHECK(same_bits(got.y, want.y));
+    CHECK(same_bits(got.dx, want.dx));
+    CHECK(same_bits(got.dw, want.dw));
+  }
+}
 
 TEST_CASE("fp8 on the GPU: three products as the simulated ones") {
   if (no_gpu()) return;

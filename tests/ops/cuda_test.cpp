@@ -8,6 +8,7 @@
 #include "ops/activation.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
+#include "ops/cuda/gradients.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/tensor.h"
 #include "ops/linear.h"
@@ -215,11 +216,35 @@ TEST_CASE("embeddings on the GPU equal their twins, frequent tokens included") {
     }
 }
 
-TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite") {
-  if (no_gpu()) return;
+namespace {
+
+// Units of 128 elements by turns in fp32 and bf16.
+Layout halves_of(const Tensor& gradient) {
+  Layout layout;
+  for (int64_t at = 0; at < gradient.size(1); at += 128) {
+    layout.tensors.push_back({.name = "t", .shape = {128}});
+    layout.offsets.push_back(at);
+  }
+  layout.stride = layout.trained = gradient.size(1);
+  return layout;
+}
+
+GradientArena split_of(const Tensor& gradient) {
+  const Layout layout = halves_of(gradient);
+  std::vector<size_t> half;
+  for (size_t i = 0; i < layout.tensors.size(); i += 2) half.push_back(i);
+  GradientArena arena = make_gradient_arena(layout, half, gradient.size(0), gradient.options());
+  for (size_t i = 0; i < layout.tensors.size(); ++i)
+    view(layout, arena, i).copy_(view(layout, gradient, i));
+  return arena;
+}
+
+void check_verdict(bool split) {
+  CAPTURE(split);
   const int64_t members = 3, size = 128 * 77, rows = 600;
   const auto device = at::Device(at::kCUDA);
   const Tensor gradient = normal({members, size}, 1).to(device, at::kFloat);
+  const GradientArena arena = split_of(gradient);
   Tensor losses = normal({members, rows}, 2).abs().to(device, at::kFloat);
   losses.select(0, 2)[17] = std::nan("");
   Tensor control = at::zeros({members, cuda::control_count}, at::kFloat);
@@ -238,7 +263,7 @@ TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite
     cuda::finish_step({.members = members,
                        .size = size,
                        .rows = rows,
-                       .gradient = gradient.const_data_ptr<float>(),
+                       .gradient = cuda::gradients_of(gradient, split ? &arena : nullptr),
                        .losses = losses.const_data_ptr<float>(),
                        .turns = {.turn = reinterpret_cast<unsigned*>(turns.mutable_data_ptr<int>()),
                                  .slots = 2,
@@ -251,7 +276,11 @@ TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite
                        .result = result.mutable_data_ptr<float>()},
                       cuda::stream());
   }
-  const Tensor norms = gradient.to(at::kDouble).square().sum(1).sqrt();
+  const Tensor norms = (split ? joined(halves_of(gradient), arena) : gradient)
+                           .to(at::kDouble)
+                           .square()
+                           .sum(1)
+                           .sqrt();
   for (int64_t m = 0; m < members; ++m) {
     CHECK(turns[m].item<int>() == 4);
     CHECK(result[0][m].abs().sum().item<double>() == 0.0);  // this slot's turn came before the last
@@ -265,5 +294,12 @@ TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite
   }
   CHECK(result[1][0][cuda::result_loss].item<double>() ==
         doctest::Approx(losses[0].to(at::kDouble).mean().item<double>()).epsilon(1e-6));
+}
+
+}  // namespace
+
+TEST_CASE("the step's verdict: norm, clip scale, and a member that is not finite") {
+  if (no_gpu()) return;
+  for (const bool split : {false, true}) check_verdict(split);
 }
 #endif

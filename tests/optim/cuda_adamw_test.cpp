@@ -74,6 +74,25 @@ TEST_CASE("AdamW on the GPU equals its twin and leaves frozen members alone") {
   CHECK(distance(got.narrow(1, 576, 64) + 1.0, at::ones({3, 64}, at::kDouble)) == 0.0);
 }
 
+TEST_CASE("AdamW on the GPU writes codes where a tensor has a scale, and its copy elsewhere") {
+  if (no_gpu()) return;
+  Sides s = make_sides(3), plain = make_sides(3);
+  s.alive.fill_(1), plain.alive.fill_(1);
+  StepInput in = s.on_gpu();
+  in.slots = make_slots(s.layout).to(at::kCUDA);
+  in.slots.narrow(0, 0, 4).select(1, 3).fill_(2.0);  // the first tensor
+  in.codes = at::zeros({3, 640}, s.fast.options().dtype(at::kFloat8_e4m3fn));
+  adamw_step(in);
+  adamw_step(plain.on_gpu());
+  CHECK(same_bits(s.fast, plain.fast));
+  const Tensor codes = in.codes.to(at::kFloat), first = s.fast.narrow(1, 0, 512);
+  const Tensor want = (first.to(at::kBFloat16).to(at::kFloat) * 2.0).to(at::kFloat8_e4m3fn);
+  CHECK(same_bits(codes.narrow(1, 0, 512), want.to(at::kFloat)));
+  CHECK(codes.narrow(1, 512, 128).abs().max().item<double>() == 0.0);
+  CHECK(s.compute.narrow(1, 0, 512).abs().max().item<double>() == 0.0);
+  CHECK(same_bits(s.compute.narrow(1, 512, 128), plain.compute.narrow(1, 512, 128)));
+}
+
 TEST_CASE("parameter scaling on the GPU is the CPU's in fp32 and leaves frozen members alone") {
   if (no_gpu()) return;
   Sides s = make_sides(2);

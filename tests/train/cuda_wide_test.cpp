@@ -1,8 +1,9 @@
 // Models too wide for the narrow kernels: maps that add to the stream, and gradients that no step
 // clears.
 #ifdef RUNG_CUDA
+#include "core/error.h"
 #include "support/gpu_runs.h"
-#include "train/cuda_plan.h"
+#include "train/product_gradients.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -52,22 +53,51 @@ TEST_CASE("wide models in bf16 follow fp32, repeat to the bit, and resume") {
     }
 }
 
-TEST_CASE("gradients that no step clears are those of maps, and the others' lie between them") {
-  const RunConfig config = wide_config("bf16", "standard", true);
-  const Decoder d = make_decoder(config, 24);
-  const std::vector<size_t> first = written_first(d);
-  std::vector<int> covered(static_cast<size_t>(d.layout.stride), 0);
-  for (const size_t t : first)
-    for (int64_t i = 0; i < d.layout.tensors[t].size(); ++i)
-      ++covered[static_cast<size_t>(d.layout.offsets[t] + i)];
-  for (const auto& [begin, count] : all_but(d.layout, first))
-    for (int64_t i = begin; i < begin + count; ++i) ++covered[static_cast<size_t>(i)];
-  for (size_t t = 0; t < d.layout.tensors.size(); ++t)
-    for (int64_t i = 0; i < d.layout.tensors[t].size(); ++i)
-      REQUIRE(covered[static_cast<size_t>(d.layout.offsets[t] + i)] == 1);
-  RunConfig narrow = config;
-  narrow.model.width = 128;
-  narrow.model.head_dim = 32;
-  CHECK(written_first(make_decoder(narrow, 24)).empty());
+TEST_CASE("gradients in bf16 on the GPU: rounded once, the others' as they were") {
+  if (no_gpu()) return;
+  for (const char* precision : {"bf16", "fp8"})
+    for (const bool gain : {true, false}) {
+      CAPTURE(precision);
+      CAPTURE(gain);
+      RunConfig config = wide_config(precision, "umup", gain);
+      config.train.beta1 = 0.0;  // so that the first moment is the gradient
+      config.train.clip = 0.0;
+      RunConfig rounded = config;
+      rounded.train.gradients = "bf16";
+      Population wide = make(members(config, 2), "cuda"), half = make(members(rounded, 2), "cuda"),
+                 parts = make(members(config, 2), "cuda", 24, 4),
+                 half_parts = make(members(rounded, 2), "cuda", 24, 4);
+      curve(wide, 1), curve(half, 1);
+      const std::vector<size_t> listed = half_gradients(half.decoder, rounded);
+      const Tensor got = half.optimizer_state.at("exp_avg"),
+                   want = wide.optimizer_state.at("exp_avg");
+      for (size_t i = 0; i < half.trained.tensors.size(); ++i) {
+        const Tensor a = flat_part(half.trained, got, i), b = flat_part(half.trained, want, i);
+        const bool is_half = std::find(listed.begin(), listed.end(), i) != listed.end();
+        // The library may take another kernel for another output.
+        CHECK(distance(a, b) < (is_half ? 0.005 : 1e-5));
+        if (is_half) CHECK(same_bits(a, a.to(at::kBFloat16).to(at::kFloat)));
+      }
+      const double norm = got[0].to(at::kDouble).square().sum().sqrt().item<double>();
+      CHECK(half.states[0].gradient_norm == doctest::Approx(norm).epsilon(1e-5));
+      CHECK(worst_difference(curve(half, 19), curve(wide, 19)) < 0.02);
+      // Sums of several passes stay in fp32.
+      CHECK(curve(half_parts, 8) == curve(parts, 8));
+    }
+}
+
+TEST_CASE("gradients in bf16 on the GPU: runs are the CPU's, and the same bits twice") {
+  if (no_gpu()) return;
+  RunConfig config = wide_config("bf16", "umup", false), exact = config;
+  config.train.gradients = exact.train.gradients = "bf16";
+  exact.precision = "fp32";
+  Population host = make({exact}, "cpu"), device = make({config}, "cuda"),
+             again = make({config}, "cuda");
+  const auto losses = curve(device, 20);
+  CHECK(worst_difference(losses, curve(host, 20)) < 0.03);
+  CHECK(curve(again, 20) == losses);
+  CHECK(same_bits(device.weights, again.weights));
+  exact.device = "cuda";
+  CHECK_THROWS_AS(make({exact}, "cuda"), Error);  // products in fp32 leave fp32
 }
 #endif

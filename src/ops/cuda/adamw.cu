@@ -1,6 +1,8 @@
 // AdamW over the whole arena in one pass: a warp owns a unit of 128 elements, so that the factors
 // of its tensor are one load.
 #include "ops/cuda/common.cuh"
+#include "ops/cuda/fp8.cuh"
+#include "ops/cuda/gradients.cuh"
 
 namespace rung::cuda {
 namespace {
@@ -77,39 +79,99 @@ struct Kept {
   }
 };
 
+// A thread's four elements at a place of the arena.
 template <MomentKind kind>
+struct Elements {
+  int64_t at, index;  // in the member and in the arena
+  float g[4], m[4], v[4], w[4];
+  float4 slot;  // C, decay, epsilon, scale of codes
+  __device__ void load(const float4* slots, const SmallMoments& moments, const float* weight) {
+    slot = slots[at / 128];
+    Kept<kind>{moments, index}.load(m, v);
+    load4(weight + index, w);
+  }
+  // h: the member's hyperparameters.
+  __device__ void move(const float (&h)[h_count]) {
+    const float lr = h[h_lr] * slot.x, decay = h[h_decay] * slot.y, epsilon = h[h_epsilon] * slot.z;
+    const float beta1 = h[h_beta1], beta2 = h[h_beta2], scale = h[h_scale];
+    const float c1 = h[h_correction1], c2 = h[h_correction2];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      g[i] *= scale;
+      m[i] = beta1 * m[i] + (1.0f - beta1) * g[i];
+      v[i] = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];
+      w[i] -= lr * (m[i] / c1) / (sqrtf(v[i] / c2) + epsilon) + decay * w[i];
+    }
+  }
+  __device__ void store(const SmallMoments& moments, const uint64_t* key, float* weight,
+                        const ComputeCopy& compute) {
+    Kept<kind>{moments, index}.store(m, v, key, at);
+    store4(weight + index, w);
+    if (compute.codes && slot.w != 0.0f) {
+      round_all<bf16>(w);
+      *reinterpret_cast<uint32_t*>(compute.codes + index) = encode<__NV_E4M3>(w, slot.w);
+    } else if (compute.half) {
+      store4(static_cast<bf16*>(compute.half) + index, w);
+    }
+  }
+};
+
+// Where gradients lie in two buffers, a thread has two fours: it waits for their places first.
+template <bool split>
+constexpr int fours = split ? 2 : 1;
+
+template <MomentKind kind, bool split>
 __global__ void __launch_bounds__(threads)
     update(AdamShape s, const float4* slots, const float* hyper, const int* alive,
-           const float* gradient, float* weight, SmallMoments moments, const uint64_t* keys,
-           bf16* compute) {
-  const int64_t at = s.begin + (static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x) * 4;
-  if (at >= s.end) return;  // whole warps
-  const float* h = hyper + blockIdx.y * h_count;
-  const float4 slot = slots[at / 128];  // C, decay, epsilon
-  const float lr = h[h_lr] * slot.x, decay = h[h_decay] * slot.y, epsilon = h[h_epsilon] * slot.z;
-  const float beta1 = h[h_beta1], beta2 = h[h_beta2], scale = h[h_scale];
-  const float c1 = h[h_correction1], c2 = h[h_correction2];
-  const int64_t index = blockIdx.y * s.size + at;
-  const Kept<kind> kept{moments, index};
-  float g[4], m[4], v[4], w[4];
-  load4(gradient + index, g);
-  kept.load(m, v);
-  load4(weight + index, w);
+           ArenaGradients gradient, float* weight, SmallMoments moments, const uint64_t* keys,
+           ComputeCopy compute) {
+  constexpr int count = fours<split>;
+  const int64_t first =
+      s.begin + (static_cast<int64_t>(blockIdx.x) * count * threads + threadIdx.x) * 4;
+  float h[h_count];
+#pragma unroll
+  for (int i = 0; i < h_count; ++i) h[i] = hyper[blockIdx.y * h_count + i];
+  Elements<kind> own[count];
+  int place[count] = {};
+  FourGradients raw[count];
+#pragma unroll
+  for (int k = 0; k < count; ++k) {
+    own[k].at = first + k * threads * 4;
+    own[k].index = blockIdx.y * s.size + own[k].at;
+    if constexpr (split)
+      if (own[k].at < s.end) place[k] = gradient.places[own[k].at / 128];
+  }
+#pragma unroll
+  for (int k = 0; k < count; ++k) {
+    if (own[k].at >= s.end) continue;  // whole warps
+    if constexpr (!split)
+      load4(gradient.wide + blockIdx.y * gradient.wide_stride + own[k].at, own[k].g);
+    own[k].load(slots, moments, weight);
+  }
+#pragma unroll
+  for (int k = 0; k < count; ++k)
+    if constexpr (split)
+      if (own[k].at < s.end) raw[k] = read_gradient(gradient, blockIdx.y, own[k].at, place[k]);
   if (alive && !alive[blockIdx.y])
     return;  // all loads are on their way before the first is waited for
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    g[i] *= scale;
-    m[i] = beta1 * m[i] + (1.0f - beta1) * g[i];
-    v[i] = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];
-    w[i] -= lr * (m[i] / c1) / (sqrtf(v[i] / c2) + epsilon) + decay * w[i];
+  for (int k = 0; k < count; ++k) {
+    if (own[k].at >= s.end) continue;
+    if constexpr (split) unpack(raw[k], own[k].g);
+    own[k].move(h);
+    own[k].store(moments, keys ? keys + blockIdx.y : nullptr, weight, compute);
   }
-  kept.store(m, v, keys ? keys + blockIdx.y : nullptr, at);
-  store4(weight + index, w);
-  if (compute) store4(compute + index, w);
 }
 
-__global__ void __launch_bounds__(threads) round_all(int64_t size, const float* from, bf16* to) {
+template <bool split>
+auto update_for(MomentKind kind) {
+  return kind == MomentKind::wide   ? update<MomentKind::wide, split>
+         : kind == MomentKind::bf16 ? update<MomentKind::bf16, split>
+                                    : update<MomentKind::fp8, split>;
+}
+
+__global__ void __launch_bounds__(threads)
+    round_weights(int64_t size, const float* from, bf16* to) {
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x) * 4;
   if (at + 4 <= size) {
     const float4 x = *reinterpret_cast<const float4*>(from + at);
@@ -122,21 +184,20 @@ __global__ void __launch_bounds__(threads) round_all(int64_t size, const float* 
 }  // namespace
 
 void adamw(const AdamShape& s, const float* slots, const float* hyper, const int* alive,
-           const float* gradient, float* weight, const SmallMoments& moments, const uint64_t* keys,
-           void* compute, Stream stream) {
-  const dim3 grid(blocks_for(s.end - s.begin, 4 * threads), static_cast<unsigned>(s.members));
-  const auto kernel = moments.kind == MomentKind::wide   ? update<MomentKind::wide>
-                      : moments.kind == MomentKind::bf16 ? update<MomentKind::bf16>
-                                                         : update<MomentKind::fp8>;
+           const ArenaGradients& gradient, float* weight, const SmallMoments& moments,
+           const uint64_t* keys, const ComputeCopy& compute, Stream stream) {
+  const int each = 4 * threads * (gradient.places ? fours<true> : fours<false>);
+  const dim3 grid(blocks_for(s.end - s.begin, each), static_cast<unsigned>(s.members));
+  const auto kernel =
+      gradient.places ? update_for<true>(moments.kind) : update_for<false>(moments.kind);
   kernel<<<grid, threads, 0, stream>>>(s, reinterpret_cast<const float4*>(slots), hyper, alive,
-                                       gradient, weight, moments, keys,
-                                       static_cast<bf16*>(compute));
+                                       gradient, weight, moments, keys, compute);
   check_launch();
 }
 
 void round_to_bf16(int64_t size, const float* from, void* to, Stream stream) {
-  round_all<<<blocks_for(size, 4 * threads), threads, 0, stream>>>(size, from,
-                                                                   static_cast<bf16*>(to));
+  round_weights<<<blocks_for(size, 4 * threads), threads, 0, stream>>>(size, from,
+                                                                       static_cast<bf16*>(to));
   check_launch();
 }
 

@@ -1,6 +1,7 @@
 #ifdef RUNG_CUDA
 #include "ops/cuda/blank.h"
 
+#include <cstddef>
 #include <iterator>
 #include <map>
 #include <mutex>
@@ -14,7 +15,7 @@ namespace {
 // The backward pass has a thread of its own, and several populations may train at once.
 struct BlankOnes {
   std::mutex mutex;
-  std::map<const float*, Tensor> by_begin;
+  std::map<const std::byte*, Tensor> by_begin;
 };
 BlankOnes& blank_ones() {
   static BlankOnes all;
@@ -22,11 +23,12 @@ BlankOnes& blank_ones() {
 }
 
 // Of the first member: the others' numbers lie alike.
-const float* begin_of(const Tensor& gradient) {
-  return gradient.const_data_ptr<float>();
+const std::byte* begin_of(const Tensor& gradient) {
+  return static_cast<const std::byte*>(gradient.const_data_ptr());
 }
-const float* end_of(const Tensor& gradient) {
-  return begin_of(gradient) + gradient.size(1) * gradient.size(2);
+const std::byte* end_of(const Tensor& gradient) {
+  return begin_of(gradient) +
+         gradient.size(1) * gradient.size(2) * static_cast<int64_t>(gradient.element_size());
 }
 
 }  // namespace
@@ -49,7 +51,6 @@ void BlankGradients::clear_rest() {
 }
 
 bool writes_over(const Tensor& gradient) {
-  if (gradient.scalar_type() != at::kFloat) return false;  // no arena's
   const std::lock_guard lock(blank_ones().mutex);
   auto& blank = blank_ones().by_begin;
   auto at = blank.lower_bound(begin_of(gradient));

@@ -27,6 +27,16 @@ void fp8_into(const Tensor& y, const Tensor& a, const Tensor& b, double factor, 
   }
 }
 
+Fp8Shape shape_of(const Tensor& x, const Quantiser& q, bool e5m2, double factor) {
+  return {.members = x.size(0),
+          .rows = x.size(1),
+          .columns = x.size(2),
+          .stride = x.stride(0),
+          .e5m2 = e5m2,
+          .scale = static_cast<float>(q.scale),
+          .factor = static_cast<float>(factor)};
+}
+
 }  // namespace
 
 Fp8Codes fp8_codes(const Tensor& like, int64_t members, int64_t rows, int64_t columns, bool e5m2,
@@ -38,15 +48,32 @@ Fp8Codes fp8_codes(const Tensor& like, int64_t members, int64_t rows, int64_t co
 }
 
 Fp8Codes fp8_cast(const Tensor& x, const Quantiser& q, bool e5m2, bool both, double factor) {
-  const Fp8Shape shape{.members = x.size(0),
-                       .rows = x.size(1),
-                       .columns = x.size(2),
-                       .stride = x.stride(0),
-                       .e5m2 = e5m2,
-                       .scale = static_cast<float>(q.scale),
-                       .factor = static_cast<float>(factor)};
+  const Fp8Shape shape = shape_of(x, q, e5m2, factor);
   Fp8Codes codes = fp8_codes(x, shape.members, shape.rows, shape.columns, e5m2, both);
   cast_fp8(type_of(x), shape, data(x), writable(codes.rows), writable(codes.columns), stream());
+  return codes;
+}
+
+void fp8_cast_into(const Tensor& codes, const Tensor& x, const Quantiser& q) {
+  for (int64_t p = 0; p < x.size(0); ++p)  // members lie apart
+    cast_fp8(type_of(x), shape_of(x.narrow(0, p, 1), q, false, 1.0), data(x.narrow(0, p, 1)),
+             writable(codes.narrow(0, p, 1)), nullptr, stream());
+}
+
+Fp8Codes fp8_codes_of(const Weight& weight, bool both) {
+  const Tensor& kept = weight.codes;
+  if (!kept.defined()) return fp8_cast(weight.value.detach(), weight.formats->weight, false, both);
+  const Fp8Shape shape{.members = kept.size(0),
+                       .rows = kept.size(1),
+                       .columns = kept.size(2),
+                       .stride = kept.stride(0),
+                       .e5m2 = false,
+                       .scale = 1.0f};
+  Fp8Codes codes{.rows = kept};
+  if (both) {
+    codes.columns = at::empty({shape.members, shape.columns, shape.rows}, kept.options());
+    turn_fp8(shape, data(kept), writable(codes.columns), stream());
+  }
   return codes;
 }
 

@@ -39,6 +39,23 @@ __global__ void __launch_bounds__(fp8_threads)
   write_turned(s, p, turned, 0, transposed + codes_at);
 }
 
+__global__ void __launch_bounds__(fp8_threads)
+    turn_tile(Fp8Shape s, const uint8_t* x, uint8_t* transposed) {
+  __shared__ uint32_t turned[fp8_tile][fp8_line];
+  const Fp8Place p;
+  x += static_cast<int64_t>(blockIdx.z) * s.stride;
+  if (p.inside(s)) {
+    uint32_t codes[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k)
+      codes[k] =
+          *reinterpret_cast<const uint32_t*>(x + p.row(k) * s.columns + p.column0 + p.column);
+    turn_codes(codes, turned, p.column, p.group);
+  }
+  __syncthreads();
+  write_turned(s, p, turned, 0, transposed + static_cast<int64_t>(blockIdx.z) * s.rows * s.columns);
+}
+
 // The activation's output in E4M3, rounded to T first as where it is stored between two ops.
 template <class T, Curve curve>
 __global__ void __launch_bounds__(fp8_threads)
@@ -147,6 +164,12 @@ void cast_fp8(Type type, const Fp8Shape& s, const void* x, void* y, void* transp
     kernel<<<tiles_of(s), fp8_threads, 0, stream>>>(
         s, static_cast<const T*>(x), static_cast<uint8_t*>(y), static_cast<uint8_t*>(transposed));
   });
+  check_launch();
+}
+
+void turn_fp8(const Fp8Shape& s, const void* codes, void* transposed, Stream stream) {
+  turn_tile<<<tiles_of(s), fp8_threads, 0, stream>>>(s, static_cast<const uint8_t*>(codes),
+                                                     static_cast<uint8_t*>(transposed));
   check_launch();
 }
 

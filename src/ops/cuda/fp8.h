@@ -4,6 +4,7 @@
 
 #include "core/quantiser.h"
 #include "ops/cuda/kernels.h"
+#include "ops/weight.h"
 
 namespace rung::cuda {
 
@@ -18,6 +19,10 @@ Fp8Codes fp8_codes(const at::Tensor& like, int64_t members, int64_t rows, int64_
 // Of factor x, x [P, R, C], each member's matrix without gaps.
 Fp8Codes fp8_cast(const at::Tensor& x, const Quantiser& q, bool e5m2, bool both = true,
                   double factor = 1.0);
+// The same by rows alone, into codes that are there.
+void fp8_cast_into(const at::Tensor& codes, const at::Tensor& x, const Quantiser& q);
+// Of a map's matrix: the codes that the step keeps, or made of its value.
+Fp8Codes fp8_codes_of(const Weight& weight, bool both);
 // What divides a product of codes.
 inline double fp8_scale(const Quantiser& a, const Quantiser& b) {
   return a.scale * b.scale;

@@ -66,7 +66,7 @@ Fp8Attention attend_in_fp8(const Fp8Codes& input, int64_t sequences, const Weigh
   const int64_t members = input.rows.size(0), time = input.rows.size(1) / sequences;
   Fp8Attention s{.weight = weight, .options = options, .table = fp32_tables(rope)};
   s.options.overwrite = true;
-  const Fp8Codes map = fp8_cast(weight.value.detach(), f.weight, false, both);
+  const Fp8Codes map = fp8_codes_of(weight, both);
   const Tensor qkv =
       fp8_product(input.rows, map.rows, weight.A / fp8_scale(f.activation, f.weight), true)
           .view({members, sequences, time, weight.value.size(1)});

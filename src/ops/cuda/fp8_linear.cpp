@@ -18,7 +18,7 @@ bool fits_fp8(const Tensor& x, const Weight& weight) {
   // The units take rows of 16 bytes, along either axis.
   const int64_t rows = x.size(1) * x.size(2);
   return weight.formats && weight.formats->hardware && x.scalar_type() == at::kBFloat16 &&
-         is_packed_half(weight) && x.size(3) % 16 == 0 && weight.value.size(1) % 16 == 0 &&
+         is_packed_map(weight) && x.size(3) % 16 == 0 && weight.value.size(1) % 16 == 0 &&
          rows % 16 == 0 && block_memory() >= hopper_block_memory;
 }
 
@@ -33,7 +33,7 @@ Tensor fp8_linear(const Tensor& x, const Weight& weight) {
   {
     const at::NoGradGuard off;
     input = fp8_cast(x.detach().contiguous().view({members, rows, in}), f.activation, false, both);
-    map = fp8_cast(weight.value.detach(), f.weight, false, both);
+    map = fp8_codes_of(weight, both);
     y = fp8_product(input.rows, map.rows, weight.A / (of_x * of_w), true)
             .view({members, x.size(1), x.size(2), out});
   }

@@ -84,11 +84,11 @@ Tensor fp8_mlp(const Tensor& x, const Mlp& m) {
     const at::NoGradGuard off;
     const Fp8Codes input = fp8_cast(x.detach().contiguous().view({members, rows, in}),
                                     f1.activation, false, both),
-                   first = fp8_cast(m.first.value.detach(), f1.weight, false, both);
+                   first = fp8_codes_of(m.first, both);
     saved.hidden =
         fp8_product(input.rows, first.rows, m.first.A / fp8_scale(f1.activation, f1.weight), true);
     const Fp8Codes inner = fp8_activated(saved.hidden, m, m.second.value.size(2), both),
-                   second = fp8_cast(m.second.value.detach(), f2.weight, false, both);
+                   second = fp8_codes_of(m.second, both);
     y = fp8_product(inner.rows, second.rows, m.second.A / fp8_scale(f2.activation, f2.weight), true)
             .view({members, x.size(1), x.size(2), m.second.value.size(1)});
     saved.input = input.columns;

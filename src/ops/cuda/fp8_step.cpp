@@ -29,11 +29,11 @@ Tensor through_branch(Fp8Step& s, bool both) {
   const Weight &first = s.m.first, &second = s.m.second;
   const MapFormats &f1 = *first.formats, &f2 = *second.formats;
   const NormedCodes input = fp8_norm(s.h, s.step.norm, f1.activation, both);
-  const Fp8Codes w1 = fp8_cast(first.value.detach(), f1.weight, false, both);
+  const Fp8Codes w1 = fp8_codes_of(first, both);
   s.branch.hidden =
       fp8_product(input.codes.rows, w1.rows, first.A / fp8_scale(f1.activation, f1.weight), true);
   const Fp8Codes inner = fp8_activated(s.branch.hidden, s.m, second.value.size(2), both),
-                 w2 = fp8_cast(second.value.detach(), f2.weight, false, both);
+                 w2 = fp8_codes_of(second, both);
   const Tensor out =
       fp8_product_onto(s.h, s.step.skip, inner.rows, w2.rows,
                        s.step.branch * second.A / fp8_scale(f2.activation, f2.weight));
@@ -85,7 +85,7 @@ Tensor fp8_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Residu
       const MapFormats& formats = *step.map.formats;
       const Fp8Codes read = fp8_cast(f.detach().contiguous().flatten(1, 2), formats.activation,
                                      false, both),
-                     map = fp8_cast(step.map.value.detach(), formats.weight, false, both);
+                     map = fp8_codes_of(step.map, both);
       s.h = fp8_product_onto(
           stream, step.norm.skip, read.rows, map.rows,
           step.norm.branch * step.map.A / fp8_scale(formats.activation, formats.weight));

@@ -210,17 +210,37 @@ struct Fp8Shape {
 void cast_fp8(Type type, const Fp8Shape& shape, const void* x, void* y, void* transposed,
               Stream stream);
 
+// Codes [rows, columns] of each member, `stride` apart, transposed: to [members, columns, rows].
+void turn_fp8(const Fp8Shape& shape, const void* codes, void* transposed, Stream stream);
+
+// Gradients of an arena, [members, ...]: all in fp32 as they lie in it, or those of some units
+// of 128 elements in bf16 (ops/gradient_arena.h). Strides are elements of a member.
+struct ArenaGradients {
+  const float* wide;
+  int64_t wide_stride;
+  const void* half = nullptr;
+  int64_t half_stride = 0;
+  const int* places = nullptr;  // null: all lie in `wide`
+};
+
 struct AdamShape {
   int64_t members, size;  // elements of a member; a multiple of 128
   int64_t begin, end;     // of them, in whole units of 128: those that move
 };
-// AdamW over an arena. slots [size / 128, 4]: C, decay and epsilon factors of each unit; hyper
-// [members, 8] as optim/optimizer.h orders it; alive [members] (null: all) freezes members; compute
-// [members, size] bf16 (may be null) receives the new weights rounded; keys [members] are of the
-// draws that round moments in fewer bits (null: to the nearest).
+// What a step's passes multiply by: new weights rounded to bf16, [members, size], may be null; of
+// units whose slot names a scale their codes in E4M3 instead, rounded to bf16 first, where there
+// are codes.
+struct ComputeCopy {
+  void* half;
+  uint8_t* codes = nullptr;
+};
+// AdamW over an arena. slots [size / 128, 4]: C, decay and epsilon factors of each unit, and its
+// codes' scale or 0; hyper [members, 8] as optim/optimizer.h orders it; alive [members] (null: all)
+// freezes members; keys [members] are of the draws that round moments in fewer bits (null: to the
+// nearest).
 void adamw(const AdamShape& shape, const float* slots, const float* hyper, const int* alive,
-           const float* gradient, float* weight, const SmallMoments& moments, const uint64_t* keys,
-           void* compute, Stream stream);
+           const ArenaGradients& gradient, float* weight, const SmallMoments& moments,
+           const uint64_t* keys, const ComputeCopy& compute, Stream stream);
 
 // What the host hands over for every member and step, after the optimizer's hyperparameters.
 // The key, of 64 bits, lies in the place of two floats.
@@ -236,8 +256,8 @@ struct Turns {
 };
 struct Finish {
   int64_t members, size, rows;
-  const float* gradient;  // [members, size]
-  const float* losses;    // [members, rows]
+  ArenaGradients gradient;  // of `size` elements a member
+  const float* losses;      // [members, rows]
   Turns turns;
   const float* control;      // [members, control_count] of the first slot
   double* partial;           // [members, finish_blocks(size), 2], scratch

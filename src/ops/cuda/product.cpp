@@ -285,8 +285,6 @@ cublasLtMatmulAlgo_t kernel_of(const LtProduct& p, const Tensor& out, const Tens
 
 }  // namespace
 
-namespace {
-
 // Whether the library has the types, and the tensors lie as it wants them.
 bool fits_library(const Tensor& out, const Tensor& a, const Tensor& b) {
   const auto is_fp8 = [](const Tensor& t) {
@@ -299,8 +297,6 @@ bool fits_library(const Tensor& out, const Tensor& a, const Tensor& b) {
   if (!first || !second || !to || to->turned) return false;
   return !is_fp8(a) || (first->turned && !second->turned);
 }
-
-}  // namespace
 
 bool fits_product(const Tensor& out, const Tensor& a, const Tensor& b) {
   return is_large(out, a) && fits_library(out, a, b);

@@ -9,6 +9,9 @@ namespace rung::cuda {
 // and lies as `product` wants it.
 bool fits_product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
 
+// Whether `product` takes them, of any size.
+bool fits_library(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
+
 // a [P, m, k] and b [P, k, n], bf16 in rows or columns, or FP8 with a in rows and b in columns (as
 // the units want them), from 16-byte boundaries; out [P, m, n] in rows, bf16 or fp32.
 // out = alpha a b (+ out when `accumulate`). fast_sums: FP8 units may add up in less than fp32.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/cuda/common.cuh"
+#include "ops/cuda/gradients.cuh"
 
 namespace rung::cuda {
 namespace {
@@ -29,8 +30,48 @@ __device__ double2 block_sums(double a, double b) {
   return sum;
 }
 
+// A thread's share of the squares, its fours one after the other; a block's of one buffer.
+__device__ float squares_of_one(const Finish& f, int64_t member) {
+  const float* const from = f.gradient.wide + member * f.gradient.wide_stride;
+  float sum = 0.0f;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int64_t at = blockIdx.x * chunk + (i * threads + threadIdx.x) * 4;
+    if (at >= f.size) continue;
+    const float4 x = *reinterpret_cast<const float4*>(from + at);
+    sum += x.x * x.x + x.y * x.y + x.z * x.z + x.w * x.w;
+  }
+  return sum;
+}
+
+// And of two: all places first, then all that lies there.
+__device__ float squares_of_two(const Finish& f, int64_t member) {
+  int place[8];
+  FourGradients raw[8];
+  float sum = 0.0f;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int64_t at = blockIdx.x * chunk + (i * threads + threadIdx.x) * 4;
+    place[i] = at < f.size ? f.gradient.places[at / 128] : 0;
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const int64_t at = blockIdx.x * chunk + (i * threads + threadIdx.x) * 4;
+    raw[i] = {};
+    if (at < f.size) raw[i] = read_gradient(f.gradient, member, at, place[i]);
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    float x[4];
+    unpack(raw[i], x);
+    sum += x[0] * x[0] + x[1] * x[1] + x[2] * x[2] + x[3] * x[3];
+  }
+  return sum;
+}
+
 // A block's share of the squares and of the losses; the last of a member's blocks to end (a count,
 // the only atomic number here) adds all shares in their order and gives the verdict.
+template <bool split>
 __global__ void __launch_bounds__(threads) finish(Finish f) {
   __shared__ bool last;
   const int64_t member = blockIdx.y, blocks = gridDim.x;
@@ -40,16 +81,8 @@ __global__ void __launch_bounds__(threads) finish(Finish f) {
   const float hyper = control[threadIdx.x % 8], clip = control[control_clip];
   const uint64_t key = *reinterpret_cast<const uint64_t*>(control + control_key);
   const bool runs = f.alive[member] && control[control_running] != 0.0f;
-  const float* const from = f.gradient + member * f.size;
-  float sum = 0.0f;
+  const float sum = split ? squares_of_two(f, member) : squares_of_one(f, member);
   double losses = 0.0;
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int64_t at = blockIdx.x * chunk + (i * threads + threadIdx.x) * 4;
-    if (at >= f.size) continue;
-    const float4 x = *reinterpret_cast<const float4*>(from + at);
-    sum += x.x * x.x + x.y * x.y + x.z * x.z + x.w * x.w;
-  }
   for (int64_t i = blockIdx.x * threads + threadIdx.x; i < f.rows; i += blocks * threads)
     losses += static_cast<double>(f.losses[member * f.rows + i]);
   double2* const shares = reinterpret_cast<double2*>(f.partial) + member * blocks;
@@ -107,7 +140,8 @@ int64_t finish_blocks(int64_t size) {
 }
 
 void finish_step(const Finish& f, Stream stream) {
-  finish<<<dim3(static_cast<unsigned>(finish_blocks(f.size)), static_cast<unsigned>(f.members)),
+  const auto kernel = f.gradient.places ? finish<true> : finish<false>;
+  kernel<<<dim3(static_cast<unsigned>(finish_blocks(f.size)), static_cast<unsigned>(f.members)),
            threads, 0, stream>>>(f);
   check_launch();
 }

@@ -32,11 +32,16 @@ inline bool is_packed(const at::Tensor& t) {
   return t.stride(2) == 1 && t.stride(1) == t.size(2) && t.stride(0) % 8 == 0 &&
          reinterpret_cast<uintptr_t>(t.const_data_ptr()) % 16 == 0;
 }
-// A matrix in bf16 whose gradient, unless it is frozen, is summed in fp32.
-inline bool is_packed_half(const Weight& w) {
+// A matrix in bf16 whose gradient, unless it is frozen, is a product's to sum, in fp32 or bf16.
+inline bool is_packed_map(const Weight& w) {
   return w.value.scalar_type() == at::kBFloat16 && is_packed(w.value) &&
          (!w.gradient.defined() ||
-          (w.gradient.scalar_type() == at::kFloat && is_packed(w.gradient)));
+          ((w.gradient.scalar_type() == at::kFloat || w.gradient.scalar_type() == at::kBFloat16) &&
+           is_packed(w.gradient)));
+}
+// The same with a gradient that kernels of our own sum, in fp32 alone.
+inline bool is_packed_half(const Weight& w) {
+  return is_packed_map(w) && (!w.gradient.defined() || w.gradient.scalar_type() == at::kFloat);
 }
 inline Curve curve_of(Activation kind) {
   switch (kind) {

@@ -42,7 +42,7 @@ Tensor map_gradient(const Weight& map, const Tensor& f, const Tensor& dy, double
 
 bool fits_map_onto(const Tensor& f, const Weight& map) {
   return fused_on_cuda(f) && f.scalar_type() == at::kBFloat16 && map.is_plain() &&
-         is_packed_half(map) && map.value.size(2) % 8 == 0 && map.value.size(1) % 8 == 0;
+         is_packed_map(map) && map.value.size(2) % 8 == 0 && map.value.size(1) % 8 == 0;
 }
 
 std::pair<Tensor, Tensor> map_add_norm(const Tensor& x, const Tensor& f, const Weight& map,
