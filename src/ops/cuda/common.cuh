@@ -66,6 +66,23 @@ __device__ inline void store8(bf16* to, const float (&x)[8]) {
       make_uint4(pack2(x[0], x[1]), pack2(x[2], x[3]), pack2(x[4], x[5]), pack2(x[6], x[7]));
 }
 
+// To global memory in pieces of 16 bytes: left to itself the compiler takes a store that depends on
+// a condition apart, into words, which cost as much each.
+__device__ inline void store16(void* to, const uint4& v) {
+  asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(v.x), "r"(v.y), "r"(v.z),
+               "r"(v.w));
+}
+__device__ inline void store8_whole(bf16* to, const float (&x)[8]) {
+  store16(to,
+          make_uint4(pack2(x[0], x[1]), pack2(x[2], x[3]), pack2(x[4], x[5]), pack2(x[6], x[7])));
+}
+__device__ inline void store8_whole(float* to, const float (&x)[8]) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i)
+    store16(to + 4 * i, make_uint4(__float_as_uint(x[4 * i]), __float_as_uint(x[4 * i + 1]),
+                                   __float_as_uint(x[4 * i + 2]), __float_as_uint(x[4 * i + 3])));
+}
+
 // Four elements.
 __device__ inline void load4(const float* from, float (&x)[4]) {
   const float4 v = *reinterpret_cast<const float4*>(from);

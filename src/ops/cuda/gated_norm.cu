@@ -92,7 +92,7 @@ __global__ void __launch_bounds__(norm_threads)
 #pragma unroll
     for (int k = 0; k < 8; ++k)
       if (!s.gate_before) values[i][k] *= factors[i][k];
-    store8(y + row.at + at * 8, values[i]);
+    store8_whole(y + row.at + at * 8, values[i]);
   }
 }
 
@@ -170,13 +170,13 @@ __global__ void __launch_bounds__(norm_threads, V <= 6 ? 2 : 1)
       z[k] = d[i][k] * derivative * (s.gate_before ? from[k] : unit[i][k]);
       d[i][k] *= factor;
     }
-    if (row.valid) store8(dgate + row.dgate + at * 8, z);
+    if (row.valid) store8_whole(dgate + row.dgate + at * 8, z);
   }
   if (!s.gate_before) norm_gradient<G, V>(s, row, unit, scale, d);
   if (row.valid)
 #pragma unroll
     for (int i = 0; i < V; ++i)
-      if (lane + i * G < row.vectors) store8(dx + row.at + (lane + i * G) * 8, d[i]);
+      if (lane + i * G < row.vectors) store8_whole(dx + row.at + (lane + i * G) * 8, d[i]);
   if (dots.dots != nullptr) add_dots<T, G, V>(s, row, x, d, dots);
 }
 

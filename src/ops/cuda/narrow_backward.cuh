@@ -92,10 +92,10 @@ __device__ void write_input_gradient(const StreamGradient& s, bf16* du, bool kep
         g[k] = s.skip * total;
         other[k] = s.branch * total;
       }
-      if (s.df && begin + row < end) store8(s.df + to, other);
+      if (s.df && begin + row < end) store8_whole(s.df + to, other);
       if (kept) store8(du + at, other);
     }
-    if (begin + row < end) store8(s.dx + to, g);
+    if (begin + row < end) store8_whole(s.dx + to, g);
   }
 }
 

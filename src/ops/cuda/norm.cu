@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(threads)
       load8(f + base + at * 8, other);
 #pragma unroll
       for (int k = 0; k < 8; ++k) value[i][k] = rounded<T>(skip * value[i][k] + branch * other[k]);
-      if (valid) store8(h + base + at * 8, value[i]);
+      if (valid) store8_whole(h + base + at * 8, value[i]);
     }
 #pragma unroll
     for (int k = 0; k < 8; ++k) sum += value[i][k];
@@ -64,7 +64,7 @@ __global__ void __launch_bounds__(threads)
     if (gain) load8(gain + blockIdx.y * s.gain_stride + at * 8, g);
 #pragma unroll
     for (int k = 0; k < 8; ++k) value[i][k] = (value[i][k] - centre) * scale * (gain ? g[k] : 1.0f);
-    store8(y + base + at * 8, value[i]);
+    store8_whole(y + base + at * 8, value[i]);
   }
 }
 
@@ -121,11 +121,11 @@ __global__ void __launch_bounds__(threads)
         total[k] += factor * (g[i][k] - sum - unit[i][k] * product);
         scaled[k] = total[k] * out.skip;
       }
-      store8(static_cast<T*>(out.dx) + base + at * 8, scaled);
+      store8_whole(static_cast<T*>(out.dx) + base + at * 8, scaled);
       if (!out.df) continue;
 #pragma unroll
       for (int k = 0; k < 8; ++k) scaled[k] = total[k] * out.branch;
-      store8(static_cast<T*>(out.df) + base + at * 8, scaled);
+      store8_whole(static_cast<T*>(out.df) + base + at * 8, scaled);
     }
   }
   if constexpr (gained) {

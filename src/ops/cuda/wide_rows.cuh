@@ -31,8 +31,8 @@ __device__ void write_own(const unsigned char* from, bf16* to, int first, int be
   for (int i = lane; i < 16 * pieces; i += 32) {
     const int row = first + i / pieces, piece = i % pieces;
     if (begin + row < end)
-      *reinterpret_cast<uint4*>(to + static_cast<int64_t>(begin + row) * wide_row + 8 * piece) =
-          *reinterpret_cast<const uint4*>(from + piece_at(C::own, row, piece));
+      store16(to + static_cast<int64_t>(begin + row) * wide_row + 8 * piece,
+              *reinterpret_cast<const uint4*>(from + piece_at(C::own, row, piece)));
   }
 }
 
@@ -55,7 +55,8 @@ __device__ void normalise(unsigned char* rows, float epsilon, float* rstd, bf16*
     for (int k = 0; k < 8; ++k) value[k] *= scale;
     store8(own, value);
     if (unit && begin + row < end)
-      store8(unit + static_cast<int64_t>(begin + row) * wide_row + 8 * piece, value);
+      store16(unit + static_cast<int64_t>(begin + row) * wide_row + 8 * piece,
+              *reinterpret_cast<const uint4*>(own));
     if (piece == 0) rstd[row] = scale;
   }
 }
@@ -92,7 +93,7 @@ __device__ inline void write_columns(const Quad* from, bf16* to, int64_t stride,
       gather_blocks(v, lane);
       const int at = row + lane / 4 + 8 * r, column = 32 * half + 8 * (lane % 4);
       if (at < end && column < columns)
-        *reinterpret_cast<uint4*>(to + at * stride + column) = make_uint4(v[0], v[1], v[2], v[3]);
+        store16(to + at * stride + column, make_uint4(v[0], v[1], v[2], v[3]));
     }
 }
 
@@ -104,8 +105,8 @@ __device__ inline void store_matrices(uint32_t row, const Quad& from) {
                : "memory");
 }
 
-// What write_columns does for 32 `halves` columns, by way of `stage`, the warp's own staged_bytes of
-// shared memory, instead of shuffles.
+// What write_columns does for 32 `halves` columns, by way of `stage`, the warp's own staged_bytes
+// of shared memory, instead of shuffles.
 constexpr int staged_row = 80, staged_bytes = 16 * staged_row;  // 32 columns, apart by 16 bytes
 template <int halves>
 __device__ inline void write_staged(const Quad* from, bf16* to, int64_t stride, int row, int end,
@@ -127,7 +128,7 @@ __device__ inline void write_staged(const Quad* from, bf16* to, int64_t stride, 
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const int at = row + lane / 4 + 8 * r;
-      if (at < end && column < columns) *reinterpret_cast<uint4*>(to + at * stride + column) = v[r];
+      if (at < end && column < columns) store16(to + at * stride + column, v[r]);
     }
   }
 }
