@@ -337,6 +337,14 @@ class CudaEngine : public Population::Engine {
     graph_->capture_end();
   }
 
+  // The i-th run of gradients to clear; where it ends at no multiple of 4, padding follows.
+  cuda::ClearedRun cleared(size_t i) {
+    if (i >= own_.cleared.size()) return {};
+    const auto [begin, count] = own_.cleared[i];
+    const Tensor& wide = own_.wide();
+    return {wide.mutable_data_ptr<float>() + begin, (count + 3) / 4 * 4, wide.stride(0)};
+  }
+
   void step(Population& p) {
     const cuda::AnyOrder order(!p.states.front().config.train.deterministic);
     const int64_t n = p.trained.stride;
@@ -346,17 +354,16 @@ class CudaEngine : public Population::Engine {
                             .stride = input_bytes_};
     const double scale = 1.0 / static_cast<double>(sequences_ * context_);
     for (int64_t begin = 0; begin < sequences_; begin += micro_) {
-      const Tensor& wide = own_.wide();
-      const bool clears = begin == 0 && own_.blank.empty();
+      const bool first = begin == 0;
       cuda::split_windows(members_, sequences_, context_, begin, micro_, turns,
                           reinterpret_cast<const int32_t*>(input),
                           tokens_.mutable_data_ptr<int64_t>(), targets_.mutable_data_ptr<int64_t>(),
-                          wide.mutable_data_ptr<float>(), clears ? wide.numel() : 0,
-                          cuda::stream());
+                          first ? cleared(0) : cuda::ClearedRun(), cuda::stream());
       std::optional<cuda::BlankGradients> blank;
-      if (begin == 0 && !own_.blank.empty()) {
+      if (first && !own_.blank.empty()) {
         blank.emplace(own_.blank);
-        for (const auto& [first, count] : own_.cleared) wide.narrow(1, first, count).zero_();
+        for (size_t i = 1; i < own_.cleared.size(); ++i)
+          own_.wide().narrow(1, own_.cleared[i].first, own_.cleared[i].second).zero_();
       }
       const Tensor losses = token_losses(p.decoder, own_.bound, tokens_, targets_, ropes_, scale);
       const Tensor values = losses.detach();

@@ -271,12 +271,16 @@ int64_t finish_blocks(int64_t size);
 // Loss, gradient norm, clip scale and the finite check of every member; ends its turn.
 void finish_step(const Finish& finish, Stream stream);
 
+// Numbers to clear: `size` of each member's, a multiple of 4, from `begin` on, aligned to 16 bytes.
+struct ClearedRun {
+  float* begin = nullptr;
+  int64_t size = 0, stride = 0;  // elements between members
+};
 // windows [members, sequences, time + 1] of this turn -> tokens and targets [members, count, time]
-// of the sequences from `begin` on; `zeros` [size], a multiple of 4, is cleared by the way (size 0:
-// none).
+// of the sequences from `begin` on; `zeros` are cleared by the way.
 void split_windows(int64_t members, int64_t sequences, int64_t time, int64_t begin, int64_t count,
                    const Turns& turns, const int32_t* windows, int64_t* tokens, int64_t* targets,
-                   float* zeros, int64_t size, Stream stream);
+                   const ClearedRun& zeros, Stream stream);
 
 // fp32 -> bf16.
 void round_to_bf16(int64_t size, const float* from, void* to, Stream stream);

@@ -5,6 +5,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/beside.h"
+#include "ops/cuda/blank.h"
 #include "ops/cuda/device.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/tensor.h"
@@ -44,11 +45,12 @@ std::pair<Tensor, Tensor> linear_cross_entropy(const Tensor& x, const Weight& we
                     static_cast<float>(weight.A_input * gradient), floats(space), floats(losses),
                     floats(lse), writable(dx), stream());
   if (wanted && weight.gradient.defined()) {
+    const bool adds = !writes_over(weight.gradient.narrow(1, 0, shape.vocabulary));
     beside({x, index, lse}, weight.gradient, [&] {
       const Tensor parts = at::empty({shape.weight_floats()}, options);
       linear_loss_weight(shape, data(x), data(weight.value), ids, floats(lse),
                          static_cast<float>(weight.A_weight * gradient), floats(parts),
-                         floats(weight.gradient), weight.gradient.stride(0), stream());
+                         floats(weight.gradient), weight.gradient.stride(0), adds, stream());
     });
   }
   return {losses, dx};

@@ -36,9 +36,10 @@ void plan_linear_loss(LinearLoss& shape);
 void linear_loss_input(const LinearLoss& shape, const void* x, const void* weight,
                        const int64_t* targets, float factor, float* space, float* loss, float* lse,
                        void* dx, Stream stream);
-// gradient += factor dW, `gradient_stride` elements between members. `space` holds weight_floats().
+// gradient = factor dW (+ gradient where it `adds`), `gradient_stride` elements between members.
+// `space` holds weight_floats().
 void linear_loss_weight(const LinearLoss& shape, const void* x, const void* weight,
                         const int64_t* targets, const float* lse, float factor, float* space,
-                        float* gradient, int64_t gradient_stride, Stream stream);
+                        float* gradient, int64_t gradient_stride, bool adds, Stream stream);
 
 }  // namespace rung::cuda

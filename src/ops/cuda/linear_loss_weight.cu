@@ -159,9 +159,11 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
                   out.to + blockIdx.y * out.split_stride + blockIdx.z * out.member_stride);
 }
 
-// gradient += factor times the sum over splits of space [splits, members, size], four a thread.
-__global__ void __launch_bounds__(256) add_splits(int splits, int64_t size, const float4* space,
-                                                  float factor, float* gradient, int64_t stride) {
+// gradient = factor times the sum over splits of space [splits, members, size] (+ gradient where it
+// adds), four a thread.
+__global__ void __launch_bounds__(256)
+    sum_splits(int splits, int64_t size, const float4* space, float factor, bool adds,
+               float* gradient, int64_t stride) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
   if (i >= size) return;
   float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
@@ -170,7 +172,7 @@ __global__ void __launch_bounds__(256) add_splits(int splits, int64_t size, cons
     sum.x += part.x, sum.y += part.y, sum.z += part.z, sum.w += part.w;
   }
   float4& to = reinterpret_cast<float4*>(gradient + blockIdx.y * stride)[i];
-  float4 old = to;
+  float4 old = adds ? to : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
   old.x += factor * sum.x, old.y += factor * sum.y, old.z += factor * sum.z;
   old.w += factor * sum.w;
   to = old;
@@ -193,12 +195,12 @@ void launch_weight(const LinearLoss& s, LossParts in, const float* lse, const Ta
 
 void linear_loss_weight(const LinearLoss& s, const void* x, const void* weight,
                         const int64_t* targets, const float* lse, float factor, float* space,
-                        float* gradient, int64_t gradient_stride, Stream stream) {
+                        float* gradient, int64_t gradient_stride, bool adds, Stream stream) {
   const LossParts in = parts_of(s, x, weight, targets);
   const int64_t size = s.vocabulary * s.width;
   const bool split = s.weight_splits > 1;
   const Target out = split ? Target{1.0f, false, space, s.members * size, size}
-                           : Target{factor, true, gradient, 0, gradient_stride};
+                           : Target{factor, adds, gradient, 0, gradient_stride};
   with_padded_width(s.width, [&](auto width) {
     using C = TilesOf<decltype(width)::value>;
     if (s.cap > 0.0f)
@@ -208,9 +210,9 @@ void linear_loss_weight(const LinearLoss& s, const void* x, const void* weight,
   });
   if (split) {
     const dim3 grid(blocks_for(size / 4, 256), static_cast<unsigned>(s.members));
-    add_splits<<<grid, 256, 0, stream>>>(s.weight_splits, size / 4,
-                                         reinterpret_cast<const float4*>(space), factor, gradient,
-                                         gradient_stride);
+    sum_splits<<<grid, 256, 0, stream>>>(s.weight_splits, size / 4,
+                                         reinterpret_cast<const float4*>(space), factor, adds,
+                                         gradient, gradient_stride);
   }
   check_launch();
 }

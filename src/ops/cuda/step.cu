@@ -120,11 +120,13 @@ __global__ void __launch_bounds__(threads) finish(Finish f) {
 
 __global__ void __launch_bounds__(threads)
     split(int64_t total, int64_t sequences, int64_t time, int64_t begin, int64_t count, Turns turns,
-          const int32_t* windows, int64_t* tokens, int64_t* targets, float4* zeros,
+          const int32_t* windows, int64_t* tokens, int64_t* targets, ClearedRun zeros,
           int64_t vectors) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x;
+  const int64_t each = zeros.size / 4;  // of a member
   for (int64_t i = index; i < vectors; i += static_cast<int64_t>(gridDim.x) * threads)
-    zeros[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    reinterpret_cast<float4*>(zeros.begin + i / each * zeros.stride)[i % each] =
+        make_float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (index >= total) return;
   const int64_t t = index % time, sequence = index / time % count, member = index / time / count;
   const int32_t* from =
@@ -148,12 +150,11 @@ void finish_step(const Finish& f, Stream stream) {
 
 void split_windows(int64_t members, int64_t sequences, int64_t time, int64_t begin, int64_t count,
                    const Turns& turns, const int32_t* windows, int64_t* tokens, int64_t* targets,
-                   float* zeros, int64_t size, Stream stream) {
-  const int64_t total = members * count * time;
+                   const ClearedRun& zeros, Stream stream) {
+  const int64_t total = members * count * time, size = members * zeros.size;
   const unsigned blocks = std::max(blocks_for(total, threads), blocks_for(size, 16 * threads));
   split<<<blocks, threads, 0, stream>>>(total, sequences, time, begin, count, turns, windows,
-                                        tokens, targets, reinterpret_cast<float4*>(zeros),
-                                        size / 4);
+                                        tokens, targets, zeros, size / 4);
   check_launch();
 }
 
