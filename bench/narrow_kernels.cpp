@@ -192,7 +192,7 @@ void loss(int64_t members, int64_t rows, int64_t vocabulary, int64_t width, floa
       [&] { linear_loss_input(shape, x, weight, targets, 1.0f, space, losses, lse, dx, nullptr); });
   run("vocabulary", [&] {
     linear_loss_weight(shape, x, weight, targets, lse, 1.0f, parts, gradient, vocabulary * width,
-                       nullptr);
+                       true, nullptr);
   });
 }
 
@@ -225,9 +225,12 @@ void check_ffns() {
                                                  {1, 70, 128, 64, Curve::swiglu},
                                                  {1, 70, 128, 8, Curve::relu2},
                                                  {1, 4096, 128, 384, Curve::swiglu},
+                                                 {1, 70, 128, 1000, Curve::swiglu},
+                                                 {30, 154, 128, 200, Curve::swiglu},
                                                  {70, 154, 128, 200, Curve::gelu},
                                                  {70, 154, 128, 384, Curve::swiglu},
                                                  {140, 200, 128, 136, Curve::swiglu},
+                                                 {140, 300, 128, 136, Curve::swiglu},
                                                  {270, 70, 128, 72, Curve::gelu}})
       ffn({c.members, c.rows, c.width, c.inner, c.curve, map});
 }
@@ -236,6 +239,8 @@ void check_maps() {
   norm_and_map(1, 4096, 64, 192);
   norm_and_map(3, 74, 32, 96);
   norm_and_map(2, 154, 128, 384);
+  norm_and_map(30, 154, 128, 1000);
+  norm_and_map(1, 70, 128, 1000);
   norm_and_map(70, 154, 128, 200);
 }
 

@@ -85,6 +85,7 @@ struct Stream {
   Tensor h, pending = {};
   Weight map = {};
   Tensor x = {};
+  Tensor mapped = {};  // the next branch's first map of norm(h), if that is made already
 
   // The pending branch as it is added.
   void finish() {
@@ -93,25 +94,44 @@ struct Stream {
   }
 };
 
+// The map that the branch behind i begins with, where a step through branch i may take it along:
+// between two blocks of which nobody keeps or looks at anything.
+Weight next_map(const Run& run, BranchRange range, size_t i, const Fork& fork) {
+  const Decoder& d = run.d;
+  const size_t next = i + 1;
+  if (next == range.end || (fork && next == d.fork)) return {};
+  if (d.recompute > 0 || run.cache || run.tally || d.norms[next].gain || d.norms[next].bias ||
+      goes_step_by_step(run, d.branches[next]))
+    return {};
+  const auto [part, weights, residual, pass] = branch_of(run, d.branches[next]);
+  return part.from_stream && part.first_map ? part.first_map(weights) : Weight{};
+}
+
 // Branch i through an op that does more than its part's forward, where the part has one for these
 // tensors: all of the stream's step, or the norm with the first map, if h is the whole stream.
 // Returns false, and changes nothing, where there is no such op.
-bool run_fused(const Run& run, size_t i, const NormOptions& options, Stream& s) {
+bool run_fused(const Run& run, BranchRange range, size_t i, const NormOptions& options, Stream& s,
+               const Fork& fork) {
   const Decoder& d = run.d;
   const NormTensors& norm = d.norms[i];
   if (run.stream) return false;  // it is looked at before each branch
   if (norm.gain || norm.bias || !d.post_norms.empty()) return false;
   if (d.branches[i] % 2 == 1 && d.ffn_gain[d.branches[i] / 2]) return false;  // it knows no gain
   if (goes_step_by_step(run, d.branches[i])) return false;
-  const auto [part, weights, residual, pass] = branch_of(run, d.branches[i]);
+  auto [part, weights, residual, pass] = branch_of(run, d.branches[i]);
+  pass.mapped = s.mapped;
   if (part.step) {
-    const ResidualStep step{.norm = options,
-                            .skip = residual.skip,
-                            .branch = residual.branch,
-                            .branch_gradient = branch_gradient_of(residual),
-                            .map = s.map};
-    if (const Tensor next = part.step(weights, s.h, s.pending, step, pass); next.defined()) {
-      s = {.h = next};
+    const Weight next = next_map(run, range, i, fork);
+    const ResidualStep step{
+        .norm = options,
+        .skip = residual.skip,
+        .branch = residual.branch,
+        .branch_gradient = branch_gradient_of(residual),
+        .map = s.map,
+        .next = next,
+        .next_norm = next.value.defined() ? options_at(run, range, i + 1) : NormOptions{}};
+    if (const Stepped out = part.step(weights, s.h, s.pending, step, pass); out.stream.defined()) {
+      s = {.h = out.stream, .mapped = out.mapped};
       return true;
     }
   }
@@ -148,7 +168,7 @@ void norm_before(const Run& run, BranchRange range, size_t i, Stream& s, const F
   const Decoder& d = run.d;
   const bool forks = fork && i == d.fork;
   const NormOptions options = options_at(run, range, i);
-  if (!forks && run_fused(run, i, options, s)) return;
+  if (!forks && run_fused(run, range, i, options, s, fork)) return;
   s.finish();
   Tensor y;
   std::tie(s.h, y) = sum_and_norm(run, range, i, s.h, s.pending, options);

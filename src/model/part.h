@@ -33,6 +33,7 @@ struct Pass {
   // The gradient of an auxiliary loss that is a mean over x's tokens; 0: none is wanted.
   double loss_factor = 0.0;
   Tally* tally = nullptr;  // asks for statistics of what the part did
+  at::Tensor mapped = {};  // first_map's product, where the step before from_stream took it along
 };
 
 // The stream and a branch of it; where `map` is defined, the branch is still to be multiplied by
@@ -62,12 +63,14 @@ struct Part {
   std::vector<TensorSpec> (*describe_shared)(const ModelConfig&) = nullptr;
   // The residual stream's step through the branch, its norm (without gain or bias) and additions
   // included, where there is one op for these tensors; undefined elsewhere. x and f [P, B, T, D].
-  at::Tensor (*step)(std::span<const Weight>, const at::Tensor& x, const at::Tensor& f,
-                     const ResidualStep& step, const Pass&) = nullptr;
+  Stepped (*step)(std::span<const Weight>, const at::Tensor& x, const at::Tensor& f,
+                  const ResidualStep& step, const Pass&) = nullptr;
   // {x, branch} from the stream itself, its norm (without gain or bias) included, where the part
   // can read it cheaper so; undefined elsewhere.
   Branched (*from_stream)(std::span<const Weight>, const at::Tensor& x, const NormOptions&,
                           const Pass&) = nullptr;
+  // The map that from_stream multiplies the stream's norm by first, so that a step before it may.
+  Weight (*first_map)(std::span<const Weight>) = nullptr;
   bool skip = true;  // the stream goes around it as well
   // Heads that a GPU has kernels for: their most units, and of what these are a multiple.
   int64_t largest_head = 256, head_multiple = 8;

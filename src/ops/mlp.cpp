@@ -4,6 +4,7 @@
 #include "ops/cuda/wide_step.h"
 #include "ops/dispatch.h"
 #include "ops/linear.h"
+#include "ops/norm_linear.h"
 #include "ops/span.h"
 
 namespace rung {
@@ -24,11 +25,14 @@ Tensor mlp(const Tensor& x, const Mlp& m) {
   return mlp_plain(x, m);
 }
 
-Tensor mlp_step_plain(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+Stepped mlp_step_plain(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
   const bool mapped = f.defined() && step.map.value.defined();
   const auto [h, u] = add_norm(x, mapped ? linear(f, step.map) : f, {}, step.norm);
   const Tensor y = scale_gradient(mlp_plain(u, m), step.branch_gradient / step.branch);
-  return h * step.skip + y * step.branch;
+  const Tensor out = h * step.skip + y * step.branch;
+  if (!step.next.value.defined()) return {out};
+  const auto [stream, next] = norm_linear_plain(out, step.next, step.next_norm);
+  return {stream, next};
 }
 
 namespace {
@@ -54,12 +58,12 @@ bool fits_mapped_step(const Tensor& f, const Weight& map) {
   return false;
 }
 
-Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+Stepped mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
   const Span span("rung::ffn");
   if constexpr (with_cuda)
     if (fused_on_cuda(x) && is_narrow_step(x, m, step)) {
       if (!step.map.value.defined() || cuda::fits_map(x, step.map))
-        return cuda::fits_mlp(x, m) ? cuda::mlp_step(x, f, m, step)
+        return cuda::fits_mlp(x, m) ? Stepped{cuda::mlp_step(x, f, m, step)}
                                     : cuda::sliced_mlp_step(x, f, m, step);
       ResidualStep mapped = step;
       mapped.map = {};
@@ -67,8 +71,8 @@ Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualSt
     }
   if constexpr (with_cuda)
     if (fused_on_cuda(x)) {
-      if (cuda::fits_wide_step(x, m, step)) return cuda::wide_mlp_step(x, f, m, step);
-      if (cuda::fits_fp8_step(x, f, m, step)) return cuda::fp8_mlp_step(x, f, m, step);
+      if (cuda::fits_wide_step(x, m, step)) return {cuda::wide_mlp_step(x, f, m, step)};
+      if (cuda::fits_fp8_step(x, f, m, step)) return {cuda::fp8_mlp_step(x, f, m, step)};
     }
   return mlp_step_plain(x, f, m, step);
 }

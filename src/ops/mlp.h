@@ -23,10 +23,10 @@ bool fits_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
                    const ResidualStep& step);
 // Whether it takes a map of f along at no cost of its own.
 bool fits_mapped_step(const at::Tensor& f, const Weight& map);
-// The stream's step through the branch. f may be undefined.
-at::Tensor mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
-                    const ResidualStep& step);
-at::Tensor mlp_step_plain(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
-                          const ResidualStep& step);
+// The stream's step through the branch. f may be undefined. The plain twin takes each next map
+// along.
+Stepped mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m, const ResidualStep& step);
+Stepped mlp_step_plain(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                       const ResidualStep& step);
 
 }  // namespace rung

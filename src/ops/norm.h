@@ -36,6 +36,14 @@ struct ResidualStep {
   double branch = 1.0;
   double branch_gradient = 1.0;  // factor on the gradient of b's output
   Weight map = {};               // f is still to be multiplied by it; undefined: it is not
+  // A map of the norm of what comes out, without gain, which the op may take along; undefined:
+  // none.
+  Weight next = {};
+  NormOptions next_norm = {};
+};
+// The stream behind a step, and next norm(stream), undefined where that was not taken along.
+struct Stepped {
+  at::Tensor stream, mapped = {};
 };
 
 // Plain twins, from recorded tensor operations.

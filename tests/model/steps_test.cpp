@@ -18,15 +18,15 @@ namespace {
 using Weights = std::span<const Weight>;
 
 template <const Part& part>
-Tensor step_of(Weights weights, const Tensor& x, const Tensor& f, const ResidualStep& step,
-               const Pass& pass) {
+Stepped step_of(Weights weights, const Tensor& x, const Tensor& f, const ResidualStep& step,
+                const Pass& pass) {
   const auto [h, u] = add_norm_plain(x, f, {}, step.norm);
   const Tensor y = part.forward(weights, u, pass);
-  return h * step.skip + scale_gradient(y, step.branch_gradient / step.branch) * step.branch;
+  return {h * step.skip + scale_gradient(y, step.branch_gradient / step.branch) * step.branch};
 }
 
-Tensor swiglu_step(Weights weights, const Tensor& x, const Tensor& f, const ResidualStep& step,
-                   const Pass& pass) {
+Stepped swiglu_step(Weights weights, const Tensor& x, const Tensor& f, const ResidualStep& step,
+                    const Pass& pass) {
   return mlp_step_plain(x, f,
                         {.kind = Activation::swiglu,
                          .activation = activation_options(pass),
@@ -48,9 +48,20 @@ Branched attention_without_map(Weights weights, const Tensor& x, const NormOptio
   return {h, mixed_values(linear(u, weights[0]), weights, pass), weights[1]};
 }
 
-constexpr Part with(Part part, decltype(Part::step) step, decltype(Part::from_stream) from_stream) {
+// Its first map is made by the step before it, where there is one.
+int mapped_before = 0;
+Branched attention_of_mapped(Weights weights, const Tensor& x, const NormOptions& norm,
+                             const Pass& pass) {
+  if (!pass.mapped.defined()) return attention_without_map(weights, x, norm, pass);
+  ++mapped_before;
+  return {x, mixed_values(pass.mapped, weights, pass), weights[1]};
+}
+
+constexpr Part with(Part part, decltype(Part::step) step, decltype(Part::from_stream) from_stream,
+                    decltype(Part::first_map) first_map = nullptr) {
   part.step = step;
   part.from_stream = from_stream;
+  part.first_map = first_map;
   return part;
 }
 
@@ -71,7 +82,10 @@ const Replaced replaced[]{
     {"mixers without their last map", with(attention_mixer, nullptr, attention_without_map),
      with(swiglu_ffn, swiglu_step, nullptr)},
     {"mixers without their last map, and ffns that ask for it",
-     with(attention_mixer, nullptr, attention_without_map), swiglu_ffn}};
+     with(attention_mixer, nullptr, attention_without_map), swiglu_ffn},
+    {"mixers whose first map ffns take along",
+     with(attention_mixer, nullptr, attention_of_mapped, attention_first_map),
+     with(swiglu_ffn, swiglu_step, nullptr)}};
 
 }  // namespace
 
@@ -93,11 +107,12 @@ TEST_CASE("steps of the stream as one op leave losses and gradients as they are"
         CHECK(distance(model.gradient, gradient) < 1e-12);
       }
     }
+  CHECK(mapped_before > 0);
 }
 
 TEST_CASE("norms with gains, and norms behind branches, keep such ops out") {
   const auto never = +[](Weights, const Tensor&, const Tensor&, const ResidualStep&,
-                         const Pass&) -> Tensor { throw std::logic_error("a step was taken"); };
+                         const Pass&) -> Stepped { throw std::logic_error("a step was taken"); };
   const Part mixer = with(attention_mixer, never, nullptr), ffn = with(swiglu_ffn, never, nullptr);
   const auto run = [&](const char* place, bool gain) {
     RunConfig config = tiny_config();

@@ -43,7 +43,7 @@ std::vector<Tensor> gradients(const Chain& c, bool company) {
   for (int pass = 0; pass < 3; ++pass) {
     const auto [h, maps] = norm_linear(embedding(tokens, table), qkv, {});
     const Tensor f = linear(maps, out);
-    const Tensor x = mlp_step(h, f, {.first = first, .second = second}, {});
+    const Tensor x = mlp_step(h, f, {.first = first, .second = second}, {}).stream;
     linear_cross_entropy(x, readout, tokens, {}).sum().backward();
   }
   if (beside) beside->join();

@@ -216,8 +216,7 @@ std::vector<Tensor> step_of(Way way, const Tensor& x, const Tensor& f, const Ten
   const Tensor in = as(x).clone().requires_grad_(),
                values = f.defined() ? as(f).clone().requires_grad_() : Tensor();
   CHECK(exact != cuda::fits_fp8_step(in, values, m, step));
-  const Tensor y =
-      way == Way::fused ? mlp_step(in, values, m, step) : mlp_step_plain(in, values, m, step);
+  const Tensor y = (way == Way::fused ? mlp_step : mlp_step_plain)(in, values, m, step).stream;
   y.backward(as(up));
   std::vector<Tensor> results{y.detach(), in.grad(), m.first.gradient, m.second.gradient};
   if (f.defined()) {

@@ -18,7 +18,7 @@ using namespace rung::test;
 namespace {
 
 // An ffn alone (inputs 0), or its step of a stream from x (1), from x and f (2), or from x and f
-// that is still to be mapped (3).
+// that is still to be mapped (3), and with the next norm and map behind it (4).
 Twin ffn_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int inputs) {
   const ActivationOptions factors{.slope = 1.3, .forward = 1.7, .backward = 0.6};
   const ResidualStep step{
@@ -32,8 +32,12 @@ Twin ffn_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int in
       const Mlp m{.kind = kind, .activation = factors, .first = w[0], .second = w[1]};
       if (inputs == 0) return {alone(x[0], m)};
       ResidualStep own = step;
-      if (inputs == 3) own.map = w[2];
-      return {around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own)};
+      if (inputs >= 3) own.map = w[2];
+      if (inputs == 4) own.next = w[3], own.next_norm = {.input_gradient = 0.7};
+      const Stepped out = around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own);
+      if (inputs < 4) return {out.stream};
+      REQUIRE(out.mapped.defined());
+      return {out.stream, out.mapped};
     };
   };
   Twin twin{.name = fmt::format("ffn {} P={} T={} D={} F={} inputs={}", static_cast<int>(kind),
@@ -45,7 +49,8 @@ Twin ffn_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int in
             .fused = op(mlp, mlp_step),
             .plain = op(mlp_plain, mlp_step_plain)};
   if (inputs >= 2) twin.inputs.push_back(normal(shape, 2));
-  if (inputs == 3) twin.weights.push_back(normal({shape[0], shape[3], shape[3]}, 5) * 0.2);
+  if (inputs >= 3) twin.weights.push_back(normal({shape[0], shape[3], shape[3]}, 5) * 0.2);
+  if (inputs == 4) twin.weights.push_back(normal({shape[0], 3 * shape[3], shape[3]}, 6) * 0.2);
   return twin;
 }
 
@@ -68,7 +73,18 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
     for (const int inputs : {0, 1, 2})
       check_on_gpu(ffn_twin(kind, {2, 2, 37, 128}, 136, inputs), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {70, 2, 77, 128}, 384, 2), 1e-2);
-  // Blocks of three warpgroups.
+  // With the next norm and map.
+  for (const Activation kind : {Activation::swiglu, Activation::gelu})
+    for (const int64_t inner : {64, 384})
+      check_on_gpu(ffn_twin(kind, {2, 2, 77, 128}, inner, 4), 1e-2);
+  check_on_gpu(ffn_twin(Activation::geglu, {1, 2, 31, 128}, 1000, 4), 1e-2);
+  // Rows for a block on more than half of the multiprocessors; slices that take others' places.
+  check_on_gpu(ffn_twin(Activation::swiglu, {30, 2, 77, 128}, 200, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::gelu, {30, 2, 77, 128}, 136, 2), 1e-2);
+  check_on_gpu(ffn_twin(Activation::swiglu, {2, 2, 77, 128}, 1000, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::relu2, {2, 2, 77, 128}, 1000, 3), 1e-2);
+  // Many members.
+  check_on_gpu(ffn_twin(Activation::swiglu, {140, 2, 140, 128}, 136, 3), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {140, 2, 97, 128}, 72, 2), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {270, 2, 30, 128}, 104, 3), 1e-2);
   check_on_gpu(ffn_twin(Activation::geglu, {140, 2, 97, 128}, 40, 1), 1e-2);
@@ -96,6 +112,8 @@ TEST_CASE("maps behind norms on the GPU equal their twins") {
                                          {2, 70, 32, 96},
                                          {2, 33, 48, 144},
                                          {2, 77, 128, 384},
+                                         {2, 77, 128, 1000},
+                                         {30, 77, 128, 200},
                                          {70, 77, 128, 200},
                                          {1, 20, 128, 200},
                                          {1, 1, 32, 16}})

@@ -37,7 +37,7 @@ Twin wide_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int i
       if (inputs == 3) own.map = w[2];
       if (x[0].is_cuda() && x[0].scalar_type() == at::kBFloat16)
         CHECK(cuda::fits_wide_step(x[0], m, own));
-      return {around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own)};
+      return {around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own).stream};
     };
   };
   Twin twin{

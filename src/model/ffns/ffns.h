@@ -18,8 +18,8 @@ at::Tensor ffn_forward(std::span<const Weight> weights, const at::Tensor& x, con
 
 // The stream's step through the branch as one op; undefined where there is none for these tensors.
 template <Activation kind>
-at::Tensor ffn_step(std::span<const Weight> weights, const at::Tensor& x, const at::Tensor& f,
-                    const ResidualStep& step, const Pass& pass);
+Stepped ffn_step(std::span<const Weight> weights, const at::Tensor& x, const at::Tensor& f,
+                 const ResidualStep& step, const Pass& pass);
 
 template <Activation kind>
 constexpr Part mlp_part(std::string_view name, std::string_view summary,

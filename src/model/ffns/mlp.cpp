@@ -74,11 +74,11 @@ at::Tensor ffn_forward(std::span<const Weight> weights, const at::Tensor& x, con
 }
 
 template <Activation kind>
-at::Tensor ffn_step(std::span<const Weight> weights, const at::Tensor& x, const at::Tensor& f,
-                    const ResidualStep& step, const Pass& pass) {
+Stepped ffn_step(std::span<const Weight> weights, const at::Tensor& x, const at::Tensor& f,
+                 const ResidualStep& step, const Pass& pass) {
   if (pass.model.ffn_bias || pass.model.sub_norm) return {};
   const Mlp m = mlp_of<kind>(weights, pass);
-  return fits_mlp_step(x, f, m, step) ? mlp_step(x, f, m, step) : at::Tensor();
+  return fits_mlp_step(x, f, m, step) ? mlp_step(x, f, m, step) : Stepped{};
 }
 
 template at::Tensor ffn_forward<Activation::swiglu>(std::span<const Weight>, const at::Tensor&,
@@ -91,19 +91,15 @@ template at::Tensor ffn_forward<Activation::gelu>(std::span<const Weight>, const
                                                   const Pass&);
 template at::Tensor ffn_forward<Activation::relu2>(std::span<const Weight>, const at::Tensor&,
                                                    const Pass&);
-template at::Tensor ffn_step<Activation::swiglu>(std::span<const Weight>, const at::Tensor&,
-                                                 const at::Tensor&, const ResidualStep&,
-                                                 const Pass&);
-template at::Tensor ffn_step<Activation::geglu>(std::span<const Weight>, const at::Tensor&,
-                                                const at::Tensor&, const ResidualStep&,
-                                                const Pass&);
-template at::Tensor ffn_step<Activation::reglu2>(std::span<const Weight>, const at::Tensor&,
-                                                 const at::Tensor&, const ResidualStep&,
-                                                 const Pass&);
-template at::Tensor ffn_step<Activation::gelu>(std::span<const Weight>, const at::Tensor&,
-                                               const at::Tensor&, const ResidualStep&, const Pass&);
-template at::Tensor ffn_step<Activation::relu2>(std::span<const Weight>, const at::Tensor&,
-                                                const at::Tensor&, const ResidualStep&,
-                                                const Pass&);
+template Stepped ffn_step<Activation::swiglu>(std::span<const Weight>, const at::Tensor&,
+                                              const at::Tensor&, const ResidualStep&, const Pass&);
+template Stepped ffn_step<Activation::geglu>(std::span<const Weight>, const at::Tensor&,
+                                             const at::Tensor&, const ResidualStep&, const Pass&);
+template Stepped ffn_step<Activation::reglu2>(std::span<const Weight>, const at::Tensor&,
+                                              const at::Tensor&, const ResidualStep&, const Pass&);
+template Stepped ffn_step<Activation::gelu>(std::span<const Weight>, const at::Tensor&,
+                                            const at::Tensor&, const ResidualStep&, const Pass&);
+template Stepped ffn_step<Activation::relu2>(std::span<const Weight>, const at::Tensor&,
+                                             const at::Tensor&, const ResidualStep&, const Pass&);
 
 }  // namespace rung

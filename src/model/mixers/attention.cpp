@@ -155,7 +155,7 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
 Branched attention_from_stream(std::span<const Weight> weights, const at::Tensor& x,
                                const NormOptions& norm, const Pass& pass) {
   const size_t bias = places_of(pass.model).out_bias;
-  if (!fits_norm_linear(x, weights[0], norm)) {
+  if (!pass.mapped.defined() && !fits_norm_linear(x, weights[0], norm)) {
     if (bias || pass.state) return {};
     const ModelConfig& m = pass.model;
     const AttentionOptions options = attention_options(m, pass.block, pass.window);
@@ -168,7 +168,8 @@ Branched attention_from_stream(std::span<const Weight> weights, const at::Tensor
     const auto [h, normed] = add_norm(x, {}, {}, norm);
     return {h, mixed_stream(weights, normed, pass), weights[1]};
   }
-  const auto [h, qkv] = norm_linear(x, weights[0], norm);
+  const auto [h, qkv] =
+      pass.mapped.defined() ? std::pair(x, pass.mapped) : norm_linear(x, weights[0], norm);
   const at::Tensor mixed = mixed_values(qkv, weights, pass);
   if (bias) return {h, add_bias(linear(mixed, weights[1]), weights[bias])};
   return {h, mixed, weights[1]};

@@ -12,6 +12,9 @@ at::Tensor attention_forward(std::span<const Weight> weights, const at::Tensor& 
 bool forget_tokens(const ModelConfig& model, int64_t window, MixerState& state, int64_t count);
 Branched attention_from_stream(std::span<const Weight> weights, const at::Tensor& x,
                                const NormOptions& norm, const Pass& pass);
+inline Weight attention_first_map(std::span<const Weight> weights) {
+  return weights[0];
+}
 
 constexpr Part attention_mixer{
     .name = "attention",
@@ -22,7 +25,8 @@ constexpr Part attention_mixer{
     .ternary = true,
     .sub_norm = true,
     .forget = forget_tokens,
-    .from_stream = attention_from_stream};
+    .from_stream = attention_from_stream,
+    .first_map = attention_first_map};
 
 void check_mamba2(const ModelConfig& model);
 std::vector<TensorSpec> describe_mamba2(const ModelConfig& model);

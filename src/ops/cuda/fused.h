@@ -133,12 +133,16 @@ at::Tensor mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
 bool fits_map(const at::Tensor& x, const Weight& map);
 // At width 128 (sliced_mlp.h), the step alone.
 bool fits_sliced_mlp(const at::Tensor& x, const Mlp& m);
-at::Tensor sliced_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
-                           const ResidualStep& step);
+Stepped sliced_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                        const ResidualStep& step);
 
 bool fits_norm_linear(const at::Tensor& x, const Weight& weight);
 std::pair<at::Tensor, at::Tensor> norm_linear(const at::Tensor& x, const Weight& weight,
                                               const NormOptions& options);
+// Its gradient of x, from those of both outputs (dh may be undefined); adds the weight's.
+at::Tensor norm_linear_gradient(const at::Tensor& x, const Weight& weight,
+                                const NormOptions& options, const at::Tensor& dy,
+                                const at::Tensor& dh);
 
 bool fits_embedding(const Weight& table);
 at::Tensor embedding(const at::Tensor& tokens, const Weight& table);

@@ -16,6 +16,14 @@ constexpr bool fits_mlp(int64_t width, int64_t inner) {
   return (width == 32 || width == 64) && inner >= 8 && inner % 8 == 0 && inner <= 192;
 }
 
+// What follows the branch: y = factor map RMSNorm(out), map [.., out, width].
+struct NextMap {
+  const void* map;
+  int64_t map_stride, out;
+  float epsilon, factor;
+  void* y;
+};
+
 // The branch between its residual additions: h = skip x + branch f (f null: h = x, not written), u
 // = RMSNorm(h), out = out_skip h + mlp(u). With a map [.., width, width], `map_stride` elements
 // between members, map_factor map f takes the place of f.
@@ -28,6 +36,7 @@ struct MlpAround {
   float skip, branch;
   void* h;
   float out_skip;
+  const NextMap* next = nullptr;  // where sliced_mlp_takes_next
 };
 
 struct MlpForward {

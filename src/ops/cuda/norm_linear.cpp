@@ -44,8 +44,10 @@ Tensor wide_gradient_of(const Tensor& x, const Weight& weight, const NormOptions
   return dx;
 }
 
-Tensor gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o, const Tensor& dy,
-                   const Tensor& dh) {
+}  // namespace
+
+Tensor norm_linear_gradient(const Tensor& x, const Weight& weight, const NormOptions& o,
+                            const Tensor& dy, const Tensor& dh) {
   const NormLinearShape shape = norm_linear_shape_of(x, weight, o);
   if (!fits_norm_linear(shape.width, shape.out)) return wide_gradient_of(x, weight, o, dy, dh);
   const bool wanted = weight.gradient.defined();
@@ -68,8 +70,6 @@ Tensor gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o, 
   return dx;
 }
 
-}  // namespace
-
 bool fits_norm_linear(const Tensor& x, const Weight& weight) {
   const int64_t width = x.size(3), out = weight.value.size(1);
   return fits_narrow(x, weight) &&
@@ -86,7 +86,7 @@ std::pair<Tensor, Tensor> norm_linear(const Tensor& x, const Weight& weight, con
   record({h, y}, {x}, [=](const std::vector<Tensor>& g) {
     const Tensor dh = g[0].defined() ? g[0].contiguous() : Tensor();
     if (!g[1].defined()) return std::vector<Tensor>{dh};
-    return std::vector<Tensor>{gradient_of(input, weight, o, g[1].contiguous(), dh)};
+    return std::vector<Tensor>{norm_linear_gradient(input, weight, o, g[1].contiguous(), dh)};
   });
   return {h, y};
 }

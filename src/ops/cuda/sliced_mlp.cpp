@@ -77,6 +77,21 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f, 
   return {dx, mapped ? dmapped : f.defined() ? df : Tensor()};
 }
 
+// Whether the forward kernel multiplies by the next map as well.
+bool takes_next(const Tensor& out, const MlpShape& shape, const ResidualStep& step) {
+  return step.next.value.defined() && !step.next_norm.center && fits_norm_linear(out, step.next) &&
+         sliced_mlp_takes_next(shape, step.next.value.size(1));
+}
+
+NextMap next_map(const ResidualStep& step, const Tensor& mapped) {
+  return {.map = data(step.next.value),
+          .map_stride = step.next.value.stride(0),
+          .out = step.next.value.size(1),
+          .epsilon = static_cast<float>(step.next_norm.epsilon),
+          .factor = static_cast<float>(step.next.A),
+          .y = writable(mapped)};
+}
+
 }  // namespace
 
 bool fits_sliced_mlp(const Tensor& x, const Mlp& m) {
@@ -84,11 +99,17 @@ bool fits_sliced_mlp(const Tensor& x, const Mlp& m) {
          is_hopper() && fits_sliced_mlp(x.size(3), m.second.value.size(2));
 }
 
-Tensor sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+Stepped sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
   const Tensor input = x.detach().contiguous();
   const Tensor branch = f.defined() ? f.detach().contiguous() : Tensor();
   Tensor out = at::empty_like(input);
   const Tensor h = f.defined() ? at::empty_like(input) : input;
+  const MlpShape shape = sliced_shape_of(input, m);
+  const bool taken = takes_next(out, shape, step);
+  Tensor mapped;
+  if (taken)
+    mapped = at::empty({x.size(0), x.size(1), x.size(2), step.next.value.size(1)}, input.options());
+  const NextMap next = taken ? next_map(step, mapped) : NextMap{};
   const MlpAround around{.epsilon = static_cast<float>(step.norm.epsilon),
                          .f = data(branch),
                          .map = f.defined() ? data(step.map.value) : nullptr,
@@ -97,8 +118,9 @@ Tensor sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Res
                          .skip = static_cast<float>(step.norm.skip),
                          .branch = static_cast<float>(step.norm.branch),
                          .h = f.defined() ? writable(h) : nullptr,
-                         .out_skip = static_cast<float>(step.skip)};
-  sliced_mlp_forward(sliced_shape_of(input, m),
+                         .out_skip = static_cast<float>(step.skip),
+                         .next = taken ? &next : nullptr};
+  sliced_mlp_forward(shape,
                      {.x = data(input),
                       .first = data(m.first.value),
                       .second = data(m.second.value),
@@ -108,11 +130,16 @@ Tensor sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Res
                       .out = writable(out),
                       .block = &around},
                      stream());
-  record({out}, {x, f}, [=](const std::vector<Tensor>& g) {
-    const auto [dx, df] = gradients_of_sliced(h, branch, g[0].contiguous(), m, step);
+  std::vector<Tensor> outputs{out};
+  if (taken) outputs.push_back(mapped);
+  record(outputs, {x, f}, [=, stream = out.detach()](const std::vector<Tensor>& g) {
+    Tensor dout = g[0].defined() ? g[0].contiguous() : Tensor();
+    if (taken && g[1].defined())
+      dout = norm_linear_gradient(stream, step.next, step.next_norm, g[1].contiguous(), dout);
+    const auto [dx, df] = gradients_of_sliced(h, branch, dout, m, step);
     return std::vector<Tensor>{dx, df};
   });
-  return out;
+  return {out, mapped};
 }
 
 }  // namespace rung::cuda

@@ -1,6 +1,6 @@
 // Forward: a warpgroup normalises its 64 rows, and adds up what each slice of hidden units gives
 // while the products of the next one run.
-#include "ops/cuda/sliced_mlp.cuh"
+#include "ops/cuda/sliced_next.cuh"
 
 namespace rung::cuda {
 namespace {
@@ -12,6 +12,7 @@ struct Forward {
   float skip, branch, epsilon, second_factor, out_skip;
   float map_factor;
   bool mapped;  // f is multiplied by a map first
+  NextMapParts next;
 };
 
 // Rows of f in shared memory become their products with the map in two panels at `map`: of 64 rows
@@ -53,9 +54,11 @@ __device__ void apply_map(unsigned char* f, uint32_t rows, uint32_t map, float f
   __syncthreads();
 }
 
-// x and f (if any) in shared memory become norm(h) and h; h goes to global memory where it is new.
+// x and f (if any) in shared memory become norm(h) and h; h goes to global memory where it is new,
+// up to row `end`.
 template <class C>
-__device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf16* h, int begin) {
+__device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf16* h, int begin,
+                        int end) {
   constexpr int pieces = wide_row / 8;
 #pragma unroll 2
   for (int i = threadIdx.x; i < C::own * pieces; i += C::threads) {
@@ -70,10 +73,11 @@ __device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf
       load8(other, added);
 #pragma unroll
       for (int k = 0; k < 8; ++k) value[k] = rounded<bf16>(s.skip * value[k] + s.branch * added[k]);
-      if (begin + row < s.in.rows)
-        store8(h + static_cast<int64_t>(begin + row) * wide_row + 8 * piece, value);
     }
     store8(other, value);
+    if (s.f && begin + row < end)
+      store16(h + static_cast<int64_t>(begin + row) * wide_row + 8 * piece,
+              *reinterpret_cast<const uint4*>(other));
 #pragma unroll
     for (int k = 0; k < 8; ++k) squares += value[k] * value[k];
     const float scale = rsqrtf(group_sum<pieces>(squares) / wide_row + s.epsilon);
@@ -85,7 +89,7 @@ __device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf
 
 // Hidden units of the products, as A operands.
 template <class C>
-__device__ void activate(Quad (&hidden)[C::units / 16], const SlicedParts& s,
+__device__ void activate(Quad (&hidden)[C::units / 16], const CurveFactors& s,
                          const float (&pre)[C::first_rows / 8][4]) {
   constexpr Curve curve = C::curve;
 #pragma unroll
@@ -97,9 +101,8 @@ __device__ void activate(Quad (&hidden)[C::units / 16], const SlicedParts& s,
       for (int e = 0; e < 2; ++e) {
         const int block = 2 * k + i / 2, at = i % 2 * 2 + e;
         float derivative;
-        value[e] =
-            s.activation * apply<curve>(s.first_factor * pre[block][at], s.slope, derivative);
-        if constexpr (gated<curve>) value[e] *= s.first_factor * pre[C::units / 8 + block][at];
+        value[e] = s.hidden * curve_of<curve>(pre[block][at], s, derivative);
+        if constexpr (gated<curve>) value[e] *= pre[C::units / 8 + block][at];
       }
       hidden[k][i] = pack2(value[0], value[1]);
     }
@@ -127,25 +130,28 @@ __global__ void __launch_bounds__(C::threads, 1)
   constexpr bool split = C::split;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const Ring<C> ring{base + 2 * C::rows_bytes, base + C::barriers_at};
+  const Ring<C> ring{base + C::ring_at, base + C::barriers_at};
   unsigned char *const x = shared + (base - start), *const h = x + C::rows_bytes;
-  const int begin = blockIdx.x * C::own;
+  const Share<C> share;
+  const int begin = share.begin, slices = share.slices(s.in.slices);
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
-  const auto load = [&](int slice) { load_slice<C>(ring, maps.slices, slice); };
-  // The map comes first in the place of the ring's last slices.
+  const auto load = [&](int slice) { load_slice<C>(ring, maps.slices, share, slice); };
+  // The map comes first, in the place of the ring's last slices or its own.
   constexpr int before_map = C::stages - C::map_stages;
-  const uint32_t map = ring.slice(before_map), map_came = ring.barriers + C::stages * 16;
+  const uint32_t map = C::spread ? base + C::map_at : ring.slice(before_map),
+                 map_came = ring.barriers + C::stages * 16;
   if (threadIdx.x == 0) {
     ring.start();
     start_barrier(map_came, 1);
+    if (C::spread) start_barrier(map_came + 8, 1);
     show_barriers();
     if (s.mapped) {
-      announce(map_came, wide_row * wide_row * 2);
+      announce(map_came, C::map_bytes);
 #pragma unroll
       for (int panel = 0; panel < 2; ++panel)
         load_map_panel(map + panel * wide_row * panel_row, maps.map, map_came, panel);
     }
-    for (int i = 0; i < min(s.mapped ? before_map : C::stages, s.in.slices); ++i) load(i);
+    for (int i = 0; i < min(s.mapped ? before_map : C::stages, slices); ++i) load(i);
   }
   load_own<C>(base, s.x + member, begin, s.in.rows);
   if (s.f) load_own<C>(base + C::rows_bytes, s.f + member, begin, s.in.rows);
@@ -159,17 +165,17 @@ __global__ void __launch_bounds__(C::threads, 1)
     wait_barrier(map_came, 0);
     apply_map<C>(h, base + C::rows_bytes, map, s.map_factor, group, first_row, lane);
     if (threadIdx.x == 0)
-      for (int i = before_map; i < min(C::stages, s.in.slices); ++i) load(i);
+      for (int i = before_map; i < min(C::stages, slices); ++i) load(i);
   } else {
     __syncthreads();
   }
-  prepare<C>(s, x, h, s.h + member, begin);
+  prepare<C>(s, x, h, s.h + member, begin, share.block == 0 ? s.in.rows : 0);
   show_copies();
   __syncthreads();
   const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   float sum[16][4] = {};
   Quad hidden[C::units / 16] = {};
-  for (int slice = split ? group : 0; slice < s.in.slices; slice += C::step) {
+  for (int slice = split ? group : 0; slice < slices; slice += C::step) {
     const uint32_t at = ring.slice(slice);
     ring.wait(slice);
     if (slice == 0) begin_later<C>(group);
@@ -183,7 +189,7 @@ __global__ void __launch_bounds__(C::threads, 1)
     pin(hidden);
     if (slice == 0) let_begin<C>(group);
     if (!split && slice > 0) ring.done(slice - 1, lane);
-    activate<C>(hidden, s.in, pre);
+    activate<C>(hidden, s.in.factors, pre);
     const uint64_t columns = describe_second<C>(at);
     wgmma_fence();
 #pragma unroll
@@ -196,31 +202,64 @@ __global__ void __launch_bounds__(C::threads, 1)
       pin(hidden);
       ring.done(slice, lane);
     }
-    if (threadIdx.x % 128 == 0 && (split || group == 0))
-      ring.replace(slice - C::lag, s.in.slices, load);
+    if (threadIdx.x % 128 == 0 && (split || group == 0)) ring.replace(slice - C::lag, slices, load);
     __syncwarp();
   }
   wgmma_wait<0>();
   pin(sum);
   pin(hidden);
-  if (!join_groups<C>(sum, x + C::sums_at, group)) return;
-  add_stream<C>(s, sum, h, first_row, lane);
-  __syncwarp();
-  write_own<C>(h, s.out + member, first_row, begin, s.in.rows, lane);
+  const uint32_t next_came = map_came + 8;
+  const bool goes_on = join_groups<C>(sum, x + C::sums_at, group, share.block, [&] {
+    if constexpr (C::spread)
+      if (s.next.y && threadIdx.x == 0) load_next<C>(base, maps.next, next_came, share, s.next.out);
+  });
+  if (!C::spread && !goes_on) return;
+  if (goes_on && share.owns(warp)) {
+    add_stream<C>(s, sum, h, first_row, lane);
+    __syncwarp();
+    write_own<C>(h, s.out + member, first_row, begin, s.in.rows, lane);
+    if constexpr (C::spread)
+      if (s.next.y) normalise_for_both<C>(h, x, s.next.epsilon, first_row, lane, 1 - share.block);
+  }
+  if constexpr (C::spread) {
+    if (!s.next.y) return;
+    show_all_writes();
+    synchronise_blocks();
+    multiply_next<C>(s.next, base, base, next_came, share,
+                     static_cast<int64_t>(blockIdx.y) * s.in.rows, s.in.rows, warp, lane);
+  }
 }
 
 template <class C>
 void launch(const MlpShape& shape, const MlpForward& f, Forward s, Stream stream) {
-  s.in = sliced_parts<C>(shape, f.first, f.second, f.first_factor, f.activation);
+  s.in = sliced_parts<C>(shape, f.first_factor, f.activation);
   const auto kernel = forward<C>;
-  constexpr int bytes = C::bytes;
-  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-  const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
-  kernel<<<grid, C::threads, bytes, stream>>>(
-      s, mapped_slices<C>(shape, f.first, f.second, f.block->map, f.block->map_stride));
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
+  const dim3 grid(C::blocks * blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
+  MappedSlices maps = mapped_slices<C>(shape, f.first, f.second, f.block->map, f.block->map_stride);
+  if constexpr (C::spread) {
+    if (const NextMap* const next = f.block->next) maps.next = next_map_of(shape, *next);
+    launch_clusters(kernel, grid, C::threads, C::bytes, C::blocks, stream, s, maps);
+  } else {
+    kernel<<<grid, C::threads, C::bytes, stream>>>(s, maps);
+  }
+}
+
+NextMapParts next_parts(const NextMap* next) {
+  if (!next) return {};
+  return {static_cast<bf16*>(next->y), static_cast<int>(next->out), next->epsilon, next->factor};
 }
 
 }  // namespace
+
+bool sliced_mlp_takes_next(const MlpShape& shape, int64_t out) {
+  bool takes = false;
+  with_curve(shape.curve, [&](auto curve) {
+    takes = spreads(shape.members, shape.rows) && out % 8 == 0 &&
+            out <= widest_next<Sliced<decltype(curve)::value, Form::spread>>;
+  });
+  return takes;
+}
 
 void sliced_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream stream) {
   const MlpAround& block = *f.block;
@@ -235,8 +274,9 @@ void sliced_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream strea
                   f.second_factor,
                   block.out_skip,
                   block.map_factor,
-                  block.map != nullptr};
-  with_form(shape, [&](auto tiles) { launch<decltype(tiles)>(shape, f, s, stream); });
+                  block.map != nullptr,
+                  next_parts(block.next)};
+  with_form<Form::spread>(shape, [&](auto tiles) { launch<decltype(tiles)>(shape, f, s, stream); });
   check_launch();
 }
 

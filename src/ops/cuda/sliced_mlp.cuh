@@ -1,84 +1,108 @@
 // What both passes of sliced_mlp.h share: where rows and slices lie in shared memory.
 #pragma once
 #include "ops/cuda/curve.cuh"
+#include "ops/cuda/shared_rows.cuh"
 #include "ops/cuda/slice_ring.cuh"
 #include "ops/cuda/sliced_mlp.h"
 #include "ops/cuda/wide_rows.cuh"
 
 namespace rung::cuda {
 
-// How a block shares its work. `three` warpgroups of 64 rows each: where there are rows enough for
-// many such blocks; `pair`: two; `split`, where rows are few: three of the same 64 rows, every
-// third slice each.
-enum class Form { split, pair, three };
+// How blocks share their work. `pair`: two warpgroups of 64 rows each. Where rows are few,
+// warpgroups take turns with the slices of the same 64 rows: the three of a block (`split`) or,
+// forward, the six of two blocks, a cluster (`spread`; backward that leaves no room for the sums of
+// weights' gradients that run beside).
+enum class Form { spread, split, pair };
 
 // Two buffers of rows, then a ring of slices: a slice is rows of the first matrix (gates, then
-// their partners) as two panels and columns of the second as one. Three warpgroups have registers
-// for slices of 32 units and their partners only.
+// their partners) as two panels and columns of the second as one.
 template <Curve curve_, Form form_>
 struct Sliced {
   static constexpr Curve curve = curve_;
   static constexpr Form form = form_;
-  static constexpr bool split = form == Form::split, three = form == Form::three,
-                        pair = form == Form::pair;
-  static constexpr int parts = gated<curve> ? 2 : 1, units = !pair && parts == 2 ? 32 : 64;
-  static constexpr int groups = pair ? 2 : 3, threads = 128 * groups;
+  static constexpr bool spread = form == Form::spread, split = form != Form::pair;
+  static constexpr int parts = gated<curve> ? 2 : 1, units = split && parts == 2 ? 32 : 64;
+  static constexpr int groups = split ? 3 : 2, threads = 128 * groups;
+  static constexpr int blocks = spread ? 2 : 1;  // that share rows, every other slice each
   static constexpr int own = split ? 64 : 64 * groups;
-  static constexpr int stages = split ? 3 + parts : three && parts == 2 ? 4 : 3;
+  static constexpr int stages = spread ? 2 + 2 * parts : split ? 3 + parts : 3;
   static constexpr int step = split ? groups : 1;       // from a warpgroup's slice to its next
   static constexpr int users = split ? 4 : 4 * groups;  // warps that read a slice
-  static constexpr int lag = split ? 0 : stages == 4 ? 2 : 1;  // slices that others may be behind
+  static constexpr int lag = split ? 0 : 1;             // slices that others may be behind
   static constexpr int rows_bytes = own * wide_row * 2;
   static constexpr int first_rows = parts * units;
   static constexpr int first_bytes = first_rows * wide_row * 2;
   static constexpr int slice_bytes = first_bytes + wide_row * units * 2;
-  static constexpr int map_stages = (wide_row * wide_row * 2 + slice_bytes - 1) / slice_bytes;
-  static constexpr int barriers_at = 2 * rows_bytes + stages * slice_bytes + own * 4;
-  // Behind the barriers: of split slices where the sums of the warpgroups but the first are joined,
-  // and, before that, where a warp turns what it writes.
-  static constexpr int sums_at = barriers_at + stages * 16 + 16;
+  static constexpr int map_bytes = wide_row * wide_row * 2;
+  static constexpr int ring_at = 2 * rows_bytes, rstd_at = ring_at + stages * slice_bytes;
+  // The map takes the place of slices, or has one of its own.
+  static constexpr int map_stages = spread ? 0 : (map_bytes + slice_bytes - 1) / slice_bytes;
+  static constexpr int map_at = rstd_at + 1024;
+  static constexpr int barriers_at = spread ? map_at + map_bytes : rstd_at + own * 4;
+  // Behind the barriers: where a warp turns what it writes. Where the sums of warpgroups but the
+  // first are joined: there too, or, of two blocks, in the place of slices.
+  static constexpr int staged_at = barriers_at + stages * 16 + 16;
   static constexpr int staged_all = threads / 32 * staged_bytes;
-  static constexpr int sums_bytes = split ? (groups - 1) * 64 * wide_row * 4 : staged_all;
-  static_assert(sums_bytes >= staged_all);
-  static constexpr int bytes = 1024 + sums_at + sums_bytes;
+  static constexpr int sum_bytes = 64 * wide_row * 4;
+  static constexpr int sums_at = spread ? ring_at : staged_at;
+  static constexpr int behind = split && !spread ? (groups - 1) * sum_bytes : staged_all;
+  static_assert(behind >= staged_all);
+  static_assert(!spread || (2 * groups - 1) * sum_bytes / 2 <= stages * slice_bytes);
+  static constexpr int bytes = 1024 + staged_at + behind;
+  static_assert(bytes <= 227 * 1024);
 };
 
-// Calls f with a Sliced: three warpgroups where every multiprocessor has two such blocks or more.
-template <class F>
+// Calls f with a Sliced, of `few` rows where two blocks for 64 of them find room.
+template <Form few, class F>
 void with_form(const MlpShape& shape, F&& f) {
   with_curve(shape.curve, [&](auto curve) {
     constexpr Curve c = decltype(curve)::value;
-    using Three = Sliced<c, Form::three>;
-    if (shape.members * shape.rows <= 64 * processors())
+    if (spreads(shape.members, shape.rows))
+      f(Sliced<c, few>());
+    else if (shape.members * shape.rows <= 64 * processors())
       f(Sliced<c, Form::split>());
-    else if (blocks_for(shape.rows, Three::own) * shape.members >= 2 * processors())
-      f(Three());
     else
       f(Sliced<c, Form::pair>());
   });
 }
 
+// The curve of a product p = gate / input, the constant factors of all units multiplied beforehand.
+struct CurveFactors {
+  float input, slope;
+  float power;   // swiglu: 2^(power p) = exp(-slope gate)
+  float hidden;  // a hidden unit = hidden curved (p of its partner)
+};
+
+// curve(gate), of gated curves over `input`, and its derivative with respect to the gate.
+template <Curve curve>
+__device__ inline float curve_of(float p, const CurveFactors& f, float& derivative) {
+  if constexpr (curve == Curve::swiglu) {
+    const float s = sigmoid_of_power(f.power * p), curved = p * s;
+    derivative = s + f.slope * f.input * curved * (1.0f - s);
+    return curved;
+  } else if constexpr (curve == Curve::geglu) {
+    return p * gelu_part(f.input * p, f.slope, derivative);
+  } else {
+    return apply<curve>(f.input * p, f.slope, derivative);
+  }
+}
+
 // What both passes read.
 struct SlicedParts {
-  const bf16 *first, *second;
-  int64_t first_stride, second_stride;
   int rows, inner, slices;
-  float first_factor, slope, activation;
+  CurveFactors factors;
 };
 
 template <class C>
-SlicedParts sliced_parts(const MlpShape& shape, const void* first, const void* second,
-                         float first_factor, float activation) {
-  return {static_cast<const bf16*>(first),
-          static_cast<const bf16*>(second),
-          shape.first_stride,
-          shape.second_stride,
-          static_cast<int>(shape.rows),
+SlicedParts sliced_parts(const MlpShape& shape, float first_factor, float activation) {
+  const float partner = gated<C::curve> ? first_factor : 1.0f;
+  return {static_cast<int>(shape.rows),
           static_cast<int>(shape.inner),
           static_cast<int>((shape.inner + C::units - 1) / C::units),
-          first_factor,
-          shape.slope,
-          activation};
+          {.input = first_factor,
+           .slope = shape.slope,
+           .power = -shape.slope * first_factor * log2_e,
+           .hidden = activation * partner * partner}};
 }
 
 // Both matrices as the copies want them.
@@ -96,12 +120,12 @@ SliceMaps slice_maps(const MlpShape& s, const void* first, const void* second) {
 // The matrices, and where there is one a square map [128, 128] beside them.
 struct MappedSlices {
   SliceMaps slices;
-  CUtensorMap map;
+  CUtensorMap map, next;  // next: of the map behind the step (sliced_next.cuh)
 };
 template <class C>
 MappedSlices mapped_slices(const MlpShape& s, const void* first, const void* second,
                            const void* map, int64_t stride) {
-  MappedSlices maps{slice_maps<C>(s, first, second), {}};
+  MappedSlices maps{slice_maps<C>(s, first, second), {}, {}};
   if (map)
     maps.map = tensor_map(
         {map, wide_row, wide_row, 1, s.members, wide_row, wide_row * wide_row, stride, wide_row});
@@ -114,11 +138,12 @@ __device__ inline void load_map_panel(uint32_t to, const CUtensorMap& map, uint3
   copy_box(to, map, barrier, panel * panel_columns, 0, 0, static_cast<int>(blockIdx.y));
 }
 
-// Slice i of the block's member into the ring; by one thread.
+// The block's slice i into the ring; by one thread.
 template <class C>
-__device__ void load_slice(const Ring<C>& ring, const SliceMaps& maps, int i) {
+__device__ void load_slice(const Ring<C>& ring, const SliceMaps& maps, const Share<C>& share,
+                           int i) {
   ring.announce_slice(i);
-  const int unit = i * C::units, member = static_cast<int>(blockIdx.y);
+  const int unit = share.unit(i), member = static_cast<int>(blockIdx.y);
 #pragma unroll
   for (int part = 0; part < C::parts; ++part)
 #pragma unroll
@@ -144,30 +169,6 @@ template <class C>
 __device__ inline void let_begin(int group) {
   if (!C::split && group + 1 < C::groups)
     asm volatile("bar.arrive %0, 256;" ::"r"(group + 1) : "memory");
-}
-
-// Of split slices: the other warpgroups' sums are added to the first's in order, by way of
-// `shared`. Returns whether this warpgroup goes on.
-template <class C>
-__device__ inline bool join_groups(float (&sum)[16][4], unsigned char* shared, int group) {
-  if constexpr (!C::split) return true;
-  float4* const at = reinterpret_cast<float4*>(shared) + threadIdx.x % 128;
-  __syncthreads();  // nothing is turned there any more
-  if (group > 0)
-#pragma unroll
-    for (int i = 0; i < 16; ++i)
-      at[128 * (16 * (group - 1) + i)] = make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
-  __syncthreads();
-  if (group > 0) return false;
-#pragma unroll 1
-  for (int other = 0; other < C::groups - 1; ++other)
-#pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      if (i % 4 == 0) asm volatile("" ::: "memory");  // or all would be read at once
-      const float4 more = at[128 * (16 * other + i)];
-      sum[i][0] += more.x, sum[i][1] += more.y, sum[i][2] += more.z, sum[i][3] += more.w;
-    }
-  return true;
 }
 
 // The products of 64 rows (of panels of C::own rows, at `rows`) with the first matrix's slice,

@@ -9,6 +9,8 @@ constexpr bool fits_sliced_mlp(int64_t width, int64_t inner) {
   return width == 128 && inner >= 8 && inner % 8 == 0;
 }
 
+// Whether the forward pass can end with a next map of so many outputs: where rows are few.
+bool sliced_mlp_takes_next(const MlpShape& shape, int64_t out);
 // As mlp_forward, with a block.
 void sliced_mlp_forward(const MlpShape& shape, const MlpForward& forward, Stream stream);
 

@@ -9,7 +9,7 @@ struct Backward {
   SlicedParts in;
   const bf16 *h, *dout;
   bf16 *unit, *units, *hidden;
-  float dhidden, epsilon;
+  float dunits, epsilon;  // dunits: on gradients of hidden units, of gated curves with `input`
   StreamBack stream;
   bf16* dmapped;  // df behind the map that f came through; null: there is none
   float map_factor;
@@ -70,13 +70,12 @@ __device__ void turn_back(Quad (&hidden)[C::units / 16], Quad (&units)[C::first_
       for (int e = 0; e < 2; ++e) {
         const int block = 2 * k + i / 2, at = i % 2 * 2 + e;
         float derivative;
-        const float curved =
-            apply<curve>(s.in.first_factor * pre[block][at], s.in.slope, derivative);
-        const float gradient = s.dhidden * d[block][at];
-        value[e] = s.in.activation * curved;
+        const float curved = curve_of<curve>(pre[block][at], s.in.factors, derivative);
+        const float gradient = s.dunits * d[block][at];
+        value[e] = s.in.factors.hidden * curved;
         gate[e] = gradient * derivative;
         if constexpr (gated<curve>) {
-          const float partner = s.in.first_factor * pre[C::units / 8 + block][at];
+          const float partner = pre[C::units / 8 + block][at];
           value[e] *= partner;
           gate[e] *= partner;
           up[e] = gradient * curved;
@@ -94,16 +93,17 @@ __global__ void __launch_bounds__(C::threads, 1)
   constexpr bool split = C::split;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const Ring<C> ring{base + 2 * C::rows_bytes, base + C::barriers_at};
+  const Ring<C> ring{base + C::ring_at, base + C::barriers_at};
   unsigned char *const unit = shared + (base - start), *const dout = unit + C::rows_bytes;
-  float* const rstd = reinterpret_cast<float*>(dout + C::rows_bytes + C::stages * C::slice_bytes);
-  const int begin = blockIdx.x * C::own;
+  float* const rstd = reinterpret_cast<float*>(unit + C::rstd_at);
+  const Share<C> share;
+  const int begin = share.begin;
   const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
   // The map comes behind the slices.
   const int slices = s.in.slices, all = slices + (s.dmapped ? C::map_stages : 0);
   const auto load = [&](int slice) {
-    if (slice < slices) return load_slice<C>(ring, maps.slices, slice);
-    announce(ring.full(slice), wide_row * wide_row * 2 / C::map_stages);
+    if (slice < slices) return load_slice<C>(ring, maps.slices, share, slice);
+    announce(ring.full(slice), C::map_bytes / C::map_stages);
 #pragma unroll
     for (int i = 0; i < 2 / C::map_stages; ++i)
       load_map_panel(ring.slice(slice) + i * wide_row * panel_row, maps.map, ring.full(slice),
@@ -124,15 +124,17 @@ __global__ void __launch_bounds__(C::threads, 1)
   __syncthreads();
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const int group = warp / 4, first_row = 16 * (split ? warp % 4 : warp);
-  unsigned char* const stage = unit + C::sums_at + warp * staged_bytes;
+  unsigned char* const stage = unit + C::staged_at + warp * staged_bytes;
   const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   const uint64_t own_dout = moved(own, C::rows_bytes);
   float du[16][4] = {};
   Quad units[C::first_rows / 16] = {}, hidden[C::units / 16];
+  begin_later<C>(group);
+#pragma unroll 1
   for (int slice = split ? group : 0; slice < slices; slice += C::step) {
-    const uint32_t at = ring.slice(slice);
+    // From one lane, so that the compiler knows it to be the same for all: descriptors cost less.
+    const uint32_t at = __shfl_sync(0xffffffffu, ring.slice(slice), 0);
     ring.wait(slice);
-    if (slice == 0) begin_later<C>(group);
     const uint64_t columns = describe_second<C>(at);
     float pre[C::first_rows / 8][4], d[C::units / 8][4];
     wgmma_fence();
@@ -177,7 +179,7 @@ __global__ void __launch_bounds__(C::threads, 1)
     if (threadIdx.x % 128 == 0 && (split || group == 0)) ring.replace(slice - C::lag, all, load);
     __syncwarp();
   }
-  if (!join_groups<C>(du, unit + C::sums_at, group)) return;
+  if (!join_groups<C>(du, unit + C::sums_at, group, share.block)) return;
   finish_rows<C>(s.stream, du, unit, dout, rstd, first_row, lane);
   __syncwarp();
   write_own<C>(dout, s.stream.dx + member, first_row, begin, s.in.rows, lane);
@@ -191,7 +193,8 @@ __global__ void __launch_bounds__(C::threads, 1)
 
 template <class C>
 void launch(const MlpShape& shape, const SlicedMlpBackward& b, Backward s, Stream stream) {
-  s.in = sliced_parts<C>(shape, b.first, b.second, b.first_factor, b.activation);
+  s.in = sliced_parts<C>(shape, b.first_factor, b.activation);
+  s.dunits = b.dhidden * (gated<C::curve> ? b.first_factor : 1.0f);
   const auto kernel = backward<C>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
@@ -209,13 +212,13 @@ void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stre
                    static_cast<bf16*>(b.unit),
                    static_cast<bf16*>(b.units),
                    static_cast<bf16*>(b.hidden),
-                   b.dhidden,
+                   0.0f,
                    block.epsilon,
                    {static_cast<bf16*>(b.dx), static_cast<bf16*>(block.df), b.dinput,
                     block.input_gradient, block.out_skip, block.skip, block.branch},
                    static_cast<bf16*>(block.dmapped),
                    block.map_factor};
-  with_form(shape, [&](auto tiles) { launch<decltype(tiles)>(shape, b, s, stream); });
+  with_form<Form::split>(shape, [&](auto tiles) { launch<decltype(tiles)>(shape, b, s, stream); });
   check_launch();
 }
 

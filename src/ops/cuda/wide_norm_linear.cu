@@ -1,20 +1,10 @@
 // RMSNorm and the map behind it at width 128: outputs pass by in slices while a block keeps its
 // rows.
-#include "ops/cuda/norm_linear.h"
-#include "ops/cuda/slice_ring.cuh"
-#include "ops/cuda/wide_rows.cuh"
+#include "ops/cuda/shared_rows.cuh"
+#include "ops/cuda/wide_norm_linear.cuh"
 
 namespace rung::cuda {
 namespace {
-
-struct Args {
-  const bf16 *x, *matrix, *dy, *dh;
-  bf16 *y, *unit;
-  StreamBack stream;
-  int64_t stride;
-  int rows, out;
-  float epsilon, factor;
-};
 
 // Rows, and a ring of slices of the matrix, `slice` outputs each; backward the gradient around the
 // norm and with each slice its outputs' gradients besides.
@@ -30,37 +20,9 @@ struct Slices {
   static constexpr int bytes = 1024 + barriers_at + stages * 16 + 8;
 };
 
-// Tensors as the copies want them.
-struct NormMaps {
-  CUtensorMap x, dh, matrix, dy;
-};
-template <class C>
-NormMaps norm_maps(const NormLinearShape& s, const Args& a) {
-  const auto rows = [&](const void* base, int64_t columns) {
-    return tensor_map(
-        {base, columns, s.rows, 1, s.members, columns, s.rows * columns, s.rows * columns, C::own});
-  };
-  NormMaps maps{};
-  maps.x = rows(a.x, wide_row);
-  if (a.dh) maps.dh = rows(a.dh, wide_row);
-  if (a.dy) maps.dy = rows(a.dy, s.out);
-  maps.matrix = tensor_map(
-      {a.matrix, wide_row, s.out, 1, s.members, wide_row, s.out * wide_row, s.stride, C::slice});
-  return maps;
-}
-
-// Rows of 128 columns from row `begin` on as two panels `apart` bytes apart.
-__device__ inline void copy_panels(uint32_t to, const CUtensorMap& map, uint32_t barrier, int begin,
-                                   int apart) {
-#pragma unroll
-  for (int panel = 0; panel < 2; ++panel)
-    copy_box(to + panel * apart, map, barrier, panel * panel_columns, begin, 0,
-             static_cast<int>(blockIdx.y));
-}
-
 template <int groups>
 __global__ void __launch_bounds__(128 * groups, 2)
-    forward(Args s, const __grid_constant__ NormMaps maps) {
+    forward(NormLinearArgs s, const __grid_constant__ NormMaps maps) {
   using C = Slices<groups, false>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
@@ -127,7 +89,7 @@ __global__ void __launch_bounds__(128 * groups, 2)
 
 template <int groups>
 __global__ void __launch_bounds__(128 * groups, 3 - groups)
-    backward(Args s, const __grid_constant__ NormMaps maps) {
+    backward(NormLinearArgs s, const __grid_constant__ NormMaps maps) {
   using C = Slices<groups, true>;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
@@ -183,19 +145,8 @@ __global__ void __launch_bounds__(128 * groups, 3 - groups)
   write_own<C>(around, s.stream.dx + member, 16 * warp, begin, s.rows, lane);
 }
 
-Args args_of(const NormLinearShape& shape, const void* x, const void* matrix) {
-  Args s{};
-  s.x = static_cast<const bf16*>(x);
-  s.matrix = static_cast<const bf16*>(matrix);
-  s.stride = shape.stride;
-  s.rows = static_cast<int>(shape.rows);
-  s.out = static_cast<int>(shape.out);
-  s.epsilon = shape.epsilon;
-  return s;
-}
-
 template <class C, class Kernel>
-void launch(Kernel kernel, const NormLinearShape& shape, const Args& s, Stream stream) {
+void launch(Kernel kernel, const NormLinearShape& shape, const NormLinearArgs& s, Stream stream) {
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
   kernel<<<grid, C::threads, C::bytes, stream>>>(s, norm_maps<C>(shape, s));
@@ -206,10 +157,12 @@ void launch(Kernel kernel, const NormLinearShape& shape, const Args& s, Stream s
 
 void wide_norm_linear_forward(const NormLinearShape& shape, const void* x, const void* matrix,
                               float factor, void* y, Stream stream) {
-  Args s = args_of(shape, x, matrix);
+  NormLinearArgs s = norm_linear_args(shape, x, matrix);
   s.y = static_cast<bf16*>(y);
   s.factor = factor;
-  if (shape.members * shape.rows <= 64 * processors())
+  if (spreads(shape.members, shape.rows))
+    few_norm_linear_forward(shape, s, stream);
+  else if (shape.members * shape.rows <= 64 * processors())
     launch<Slices<1, false>>(forward<1>, shape, s, stream);
   else
     launch<Slices<2, false>>(forward<2>, shape, s, stream);
@@ -217,7 +170,7 @@ void wide_norm_linear_forward(const NormLinearShape& shape, const void* x, const
 
 void wide_norm_linear_backward(const NormLinearShape& shape, const void* x, const void* matrix,
                                const WideNormLinearGradient& g, Stream stream) {
-  Args s = args_of(shape, x, matrix);
+  NormLinearArgs s = norm_linear_args(shape, x, matrix);
   s.dy = static_cast<const bf16*>(g.dy);
   s.dh = static_cast<const bf16*>(g.dh);
   s.unit = static_cast<bf16*>(g.unit);

@@ -1,0 +1,122 @@
+// The next norm and its map at the end of sliced_mlp's forward pass where two blocks share rows:
+// each normalises its half of the outputs into both blocks' shared memory, and multiplies all rows
+// with its half of the map.
+#pragma once
+#include "ops/cuda/sliced_mlp.cuh"
+
+namespace rung::cuda {
+
+struct NextMapParts {
+  bf16* y;  // null: there is none
+  int out;
+  float epsilon, factor;
+};
+
+// Slices of 64 outputs, all of a block's behind the place of the sums that are joined.
+template <class C>
+struct NextSlices {
+  static constexpr int units = 64, blocks = C::blocks, own = C::own, bytes = units * wide_row * 2;
+  static constexpr int at = C::sums_at + (2 * C::groups - 1) * C::sum_bytes / 2;
+  static constexpr int most = (C::ring_at + C::stages * C::slice_bytes - at) / bytes;
+};
+template <class C>
+constexpr int64_t widest_next = int64_t{NextSlices<C>::most} * C::blocks* NextSlices<C>::units;
+
+template <class C>
+__device__ inline int next_slices(const Share<C>& share, int out) {
+  return share.slices((out + NextSlices<C>::units - 1) / NextSlices<C>::units);
+}
+template <class C>
+__device__ inline int next_output(const Share<C>& share, int slice) {
+  return (slice * C::blocks + share.block) * NextSlices<C>::units;
+}
+
+inline CUtensorMap next_map_of(const MlpShape& s, const NextMap& next) {
+  constexpr int units = 64;
+  return tensor_map({next.map, wide_row, next.out, 1, s.members, wide_row, next.out * wide_row,
+                     next.map_stride, units});
+}
+
+// By one thread, when nothing else is in their place.
+template <class C>
+__device__ void load_next(uint32_t base, const CUtensorMap& map, uint32_t came,
+                          const Share<C>& share, int out) {
+  using N = NextSlices<C>;
+  const int slices = next_slices(share, out);
+  announce(came, slices * N::bytes);
+  for (int i = 0; i < slices; ++i)
+#pragma unroll
+    for (int panel = 0; panel < 2; ++panel)
+      copy_box(base + N::at + i * N::bytes + panel * N::bytes / 2, map, came, panel * panel_columns,
+               next_output(share, i), 0, static_cast<int>(blockIdx.y));
+}
+
+// A warp's 16 rows of `from` to both blocks' `to`, normalised.
+template <class C>
+__device__ void normalise_for_both(const unsigned char* from, unsigned char* to, float epsilon,
+                                   int first, int lane, int other) {
+  const uint32_t there = of_block(shared_address(to), other);
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const auto place = [&](int n) {
+      return piece_at(C::own, first + lane / 4 + 8 * r, n) + lane % 4 * 4;
+    };
+    float squares = 0.0f;
+#pragma unroll
+    for (int n = 0; n < 16; ++n) {
+      const uint32_t pair = *reinterpret_cast<const uint32_t*>(from + place(n));
+      const float low = __uint_as_float(pair << 16), high = __uint_as_float(pair & 0xffff0000u);
+      squares += low * low + high * high;
+    }
+    const float scale = rsqrtf(group_sum<4>(squares) / wide_row + epsilon);
+#pragma unroll
+    for (int n = 0; n < 16; ++n) {
+      const uint32_t pair = *reinterpret_cast<const uint32_t*>(from + place(n));
+      const uint32_t normed =
+          pack2(scale * __uint_as_float(pair << 16), scale * __uint_as_float(pair & 0xffff0000u));
+      *reinterpret_cast<uint32_t*>(to + place(n)) = normed;
+      store_there(there + place(n), normed);
+    }
+  }
+}
+
+// Of all rows, at `rows`: their products with the block's slices, to y. The member's rows begin at
+// `first_row` of y.
+template <class C>
+__device__ void multiply_next(const NextMapParts& next, uint32_t base, uint32_t rows, uint32_t came,
+                              const Share<C>& share, int64_t first_row, int end, int warp,
+                              int lane) {
+  using N = NextSlices<C>;
+  const uint64_t own = describe(rows, 0);
+  const int slices = next_slices(share, next.out);
+  wait_barrier(came, 0);
+  for (int slice = warp / 4; slice < slices; slice += C::groups) {
+    const uint64_t lines = describe(base + N::at + slice * N::bytes, 0);
+    float sum[8][4];
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < wide_row / 16; ++k) {
+      const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
+      const uint64_t b = moved(lines, k / 4 * N::units * panel_row + k % 4 * 32);
+      if (k == 0)
+        multiply(sum, a, b);
+      else
+        multiply_add(sum, a, b);
+    }
+    wgmma_commit();
+    wgmma_wait<0>();
+    pin(sum);
+    Quad y[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k)
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        y[k][i] = pack2(next.factor * sum[2 * k + i / 2][i % 2 * 2],
+                        next.factor * sum[2 * k + i / 2][i % 2 * 2 + 1]);
+    const int first = next_output(share, slice);
+    write_columns(y, next.y + first_row * next.out + first, next.out, share.begin + 16 * (warp % 4),
+                  end, next.out - first, lane);
+  }
+}
+
+}  // namespace rung::cuda
