@@ -8,6 +8,9 @@
 #include "ops/cuda/linear_loss.h"
 #include "ops/cuda/mlp.h"
 #include "ops/cuda/sliced_mlp.h"
+#include "ops/cuda/streamed_loss.h"
+#include "ops/cuda/streamed_mlp.h"
+#include "ops/cuda/streamed_rows.h"
 
 namespace rung {
 namespace {
@@ -18,7 +21,9 @@ double logit_bytes(const Decoder& d, const PassKind& kind, double rows) {
   const double vocabulary = static_cast<double>(d.vocabulary);
   const double all = rows * static_cast<double>(kind.members) * vocabulary;
   if (!kind.cuda) return 4.0 * std::min(rows, chunk) * vocabulary;
-  return (kind.half ? 2.0 : 4.0) * all / std::ceil(all / most);
+  // At width 256 rows divided by their sums lie beside what is in the logits' place.
+  const double beside = kind.streamed_loss ? static_cast<double>(d.model.width) / vocabulary : 0.0;
+  return (kind.half ? 2.0 : 4.0) * (1.0 + beside) * all / std::ceil(all / most);
 }
 
 }  // namespace
@@ -33,11 +38,16 @@ PassKind pass_kind(const Decoder& d, const RunConfig& config, int64_t members, i
   const bool formats = std::any_of(d.layout.tensors.begin(), d.layout.tensors.end(),
                                    [](const TensorSpec& spec) { return spec.formats != nullptr; });
   kind.half = kind.half && kind.cuda;
-  kind.narrow =
-      kind.half && !formats && !m.ffn_bias && !m.norm_gain && !m.norm_bias && m.norm == "rmsnorm" &&
-      m.norm_place == "before" &&
-      (cuda::fits_mlp(m.width, ffn_width_of(m)) || cuda::fits_sliced_mlp(m.width, ffn_width_of(m)));
+  const bool filled =
+      kind.half && cuda::fills_device(members, sequences * m.context, hopper_processors);
+  kind.narrow = kind.half && !formats && !m.ffn_bias && !m.norm_gain && !m.norm_bias &&
+                m.norm == "rmsnorm" && m.norm_place == "before" &&
+                (cuda::fits_mlp(m.width, ffn_width_of(m)) ||
+                 cuda::fits_sliced_mlp(m.width, ffn_width_of(m)) ||
+                 (filled && cuda::fits_streamed_mlp(m.width, ffn_width_of(m))));
   kind.sliced = kind.narrow && !cuda::fits_mlp(m.width, ffn_width_of(m));
+  kind.streamed_loss =
+      filled && m.logit_cap == 0.0 && cuda::fits_streamed_loss(m.width, d.vocabulary);
   kind.without_logits = kind.half && m.width % 8 == 0 && m.width <= cuda::widest_linear_loss;
   return kind;
 }

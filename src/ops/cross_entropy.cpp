@@ -87,8 +87,12 @@ std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& wei
                                               const Tensor& targets, const LossOptions& o,
                                               bool wanted) {
   if constexpr (with_cuda)
-    if (fused_on_cuda(x) && cuda::fits_linear_cross_entropy(x, weight, o))
-      return cuda::linear_cross_entropy(x, weight, targets, o, wanted);
+    if (fused_on_cuda(x)) {
+      if (cuda::fits_linear_cross_entropy(x, weight, o))
+        return cuda::linear_cross_entropy(x, weight, targets, o, wanted);
+      if (cuda::fits_streamed_cross_entropy(x, weight, o))
+        return cuda::streamed_cross_entropy(x, weight, targets, o, wanted);
+    }
   const int64_t members = x.size(0), rows = x.size(1);
   const int64_t vocabulary = o.vocabulary ? o.vocabulary : weight.value.size(1);
   const Tensor matrix = weight.value.detach().narrow(1, 0, vocabulary);

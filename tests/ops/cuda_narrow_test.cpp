@@ -157,7 +157,10 @@ TEST_CASE("losses without logits in memory equal their twin") {
                                          {1, 70, 128, 900, 5.0, 6.0},
                                          {2, 70, 64, 300, 1.0, 0.0, 20},
                                          {1, 1, 8, 2},
-                                         {2, 70, 136, 300}}) {
+                                         {2, 70, 136, 300},
+                                         {34, 140, 256, 264, 3.0},
+                                         {100, 35, 256, 520, 60.0},
+                                         {50, 70, 256, 256, 1.0, 0.0, 8}}) {
     // Large, or errors of the weight's gradient would drown in what it is added to.
     const LossOptions o{
         .logit = 0.7, .gradient = 64.0, .cap = c.cap, .vocabulary = c.padded ? c.vocabulary : 0};

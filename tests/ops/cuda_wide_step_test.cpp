@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "ops/cuda/fused.h"
 #include "ops/cuda/product.h"
 #include "ops/cuda/wide_step.h"
 #include "ops/mlp.h"
@@ -19,7 +20,7 @@ namespace {
 
 // A step from x (inputs 1), from x and f (2), or from x and f that is still to be mapped (3).
 Twin wide_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int inputs,
-               double skip = 0.8) {
+               double skip = 0.8, bool streamed = false) {
   const ActivationOptions factors{.slope = 1.3, .forward = 1.7, .backward = 0.6};
   const ResidualStep step{.norm = {.center = kind == Activation::relu2,
                                    .skip = skip,
@@ -37,6 +38,8 @@ Twin wide_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int i
       if (inputs == 3) own.map = w[2];
       if (x[0].is_cuda() && x[0].scalar_type() == at::kBFloat16)
         CHECK(cuda::fits_wide_step(x[0], m, own));
+      if (streamed && x[0].is_cuda() && x[0].scalar_type() == at::kBFloat16)
+        CHECK(cuda::fits_streamed_step(x[0], inputs >= 2 ? x[1] : Tensor(), m, own));
       return {around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own).stream};
     };
   };
@@ -69,6 +72,25 @@ TEST_CASE("wide steps on the GPU equal their twins") {
   check_on_gpu(wide_twin(Activation::swiglu, {3, 2, 33, 256}, 136, 3), 1e-2);
   check_on_gpu(wide_twin(Activation::swiglu, {1, 2, 77, 512}, 1408, 3), 1e-2);
   check_on_gpu(wide_twin(Activation::swiglu, {1, 2, 33, 192}, 136, 3, 0.0), 1e-2);
+}
+
+TEST_CASE("steps of width 256 on the GPU keep hidden units on chip and equal their twins") {
+  if (no_gpu()) return;
+  struct Case {
+    Activation kind;
+    std::vector<int64_t> shape;
+    int64_t inner;
+    int inputs;
+  };
+  // Rows enough for the kernels; the last block, cluster and slice partly filled.
+  for (const Case& c : std::vector<Case>{{Activation::swiglu, {1, 2, 6400, 256}, 136, 3},
+                                         {Activation::swiglu, {40, 2, 150, 256}, 72, 3},
+                                         {Activation::swiglu, {100, 1, 70, 256}, 264, 1},
+                                         {Activation::geglu, {34, 1, 300, 256}, 104, 3},
+                                         {Activation::gelu, {34, 1, 300, 256}, 72, 3},
+                                         {Activation::gelu, {50, 2, 128, 256}, 64, 1},
+                                         {Activation::swiglu, {34, 1, 300, 256}, 8, 3}})
+    check_on_gpu(wide_twin(c.kind, c.shape, c.inner, c.inputs, 0.8, true), 1e-2);
 }
 
 TEST_CASE("products on the GPU add what is given, in any layout, in one rounding") {

@@ -9,6 +9,8 @@
 #include "ops/cuda/mlp.h"
 #include "ops/cuda/norm_linear.h"
 #include "ops/cuda/sliced_mlp.h"
+#include "ops/cuda/streamed_loss.h"
+#include "ops/cuda/streamed_mlp.h"
 
 namespace rung {
 namespace {
@@ -103,12 +105,16 @@ std::optional<double> step_bytes(const GpuCase& c) {
       cuda::fits_mlp(c.width, c.inner) && cuda::fits_norm_linear(c.width, 3 * c.width);
   const bool sliced =
       cuda::fits_sliced_mlp(c.width, c.inner) && cuda::fits_wide_norm_linear(c.width, 3 * c.width);
+  const bool streamed = cuda::fits_streamed_mlp(c.width, c.inner);
   const bool short_heads = c.context <= 256 && c.width / c.heads <= 64;
   const double rotation = short_heads ? 0.0 : 12.0 * D;
-  const double layer = rotation + (narrow   ? 35.0 * D
-                                   : sliced ? 43.0 * D + 6.0 * F
-                                            : 52.0 * D + 17.0 * F);
-  const double logits = c.width <= cuda::widest_linear_loss ? 0.0 : 5.0 * V;
+  const double layer = rotation + (narrow     ? 35.0 * D
+                                   : sliced   ? 43.0 * D + 6.0 * F
+                                   : streamed ? 47.0 * D + 6.0 * F
+                                              : 52.0 * D + 17.0 * F);
+  const double logits = c.width <= cuda::widest_linear_loss               ? 0.0
+                        : cuda::fits_streamed_loss(c.width, c.vocabulary) ? 2.0 * V + D
+                                                                          : 5.0 * V;
   const double token = static_cast<double>(c.depth) * layer + 15.0 * D + logits;
   return static_cast<double>(c.members) * (2.0 * token * static_cast<double>(c.batch * c.context) +
                                            42.0 * static_cast<double>(parameters_of(c)));

@@ -157,6 +157,13 @@ std::pair<at::Tensor, at::Tensor> linear_cross_entropy(const at::Tensor& x, cons
                                                        const at::Tensor& targets,
                                                        const LossOptions& options, bool wanted);
 
+// The same at width 256 (streamed_loss.h), where logits' exponentials are written and read once.
+bool fits_streamed_cross_entropy(const at::Tensor& x, const Weight& weight,
+                                 const LossOptions& options);
+std::pair<at::Tensor, at::Tensor> streamed_cross_entropy(const at::Tensor& x, const Weight& weight,
+                                                         const at::Tensor& targets,
+                                                         const LossOptions& options, bool wanted);
+
 // One chunk's logits [P, rows, V] -> losses [P, rows] (a view is fine); logits become gradients
 // when wanted.
 void chunk_loss(const at::Tensor& logits, const at::Tensor& targets, double gradient, bool wanted,

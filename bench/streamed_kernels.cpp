@@ -1,0 +1,162 @@
+// The kernels of width 256 alone, on one stream and in allocations of their own, for sanitizers and
+// a quick look: `streamed_kernels ffns|losses` runs these at shapes that reach all of their
+// forms (compute-sanitizer --tool memcheck|racecheck), `streamed_kernels time` takes their times.
+// That what they give is right is tests/ops's to say.
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "device_buffers.h"
+#include "ops/cuda/streamed_loss.h"
+#include "ops/cuda/streamed_mlp.h"
+
+using namespace rung;
+using namespace rung::cuda;
+
+namespace {
+
+constexpr int64_t width = 256;
+bool timed = false;
+
+// Runs it, and where asked for takes the least time of 8 x 4 launches.
+template <class Launch>
+void run(const char* what, const Launch& launch) {
+  launch();
+  check_cuda(cudaDeviceSynchronize());
+  if (!timed) return;
+  cudaEvent_t begin = nullptr, end = nullptr;
+  check_cuda(cudaEventCreate(&begin));
+  check_cuda(cudaEventCreate(&end));
+  float least = 1e9f;
+  for (int repeat = 0; repeat < 8; ++repeat) {
+    check_cuda(cudaEventRecord(begin));
+    for (int i = 0; i < 4; ++i) launch();
+    check_cuda(cudaEventRecord(end));
+    check_cuda(cudaEventSynchronize(end));
+    float ms = 0.0f;
+    check_cuda(cudaEventElapsedTime(&ms, begin, end));
+    least = std::min(least, ms / 4.0f);
+  }
+  std::printf("  %-24s %8.1f us\n", what, static_cast<double>(least) * 1e3);
+}
+
+void ffn(int64_t members, int64_t rows, int64_t inner, Curve curve, bool kept = true) {
+  std::printf("ffn P=%ld rows=%ld inner=%ld\n", members, rows, inner);
+  Buffers b;
+  const int64_t parts = curve == Curve::swiglu || curve == Curve::geglu ? 2 : 1;
+  const int64_t matrix = inner * width, stream = members * rows * width;
+  const MlpShape shape{curve, members, rows, width, inner, parts * matrix, matrix, 1.0f};
+  void *const first = b.halves(members * parts * matrix, 0.1),
+              *const second = b.halves(members * matrix, 0.1), *const h = b.halves(stream);
+  const MlpAround around{.epsilon = 1e-6f,
+                         .f = nullptr,
+                         .map = nullptr,
+                         .map_stride = 0,
+                         .map_factor = 1.0f,
+                         .skip = 1.0f,
+                         .branch = 0.0f,
+                         .h = nullptr,
+                         .out_skip = 0.9f};
+  const MlpForward forward{.x = b.halves(stream),
+                           .first = first,
+                           .second = second,
+                           .first_factor = 0.5f,
+                           .activation = 1.7f,
+                           .second_factor = 0.3f,
+                           .out = b.halves(stream),
+                           .block = &around};
+  run("forward", [&] { streamed_mlp_forward(shape, forward, nullptr); });
+  const MlpAroundGradient gradient{.epsilon = 1e-6f,
+                                   .input_gradient = 0.7f,
+                                   .out_skip = 0.9f,
+                                   .skip = 0.8f,
+                                   .branch = 0.5f,
+                                   .df = nullptr};
+  const SlicedMlpBackward backward{
+      .h = h,
+      .first = first,
+      .second = second,
+      .dout = b.halves(stream),
+      .first_factor = 0.5f,
+      .activation = 1.7f,
+      .dhidden = 0.6f,
+      .dinput = 0.25f,
+      .block = &gradient,
+      .dx = b.halves(stream),
+      .unit = kept ? b.halves(stream) : nullptr,
+      .units = kept ? b.halves(members * rows * parts * inner) : nullptr,
+      .hidden = kept ? b.halves(members * rows * inner) : nullptr};
+  run("backward", [&] { streamed_mlp_backward(shape, backward, nullptr); });
+}
+
+void loss(int64_t members, int64_t rows, int64_t vocabulary, double size) {
+  std::printf("loss P=%ld rows=%ld V=%ld\n", members, rows, vocabulary);
+  Buffers b;
+  const StreamedLoss shape{.members = members,
+                           .rows = rows,
+                           .vocabulary = vocabulary,
+                           .row_stride = rows * width,
+                           .weight_stride = vocabulary * width,
+                           .target_stride = rows,
+                           .loss_stride = rows,
+                           .forward = 1.0f};
+  void *const x = b.halves(members * rows * width),
+              *const weight = b.halves(members * vocabulary * width, size),
+              *const dx = b.halves(members * rows * width),
+              *const share = b.halves(members * rows * width),
+              *const q = b.halves(members * rows * vocabulary);
+  const int64_t* const targets = b.ids(members * rows, vocabulary);
+  float* const losses = b.zeros(members * rows);
+  run("losses and gradients",
+      [&] { streamed_loss(shape, x, weight, targets, 1.0f, losses, dx, q, share, nullptr); });
+  run("losses", [&] {
+    streamed_loss(shape, x, weight, targets, 1.0f, losses, nullptr, nullptr, nullptr, nullptr);
+  });
+}
+
+// The last of everything partly filled.
+void check_ffns() {
+  for (const Curve curve : {Curve::swiglu, Curve::geglu, Curve::gelu, Curve::relu2}) {
+    ffn(2, 300, 72, curve);
+    ffn(1, 130, 8, curve, false);
+  }
+}
+void check_losses() {
+  loss(1, 300, 520, 0.2);
+  loss(2, 130, 264, 30.0);  // the reference moves
+  loss(1, 100, 8, 0.1);
+}
+
+void time_all() {
+  timed = true;
+  for (const int64_t members : {1, 8}) {
+    ffn(members, 16384, 768, Curve::swiglu);
+    loss(members, 16384 / members, 8192, 0.1);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  struct Choice {
+    const char* name;
+    void (*run)();
+  };
+  constexpr Choice choices[] = {{"ffns", check_ffns}, {"losses", check_losses}, {"time", time_all}};
+  const char* const what = argc > 1 ? argv[1] : "";
+  try {
+    for (const Choice& choice : choices)
+      if (std::strcmp(what, choice.name) == 0) {
+        choice.run();
+        return 0;
+      }
+    std::printf("streamed_kernels ffns|losses|time\n");
+    return 2;
+  } catch (const std::exception& error) {
+    std::printf("%s\n", error.what());
+    return 1;
+  }
+}
