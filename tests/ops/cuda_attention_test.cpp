@@ -43,6 +43,55 @@ TEST_CASE("attention of longer short heads on the GPU equals its twin") {
   }
 }
 
+// Heads that outnumber the multiprocessors have kernels of their own, but for keys that are offset.
+// Where all scores lie far from 0, which changes no result, powers of two overflow or underflow and
+// a running maximum takes over; lengths end within a tile, within a pair of tiles and within a
+// block's only tile.
+TEST_CASE("attention of many short heads on the GPU equals its twin") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t sequences, time, heads, head_dim;
+    bool rope = true, key_offset = false;
+    double far = 0.0;  // first element of all keys, and of queries in size
+  };
+  for (const Case& c :
+       {Case{80, 256, 2, 16}, Case{80, 256, 2, 32}, Case{50, 250, 3, 16}, Case{50, 250, 3, 32},
+        Case{150, 77, 1, 16}, Case{150, 130, 1, 32}, Case{40, 5, 4, 32, false},
+        Case{40, 48, 4, 16, false}, Case{50, 250, 3, 32, false, false, 24.0},
+        Case{150, 77, 1, 16, false, false, -24.0}, Case{40, 33, 4, 16, false, false, 24.0},
+        Case{50, 250, 3, 16, true, true}, Case{50, 100, 3, 32, true, true}}) {
+    const AttentionOptions o{.heads = c.heads,
+                             .kv_heads = c.heads,
+                             .head_dim = c.head_dim,
+                             .logit = 1.0 / std::sqrt(static_cast<double>(c.head_dim)),
+                             .forward = 1.2,
+                             .backward = 0.8,
+                             .key_offset = c.key_offset};
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+        const auto options =
+            x[0].options().requires_grad(false).dtype(x[0].is_cuda() ? at::kFloat : at::kDouble);
+        const Rope rope = c.rope ? make_rope(c.time, c.head_dim, options) : Rope{};
+        return std::vector<Tensor>{function(x[0], rope, o)};
+      };
+    };
+    const int64_t width = c.heads * c.head_dim;
+    const Tensor qkv = normal({1, c.sequences, c.time, 3 * width}, 3);
+    if (c.far != 0.0)
+      for (int64_t head = 0; head < c.heads; ++head) {
+        qkv.select(3, head * c.head_dim).fill_(std::abs(c.far));
+        qkv.select(3, width + head * c.head_dim).fill_(c.far);
+      }
+    check_on_gpu({.name = fmt::format("attention of {} heads of {}, T={}", c.sequences * c.heads,
+                                      c.head_dim, c.time),
+                  .inputs = {qkv},
+                  .weights = {},
+                  .fused = op(attention),
+                  .plain = op(attention_plain)},
+                 1.5e-2, c.far == 0.0 ? 1e-5 : 1e-4);
+  }
+}
+
 // Large enough that blocks which add to one place meet in another order each time.
 TEST_CASE("attention of the library on the GPU repeats to the bit, or adds in any order") {
   if (no_gpu()) return;

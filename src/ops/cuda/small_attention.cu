@@ -1,4 +1,5 @@
 #include "ops/cuda/device.h"
+#include "ops/cuda/many_heads.h"
 #include "ops/cuda/small_attention.cuh"
 
 namespace rung::cuda {
@@ -161,6 +162,7 @@ Small small_of(const SmallAttention& shape, float direction) {
 
 void small_attention_forward(const SmallAttention& shape, const void* qkv, float value, void* out,
                              float* lse, Stream stream) {
+  if (takes_many_heads(shape)) return many_heads_forward(shape, qkv, value, out, lse, stream);
   const Small s = small_of(shape, 1.0f);
   with_head_dim(shape.rope.head_dim, [&](auto dim) {
     constexpr int D = decltype(dim)::value;

@@ -1,4 +1,5 @@
 #include "ops/cuda/device.h"
+#include "ops/cuda/many_heads.h"
 #include "ops/cuda/small_attention.cuh"
 
 namespace rung::cuda {
@@ -256,6 +257,8 @@ __global__ void __launch_bounds__(roles == Roles::both ? 256 : 512, roles != Rol
 void small_attention_backward(const SmallAttention& shape, const void* qkv, const void* out,
                               const float* lse, const void* dout, float value, float qk,
                               float gradient, void* dqkv, Stream stream) {
+  if (takes_many_heads(shape))
+    return many_heads_backward(shape, qkv, out, lse, dout, value, qk, gradient, dqkv, stream);
   const Small s = small_of(shape, -1.0f);
   with_head_dim(shape.rope.head_dim, [&](auto dim) {
     constexpr int D = decltype(dim)::value;
