@@ -76,7 +76,9 @@ __device__ void load_head(const Load<D>& in, const Places& to) {
 #pragma unroll
       for (int e = 0; e < 8; ++e) delta += x[e] * y[e];
       delta = group_sum<static_cast<int>(pieces)>(delta);
-      if (at.piece == 0) store_start(to.starts, at.row, lse[j], delta * in.over_value);
+      // Rows beyond the sequence have powers 1, whose gradients are 0.
+      if (at.piece == 0)
+        store_start(to.starts, at.row, real ? lse[j] : 0.0f, real ? delta * in.over_value : 0.0f);
     }
   }
 }
