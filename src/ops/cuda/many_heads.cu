@@ -1,6 +1,6 @@
 #include "ops/cuda/device.h"
-#include "ops/cuda/many_heads.cuh"
 #include "ops/cuda/many_heads.h"
+#include "ops/cuda/many_heads_write.cuh"
 
 namespace rung::cuda {
 namespace {

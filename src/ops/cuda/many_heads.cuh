@@ -142,38 +142,10 @@ __device__ inline void store_shared(uint32_t at, const uint4& v) {
                : "r"(at), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
                : "memory");
 }
-// 16 bytes from shared to global memory, as one access each.
-__device__ inline void copy_out(void* to, uint32_t from) {
-  asm volatile(
-      "{\n\t.reg .b32 a, b, c, d;\n\t"
-      "ld.shared.v4.b32 {a, b, c, d}, [%1];\n\t"
-      "st.global.v4.b32 [%0], {a, b, c, d};\n\t}"
-      :
-      : "l"(to), "r"(from)
-      : "memory");
-}
 // Eight numbers as bf16, or zeros.
 __device__ inline uint4 packed(const float (&x)[8], bool real) {
   if (!real) return make_uint4(0, 0, 0, 0);
   return make_uint4(pack2(x[0], x[1]), pack2(x[2], x[3]), pack2(x[4], x[5]), pack2(x[6], x[7]));
-}
-
-// 16 rows of bf16 pairs, C matrices' packed (`store_quad`'s order), written by 16 bytes a lane by
-// way of the warp's `scratch`.
-template <int D>
-__device__ inline void write_rows(const Quad (&rows)[D / 16], uint32_t scratch, unsigned lane,
-                                  uint32_t across, bf16* to, int64_t stride, unsigned first,
-                                  unsigned time) {
-  __syncwarp();
-#pragma unroll
-  for (int k = 0; k < D / 16; ++k) store_quad(scratch + (across ^ (32 * k)), rows[k]);
-  __syncwarp();
-#pragma unroll
-  for (int i = 0; i < D / 16; ++i) {
-    const unsigned item = lane + 32 * i, row = item / (D / 8), piece = item % (D / 8);
-    if (first + row < time)
-      copy_out(to + (first + row) * stride + 8 * piece, scratch + place<D>(row, piece));
-  }
 }
 
 // Rows in shared memory: pairs of tiles, a warp a pair.

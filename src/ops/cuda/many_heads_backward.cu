@@ -1,6 +1,6 @@
 #include "ops/cuda/device.h"
-#include "ops/cuda/many_heads.cuh"
 #include "ops/cuda/many_heads.h"
+#include "ops/cuda/many_heads_write.cuh"
 
 namespace rung::cuda {
 namespace {
@@ -228,53 +228,6 @@ struct QueryGradients {
     for (int key = 0; key < tile; ++key) take<Part::whole, Part::whole>(in, at, key, g, c);
     take<Part::diagonal, Part::whole>(in, at, tile, g, c);
     take<Part::none, Part::diagonal>(in, at, tile + 1, g, c);
-  }
-};
-
-// Where a warp writes a head's gradients.
-template <int D>
-struct Writer {
-  const Small& s;
-  uint32_t scratch;
-  unsigned lane;
-  uint32_t across;
-  bf16* to;  // the head's first row of the part in question
-  int64_t stride;
-
-  __device__ void write(const float (&sum)[D / 8][4], unsigned tile) const {
-    Quad rows[D / 16];
-#pragma unroll
-    for (int k = 0; k < D / 16; ++k) as_a(rows[k], sum[2 * k], sum[2 * k + 1]);
-    write_rows<D>(rows, scratch, lane, across, to, stride, 16 * tile, s.rope.time);
-  }
-  __device__ void write_scaled(float (&sum)[D / 8][4], unsigned tile, float factor) const {
-#pragma unroll
-    for (int n = 0; n < D / 8; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) sum[n][e] *= factor;
-    write(sum, tile);
-  }
-  // Turned back by the rows' positions: of a pair one element is D / 16 matrices further.
-  __device__ void write_turned(float (&sum)[D / 8][4], unsigned tile, float factor) const {
-    if (s.angles.cosine)
-#pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const unsigned row = min(16 * tile + lane / 4 + 8 * r, s.rope.time - 1);
-#pragma unroll
-        for (int n = 0; n < D / 16; ++n) {
-          const unsigned at = row * (D / 2) + 8 * n + 2 * (lane % 4);
-          const float2 cosine = *reinterpret_cast<const float2*>(s.angles.cosine + at),
-                       sine = *reinterpret_cast<const float2*>(s.angles.sine + at);
-          turn_back(sum[n][2 * r], sum[n + D / 16][2 * r], cosine.x, sine.x);
-          turn_back(sum[n][2 * r + 1], sum[n + D / 16][2 * r + 1], cosine.y, sine.y);
-        }
-      }
-    write_scaled(sum, tile, factor);
-  }
-  __device__ static void turn_back(float& a, float& b, float cosine, float sine) {
-    const float first = a * cosine + b * sine;
-    b = b * cosine - a * sine;
-    a = first;
   }
 };
 
