@@ -205,7 +205,7 @@ constexpr int64_t most_sequences = 65535;  // a grid's second side
 
 bool takes_many_heads(const SmallAttention& shape) {
   const RopeShape& r = shape.rope;
-  return (r.head_dim == 16 || r.head_dim == 32) && r.fast == r.head_dim / 2 &&
+  return is_hopper() && (r.head_dim == 16 || r.head_dim == 32) && r.fast == r.head_dim / 2 &&
          r.sequences * r.heads > processors() && r.sequences <= most_sequences;
 }
 

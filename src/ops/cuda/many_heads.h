@@ -1,6 +1,6 @@
 // Short heads' attention (small_attention.h) where heads of 16 or 32 elements, keys not offset,
-// outnumber the multiprocessors. Both passes round the same q, which has the logit's factor in it,
-// so that neither goes with the other one's of small_attention.cu.
+// outnumber the multiprocessors of a Hopper device. Both passes round the same q, which has the
+// logit's factor in it, so that neither goes with the other one's of small_attention.cu.
 #pragma once
 #include "ops/cuda/small_attention.h"
 
