@@ -196,15 +196,17 @@ void loss(int64_t members, int64_t rows, int64_t vocabulary, int64_t width, floa
   });
 }
 
-void attention(int64_t sequences, int64_t time, int64_t heads, int64_t head_dim) {
+void attention(int64_t sequences, int64_t time, int64_t heads, int64_t head_dim,
+               bool offset = false) {
   std::printf("attention of %ld sequences of %ld, %ld heads of %ld\n", sequences, time, heads,
               head_dim);
   Buffers b;
   const int64_t rows = sequences * time, width = heads * head_dim;
-  const SmallAttention shape{.rope = {sequences, time, heads, heads, head_dim, head_dim / 2},
-                             .logit = 0.2f,
-                             .cosine = b.zeros(time * head_dim / 2),
-                             .sine = b.zeros(time * head_dim / 2)};
+  const SmallAttention shape{
+      .rope = {sequences, time, heads, heads, head_dim, head_dim / (offset ? 4 : 2)},
+      .logit = 0.2f,
+      .cosine = b.zeros(time * head_dim / 2),
+      .sine = b.zeros(time * head_dim / 2)};
   void *const qkv = b.halves(3 * rows * width), *const out = b.halves(rows * width),
               *const dout = b.halves(rows * width), *const dqkv = b.halves(3 * rows * width);
   float* const lse = b.zeros(rows * heads);
@@ -255,10 +257,11 @@ void check_losses() {
 }
 
 void check_attention() {
-  for (const int64_t sequences : {1, 50, 80}) {  // by block, by warp, both
+  for (const int64_t sequences : {1, 50, 80}) {  // by block, by warp, many heads
     attention(sequences, 77, 2, 16);
     attention(sequences, 130, 2, 32);
   }
+  attention(80, 130, 2, 32, true);
   attention(2, 256, 2, 64);
 }
 
