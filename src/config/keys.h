@@ -166,6 +166,9 @@ void visit_train(Config& t, Visitor& visit) {
         "bf16)");
   visit("train.moments_rounding", t.moments_rounding, "",
         "of bf16 and fp8 moments: stochastic or nearest");
+  visit("train.gradients", t.gradients, "",
+        "what gradients of the blocks' dense maps are rounded to for AdamW: fp32, or bf16 (models "
+        "wider than 128; on a GPU where a step takes its batch at once)");
   visit("train.clip", t.clip, "", "largest global gradient norm of a member; 0: off");
   visit("train.schedule", t.schedule, "", "linear, 1-sqrt, cosine-cooldown, cosine or constant");
   visit("train.warmup", t.warmup, "fraction|steps", "linear warm-up");

@@ -86,7 +86,7 @@ BranchBytes plain_attention_bytes(const Sizes& s) {
 // How many sums of a query's gradient the library has side by side: in a fixed order as many as
 // give every multiprocessor (of a Hopper's 132) some, so few heads have more.
 double sums_of(const Sizes& s, const PassKind& kind) {
-  constexpr double processors = 132.0;
+  constexpr double processors = hopper_processors;
   return kind.ordered ? std::ceil(processors /
                                   (static_cast<double>(kind.members * kind.sequences) * s.heads))
                       : 1.0;

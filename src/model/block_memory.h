@@ -1,11 +1,14 @@
 // Bytes that one block of a decoder holds in a pass, from its shapes.
 #pragma once
+#include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "model/pass_memory.h"
 
 namespace rung {
 
+constexpr int64_t hopper_processors = 132;
 constexpr double norm_statistics = 8.0;  // mean and scale of a token, in fp32
 
 // Of one branch with its norm: kept for the backward pass, and held besides at most.

@@ -13,9 +13,9 @@ bool names(const std::vector<size_t>& tensors, size_t tensor) {
 }  // namespace
 
 std::vector<size_t> written_first(const Decoder& d) {
-  constexpr int64_t widest_narrow = 128;
+  constexpr int64_t narrowest = 128;
   std::vector<size_t> tensors;
-  if (d.model.width <= widest_narrow || d.model.position == "cope") return tensors;
+  if (d.model.width < narrowest || d.model.position == "cope") return tensors;
   const auto add = [&](const Part& part, size_t start) {
     if (!part.ternary || part.recurrent) return;  // other ops than linear() read its maps
     for (size_t k = 0; k < part.describe(d.model).size(); ++k) {
@@ -32,7 +32,8 @@ std::vector<size_t> written_first(const Decoder& d) {
 }
 
 std::vector<size_t> half_gradients(const Decoder& d, const RunConfig& config) {
-  if (config.train.gradients != "bf16") return {};
+  constexpr int64_t widest_narrow = 128;  // its own kernels add to gradients in fp32
+  if (config.train.gradients != "bf16" || d.model.width <= widest_narrow) return {};
   std::vector<size_t> tensors = written_first(d);
   std::erase(tensors, d.readout);
   return tensors;

@@ -48,6 +48,10 @@ TEST_CASE("gradients that no step clears are those of maps, and the others' lie 
   RunConfig narrow = config;
   narrow.model.width = 128;
   narrow.model.head_dim = 32;
+  CHECK(written_first(make_decoder(narrow, 24)) == first);
+  narrow.train.gradients = "bf16";
+  CHECK(half_gradients(make_decoder(narrow, 24), narrow).empty());
+  narrow.model.width = 64;
   CHECK(written_first(make_decoder(narrow, 24)).empty());
 }
 
