@@ -142,6 +142,19 @@ __device__ inline void store_shared(uint32_t at, const uint4& v) {
                : "r"(at), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
                : "memory");
 }
+// Four numbers, as a product's start, and one.
+__device__ inline void load_start(float (&to)[4], uint32_t at) {
+  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(to[0]), "=f"(to[1]), "=f"(to[2]), "=f"(to[3])
+               : "r"(at));
+}
+
+__device__ inline float load_number(uint32_t at) {
+  float x;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at));
+  return x;
+}
+
 // Eight numbers as bf16, or zeros.
 __device__ inline uint4 packed(const float (&x)[8], bool real) {
   if (!real) return make_uint4(0, 0, 0, 0);

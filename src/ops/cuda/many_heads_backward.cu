@@ -100,18 +100,6 @@ __device__ inline void gradients_of(float (&s)[2][4], const float (&dp)[2][4], c
   as_a(ds, s[0], s[1]);
 }
 
-__device__ inline void load_start(float (&to)[4], uint32_t at) {
-  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(to[0]), "=f"(to[1]), "=f"(to[2]), "=f"(to[3])
-               : "r"(at));
-}
-
-__device__ inline float load_number(uint32_t at) {
-  float x;
-  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at));
-  return x;
-}
-
 // What a step does with one of a warp's two tiles.
 enum class Part { none, diagonal, whole };
 
