@@ -4,11 +4,11 @@
 // shapes of the 1.16B case. That what they give is right is tests/ops/cuda_fp8_test.cpp's to say.
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
 #include "device_buffers.h"
+#include "kernel_clock.h"
 #include "ops/cuda/fp8_casts.h"
 
 using namespace rung;
@@ -18,29 +18,14 @@ namespace {
 
 bool timed = false;
 
-// Runs it, and where asked for takes the least time of 8 x 4 launches and the rate of its bytes.
+// Runs it, and where asked for says its time and the rate of its bytes.
 template <class Launch>
 void run(const char* what, double bytes, const Launch& launch) {
   launch();
   check_cuda(cudaDeviceSynchronize());
   if (!timed) return;
-  cudaEvent_t begin = nullptr, end = nullptr;
-  check_cuda(cudaEventCreate(&begin));
-  check_cuda(cudaEventCreate(&end));
-  float least = 1e9f;
-  for (int repeat = 0; repeat < 8; ++repeat) {
-    check_cuda(cudaEventRecord(begin));
-    for (int i = 0; i < 4; ++i) launch();
-    check_cuda(cudaEventRecord(end));
-    check_cuda(cudaEventSynchronize(end));
-    float ms = 0.0f;
-    check_cuda(cudaEventElapsedTime(&ms, begin, end));
-    least = std::min(least, ms / 4.0f);
-  }
-  check_cuda(cudaEventDestroy(begin));
-  check_cuda(cudaEventDestroy(end));
-  std::printf("  %-24s %8.1f us %6.2f TB/s\n", what, static_cast<double>(least) * 1e3,
-              bytes / static_cast<double>(least) * 1e-9);
+  const double least = least_microseconds(launch);
+  std::printf("  %-24s %8.1f us %6.2f TB/s\n", what, least, 1e-6 * bytes / least);
 }
 
 Fp8Shape shape_of(int64_t members, int64_t rows, int64_t columns, bool e5m2) {

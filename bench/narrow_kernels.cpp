@@ -5,12 +5,12 @@
 // tests/ops/cuda_narrow_test.cpp's to say.
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
 #include "device_buffers.h"
+#include "kernel_clock.h"
 #include "ops/cuda/linear_loss.h"
 #include "ops/cuda/norm_linear.h"
 #include "ops/cuda/sliced_mlp.h"
@@ -23,26 +23,12 @@ namespace {
 
 bool timed = false;
 
-// Runs it, and where asked for takes the least time of 8 x 4 launches.
+// Runs it, and where asked for says its time.
 template <class Launch>
 void run(const char* what, const Launch& launch) {
   launch();
   check_cuda(cudaDeviceSynchronize());
-  if (!timed) return;
-  cudaEvent_t begin = nullptr, end = nullptr;
-  check_cuda(cudaEventCreate(&begin));
-  check_cuda(cudaEventCreate(&end));
-  float least = 1e9f;
-  for (int repeat = 0; repeat < 8; ++repeat) {
-    check_cuda(cudaEventRecord(begin));
-    for (int i = 0; i < 4; ++i) launch();
-    check_cuda(cudaEventRecord(end));
-    check_cuda(cudaEventSynchronize(end));
-    float ms = 0.0f;
-    check_cuda(cudaEventElapsedTime(&ms, begin, end));
-    least = std::min(least, ms / 4.0f);
-  }
-  std::printf("  %-24s %8.1f us\n", what, static_cast<double>(least) * 1e3);
+  if (timed) std::printf("  %-24s %8.1f us\n", what, least_microseconds(launch));
 }
 
 struct FfnCase {

@@ -4,12 +4,12 @@
 // That what they give is right is tests/ops's to say.
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
 #include "device_buffers.h"
+#include "kernel_clock.h"
 #include "ops/cuda/streamed_loss.h"
 #include "ops/cuda/streamed_mlp.h"
 
@@ -21,26 +21,12 @@ namespace {
 constexpr int64_t width = 256;
 bool timed = false;
 
-// Runs it, and where asked for takes the least time of 8 x 4 launches.
+// Runs it, and where asked for says its time.
 template <class Launch>
 void run(const char* what, const Launch& launch) {
   launch();
   check_cuda(cudaDeviceSynchronize());
-  if (!timed) return;
-  cudaEvent_t begin = nullptr, end = nullptr;
-  check_cuda(cudaEventCreate(&begin));
-  check_cuda(cudaEventCreate(&end));
-  float least = 1e9f;
-  for (int repeat = 0; repeat < 8; ++repeat) {
-    check_cuda(cudaEventRecord(begin));
-    for (int i = 0; i < 4; ++i) launch();
-    check_cuda(cudaEventRecord(end));
-    check_cuda(cudaEventSynchronize(end));
-    float ms = 0.0f;
-    check_cuda(cudaEventElapsedTime(&ms, begin, end));
-    least = std::min(least, ms / 4.0f);
-  }
-  std::printf("  %-24s %8.1f us\n", what, static_cast<double>(least) * 1e3);
+  if (timed) std::printf("  %-24s %8.1f us\n", what, least_microseconds(launch));
 }
 
 void ffn(int64_t members, int64_t rows, int64_t inner, Curve curve, bool kept = true) {
