@@ -30,19 +30,7 @@ __device__ void apply_map(unsigned char* f, uint32_t rows, uint32_t map, float f
   const uint64_t own = describe(rows + first_row / 64 * 64 * panel_row, 0);
   const uint64_t outputs = describe(map + 8 * first_block * panel_row, 0);
   float sum[blocks][4];
-  wgmma_fence();
-#pragma unroll
-  for (int k = 0; k < wide_row / 16; ++k) {
-    const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
-    const uint64_t b = moved(outputs, k / 4 * wide_row * panel_row + k % 4 * 32);
-    if (k == 0)
-      multiply(sum, a, b);
-    else
-      multiply_add(sum, a, b);
-  }
-  wgmma_commit();
-  wgmma_wait<0>();
-  pin(sum);
+  multiply_rows<C, wide_row>(sum, own, outputs);
   __syncthreads();  // f and the map have been read
 #pragma unroll
   for (int r = 0; r < 2; ++r)
@@ -181,7 +169,7 @@ __global__ void __launch_bounds__(C::threads, 1)
     if (slice == 0) begin_later<C>(group);
     float pre[C::first_rows / 8][4];
     wgmma_fence();
-    start_first<C>(pre, own, describe(at, 0));
+    start_rows<C, C::first_rows>(pre, own, describe(at, 0));
     wgmma_commit();
     wgmma_wait<0>();
     pin(pre);

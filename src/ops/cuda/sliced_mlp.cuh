@@ -171,19 +171,4 @@ __device__ inline void let_begin(int group) {
     asm volatile("bar.arrive %0, 256;" ::"r"(group + 1) : "memory");
 }
 
-// The products of 64 rows (of panels of C::own rows, at `rows`) with the first matrix's slice,
-// started: pre = rows first^T.
-template <class C>
-__device__ void start_first(float (&pre)[C::first_rows / 8][4], uint64_t rows, uint64_t first) {
-#pragma unroll
-  for (int k = 0; k < wide_row / 16; ++k) {
-    const uint64_t a = moved(rows, k / 4 * C::own * panel_row + k % 4 * 32);
-    const uint64_t b = moved(first, k / 4 * C::first_rows * panel_row + k % 4 * 32);
-    if (k == 0)
-      multiply(pre, a, b);
-    else
-      multiply_add(pre, a, b);
-  }
-}
-
 }  // namespace rung::cuda

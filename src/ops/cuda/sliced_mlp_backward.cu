@@ -138,7 +138,7 @@ __global__ void __launch_bounds__(C::threads, 1)
     const uint64_t columns = describe_second<C>(at);
     float pre[C::first_rows / 8][4], d[C::units / 8][4];
     wgmma_fence();
-    start_first<C>(pre, own, describe(at, 0));
+    start_rows<C, C::first_rows>(pre, own, describe(at, 0));
 #pragma unroll
     for (int k = 0; k < wide_row / 16; ++k) {
       const uint64_t a = moved(own_dout, k / 4 * C::own * panel_row + k % 4 * 32);

@@ -93,19 +93,7 @@ __device__ void multiply_next(const NextMapParts& next, uint32_t base, uint32_t 
   for (int slice = warp / 4; slice < slices; slice += C::groups) {
     const uint64_t lines = describe(base + N::at + slice * N::bytes, 0);
     float sum[8][4];
-    wgmma_fence();
-#pragma unroll
-    for (int k = 0; k < wide_row / 16; ++k) {
-      const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
-      const uint64_t b = moved(lines, k / 4 * N::units * panel_row + k % 4 * 32);
-      if (k == 0)
-        multiply(sum, a, b);
-      else
-        multiply_add(sum, a, b);
-    }
-    wgmma_commit();
-    wgmma_wait<0>();
-    pin(sum);
+    multiply_rows<C, N::units>(sum, own, lines);
     Quad y[4];
 #pragma unroll
     for (int k = 0; k < 4; ++k)

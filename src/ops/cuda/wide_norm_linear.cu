@@ -56,19 +56,7 @@ __global__ void __launch_bounds__(128 * groups, 2)
     ring.wait(slice);
     const uint64_t rows = describe(ring.slice(slice), 0);
     float sum[16][4];
-    wgmma_fence();
-#pragma unroll
-    for (int k = 0; k < wide_row / 16; ++k) {
-      const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
-      const uint64_t b = moved(rows, k / 4 * C::slice * panel_row + k % 4 * 32);
-      if (k == 0)
-        multiply(sum, a, b);
-      else
-        multiply_add(sum, a, b);
-    }
-    wgmma_commit();
-    wgmma_wait<0>();
-    pin(sum);
+    multiply_rows<C, C::slice>(sum, own, rows);
     ring.done(slice, lane);
     if (threadIdx.x == 0) ring.replace(slice, slices, load);
     __syncwarp();

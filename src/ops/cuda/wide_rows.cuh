@@ -22,6 +22,30 @@ __device__ void load_own(uint32_t to, const bf16* from, int begin, int end) {
   }
 }
 
+// sum = a warpgroup's 64 rows at `own` times the transpose of other panels of so many `rows`,
+// started.
+template <class C, int rows, int blocks>
+__device__ void start_rows(float (&sum)[blocks][4], uint64_t own, uint64_t other) {
+#pragma unroll
+  for (int k = 0; k < wide_row / 16; ++k) {
+    const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
+    const uint64_t b = moved(other, k / 4 * rows * panel_row + k % 4 * 32);
+    if (k == 0)
+      multiply(sum, a, b);
+    else
+      multiply_add(sum, a, b);
+  }
+}
+// The same, and waited for.
+template <class C, int rows, int blocks>
+__device__ void multiply_rows(float (&sum)[blocks][4], uint64_t own, uint64_t other) {
+  wgmma_fence();
+  start_rows<C, rows>(sum, own, other);
+  wgmma_commit();
+  wgmma_wait<0>();
+  pin(sum);
+}
+
 // A warp's 16 rows, from row `first` of the block on, to global memory where they are there.
 template <class C>
 __device__ void write_own(const unsigned char* from, bf16* to, int first, int begin, int end,
