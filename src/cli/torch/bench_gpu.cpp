@@ -190,9 +190,11 @@ Json run_gpu_case(const GpuCase& c, Opponents& opponents, const Bench& bench, Be
                               : in_turns(c, opponents[c.shape], bench);
     row.seconds = seconds_since(begin);
     Json json = gpu_row_json(c, row, bench);
-    restart_gpu_memory();
-    add_profile(
-        bench.options, c.name, [&] { return make_ours(c, bench); }, json, table);
+    const auto make = [&] {
+      restart_gpu_memory();
+      return make_ours(c, bench, zipf_tokens(c.vocabulary));
+    };
+    add_profile(bench.options, c.name, make, json, table);
     bench.arguments.out->note(joined(table_row(json), "  "));
     return json;
   } catch (const std::exception& error) {

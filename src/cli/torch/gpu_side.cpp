@@ -16,20 +16,22 @@ double flops_of_token(const Ours& ours, const GpuCase& c) {
   return 3.0 * forward_flops(ours.population->decoder, c.context) / static_cast<double>(c.context);
 }
 
-std::unique_ptr<Population> make_ours(const GpuCase& c, const Bench& bench) {
+std::unique_ptr<Population> make_ours(const GpuCase& c, const Bench& bench,
+                                      std::shared_ptr<const TokenSource> source) {
   std::vector<RunConfig> members = gpu_members(c);
   for (RunConfig& member : members) {
     member.train.deterministic = !bench.options.any_order;
     for (const std::string& text : bench.options.settings) set_bench_key(member, text);
   }
-  return std::make_unique<Population>(members, zipf_tokens(c.vocabulary), bench.machine);
+  return std::make_unique<Population>(members, std::move(source), bench.machine);
 }
 
 Ours start(const GpuCase& c, const Bench& bench) {
+  const std::shared_ptr<const TokenSource> source = zipf_tokens(c.vocabulary);
   restart_gpu_memory();
   Ours ours;
   const auto begin = Clock::now();
-  ours.population = make_ours(c, bench);
+  ours.population = make_ours(c, bench, source);
   ours.build_seconds = seconds_since(begin);
   const auto first = Clock::now();
   ours.population->advance();

@@ -24,7 +24,8 @@ double tokens_per_step(const GpuCase& c);
 // In training, multiply-add = 2.
 double flops_of_token(const Ours& ours, const GpuCase& c);
 
-std::unique_ptr<Population> make_ours(const GpuCase& c, const Bench& bench);
+std::unique_ptr<Population> make_ours(const GpuCase& c, const Bench& bench,
+                                      std::shared_ptr<const TokenSource> source);
 Ours start(const GpuCase& c, const Bench& bench);
 
 // Member-tokens per second over about the wanted time, after a fifth of it untimed. Of another

@@ -102,20 +102,17 @@ std::vector<ProfiledClass> classes_of(const Events& events, int64_t steps, bool 
                    static_cast<double>(steps);
     ++all.count;
   }
+  double sum = 0.0;
+  for (const auto& [name, c] : classes) sum += c.seconds;
   std::vector<ProfiledClass> sorted;
   for (auto& [name, c] : classes) {
+    c.share = c.seconds / sum;
     c.count = (c.count + steps / 2) / steps;
     sorted.push_back(c);
   }
   std::sort(sorted.begin(), sorted.end(),
             [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
   return sorted;
-}
-
-double sum_of(const StepProfile& profile) {
-  double sum = 0.0;
-  for (const ProfiledClass& c : profile.classes) sum += c.seconds;
-  return sum;
 }
 
 }  // namespace
@@ -150,10 +147,8 @@ StepProfile profile_steps(const std::function<std::unique_ptr<Population>()>& ma
 Json profile_json(const StepProfile& profile) {
   Json classes = Json::array();
   for (const ProfiledClass& c : profile.classes)
-    classes.push_back({{"class", c.name},
-                       {"seconds", c.seconds},
-                       {"share", c.seconds / sum_of(profile)},
-                       {"count", c.count}});
+    classes.push_back(
+        {{"class", c.name}, {"seconds", c.seconds}, {"share", c.share}, {"count", c.count}});
   return {{"trace", profile.trace}, {"step_seconds", profile.step_seconds}, {"classes", classes}};
 }
 
@@ -161,8 +156,7 @@ std::string profile_text(const std::string& title, const StepProfile& profile) {
   std::vector<TableRow> rows;
   for (const ProfiledClass& c : profile.classes)
     rows.push_back({c.name, fmt::format("{:.3f} ms", 1e3 * c.seconds),
-                    fmt::format("{:.1f} %", 100.0 * c.seconds / sum_of(profile)),
-                    std::to_string(c.count)});
+                    fmt::format("{:.1f} %", 100.0 * c.share), std::to_string(c.count)});
   return fmt::format("{}, a step of {:.3f} ms under the profiler; trace: {}\n{}", title,
                      1e3 * profile.step_seconds, profile.trace,
                      text_table({"class", "time", "share", "count"}, rows));

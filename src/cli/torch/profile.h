@@ -16,6 +16,7 @@ namespace rung {
 struct ProfiledClass {
   std::string name;
   double seconds = 0.0;  // a step
+  double share = 0.0;    // of all classes' seconds
   int64_t count = 0;     // kernels a step; ops on a CPU
 };
 
