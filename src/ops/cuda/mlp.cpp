@@ -6,6 +6,7 @@
 
 #include "ops/cuda/beside.h"
 #include "ops/cuda/fused.h"
+#include "ops/cuda/mlp_shape.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
@@ -16,17 +17,6 @@ namespace rung::cuda {
 using at::Tensor;
 
 namespace {
-
-MlpShape shape_of(const Tensor& x, const Mlp& m) {
-  return {.curve = curve_of(m.kind),
-          .members = x.size(0),
-          .rows = x.size(1) * x.size(2),
-          .width = x.size(3),
-          .inner = m.second.value.size(2),
-          .first_stride = m.first.value.stride(0),
-          .second_stride = m.second.value.stride(0),
-          .slope = static_cast<float>(m.activation.slope)};
-}
 
 // Both gradients, or none: frozen matrices in part go the plain way.
 bool same_freedom(const Mlp& m) {
@@ -56,7 +46,7 @@ MlpForward forward_of(const Tensor& x, const Mlp& m, const Around& around, const
 // Sums the matrices' gradients too; returns the gradient of x.
 Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Around& around,
                     const MlpAroundGradient* block) {
-  const MlpShape shape = shape_of(x, m);
+  const MlpShape shape = mlp_shape_of(x, m);
   Tensor dx = at::empty_like(x), partial;
   if (m.first.gradient.defined())
     partial = at::empty(
@@ -96,7 +86,7 @@ std::pair<Tensor, Tensor> step_gradients(const Tensor& h, const Tensor& f, const
   const bool mapped = f.defined() && step.map.value.defined();
   const Tensor other = skip == branch ? Tensor() : at::empty_like(h);
   const Tensor dmapped = mapped ? at::empty_like(h) : Tensor();
-  const bool within = mapped && mlp_maps_back(shape_of(h, m));
+  const bool within = mapped && mlp_maps_back(mlp_shape_of(h, m));
   const MlpAroundGradient gradient{.epsilon = static_cast<float>(step.norm.epsilon),
                                    .input_gradient = static_cast<float>(step.norm.input_gradient),
                                    .out_skip = static_cast<float>(step.skip),
@@ -132,7 +122,7 @@ bool fits_mlp(const Tensor& x, const Mlp& m) {
 Tensor mlp(const Tensor& x, const Mlp& m) {
   const Tensor input = x.detach().contiguous();
   Tensor y = at::empty_like(input);
-  mlp_forward(shape_of(input, m), forward_of(input, m, {}, y), stream());
+  mlp_forward(mlp_shape_of(input, m), forward_of(input, m, {}, y), stream());
   record({y}, {x}, [=](const std::vector<Tensor>& g) {
     return std::vector<Tensor>{run_backward(input, g[0].contiguous(), m, {}, nullptr)};
   });
@@ -156,7 +146,7 @@ Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualSt
                          .out_skip = static_cast<float>(step.skip)};
   MlpForward forward = forward_of(input, m, factors, out);
   forward.block = &around;
-  mlp_forward(shape_of(input, m), forward, stream());
+  mlp_forward(mlp_shape_of(input, m), forward, stream());
   record({out}, {x, f}, [=](const std::vector<Tensor>& g) {
     const auto [dx, df] = step_gradients(h, branch, g[0].contiguous(), m, step);
     return std::vector<Tensor>{dx, df};

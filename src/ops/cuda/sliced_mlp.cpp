@@ -5,6 +5,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/fused.h"
+#include "ops/cuda/mlp_shape.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
@@ -16,17 +17,6 @@ using at::Tensor;
 
 namespace {
 
-MlpShape sliced_shape_of(const Tensor& x, const Mlp& m) {
-  return {.curve = curve_of(m.kind),
-          .members = x.size(0),
-          .rows = x.size(1) * x.size(2),
-          .width = x.size(3),
-          .inner = m.second.value.size(2),
-          .first_stride = m.first.value.stride(0),
-          .second_stride = m.second.value.stride(0),
-          .slope = static_cast<float>(m.activation.slope)};
-}
-
 // Gradients of x and of f (undefined: there is none), of which h is made, f by the step's map if it
 // has one.
 std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f, const Tensor& dout,
@@ -34,7 +24,7 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f, 
   const double skip = f.defined() ? step.norm.skip : 1.0,
                branch = f.defined() ? step.norm.branch_gradient : 1.0;
   const bool mapped = f.defined() && step.map.value.defined();
-  const MlpShape shape = sliced_shape_of(h, m);
+  const MlpShape shape = mlp_shape_of(h, m);
   const int64_t first_width = m.first.value.size(1);
   const auto rows = [&](bool wanted, int64_t width) {
     return wanted ? at::empty({shape.members, shape.rows, width}, h.options()) : Tensor();
@@ -104,7 +94,7 @@ Stepped sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Re
   const Tensor branch = f.defined() ? f.detach().contiguous() : Tensor();
   Tensor out = at::empty_like(input);
   const Tensor h = f.defined() ? at::empty_like(input) : input;
-  const MlpShape shape = sliced_shape_of(input, m);
+  const MlpShape shape = mlp_shape_of(input, m);
   const bool taken = takes_next(out, shape, step);
   Tensor mapped;
   if (taken)

@@ -6,6 +6,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/fused.h"
+#include "ops/cuda/mlp_shape.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/streamed_rows.h"
 #include "ops/cuda/tensor.h"
@@ -19,21 +20,10 @@ using at::Tensor;
 
 namespace {
 
-MlpShape streamed_shape_of(const Tensor& h, const Mlp& m) {
-  return {.curve = curve_of(m.kind),
-          .members = h.size(0),
-          .rows = h.size(1) * h.size(2),
-          .width = h.size(3),
-          .inner = m.second.value.size(2),
-          .first_stride = m.first.value.stride(0),
-          .second_stride = m.second.value.stride(0),
-          .slope = static_cast<float>(m.activation.slope)};
-}
-
 // `skip` times the gradient of h; the matrices' gradients are summed.
 Tensor gradient_of_streamed(const Tensor& h, const Tensor& dout, const Mlp& m,
                             const ResidualStep& step, double skip) {
-  const MlpShape shape = streamed_shape_of(h, m);
+  const MlpShape shape = mlp_shape_of(h, m);
   const auto rows = [&](const Weight& wanted, int64_t width) {
     return wanted.gradient.defined() ? at::empty({shape.members, shape.rows, width}, h.options())
                                      : Tensor();
@@ -96,7 +86,7 @@ Tensor streamed_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const R
                          .branch = 0.0f,
                          .h = nullptr,
                          .out_skip = static_cast<float>(step.skip)};
-  streamed_mlp_forward(streamed_shape_of(h, m),
+  streamed_mlp_forward(mlp_shape_of(h, m),
                        {.x = data(h),
                         .first = data(m.first.value),
                         .second = data(m.second.value),
