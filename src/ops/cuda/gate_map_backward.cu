@@ -24,69 +24,63 @@ struct GateGradient {
   int64_t rows_each;  // of a split, whole tiles
 };
 
-// A block takes 256 columns of a split's rows; a thread has four columns of every fourth row, with
-// the matrix's numbers there and the sums of their gradients in registers. `G` is the number of
-// gates, rounded up to whole fours.
+// Where a thread is while a tile's slopes are taken: sixteen gates by sixteen rows, so that it has
+// one gate of all tiles.
+struct SlopePlace {
+  int gate = threadIdx.x % 16, row = threadIdx.x / 16;
+};
+
+// The gradients before the gates' curve of a tile's rows, zeros beyond them; the thread's are added
+// to `bias`.
 template <int G>
-__global__ void __launch_bounds__(gradient_block, G <= 12 ? 2 : 1)
-    gate_gradients(GateRows s, const bf16* x, const bf16* matrix, GateGradient d) {
-  __shared__ __align__(16) float slopes[tile_rows][G];
-  __shared__ __align__(16) float joined[G][slab];
-  const int thread = threadIdx.x % column_threads, lane = threadIdx.x / column_threads;
-  const int column = blockIdx.x * slab + thread * own_columns;
-  const bool real = column < s.width;
-  const int64_t member = blockIdx.z, split = blockIdx.y, base = member * s.rows;
-  const int64_t begin = split * d.rows_each, end = min(begin + d.rows_each, s.rows);
-  // Sixteen gates by sixteen rows make a tile's slopes; each thread has one gate of all tiles.
-  const int gate = threadIdx.x % 16, slope_row = threadIdx.x / 16;
-  float bias = 0.0f, w[G][own_columns], sum[G][own_columns] = {};
-#pragma unroll
-  for (int k = 0; k < G; ++k) {
-#pragma unroll
-    for (int i = 0; i < own_columns; ++i) w[k][i] = 0.0f;
-    if (!real || k >= s.gates) continue;
-    load4(matrix + member * s.matrix_stride + static_cast<int64_t>(k) * s.width + column, w[k]);
-#pragma unroll
-    for (int i = 0; i < own_columns; ++i) w[k][i] *= d.input_factor;
-  }
-  for (int64_t tile = begin; tile < end; tile += tile_rows) {
-    const int count = static_cast<int>(min(end - tile, static_cast<int64_t>(tile_rows)));
-    __syncthreads();
-    if (gate < G)
-      for (int row = slope_row; row < tile_rows; row += gradient_block / 16) {
-        float slope = 0.0f;
-        if (row < count && gate < s.gates) {
-          const int64_t at = (base + tile + row) * s.gates + gate;
-          const float y = d.gates[at] * s.inverse_cap;
-          slope = d.dgates[at] * (1.0f - y * y);
-        }
-        bias += slope;
-        slopes[row][gate] = slope;
-      }
-    __syncthreads();
-    if (!real) continue;
-#pragma unroll 4
-    for (int row = lane; row < tile_rows; row += lanes_of_rows) {
-      if (row >= count) break;
-      const int64_t at = (base + tile + row) * s.width + column;
-      float in[own_columns], out[own_columns] = {};
-      load4(x + at, in);
-#pragma unroll
-      for (int k = 0; k < G; k += 4) {
-        const float4 four = *reinterpret_cast<const float4*>(&slopes[row][k]);
-        const float slope[4] = {four.x, four.y, four.z, four.w};
-#pragma unroll
-        for (int j = 0; j < 4; ++j)
-#pragma unroll
-          for (int i = 0; i < own_columns; ++i) {
-            out[i] += slope[j] * w[k + j][i];
-            sum[k + j][i] += slope[j] * in[i];
-          }
-      }
-      store4(d.dx + at, out);
+__device__ inline void take_slopes(const GateRows& s, const GateGradient& d, int64_t first,
+                                   int count, float (&slopes)[tile_rows][G], float& bias) {
+  const SlopePlace at;
+  if (at.gate >= G) return;
+  for (int row = at.row; row < tile_rows; row += gradient_block / 16) {
+    float slope = 0.0f;
+    if (row < count && at.gate < s.gates) {
+      const int64_t i = (first + row) * s.gates + at.gate;
+      const float y = d.gates[i] * s.inverse_cap;
+      slope = d.dgates[i] * (1.0f - y * y);
     }
+    bias += slope;
+    slopes[row][at.gate] = slope;
   }
-  if (d.partial == nullptr) return;
+}
+
+// dx of a thread's columns in every fourth row of a tile, and their share of the matrix's gradient.
+template <int G>
+__device__ inline void pass_tile(const GateRows& s, const bf16* x, bf16* dx, int64_t first,
+                                 int count, int column, const float (&slopes)[tile_rows][G],
+                                 const float (&w)[G][own_columns], float (&sum)[G][own_columns]) {
+#pragma unroll 4
+  for (int row = threadIdx.x / column_threads; row < tile_rows; row += lanes_of_rows) {
+    if (row >= count) break;
+    const int64_t at = (first + row) * s.width + column;
+    float in[own_columns], out[own_columns] = {};
+    load4(x + at, in);
+#pragma unroll
+    for (int k = 0; k < G; k += 4) {
+      const float4 four = *reinterpret_cast<const float4*>(&slopes[row][k]);
+      const float slope[4] = {four.x, four.y, four.z, four.w};
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+#pragma unroll
+        for (int i = 0; i < own_columns; ++i) {
+          out[i] += slope[j] * w[k + j][i];
+          sum[k + j][i] += slope[j] * in[i];
+        }
+    }
+    store4(dx + at, out);
+  }
+}
+
+// The lanes' sums, added in a fixed order, to the split's matrix [gates, width + 1].
+template <int G>
+__device__ inline void write_sums(const GateRows& s, float* to, int column,
+                                  float (&joined)[G][slab], float (&sum)[G][own_columns]) {
+  const int thread = threadIdx.x % column_threads, lane = threadIdx.x / column_threads;
   for (int turn = lanes_of_rows - 1; turn > 0; --turn) {
     __syncthreads();
     if (lane == turn)
@@ -102,24 +96,61 @@ __global__ void __launch_bounds__(gradient_block, G <= 12 ? 2 : 1)
         for (int i = 0; i < own_columns; ++i) sum[k][i] += more[i];
       }
   }
-  float* const to = d.partial + (member * gridDim.y + split) * s.gates * (s.width + 1);
-  if (lane == 0 && real)
+  if (lane > 0 || column >= s.width) return;
 #pragma unroll
-    for (int k = 0; k < G; ++k) {
-      if (k >= s.gates) continue;
+  for (int k = 0; k < G; ++k) {
+    if (k >= s.gates) continue;
 #pragma unroll
-      for (int i = 0; i < own_columns; ++i)
-        to[static_cast<int64_t>(k) * (s.width + 1) + column + i] = sum[k][i];
-    }
-  if (blockIdx.x != 0) return;
+    for (int i = 0; i < own_columns; ++i)
+      to[static_cast<int64_t>(k) * (s.width + 1) + column + i] = sum[k][i];
+  }
+}
+
+// The sums of the slopes behind the matrix's columns.
+__device__ inline void write_biases(const GateRows& s, float* to, float* sums, float bias) {
+  const SlopePlace at;
   __syncthreads();
-  float* const biases = &joined[0][0];
-  biases[slope_row * 16 + gate] = gate < G ? bias : 0.0f;
+  sums[at.row * 16 + at.gate] = bias;
   __syncthreads();
   if (threadIdx.x >= s.gates) return;
   float total = 0.0f;
-  for (int row = 0; row < gradient_block / 16; ++row) total += biases[row * 16 + threadIdx.x];
+  for (int row = 0; row < gradient_block / 16; ++row) total += sums[row * 16 + threadIdx.x];
   to[static_cast<int64_t>(threadIdx.x) * (s.width + 1) + s.width] = total;
+}
+
+// A block takes 256 columns of a split's rows; a thread has four columns of every fourth row, with
+// the matrix's numbers there and the sums of their gradients in registers. `G` is the number of
+// gates, rounded up to whole fours.
+template <int G>
+__global__ void __launch_bounds__(gradient_block, G <= 12 ? 2 : 1)
+    gate_gradients(GateRows s, const bf16* x, const bf16* matrix, GateGradient d) {
+  __shared__ __align__(16) float slopes[tile_rows][G];
+  __shared__ __align__(16) float joined[G][slab];
+  const int column = blockIdx.x * slab + threadIdx.x % column_threads * own_columns;
+  const bool real = column < s.width;
+  const int64_t member = blockIdx.z, split = blockIdx.y, base = member * s.rows;
+  const int64_t begin = split * d.rows_each, end = min(begin + d.rows_each, s.rows);
+  float bias = 0.0f, w[G][own_columns], sum[G][own_columns] = {};
+#pragma unroll
+  for (int k = 0; k < G; ++k) {
+#pragma unroll
+    for (int i = 0; i < own_columns; ++i) w[k][i] = 0.0f;
+    if (!real || k >= s.gates) continue;
+    load4(matrix + member * s.matrix_stride + static_cast<int64_t>(k) * s.width + column, w[k]);
+#pragma unroll
+    for (int i = 0; i < own_columns; ++i) w[k][i] *= d.input_factor;
+  }
+  for (int64_t tile = begin; tile < end; tile += tile_rows) {
+    const int count = static_cast<int>(min(end - tile, static_cast<int64_t>(tile_rows)));
+    __syncthreads();
+    take_slopes<G>(s, d, base + tile, count, slopes, bias);
+    __syncthreads();
+    if (real) pass_tile<G>(s, x, d.dx, base + tile, count, column, slopes, w, sum);
+  }
+  if (d.partial == nullptr) return;
+  float* const to = d.partial + (member * gridDim.y + split) * s.gates * (s.width + 1);
+  write_sums<G>(s, to, column, joined, sum);
+  if (blockIdx.x == 0) write_biases(s, to, &joined[0][0], bias);
 }
 
 // 32 numbers of the matrix or its biases a block, eight splits at a time.

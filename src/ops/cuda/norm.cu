@@ -68,6 +68,56 @@ __global__ void __launch_bounds__(threads)
   }
 }
 
+// dx and df of a row from the gradients of its normed values: `sum` and `product` are the means of
+// those and of their products with the values.
+template <class T, int G, int V>
+__device__ inline void write_row(const Rows& s, const NormGradient& out, int64_t base, int lane,
+                                 float factor, float sum, float product, const float (&unit)[V][8],
+                                 const float (&g)[V][8]) {
+  const T* dh = static_cast<const T*>(out.dh);
+#pragma unroll
+  for (int i = 0; i < V; ++i) {
+    const int at = lane + i * G;
+    if (at >= s.vectors) continue;
+    float total[8], scaled[8];
+#pragma unroll
+    for (int k = 0; k < 8; ++k) total[k] = 0.0f;
+    if (dh) load8(dh + base + at * 8, total);
+#pragma unroll
+    for (int k = 0; k < 8; ++k) {
+      total[k] *= out.dh_factor;
+      total[k] += factor * (g[i][k] - sum - unit[i][k] * product);
+      scaled[k] = total[k] * out.skip;
+    }
+    store8_whole(static_cast<T*>(out.dx) + base + at * 8, scaled);
+    if (!out.df) continue;
+#pragma unroll
+    for (int k = 0; k < 8; ++k) scaled[k] = total[k] * out.branch;
+    store8_whole(static_cast<T*>(out.df) + base + at * 8, scaled);
+  }
+}
+
+// The block's sums of the gain's gradient to partial [width]: its groups add theirs in turn, a
+// fixed order without atomics.
+template <int G, int V>
+__device__ void write_gain_sums(const float (&dgain)[V][8], int width, float* partial) {
+  constexpr int groups = threads / G;
+  const int lane = threadIdx.x % G, group = threadIdx.x / G;
+  __shared__ float shared[8 * G * V];
+  for (int turn = 0; turn < groups; ++turn) {
+    if (group == turn)
+#pragma unroll
+      for (int i = 0; i < V; ++i)
+#pragma unroll
+        for (int k = 0; k < 8; ++k) {
+          float& slot = shared[(i * G + lane) * 8 + k];
+          slot = turn == 0 ? dgain[i][k] : slot + dgain[i][k];
+        }
+    __syncthreads();
+  }
+  for (int d = threadIdx.x; d < width; d += threads) partial[d] = shared[d];
+}
+
 template <class T, int G, int V, bool gained>
 __global__ void __launch_bounds__(threads)
     backward(Rows s, const T* h, const float* mean, const float* rstd, const T* gain,
@@ -77,7 +127,6 @@ __global__ void __launch_bounds__(threads)
   const int64_t begin = blockIdx.x * s.per_block;
   const int64_t end = min(begin + s.per_block, s.rows);
   const T* dy = static_cast<const T*>(out.dy);
-  const T* dh = static_cast<const T*>(out.dh);
   float dgain[gained ? V : 1][8] = {};
   for (int64_t first = begin; first < end; first += groups) {
     const bool valid = first + group < end;
@@ -106,45 +155,12 @@ __global__ void __launch_bounds__(threads)
     sum = s.center ? group_sum<G>(sum) / s.width : 0.0f;
     product = group_sum<G>(product) / s.width;
     if (!valid) continue;
-    const float factor = out.input_gradient * scale;
-#pragma unroll
-    for (int i = 0; i < V; ++i) {
-      const int at = lane + i * G;
-      if (at >= s.vectors) continue;
-      float total[8], scaled[8];
-#pragma unroll
-      for (int k = 0; k < 8; ++k) total[k] = 0.0f;
-      if (dh) load8(dh + base + at * 8, total);
-#pragma unroll
-      for (int k = 0; k < 8; ++k) {
-        total[k] *= out.dh_factor;
-        total[k] += factor * (g[i][k] - sum - unit[i][k] * product);
-        scaled[k] = total[k] * out.skip;
-      }
-      store8_whole(static_cast<T*>(out.dx) + base + at * 8, scaled);
-      if (!out.df) continue;
-#pragma unroll
-      for (int k = 0; k < 8; ++k) scaled[k] = total[k] * out.branch;
-      store8_whole(static_cast<T*>(out.df) + base + at * 8, scaled);
-    }
+    write_row<T, G, V>(s, out, base, lane, out.input_gradient * scale, sum, product, unit, g);
   }
   if constexpr (gained) {
-    // Groups add their sums in turn: fixed order without atomics.
-    __shared__ float shared[8 * G * V];
-    for (int turn = 0; turn < groups; ++turn) {
-      if (group == turn)
-#pragma unroll
-        for (int i = 0; i < V; ++i)
-#pragma unroll
-          for (int k = 0; k < 8; ++k) {
-            float& slot = shared[(i * G + lane) * 8 + k];
-            slot = turn == 0 ? dgain[i][k] : slot + dgain[i][k];
-          }
-      __syncthreads();
-    }
-    float* partial =
-        out.partial + (blockIdx.y * static_cast<int64_t>(gridDim.x) + blockIdx.x) * (s.vectors * 8);
-    for (int d = threadIdx.x; d < s.vectors * 8; d += threads) partial[d] = shared[d];
+    const int width = s.vectors * 8;
+    const int64_t block = blockIdx.y * static_cast<int64_t>(gridDim.x) + blockIdx.x;
+    write_gain_sums<G, V>(dgain, width, out.partial + block * width);
   }
 }
 
