@@ -110,6 +110,20 @@ __device__ void normalise(const OutputRows& rows, float (&sum)[P / 8][4], const 
   }
 }
 
+// What the gates say of the lane's two rows, of which `step` is the first.
+template <bool normalised>
+__device__ inline OutputRows rows_at(const Outputs& o, int64_t block, int64_t step) {
+  OutputRows rows;
+  const float start = o.gates.ends[2 * block];
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    rows.to[r] = o.gates.to[step + 8 * r];
+    if (normalised) rows.floor[r] = o.gates.floor[step + 8 * r];
+    rows.carried[r] = exp2f(start - rows.to[r]);
+  }
+  return rows;
+}
+
 // A block takes a chunk and some heads of a group, one after the other, a warp 16 queries: q, k and
 // their products serve all of the heads.
 template <int N, int P, bool normalised>
@@ -133,14 +147,7 @@ __global__ void __launch_bounds__(output_threads) mix_chunks(Chunked s, Outputs 
     load_floats(shared.from, o.gates.from + block * chunk_steps, chunk_steps, 0);
     if (normalised) load_floats(shared.norm, o.norms + block * N, N, 32);
     commit_copies();
-    OutputRows rows;
-    const float start = o.gates.ends[2 * block];
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      rows.to[r] = o.gates.to[step + 8 * r];
-      if (normalised) rows.floor[r] = o.gates.floor[step + 8 * r];
-      rows.carried[r] = exp2f(start - rows.to[r]);
-    }
+    const OutputRows rows = rows_at<normalised>(o, block, step);
     wait_copies<0>();
     __syncthreads();
     if (i == 0) {
