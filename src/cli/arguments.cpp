@@ -38,6 +38,12 @@ int64_t Arguments::integer(std::string_view name) const {
   return static_cast<int64_t>(value);
 }
 
+uint64_t Arguments::seed() const {
+  const int64_t value = integer("--seed");
+  if (value < 0) fail_usage("[cli] --seed takes a whole number from 0. Received {}.", value);
+  return static_cast<uint64_t>(value);
+}
+
 std::vector<std::string> Arguments::list(std::string_view name) const {
   return value_of(*this, name).values;
 }

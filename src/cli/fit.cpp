@@ -64,7 +64,7 @@ FitOptions read_fit_options(const Arguments& arguments) {
   options.weight_column = arguments.text("--weights");
   options.sd_column = arguments.text("--sd");
   options.level = arguments.number("--level");
-  options.seed = static_cast<uint64_t>(arguments.integer("--seed"));
+  options.seed = arguments.seed();
   options.threads = arguments.threads;
   options.interrupted = arguments.interrupted;
   const int64_t bootstrap = arguments.integer("--bootstrap");
@@ -153,6 +153,8 @@ int run_groups(const Arguments& arguments, const Table& table, const FitOptions&
 int run_fit(const Arguments& arguments) {
   FitOptions options = read_fit_options(arguments);
   const std::vector<std::string> laws = read_laws(arguments.text("--law"));
+  if (laws.size() == 1 && arguments.has("--order"))
+    fail_usage("[fit] --order orders the rungs where several laws are weighed. Received one law.");
   const Table table = read_runs(arguments.list("TABLE"));
   if (arguments.has("--by")) {
     if (laws.size() > 1)

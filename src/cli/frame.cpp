@@ -9,6 +9,8 @@
 #include "cli/verb.h"
 #include "core/error.h"
 #include "core/first_line.h"
+#include "core/json.h"
+#include "core/json_reason.h"
 #include "core/nearest.h"
 
 namespace rung {
@@ -65,6 +67,11 @@ void check_value(const Option& option, const Arguments::Value& value) {
   if (option.takes == Takes::value && value.values.size() > 1)
     fail_usage("[cli] {} takes one value. Received {}.", option.name,
                fmt::join(value.values, " and "));
+  // `--law ""` and `--prompt ""` mean something; a path that is empty is a shell variable unset.
+  const bool path = !is_dashed(option.name) || option.name == "--out" || option.name == "--data";
+  if (path && value.given &&
+      std::find(value.values.begin(), value.values.end(), "") != value.values.end())
+    fail_usage("[cli] {} is empty: {}.", option.name, option.help);
   if (option.choices.empty()) return;
   for (const std::string& word : value.values) {
     if (std::find(option.choices.begin(), option.choices.end(), word) != option.choices.end())
@@ -101,6 +108,9 @@ std::map<std::string, Arguments::Value> parse_words(const Verb& verb,
   std::vector<std::string> reversed(words.rbegin(), words.rend());  // CLI11 wants them so
   try {
     app.parse(reversed);
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string_view what = error.what();  // "--budget: 1 required TEXT missing"
+    fail_usage("[cli] {}: {} takes a value.", verb.name, what.substr(0, what.find(':')));
   } catch (const CLI::ParseError& error) {
     fail_usage("[cli] {}: {}.", verb.name, error.what());
   }
@@ -214,6 +224,11 @@ int run_program(int argc, char** argv, std::string_view program, std::span<const
     return run_words(program, verbs, words, start, versions);
   } catch (const Error& error) {
     return report_error(program, error.what(), error.kind, json);
+  } catch (const Json::exception& error) {
+    return report_error(program,
+                        fmt::format("[json] A file is not as it was written: {}. Make it anew.",
+                                    json_reason(error)),
+                        Failure::failed, json);
   } catch (const std::bad_alloc&) {
     return report_error(program, "[memory] The machine has not enough memory for this.",
                         Failure::failed, json);

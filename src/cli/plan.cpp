@@ -126,7 +126,17 @@ NextRuns read_next(const Arguments& arguments) {
   return next;
 }
 
+// Options that say which runs --next chooses.
+void check_needs_next(const Arguments& arguments) {
+  if (arguments.has("--next")) return;
+  for (const char* name :
+       {"--criterion", "--target", "--candidates", "--max-run-flops", "--next-flops"})
+    if (arguments.has(name))
+      fail_usage("[plan] {} is about the runs of --next. Give --next, how many.", name);
+}
+
 int run_plan(const Arguments& arguments) {
+  check_needs_next(arguments);
   const std::vector<PlanSource> sources = read_sources(arguments);
   const PlanOptions options = read_plan_options(arguments, sources.front().fit().level);
   const Plan plan = make_plan(sources, options, arguments.has("--out"));

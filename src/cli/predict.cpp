@@ -63,6 +63,7 @@ Json predict_parts(const Fit& fit, const Point& at, double level, bool force, st
 // measurements.
 int predict_rows(const Arguments& arguments, const Fit& fit, double level) {
   const Table table = read_runs(arguments.list("--table"));
+  if (table.rows == 0) fail("[predict] {} holds no row to predict.", table.source);
   std::optional<Table> schedules;
   if (arguments.has("--schedules")) schedules = read_table(arguments.text("--schedules"));
   const TablePrediction prediction =

@@ -39,6 +39,15 @@ fs::path only_file(const fs::path& folder) {
   return {};
 }
 
+// A folder without any of these was not written by a climb or a study.
+void check_holds_runs(const fs::path& folder) {
+  if (!fs::exists(folder)) fail("[report] {} does not exist. Check the path.", folder.string());
+  for (const char* name : {"plan.json", "log.jsonl", "runs.csv", "prediction.json"})
+    if (fs::exists(folder / name)) return;
+  fail("[report] {} holds nothing to draw. Give the folder of a climb or a check, or a fit's file.",
+       folder.string());
+}
+
 int run_report(const Arguments& arguments) {
   const fs::path path = arguments.text("PATH");
   fs::path page;
@@ -47,6 +56,7 @@ int run_report(const Arguments& arguments) {
   } else if (const fs::path file = only_file(path); !file.empty()) {
     page = write_page(file);
   } else {
+    check_holds_runs(path);
     write_report(path);
     page = path / "report.html";
   }

@@ -35,6 +35,7 @@ class Arguments {
   std::string text(std::string_view name) const;  // given value, else the default text
   double number(std::string_view name) const;  // `2^-3`, `1e18` too; fails (usage) on anything else
   int64_t integer(std::string_view name) const;  // `1e6` too
+  uint64_t seed() const;                         // of --seed
   std::vector<std::string> list(std::string_view name) const;
 
   // Common to all verbs.

@@ -9,6 +9,7 @@
 #include "core/crc32c.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reason.h"
 
 namespace rung {
 namespace {
@@ -84,8 +85,8 @@ std::vector<Json> read_json_lines(const std::filesystem::path& path) {
     const size_t end = text.find('\n', begin);
     try {
       if (end > begin) events.push_back(Json::parse(text.substr(begin, end - begin)));
-    } catch (const nlohmann::json::exception& error) {
-      fail("[log] {}, line {} is not JSON: {}.", path.string(), line, error.what());
+    } catch (const Json::exception& error) {
+      fail("[log] {}, line {} is not JSON: {}.", path.string(), line, json_reason(error));
     }
     begin = end + 1;
   }

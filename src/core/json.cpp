@@ -1,10 +1,10 @@
 #include "core/json.h"
 
 #include <cmath>
-#include <string_view>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reason.h"
 
 namespace rung {
 
@@ -12,11 +12,8 @@ Json read_json(const fs::path& path) {
   const std::string text = read_file(path);
   try {
     return Json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    const std::string_view what = error.what();  // behind "[json.exception.parse_error.101] "
-    const size_t code = what.find("] ");
-    fail("[json] {} is not valid JSON: {}.", path.string(),
-         code == what.npos ? what : what.substr(code + 2));
+  } catch (const Json::exception& error) {
+    fail("[json] {} is not valid JSON: {}.", path.string(), json_reason(error));
   }
 }
 

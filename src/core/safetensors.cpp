@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/json_reason.h"
 
 static_assert(std::endian::native == std::endian::little,
               "the data blocks are written as they lie");
@@ -168,8 +169,8 @@ Json parse_header(std::string_view text, const std::string& file) {
   Json header;
   try {
     header = Json::parse(text, watch);
-  } catch (const nlohmann::json::exception& error) {
-    fail("[safetensors] {}: the header is not JSON: {}.", file, error.what());
+  } catch (const Json::exception& error) {
+    fail("[safetensors] {}: the header is not JSON: {}.", file, json_reason(error));
   }
   if (!twice.empty()) fail("[safetensors] {}: {} stands twice in the header.", file, twice);
   if (!header.is_object()) fail("[safetensors] {}: the header is no JSON object.", file);

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/json_reason.h"
 #include "data/byte_alphabet.h"
 
 namespace rung {
@@ -153,8 +154,8 @@ BpeTables read_bpe_tables(const std::string& text, const std::string& name) {
     reader.read_model(json.at("model"));
     reader.read_added(json.value("added_tokens", Json::array()));
     reader.read_steps(json);
-  } catch (const nlohmann::json::exception& error) {
-    fail("[tokenizer] {} cannot be read: {}.", name, error.what());
+  } catch (const Json::exception& error) {
+    fail("[tokenizer] {} cannot be read: {}.", name, json_reason(error));
   }
   return std::move(reader.tables);
 }

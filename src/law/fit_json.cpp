@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/json_reason.h"
 #include "law/procedure.h"
 
 namespace rung {
@@ -233,9 +234,8 @@ Fit fit_from_json(const Json& json, const std::string& source) {
     fit.data_sha256 = json.value("data_sha256", "");
     fit.seconds = json.value("seconds", 0.0);
   } catch (const Json::exception& error) {
-    const std::string_view what = error.what();  // behind the library's own code in brackets
     fail("[fit] {} is no fit: {}. Write one with `rung fit TABLE.csv --out FIT.json`.", source,
-         what.substr(what.find("] ") == what.npos ? 0 : what.find("] ") + 2));
+         json_reason(error));
   }
   return fit;
 }

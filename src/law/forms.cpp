@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/json_reason.h"
 #include "core/nearest.h"
 #include "law/column_names.h"
 #include "law/fit_json.h"
@@ -169,7 +170,7 @@ Forms forms_from_json(const Json& json, const std::string& source) {
     }
     forms.forms.at(forms.best);
   } catch (const Json::exception& error) {
-    fail("[fit] {} is no set of fits. Received {}.", source, error.what());
+    fail("[fit] {} is no set of fits: {}.", source, json_reason(error));
   }
   return forms;
 }

@@ -65,7 +65,12 @@ NextDesign design_next(std::span<const PlanSource> sources, const Plan& plan,
                               .target = planned_point(fit, plan, options),
                               .level = options.level}};
   DesignOptions& design = next.options;
-  for (const auto& [name, value] : wanted.target) design.target[name] = value;
+  for (const auto& [name, value] : wanted.target) {
+    if (name != "C" && !design.target.contains(name))
+      fail_usage("[plan] The target's {} is no input of {}. Received {}={}.", name, fit.law->name,
+                 name, value);
+    design.target[name] = value;
+  }
   complete(fit, design.target);
   design.flops =
       wanted.flops.value_or(default_share * 6.0 * design.target["N"] * design.target["D"]);

@@ -5,6 +5,7 @@
 #include "core/sorted_quantile.h"
 #include "study/compare.h"
 #include "study/crossing.h"
+#include "study/prediction_file.h"
 #include "study/ranking.h"
 
 namespace rung {
@@ -53,7 +54,7 @@ Contender read_contender(const fs::path& folder) {
   for (const RunRecord& r : read_runs(folder / "runs.csv"))
     if ((r.kind == "ladder" || r.kind == "target") && std::isfinite(r.L))
       contender.runs.push_back(r);
-  contender.missed = missed_by(read_json(folder / "prediction.json"), contender.runs);
+  contender.missed = missed_by(read_prediction(folder), contender.runs);
   return contender;
 }
 
@@ -136,7 +137,7 @@ Json contender_json(const Contender& contender, const fs::path& folder, const Sp
   for (const RunRecord& r : contender.runs)
     runs.push_back({{"kind", r.kind}, {"N", r.N}, {"D", r.D}, {"C", r.C}, {"L", r.L}});
   json["runs"] = runs;
-  const Json prediction = read_json(folder / "prediction.json");
+  const Json prediction = read_prediction(folder);
   json["target"] = prediction.at("target");
   json["predicted"] = {
       {"loss", prediction.at("loss")}, {"lo", prediction.at("lo")}, {"hi", prediction.at("hi")}};

@@ -145,8 +145,11 @@ Forecast forecast(std::span<const RunRecord> runs, const PathPoint& target,
       wanted.measures.seeds ? std::vector<RunRecord>(runs.begin(), runs.end()) : first_seeds(runs);
   const std::map<int64_t, double> deviations = rung_deviations(ladder, f.seed_sd);
   if (deviations.size() < 4)
-    refuse("[forecast] A law along the path needs at least 4 rungs. Received {}. Raise the budget.",
-           deviations.size());
+    refuse(
+        "[forecast] A law along the path needs at least 4 rungs. Received {}. Raise the budget, or "
+        "lower "
+        "--ahead.",
+        deviations.size());
   const Table table = ladder_table(ladder, deviations);
   const int most_dropped =
       wanted.measures.regime ? std::min<int>(4, static_cast<int>(deviations.size()) - 4) : 0;

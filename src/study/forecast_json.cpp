@@ -4,6 +4,7 @@
 #include "core/files.h"
 #include "law/fit_json.h"
 #include "study/forecast.h"
+#include "study/prediction_file.h"
 
 namespace rung {
 
@@ -48,7 +49,7 @@ void judge(Json& record, double measured) {
 
 Json forecast_again(const std::filesystem::path& folder, const ForecastOptions& options,
                     double ahead) {
-  const Json recorded = read_json(folder / "prediction.json").at("target");
+  const Json recorded = read_prediction(folder).at("target");
   const PathPoint target{.width = recorded.at("width").get<int64_t>(),
                          .N = recorded.at("N").get<int64_t>(),
                          .tokens = recorded.at("D").get<int64_t>(),

@@ -3,6 +3,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reason.h"
 #include "data/tokenizer.h"
 #include "train/checkpoint.h"
 
@@ -35,9 +36,9 @@ std::vector<RunConfig> saved_members(const fs::path& checkpoint) {
   try {
     for (const Json& member : state.at("members"))
       members.push_back(config_from_json(member.at("config")));
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const Json::exception& error) {
     fail("[checkpoint] {} is damaged: {}. Remove it to fall back to an older one.", path.string(),
-         error.what());
+         json_reason(error));
   }
   return members;
 }

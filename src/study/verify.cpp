@@ -4,11 +4,12 @@
 #include "report/report.h"
 #include "study/climb.h"
 #include "study/forecast.h"
+#include "study/prediction_file.h"
 
 namespace rung {
 
 Json verify_climb(const fs::path& folder, double measured, double standard_error) {
-  const Json prediction = read_json(folder / "prediction.json");
+  const Json prediction = read_prediction(folder);
   if (fs::exists(folder / "target" / "result.json"))
     fail(
         "[verify] {} trained its target and measured it, which stays its record. Verify a climb "

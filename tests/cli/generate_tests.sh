@@ -24,6 +24,7 @@ done
 expect 2 '' 'Received 1.5' "$rung" generate one --top-p 1.5
 expect 2 '' 'Received -0.5' "$rung" generate one --min-p -0.5
 expect 2 '' 'Received 0' "$rung" generate one --samples 0
+expect 2 '' 'seed takes a whole number from 0. Received -3' "$rung" generate one --seed -3
 # Greedy text with a cache is what the whole sequence's logits say; a recurrent model goes on beyond the context.
 for mixer in model.mixer=mamba2 model.mixer=mlgru "model.pattern=mamba2, attention" "model.pattern=mlstm, slstm" "model.ffn_pattern=none, swiglu" "model.ffn_pattern=moe, peer"; do
   rm -rf mixed

@@ -104,6 +104,8 @@ expect 2 '' 'flat lies between' "$law" plan "$work/fit.json" --flops 1e21 --flat
 expect 2 '' 'next is at least 1' "$law" plan "$work/fit.json" --flops 1e21 --next 0
 expect 2 '' 'has no column D' "$law" plan "$work/fit.json" --flops 1e21 --next 1 --candidates "$work/candidates_bad.csv"
 expect 2 '' 'No candidate is as cheap' "$law" plan "$work/fit.json" --flops 1e21 --next 1 --max-run-flops 1e10
+expect 2 '' 'target is about the runs of --next' "$law" plan "$work/fit.json" --flops 1e21 --target N=7e9
+expect 2 '' 'X is no input of chinchilla. Received X=3' "$law" plan "$work/fit.json" --flops 1e21 --next 1 --target X=3
 expect 2 '' 'No fit given reads E' "$law" plan "$work/fit.json" --flops 1e21 --with E=8
 expect 2 '' '--with takes NAME=NUMBER' "$law" plan "$work/fit.json" --flops 1e21 --with E
 expect 2 '' 'flops must be positive' "$law" plan "$work/fit.json" --flops -1

@@ -29,6 +29,10 @@ int refuses(const Arguments&) {
 int breaks(const Arguments&) {
   throw std::runtime_error("one line\nand another");
 }
+int misreads(const Arguments&) {
+  Json::object().at("loss");
+  return 0;
+}
 int reports(const Arguments& a) {
   a.out->result({{"status", "refused"}, {"diagnostics", Json::array()}}, "refused");
   return 3;
@@ -57,7 +61,7 @@ const std::vector<Option> echo_options = {
     {.name = "--count", .help = "a number"},
     {.name = "--fast", .takes = Takes::flag, .help = "a flag"}};
 
-const std::array<Verb, 6> verbs = {
+const std::array<Verb, 7> verbs = {
     {{.name = "echo",
       .group = "one",
       .summary = "print its arguments",
@@ -67,6 +71,7 @@ const std::array<Verb, 6> verbs = {
      {.name = "fails", .group = "one", .run = fails},
      {.name = "refuses", .group = "two", .run = refuses},
      {.name = "breaks", .group = "two", .run = breaks},
+     {.name = "misreads", .group = "two", .run = misreads},
      {.name = "reports", .group = "two", .run = reports, .trains = true},
      {.name = "waits",
       .group = "two",

@@ -29,7 +29,8 @@ expect 2 '' 'Received --jsno. Did you mean --json\?' "$probe" echo runs.csv --js
 expect 2 '' '--law is one of chinchilla, power. Received pwoer. Did you mean power\?' "$probe" echo runs.csv --law pwoer
 expect 2 '' 'TABLE.csv is missing' "$probe" echo
 expect 2 '' '--law takes one value' "$probe" echo runs.csv --law power --law power
-expect 2 '' '\[cli\] echo: --law' "$probe" echo runs.csv --law
+expect 2 '' '\[cli\] echo: --law takes a value' "$probe" echo runs.csv --law
+expect 2 '' 'TABLE.csv is empty: table of runs' "$probe" echo ''
 expect 2 '' '--count takes a whole number. Received 1.5' "$probe" echo runs.csv --count 1.5
 expect 2 '' '--count takes a number. Received two' "$probe" echo runs.csv --count two
 expect 2 '' '--threads takes a whole number from 1' "$probe" echo runs.csv --threads 0
@@ -49,6 +50,7 @@ expect 3 '' 'rung: \[probe\] The points' "$probe" refuses
 expect 3 . 'The points' "$probe" refuses --json
 json "d['status']=='refused' and 'determine' in d['error']"
 expect 1 '' '^rung: \[internal\] one line$' "$probe" breaks
+expect 1 '' "^rung: \[json\] A file is not as it was written: key 'loss' not found" "$probe" misreads
 lines 1
 expect 3 . '' "$probe" reports --json
 json "d['status']=='refused' and 'error' not in d"

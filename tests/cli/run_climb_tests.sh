@@ -205,7 +205,10 @@ expect 0 . '' "$rung" verify only --measured "$loss" --se 0.003 --json
 json "d['measured']['loss']==load('one.json')['measured']['loss'] and abs(d['relative_error']-(load('only/prediction.json')['loss']/d['measured']['loss']-1))<1e-12 and log('only')[-1]['measured']['loss']==d['measured']['loss']"
 expect 2 . '--measured takes' "$rung" verify only --json
 expect 2 . '--measured must be positive' "$rung" verify only --measured=-1 --json
-expect 1 . 'prediction.json' "$rung" verify small --measured 2 --json
+expect 2 . '--se cannot be negative. Received -1' "$rung" verify only --measured 2 --se -1 --json
+expect 1 . 'small holds no prediction.json' "$rung" verify small --measured 2 --json
+mkdir hollow && echo '{"target": {}}' >hollow/prediction.json
+expect 1 . 'hollow/prediction.json is no prediction of a climb: it lacks the number loss' "$rung" verify hollow --measured 2 --json
 expect 1 . 'one trained its target and measured it' "$rung" verify one --measured 2 --json
 # A law that no path has is said before anything is trained.
 expect 2 . 'must have one variable' "$rung" climb "${tiny[@]}" --law chinchilla --out bad
@@ -215,6 +218,11 @@ expect 2 . 'Unknown law. Received powr' "$rung" climb "${tiny[@]}" --law powr --
 for bad in 4miles -1e9flop 0s nan flop; do
   expect 2 . '--budget (takes a time|must be positive)' "$rung" climb "${shape[@]}" --budget=$bad --out bad
 done
+expect 2 . 'ahead lies from 1 to 1e\+06. Received 0.5' "$rung" climb "${tiny[@]}" --ahead 0.5 --out bad
+expect 2 . 'tokens-per-parameter lies from .* Received -3' "$rung" climb "${tiny[@]}" --tokens-per-parameter -3 --out bad
+expect 2 . 'Give --compare' "$rung" climb "${tiny[@]}" --together --out bad
+expect 2 . 'seed takes a whole number from 0. Received -1' "$rung" climb "${tiny[@]}" --seed -1 --out bad
+expect 2 . 'out is empty: folder of the climb' "$rung" climb "${tiny[@]}" --out ''
 expect 2 . 'Did you mean model.width|nearest.*model.width' "$rung" climb "${tiny[@]}" --set model.widht=64 --out bad
 expect 2 . 'one configuration, not lists' "$rung" climb "${tiny[@]}" --set 'train.lr=[0.1,0.2]' --out bad
 check "bad usage left a folder" [ ! -e bad ]

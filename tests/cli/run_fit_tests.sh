@@ -120,5 +120,17 @@ expect 0 'row 2' '' "$law" predict open.json --table ask.csv --force
 expect 0 . '' "$law" fit open.csv --fix E=1.2 --bootstrap 100 --out given.json
 expect 0 '^loss' '' "$law" predict given.json N=2e11 D=4e12
 
+# What means nothing is said, not passed over.
+expect 2 '' 'order orders the rungs where several laws are weighed' "$law" fit open.csv --order N
+expect 2 '' 'seed takes a whole number from 0. Received -1' "$law" fit open.csv --seed -1
+expect 2 '' 'out is empty' "$law" fit open.csv --out ''
+expect 2 '' 'TABLE is empty' "$law" fit ''
+printf 'N,D\n' >none.csv
+expect 1 '' 'none.csv holds no row' "$law" predict open.json --table none.csv
+mkdir bare
+expect 1 '' 'bare holds nothing to draw' "$law" report bare
+expect 1 '' 'nowhere does not exist' "$law" report nowhere
+check "a page of nothing was drawn" [ ! -e bare/report.html ]
+
 echo "$checks checks, $failures failures"
 [ $failures = 0 ]

@@ -66,6 +66,15 @@ void give_target(ClimbRequest& request, const std::vector<Setting>& settings) {
   plan.target_tokens = sets(settings, "train.tokens") ? base.train.tokens : 0;
 }
 
+// Beyond these no ladder is found at any width.
+double within(const Arguments& arguments, const char* name, double least, double most) {
+  const double value = arguments.number(name);
+  if (value < least || value > most)
+    fail_usage("[climb] {} lies from {:g} to {:g}. Received {}.", name, least, most,
+               arguments.text(name));
+  return value;
+}
+
 // `more` settings come last: an alternative's.
 ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>& more = {}) {
   const std::vector<Setting> settings = given_settings(arguments, more);
@@ -77,15 +86,14 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
         configs.size());
   ClimbRequest request{.base = configs.front()};
   if (arguments.has("--data")) request.base.data.path = arguments.text("--data");
-  if (arguments.has("--seed"))
-    request.base.seed = static_cast<uint64_t>(arguments.integer("--seed"));
+  if (arguments.has("--seed")) request.base.seed = arguments.seed();
   if (arguments.flag("--repeat")) request.base.data.repeat = true;
   if (!arguments.device.empty()) request.base.device = arguments.device;
   validate(request.base);
   request.plan.seed = request.base.seed;
   if (request.base.device == "cuda") suit_gpu(request.plan, request.base.model);
-  request.plan.ahead = arguments.number("--ahead");
-  request.plan.tokens_per_parameter = arguments.number("--tokens-per-parameter");
+  request.plan.ahead = within(arguments, "--ahead", 1.0, 1e6);
+  request.plan.tokens_per_parameter = within(arguments, "--tokens-per-parameter", 1e-3, 1e5);
   request.plan.measures = measures_without(arguments.list("--without"));
   give_target(request, settings);
   const Budget budget = parse_budget(arguments.text("--budget"));
@@ -169,6 +177,8 @@ int run_comparison(const Arguments& arguments) {
 
 int run_climb(const Arguments& arguments) {
   if (!arguments.list("--compare").empty()) return run_comparison(arguments);
+  if (arguments.flag("--together"))
+    fail_usage("[climb] --together trains the alternatives of --compare. Give --compare.");
   const ClimbRequest request = request_from(arguments);
   if (arguments.dry_run) {
     std::vector<DryRow> rows;
@@ -184,8 +194,10 @@ int run_verify(const Arguments& arguments) {
     fail_usage("[verify] --measured takes the target's loss in nats per token.");
   if (!(arguments.number("--measured") > 0.0))
     fail_usage("[verify] --measured must be positive. Received {}.", arguments.text("--measured"));
-  const Json json = verify_climb(arguments.text("DIR"), arguments.number("--measured"),
-                                 arguments.has("--se") ? arguments.number("--se") : 0.0);
+  const double error = arguments.has("--se") ? arguments.number("--se") : 0.0;
+  if (error < 0.0)
+    fail_usage("[verify] --se cannot be negative. Received {}.", arguments.text("--se"));
+  const Json json = verify_climb(arguments.text("DIR"), arguments.number("--measured"), error);
   arguments.out->result(
       json,
       fmt::format("predicted {:.4f}, measured {:.4f}: error {:+.2f} %, {} the interval",

@@ -62,7 +62,7 @@ Sampler make_sampler(const Arguments& arguments, const Population::Bound& bound,
   return {
       .generation = {.decoder = bound.decoder, .weights = bound.weights, .speculate = speculate},
       .sampling = read_sampling(arguments),
-      .random = Random(static_cast<uint64_t>(arguments.integer("--seed")), "generate"),
+      .random = Random(arguments.seed(), "generate"),
       .tokens = std::move(prompt)};
 }
 
@@ -105,7 +105,7 @@ int generate_together(const Arguments& arguments, const OpenRun& opened,
                       int64_t wanted) {
   const auto samples = static_cast<size_t>(arguments.integer("--samples"));
   const Sampling sampling = read_sampling(arguments);
-  const auto seed = static_cast<uint64_t>(arguments.integer("--seed"));
+  const uint64_t seed = arguments.seed();
   std::vector<std::vector<int32_t>> sequences(samples, start);
   std::vector<Random> draws;
   for (size_t i = 0; i < samples; ++i)

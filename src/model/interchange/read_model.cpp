@@ -7,6 +7,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reason.h"
 #include "model/interchange/convert.h"
 #include "model/interchange/folder.h"
 #include "model/interchange/packed.h"
@@ -43,8 +44,8 @@ Json read_config_json(const fs::path& path) {
   }
   try {
     return Json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    fail("[import] {} is not JSON: {}.", path.string(), error.what());
+  } catch (const Json::exception& error) {
+    fail("[import] {} is not valid JSON: {}.", path.string(), json_reason(error));
   }
 }
 
