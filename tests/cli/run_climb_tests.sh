@@ -219,7 +219,7 @@ for bad in 4miles -1e9flop 0s nan flop; do
   expect 2 . '--budget (takes a time|must be positive)' "$rung" climb "${shape[@]}" --budget=$bad --out bad
 done
 expect 2 . 'ahead lies from 1 to 1e\+06. Received 0.5' "$rung" climb "${tiny[@]}" --ahead 0.5 --out bad
-expect 2 . 'tokens-per-parameter lies from .* Received -3' "$rung" climb "${tiny[@]}" --tokens-per-parameter -3 --out bad
+expect 2 . 'tokens-per-parameter lies from .* Received -3' "$rung" climb --data synthetic --json --tokens-per-parameter -3 --out bad
 expect 2 . 'Give --compare' "$rung" climb "${tiny[@]}" --together --out bad
 expect 2 . 'seed takes a whole number from 0. Received -1' "$rung" climb "${tiny[@]}" --seed -1 --out bad
 expect 2 . 'out is empty: folder of the climb' "$rung" climb "${tiny[@]}" --out ''
