@@ -40,6 +40,9 @@ struct FfnCase {
 // Both passes at width 32 or 64; the gradients' space is made here.
 void narrow_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward,
                 MlpBackward backward) {
+  backward.dfirst_factor = backward.dsecond_factor = 2.0f;
+  backward.dfirst_stride = shape.first_stride;
+  backward.dsecond_stride = shape.second_stride;
   const int64_t elements = backward.dfirst_stride + backward.dsecond_stride;
   backward.dfirst = b.zeros(shape.members * backward.dfirst_stride);
   backward.dsecond = b.zeros(shape.members * backward.dsecond_stride);
@@ -47,6 +50,17 @@ void narrow_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward,
   run("forward", [&] { mlp_forward(shape, forward, nullptr); });
   run("backward", [&] { mlp_backward(shape, backward, nullptr); });
   run("join", [&] { mlp_join(shape, backward, nullptr); });
+}
+
+// Both passes at width 128.
+void sliced_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward,
+                SlicedMlpBackward backward) {
+  const int64_t rows = shape.members * shape.rows;
+  backward.unit = b.halves(rows * shape.width);
+  backward.units = b.halves(rows * shape.first_stride / shape.width);
+  backward.hidden = b.halves(rows * shape.inner);
+  run("forward", [&] { sliced_mlp_forward(shape, forward, nullptr); });
+  run("backward", [&] { sliced_mlp_backward(shape, backward, nullptr); });
 }
 
 void ffn(const FfnCase& c) {
@@ -87,43 +101,18 @@ void ffn(const FfnCase& c) {
                                    .map_stride = c.width * c.width,
                                    .map_factor = 0.7f,
                                    .dmapped = within ? b.halves(stream) : nullptr};
-  void *const dout = b.halves(stream), *const dx = b.halves(stream);
-  if (wide) {
-    const SlicedMlpBackward backward{.h = h,
-                                     .first = first,
-                                     .second = second,
-                                     .dout = dout,
-                                     .first_factor = 0.5f,
-                                     .activation = 1.7f,
-                                     .dhidden = 0.6f,
-                                     .dinput = 0.25f,
-                                     .block = &gradient,
-                                     .dx = dx,
-                                     .unit = b.halves(stream),
-                                     .units = b.halves(c.members * c.rows * parts * c.inner),
-                                     .hidden = b.halves(c.members * c.rows * c.inner)};
-    run("forward", [&] { sliced_mlp_forward(shape, forward, nullptr); });
-    run("backward", [&] { sliced_mlp_backward(shape, backward, nullptr); });
-    return;
-  }
-  narrow_ffn(b, shape, forward,
-             {.x = h,
-              .first = first,
-              .second = second,
-              .dout = dout,
-              .first_factor = 0.5f,
-              .activation = 1.7f,
-              .dhidden = 0.6f,
-              .dinput = 0.25f,
-              .dfirst_factor = 2.0f,
-              .dsecond_factor = 2.0f,
-              .dx = dx,
-              .dfirst = nullptr,
-              .dsecond = nullptr,
-              .dfirst_stride = parts * matrix,
-              .dsecond_stride = matrix,
-              .partial = nullptr,
-              .block = &gradient});
+  const auto backward = [&](auto pass) {
+    pass.first = first, pass.second = second;
+    pass.first_factor = 0.5f, pass.activation = 1.7f;
+    pass.dhidden = 0.6f, pass.dinput = 0.25f;
+    pass.block = &gradient;
+    pass.dout = b.halves(stream), pass.dx = b.halves(stream);
+    return pass;
+  };
+  if (wide)
+    sliced_ffn(b, shape, forward, backward(SlicedMlpBackward{.h = h}));
+  else
+    narrow_ffn(b, shape, forward, backward(MlpBackward{.x = h}));
 }
 
 void norm_and_map(int64_t members, int64_t rows, int64_t width, int64_t out) {
