@@ -128,6 +128,14 @@ int64_t dropped_below(const std::map<int64_t, double>& rungs, const Candidate& c
   return std::next(rungs.begin(), candidate.drop_smallest - 1)->first;
 }
 
+void check_rungs(size_t count) {
+  if (count < 4)
+    refuse(
+        "[forecast] A law along the path needs at least 4 rungs. Received {}. Raise the budget, or "
+        "lower --ahead.",
+        count);
+}
+
 }  // namespace
 
 void check_path_law(const std::string& law) {
@@ -144,12 +152,7 @@ Forecast forecast(std::span<const RunRecord> runs, const PathPoint& target,
   const std::vector<RunRecord> ladder =
       wanted.measures.seeds ? std::vector<RunRecord>(runs.begin(), runs.end()) : first_seeds(runs);
   const std::map<int64_t, double> deviations = rung_deviations(ladder, f.seed_sd);
-  if (deviations.size() < 4)
-    refuse(
-        "[forecast] A law along the path needs at least 4 rungs. Received {}. Raise the budget, or "
-        "lower "
-        "--ahead.",
-        deviations.size());
+  check_rungs(deviations.size());
   const Table table = ladder_table(ladder, deviations);
   const int most_dropped =
       wanted.measures.regime ? std::min<int>(4, static_cast<int>(deviations.size()) - 4) : 0;

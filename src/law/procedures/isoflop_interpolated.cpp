@@ -106,6 +106,17 @@ NoisyMinimum noisy_minimum(const BudgetCurve& curve, double noise, int resamples
   return result;
 }
 
+// A budget's minimum over sizes and over data, each weighted by its own scatter.
+OptimumAt weighed(double flops, const NoisyMinimum& size, const NoisyMinimum& data) {
+  return {.flops = flops,
+          .size = std::exp(size.at),
+          .tokens = std::exp(data.at),
+          .loss = std::exp(size.value),
+          .size_weight = 1.0 / (size.at_sd * size.at_sd),
+          .tokens_weight = 1.0 / (data.at_sd * data.at_sd),
+          .loss_weight = 1.0 / (size.value_sd * size.value_sd)};
+}
+
 Derivation derive_interpolated(const RawRows& rows, const Settings& settings) {
   Derivation derivation;
   const double seed_noise = settings.at("noise");
@@ -139,13 +150,7 @@ Derivation derive_interpolated(const RawRows& rows, const Settings& settings) {
       drop("edge-minimum");
       continue;
     }
-    optima.push_back({.flops = flops,
-                      .size = std::exp(size.at),
-                      .tokens = std::exp(data.at),
-                      .loss = std::exp(size.value),
-                      .size_weight = 1.0 / (size.at_sd * size.at_sd),
-                      .tokens_weight = 1.0 / (data.at_sd * data.at_sd),
-                      .loss_weight = 1.0 / (size.value_sd * size.value_sd)});
+    optima.push_back(weighed(flops, size, data));
     record["status"] = "used";
     record["N_opt"] = std::exp(size.at);
     record["ln_N_sd"] = size.at_sd;

@@ -58,52 +58,58 @@ TEST_CASE("what was imported and exported is imported as the same model, to the 
   }
 }
 
+namespace {
+
+// Runs with multipliers that each family must take in.
+struct Folded {
+  const char* family;
+  std::vector<const char*> settings;
+};
+const std::vector<Folded> folded{
+    {"llama", {"parametrisation=umup"}},
+    {"llama",
+     {"parametrisation=umup", "model.tied=true", "multipliers.alpha_emb=0.7",
+      "multipliers.alpha_loss=1.3", "multipliers.alpha_ffn=0.8", "multipliers.alpha_attn=1.2",
+      "multipliers.alpha_res=0.6", "multipliers.alpha_ratio=1.5", "model.ffn=geglu"}},
+    {"llama",
+     {"parametrisation=mup", "model.kv_heads=2", "model.head_dim=6", "model.norm_gain=true",
+      "model.attention_bias=qkv", "model.ffn_bias=true"}},
+    {"qwen3", {"parametrisation=completep", "model.qk_norm=true", "model.ffn=geglu"}},
+    {"olmo2",
+     {"parametrisation=mus", "model.norm_place=after", "model.qk_norm=true",
+      "model.qk_norm_over=width"}},
+    {"gpt2",
+     {"parametrisation=umup", "model.norm=layernorm", "model.position=learned", "model.ffn=gelu",
+      "model.tied=true", "multipliers.alpha_ffn=1.7"}},
+    {"gemma2",
+     {"parametrisation=umup", "preset=gemma2", "model.window=5", "multipliers.alpha_attn=0.8",
+      "multipliers.alpha_res=0.5"}},
+    {"gemma3_text", {"parametrisation=mfp", "preset=gemma3", "model.window=5"}},
+    {"mistral", {"parametrisation=mup", "model.window=7"}},
+    {"mixtral",
+     {"parametrisation=umup", "model.ffn=moe", "model.moe_experts=4", "model.moe_top_k=2",
+      "model.moe_ratio=0.75", "multipliers.alpha_ffn=1.3"}},
+    {"mamba2",
+     {"parametrisation=umup", "model.mixer=mamba2", "model.ffn=none", "model.tied=true",
+      "model.norm_epsilon=1e-5", "multipliers.alpha_res=0.7"}},
+    {"xlstm",
+     {"parametrisation=umup", "preset=xlstm", "multipliers.alpha_attn=1.4",
+      "multipliers.alpha_res=0.7", "multipliers.alpha_ffn=1.2"}},
+    {"xlstm",
+     {"parametrisation=completep", "preset=xlstm", "model.norm_gain=false", "model.tied=true"}},
+    {"bitnet",
+     {"parametrisation=umup", "preset=bitnet-2b4t", "model.linear=dense",
+      "multipliers.alpha_res=0.7", "multipliers.alpha_attn=1.3"}},
+    {"bitnet",
+     {"parametrisation=mup", "preset=bitnet-2b4t", "model.linear=dense", "model.ffn=swiglu",
+      "model.norm_gain=false", "model.attention_bias=all", "multipliers.alpha_ffn=1.6"}},
+    {"bitnet", {"parametrisation=mup", "preset=bitnet-2b4t", "model.kv_heads=2"}},
+};
+
+}  // namespace
+
 TEST_CASE("multipliers fold into weights: a run exported and imported computes the same") {
-  struct Case {
-    const char* family;
-    std::vector<const char*> settings;
-  };
-  const std::vector<Case> cases{
-      {"llama", {"parametrisation=umup"}},
-      {"llama",
-       {"parametrisation=umup", "model.tied=true", "multipliers.alpha_emb=0.7",
-        "multipliers.alpha_loss=1.3", "multipliers.alpha_ffn=0.8", "multipliers.alpha_attn=1.2",
-        "multipliers.alpha_res=0.6", "multipliers.alpha_ratio=1.5", "model.ffn=geglu"}},
-      {"llama",
-       {"parametrisation=mup", "model.kv_heads=2", "model.head_dim=6", "model.norm_gain=true",
-        "model.attention_bias=qkv", "model.ffn_bias=true"}},
-      {"qwen3", {"parametrisation=completep", "model.qk_norm=true", "model.ffn=geglu"}},
-      {"olmo2",
-       {"parametrisation=mus", "model.norm_place=after", "model.qk_norm=true",
-        "model.qk_norm_over=width"}},
-      {"gpt2",
-       {"parametrisation=umup", "model.norm=layernorm", "model.position=learned", "model.ffn=gelu",
-        "model.tied=true", "multipliers.alpha_ffn=1.7"}},
-      {"gemma2",
-       {"parametrisation=umup", "preset=gemma2", "model.window=5", "multipliers.alpha_attn=0.8",
-        "multipliers.alpha_res=0.5"}},
-      {"gemma3_text", {"parametrisation=mfp", "preset=gemma3", "model.window=5"}},
-      {"mistral", {"parametrisation=mup", "model.window=7"}},
-      {"mixtral",
-       {"parametrisation=umup", "model.ffn=moe", "model.moe_experts=4", "model.moe_top_k=2",
-        "model.moe_ratio=0.75", "multipliers.alpha_ffn=1.3"}},
-      {"mamba2",
-       {"parametrisation=umup", "model.mixer=mamba2", "model.ffn=none", "model.tied=true",
-        "model.norm_epsilon=1e-5", "multipliers.alpha_res=0.7"}},
-      {"xlstm",
-       {"parametrisation=umup", "preset=xlstm", "multipliers.alpha_attn=1.4",
-        "multipliers.alpha_res=0.7", "multipliers.alpha_ffn=1.2"}},
-      {"xlstm",
-       {"parametrisation=completep", "preset=xlstm", "model.norm_gain=false", "model.tied=true"}},
-      {"bitnet",
-       {"parametrisation=umup", "preset=bitnet-2b4t", "model.linear=dense",
-        "multipliers.alpha_res=0.7", "multipliers.alpha_attn=1.3"}},
-      {"bitnet",
-       {"parametrisation=mup", "preset=bitnet-2b4t", "model.linear=dense", "model.ffn=swiglu",
-        "model.norm_gain=false", "model.attention_bias=all", "multipliers.alpha_ffn=1.6"}},
-      {"bitnet", {"parametrisation=mup", "preset=bitnet-2b4t", "model.kv_heads=2"}},
-  };
-  for (const Case& c : cases) {
+  for (const Folded& c : folded) {
     CAPTURE(c.family);
     CAPTURE(c.settings.back());
     const TemporaryFolder out;
