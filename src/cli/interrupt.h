@@ -4,6 +4,7 @@
 
 namespace rung {
 
+// Called once, before a verb begins.
 void catch_interrupts();
 // True once a signal came; long verbs poll this through Arguments::interrupted.
 bool interrupted();

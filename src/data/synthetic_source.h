@@ -17,6 +17,7 @@ struct KnownEntropy {
 };
 KnownEntropy known_entropy(const SyntheticLanguage& language, int64_t context);
 
+// Windows of the language, each drawn from its number: they never repeat.
 std::shared_ptr<const TokenSource> synthetic_source(const SyntheticConfig& config,
                                                     uint64_t language_seed);
 

@@ -57,6 +57,8 @@ struct Problem {
   int free_count() const;
 };
 
+// A coefficient and its transform, in which the fitter works: the logarithm where the scale is
+// logarithmic, else itself.
 double to_theta(const Coefficient& coefficient, double value);
 double from_theta(const Coefficient& coefficient, double theta);
 Vector coefficients_of(const Problem& problem, const Vector& theta);

@@ -36,6 +36,7 @@ double stored_parameters(double n, double experts, const ShapeOptions& shape);
 Path make_path(const PlanOptions& options, const Alternative& choice, double serve_bits,
                bool repeats);
 
+// Usage error for values out of range and for options that need one another.
 void check_options(const PlanOptions& options);
 
 }  // namespace rung

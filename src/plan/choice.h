@@ -25,6 +25,8 @@ struct Decision {
   std::vector<std::string> remarks{};
 };
 
+// The best of the alternatives that fits on vocabulary, bits, experts and shapes allow. Usage error
+// where the budget leaves less than one parameter to all of them.
 Decision decide(const Knowledge& knowledge, const PlanOptions& options, const ShapeRule& rule);
 
 // N of the model that the options give, 0 where they give none.

@@ -21,6 +21,7 @@ std::vector<Plan::BasinPoint> basin_along(const Surface& surface, const Path& pa
 // From laws of the optimum over C (IsoFLOP curves, an envelope).
 void read_optimum(const Knowledge& knowledge, const PlanOptions& options, Plan& plan);
 
+// Puts the plan at N = n and D = d, with the FLOPs of training and inference there.
 void set_place(Plan& plan, const PlanOptions& options, double n, double d);
 
 }  // namespace rung

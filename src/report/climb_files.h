@@ -41,6 +41,7 @@ struct ClimbFiles {
   bool running() const { return !log.empty() && status.empty(); }
 };
 
+// What of the files is there; one that cannot be read is a line of `notes`.
 ClimbFiles read_climb_files(const std::filesystem::path& folder);
 
 // Target's measured loss and standard error: mean over its members in runs.csv, or what `verify`

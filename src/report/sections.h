@@ -6,11 +6,11 @@
 
 namespace rung {
 
-std::string headline_section(const ClimbFiles& files);
+std::string headline_section(const ClimbFiles& files);  // predicted, measured, how far apart
 std::string law_section(const ClimbFiles& files);  // form, coefficients, and how the fit was made
 std::string checks_section(const ClimbFiles& files);  // diagnostics and the (Mis)Fitting checklist
-std::string runs_section(const ClimbFiles& files);
-std::string audit_section(const ClimbFiles& files);
+std::string runs_section(const ClimbFiles& files);    // runs.csv without its rarer columns
+std::string audit_section(const ClimbFiles& files);   // the target's tensors and multipliers
 std::string reproduce_section(const ClimbFiles& files);  // commands, configuration, hashes
 
 // Captions that state what the plots show.

@@ -39,6 +39,9 @@ struct ClimbOutcome {
   bool interrupted = false;  // saved; continue with resume
 };
 
+// A whole climb, or what an earlier one in `request.folder` left of it (with resume). Fails when
+// the budget or the text is too small and on a folder of another climb; refuses when fewer than
+// four rungs can be used, before the target trains.
 ClimbOutcome run_climb(const ClimbRequest& request, const ClimbHooks& hooks);
 
 // What a climb would train; nothing is trained but a probe of this machine's speed, nothing

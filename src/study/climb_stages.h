@@ -21,12 +21,14 @@ void make_plan(Climb& c);
 // Learning rate and batch, from this data.
 LrRule sweep_stage(Climb& c);
 
+// Trains the rungs, a population of seeds each; one record a member.
 std::vector<RunRecord> ladder_stage(Climb& c, const LrRule& rule);
 
 // Writes fit.json and prediction.json, and the prediction's hash into the log, before the target's
 // first step. Returns the recorded prediction.
 Json predict_stage(Climb& c, const std::vector<RunRecord>& ladder, const LrRule& rule);
 
+// Trains the target, after the prediction.
 RunRecord target_stage(Climb& c, const LrRule& rule);
 
 }  // namespace rung

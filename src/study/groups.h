@@ -51,6 +51,7 @@ struct Requirements {
   double flops = 0.0;
   MemoryPlan memory = {};
 };
+// By counting; `threads` are those of a CPU, whose members share them.
 Requirements estimate(const Group& group, int64_t vocabulary, int threads);
 
 }  // namespace rung

@@ -68,6 +68,7 @@ std::string to_csv(std::span<const RunRecord> records);
 // and the line.
 std::vector<RunRecord> from_csv(const std::string& text, const std::string& where);
 
+// The same as files; what they fail with names the path.
 void write_runs(const std::filesystem::path& path, std::span<const RunRecord> records);
 std::vector<RunRecord> read_runs(const std::filesystem::path& path);
 

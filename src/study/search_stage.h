@@ -25,6 +25,7 @@ std::vector<bool> continuous_keys(const RunConfig& config, std::span<const Setti
 // The ends of such a list.
 std::pair<double, double> ends_of(const Setting& setting);
 
+// Where the smallest loss is; the first of equals.
 size_t lowest(const std::vector<double>& losses);
 
 // A search under way: stages add to its outcome.
