@@ -4,6 +4,7 @@
 
 #include "config/resolve.h"
 #include "core/error.h"
+#include "core/json_field.h"
 #include "study/climb_stages.h"
 #include "study/rate.h"
 
@@ -141,7 +142,7 @@ void say_plan(const Climb& c) {
 
 void make_plan(Climb& c) {
   const double recorded = fs::exists(c.file("plan.json"))
-                              ? read_json(c.file("plan.json")).at("flops").get<double>()
+                              ? read_field(c.file("plan.json"), "flops").get<double>()
                               : 0.0;
   c.plan = decide_plan(c.request, c.source, c.machine, c.seconds(), recorded);
   if (!record_plan(c)) say_plan(c);

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_field.h"
 #include "report/compare_page.h"
 #include "study/rate.h"
 
@@ -73,11 +74,11 @@ void set_priorities(const fs::path& folder, std::vector<NamedClimb>& alternative
 void time_alone(ClimbRequest request) {
   const fs::path path = request.folder / "alone.json";
   if (fs::exists(path)) return;
-  request.plan.flops = read_json(request.folder / "plan.json").at("flops").get<double>();
+  request.plan.flops = read_field(request.folder / "plan.json", "flops").get<double>();
   const ClimbPlan plan = plan_only(request).plan;
   ClimbOptions options = plan.options;
   options.batch_coefficient =
-      read_json(request.folder / "rule.json").at("rule").at("batch_coefficient").get<double>();
+      read_field(request.folder / "rule.json", "rule").at("batch_coefficient").get<double>();
   const auto source = open_source(request.base.data, request.cache, 1);
   const Machine machine = make_machine(request.base.device, request.threads);
   Json points = Json::array();

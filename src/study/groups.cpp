@@ -7,6 +7,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_field.h"
 #include "core/progress.h"
 #include "optim/optimizer.h"
 #include "scaling/count.h"
@@ -122,7 +123,7 @@ std::vector<Group> kept_groups(const fs::path& folder, std::vector<Group> groups
   for (const Group& group : groups)
     for (size_t m = 0; m < group.members.size(); ++m) members[group.index[m]] = group.members[m];
   if (!fs::exists(file)) return groups;
-  const Json places = read_json(file).at("members");
+  const Json places = read_field(file, "members");
   if (places.size() != members.size())
     fail("[runs] {} lists {} members, these settings have {}. Resume with a folder's own settings.",
          file.string(), places.size(), members.size());

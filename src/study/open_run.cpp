@@ -3,6 +3,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_field.h"
 #include "core/json_reason.h"
 #include "data/tokenizer.h"
 #include "train/checkpoint.h"
@@ -16,7 +17,7 @@ std::pair<fs::path, int64_t> find_member(const fs::path& folder, int64_t member)
     fail("[run] The folder does not exist. Received {}.", folder.string());
   if (newest_checkpoint(folder / "checkpoints")) return {folder, member};
   if (fs::exists(folder / "runs.json")) {
-    const Json members = read_json(folder / "runs.json").at("members");
+    const Json members = read_field(folder / "runs.json", "members");
     if (member < 0 || member >= static_cast<int64_t>(members.size()))
       fail_usage("[run] {} has members 0 to {}. Received --member {}.", folder.string(),
                  members.size() - 1, member);

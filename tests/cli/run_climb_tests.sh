@@ -177,6 +177,8 @@ same torn
 json "[e['sha256'] for e in log('torn') if e['event']=='prediction']==[sha('torn/prediction.json')]"
 sed -i 's/"level": 0.9/"level": 0.8/' torn/prediction.json
 expect 1 . 'was changed after it had been recorded' "$rung" climb "${tiny[@]}" --out torn --resume
+echo '{}' >torn/plan.json
+expect 1 . 'torn/plan.json is not as it was written: it lacks flops' "$rung" climb "${tiny[@]}" --out torn --resume
 
 # Interrupted: saved, 130, resumed.
 set -m
