@@ -17,6 +17,7 @@ struct Sizes {
   double element, D, Q, O, F, heads, time;
   bool gated;
   bool in_place;  // the library's attention rotates what the map wrote
+  bool packed;    // and its gradient comes as one (ops/cuda/wide_heads_backward.h)
   bool fp8;       // maps multiply on FP8 units, by the ops that make codes on the way
 };
 
@@ -36,19 +37,23 @@ bool is_fused_fp8(const Decoder& d, const PassKind& kind) {
          });
 }
 
-Sizes sizes_of(const Decoder& d, const PassKind& kind, std::string_view ffn) {
+Sizes sizes_of(const Decoder& d, const PassKind& kind, size_t layer) {
   const ModelConfig& m = d.model;
+  const std::string_view ffn = d.ffns[layer]->name;
+  const bool windowed = d.windows[layer] && d.windows[layer] < m.context;
   const auto of = [](int64_t n) { return static_cast<double>(n); };
-  return {.element = kind.half ? 2.0 : 4.0,
-          .D = of(m.width),
-          .Q = of((heads_of(m) + 2 * kv_heads_of(m)) * head_dim_of(m)),
-          .O = of(heads_of(m) * head_dim_of(m)),
-          .F = of(ffn_width_of(m)),
-          .heads = of(heads_of(m)),
-          .time = of(m.context),
-          .gated = ffn == "swiglu" || ffn == "geglu",
-          .in_place = !m.key_offset && d.block.attention_output.forward == 1.0,
-          .fp8 = is_fused_fp8(d, kind)};
+  return {
+      .element = kind.half ? 2.0 : 4.0,
+      .D = of(m.width),
+      .Q = of((heads_of(m) + 2 * kv_heads_of(m)) * head_dim_of(m)),
+      .O = of(heads_of(m) * head_dim_of(m)),
+      .F = of(ffn_width_of(m)),
+      .heads = of(heads_of(m)),
+      .time = of(m.context),
+      .gated = ffn == "swiglu" || ffn == "geglu",
+      .in_place = !m.key_offset && d.block.attention_output.forward == 1.0,
+      .packed = head_dim_of(m) == 64 && heads_of(m) == kv_heads_of(m) && !m.key_offset && !windowed,
+      .fp8 = is_fused_fp8(d, kind)};
 }
 
 // What attention on the CPU works in, which its backward pass needs once more.
@@ -101,19 +106,22 @@ BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   if (narrow) b.kept -= e * s.D + norm_statistics;  // no norm is written
   const bool library = kind.cuda && !is_small(s, kind);
   const bool copied = library && !s.in_place;
+  // A logarithm and a sum of each query, or the library's sums in fp32 and its gradients.
+  const double numbers = 8.0 * s.heads * std::ceil(s.time / 64.0) * 64.0 / s.time;
+  const double sums = s.packed ? numbers : 4.0 * s.O * sums_of(s, kind);
   if (s.fp8) {
     // Of what the maps read, codes by columns are kept in place of the norm; those by rows and the
     // norm live until the map is done.
     b.kept += s.D + s.O - e * s.D;
     b.forward = std::max(copied ? e * (s.D + s.Q) + s.D - 3.0 * s.O : 0.0, 2.0 * e * s.D + s.O);
-    b.backward = e * (s.D + s.O + 2.0 * s.Q) + 4.0 * s.O;  // codes twice are as long as bf16
+    b.backward = e * (s.D + s.O + 2.0 * s.Q) +
+                 (s.packed ? numbers : 4.0 * s.O);  // codes twice are as long as bf16
     b.unrecorded = e * (2.0 * s.D + (copied ? 2.0 : 1.0) * s.Q + s.O) + s.D;
     return b;
   }
   b.forward = e * std::max(copied ? s.Q : 0.0, s.D);
   // Gradients of the stream, of the output, of q, k and v as the library gives them and as one.
-  const double apart =
-      library ? s.Q * e + 4.0 * s.O * sums_of(s, kind) : 0.0;  // with the library's sums in fp32
+  const double apart = library ? (s.packed ? 0.0 : s.Q * e) + sums : 0.0;
   b.backward = e * (s.D + s.O + s.Q) + apart;
   b.unrecorded = e * ((narrow ? 2.0 : 3.0) * s.D + (copied ? 2.0 : 1.0) * s.Q + s.O);
   return b;
@@ -165,7 +173,7 @@ double copies_of(const Decoder& d, size_t layer, const PassKind& kind) {
 
 BlockBytes block_bytes(const Decoder& d, size_t layer, const PassKind& kind, double tokens) {
   const std::string_view ffn = d.ffns[layer]->name;
-  const Sizes s = sizes_of(d, kind, ffn);
+  const Sizes s = sizes_of(d, kind, layer);
   const bool narrow =
       kind.narrow && (cuda::fits_norm_linear(d.model.width, static_cast<int64_t>(s.Q)) ||
                       cuda::fits_wide_norm_linear(d.model.width, static_cast<int64_t>(s.Q)));

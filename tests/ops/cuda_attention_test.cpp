@@ -92,6 +92,42 @@ TEST_CASE("attention of many short heads on the GPU equals its twin") {
   }
 }
 
+// Heads of 64 over more positions than a block's shared memory holds: the library's forward pass,
+// and gradients of our own on Hopper devices. Lengths end within a tile, with a tile and with a
+// block of two; there are more blocks than multiprocessors and fewer.
+TEST_CASE("attention of long heads of 64 on the GPU equals its twin") {
+  if (no_gpu()) return;
+  struct Case {
+    int64_t sequences, time, heads;
+    bool rope = true;
+    double forward = 1.2;
+  };
+  for (const Case& c : {Case{2, 300, 3}, Case{1, 320, 2, true, 1.0}, Case{3, 384, 2, false},
+                        Case{1, 1000, 2}, Case{40, 257, 4}}) {
+    const AttentionOptions o{.heads = c.heads,
+                             .kv_heads = c.heads,
+                             .head_dim = 64,
+                             .logit = 0.125,
+                             .forward = c.forward,
+                             .backward = 0.8};
+    const auto op = [=](auto function) {
+      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
+        const auto options =
+            x[0].options().requires_grad(false).dtype(x[0].is_cuda() ? at::kFloat : at::kDouble);
+        const Rope rope = c.rope ? make_rope(c.time, 64, options) : Rope{};
+        return std::vector<Tensor>{function(x[0], rope, o)};
+      };
+    };
+    check_on_gpu(
+        {.name = fmt::format("attention of {} heads of 64, T={}", c.sequences * c.heads, c.time),
+         .inputs = {normal({1, c.sequences, c.time, 3 * c.heads * 64}, 3)},
+         .weights = {},
+         .fused = op(attention),
+         .plain = op(attention_plain)},
+        1.5e-2);
+  }
+}
+
 // Large enough that blocks which add to one place meet in another order each time.
 TEST_CASE("attention of the library on the GPU repeats to the bit, or adds in any order") {
   if (no_gpu()) return;

@@ -59,6 +59,8 @@ Tensor library(const Tensor& qkv, const Rope& table, const RopeShape& shape,
   }
   record({out}, {qkv}, [=, sizes = qkv.sizes().vec()](const std::vector<Tensor>& g) {
     const Tensor dout = g[0].contiguous().view({shape.sequences, shape.time, o.heads, o.head_dim});
+    if (gives_packed_gradient(c, shape))
+      return std::vector<Tensor>{packed_gradient(c, table, shape, o, dout).view(sizes)};
     const auto [dq, dk, dv] = library_gradients(c, dout);
     Tensor dqkv = at::empty(sizes, dout.options());
     rope_backward(type_of(dout), shape, data(dq), data(dk), data(dv), floats_in(table.cosine),

@@ -1,5 +1,5 @@
 // The map to queries, keys and values on FP8 units with the attention behind it: the gradient that
-// the attention gives is turned back straight into the codes that the map's products read.
+// the library gives is turned back straight into the codes that the map's products read.
 #ifdef RUNG_CUDA
 #include <ATen/core/grad_mode.h>
 
@@ -21,6 +21,10 @@ namespace {
 Fp8Codes gradient_codes(const LibraryAttention& c, const Rope& table, const RopeShape& shape,
                         const AttentionOptions& o, const Tensor& dout, int64_t members,
                         const Quantiser& q) {
+  if (gives_packed_gradient(c, shape))
+    return fp8_cast(packed_gradient(c, table, shape, o, dout)
+                        .view({members, shape.sequences / members * shape.time, -1}),
+                    q, true);
   const auto [dq, dk, dv] = library_gradients(c, dout);
   const Fp8Shape codes{.members = members,
                        .rows = shape.sequences / members * shape.time,

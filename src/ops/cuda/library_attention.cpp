@@ -6,11 +6,13 @@
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/_scaled_dot_product_cudnn_attention.h>
 #include <ATen/ops/_scaled_dot_product_cudnn_attention_backward.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <optional>
 
 #include "ops/cuda/tensor.h"
+#include "ops/cuda/wide_heads_backward.h"
 
 namespace rung::cuda {
 
@@ -110,15 +112,15 @@ LibraryAttention attend_by_library(const Tensor& qkv, const Rope& table, const R
   c.cudnn = !c.before && at::globalContext().userEnabledCuDNNSDP() && o.head_dim >= 64 &&
             o.heads == o.kv_heads;
   const bool in_place = o.overwrite && o.forward == 1.0 && !o.key_offset;
-  const Tensor packed = in_place ? qkv : at::empty_like(qkv);
+  c.packed = in_place ? qkv : at::empty_like(qkv);
   const float *cosine = floats_in(table.cosine), *sine = floats_in(table.sine);
   if (!in_place)
     rope_forward(type_of(qkv), shape, data(qkv), cosine, sine, static_cast<float>(o.forward),
-                 writable(packed), stream());
+                 writable(c.packed), stream());
   else if (cosine)
-    rope_in_place(type_of(qkv), shape, writable(packed), cosine, sine, stream());
+    rope_in_place(type_of(qkv), shape, writable(c.packed), cosine, sine, stream());
   const Tensor rows =
-      packed.view({shape.sequences, shape.time, o.heads + 2 * o.kv_heads, o.head_dim});
+      c.packed.view({shape.sequences, shape.time, o.heads + 2 * o.kv_heads, o.head_dim});
   c.q = rows.narrow(2, 0, o.heads);
   c.k = rows.narrow(2, o.heads, o.kv_heads);
   c.v = rows.narrow(2, o.heads + o.kv_heads, o.kv_heads);
@@ -131,6 +133,32 @@ std::tuple<Tensor, Tensor, Tensor> library_gradients(const LibraryAttention& c,
                                                      const Tensor& dout) {
   const auto [dq, dk, dv] = run_library_backward(c, dout);
   return {dq.contiguous(), dk.contiguous(), dv.contiguous()};
+}
+
+bool gives_packed_gradient(const LibraryAttention& c, const RopeShape& shape) {
+  return !c.before && c.packed.scalar_type() == at::kBFloat16 && takes_wide_heads_backward(shape);
+}
+
+Tensor packed_gradient(const LibraryAttention& c, const Rope& table, const RopeShape& shape,
+                       const AttentionOptions& o, const Tensor& dout) {
+  const Tensor lse = c.lse.contiguous();
+  const Tensor scratch = at::empty({wide_heads_scratch(shape)}, lse.options());
+  Tensor dqkv = at::empty_like(c.packed);
+  // The libraries' logarithms are natural; values have the output's factor already.
+  const WideHeadsBackward of{.qkv = data(c.packed),
+                             .out = data(c.out),
+                             .dout = data(dout),
+                             .lse = floats_in(lse),
+                             .lse_to_base_2 = 1.44269504f,
+                             .value = 1.0f,
+                             .qk = static_cast<float>(o.backward / o.forward),
+                             .gradient = static_cast<float>(o.backward),
+                             .dqkv = writable(dqkv),
+                             .scratch = floats(scratch)};
+  const WideHeads heads{shape, static_cast<float>(o.logit), floats_in(table.cosine),
+                        floats_in(table.sine)};
+  wide_heads_backward(heads, of, stream());
+  return dqkv;
 }
 
 }  // namespace rung::cuda

@@ -10,7 +10,8 @@ namespace rung::cuda {
 
 // What the backward pass of a library kernel needs besides q, k, v and the output.
 struct LibraryAttention {
-  at::Tensor q, k, v, out;  // [N, T, heads, d]
+  at::Tensor packed;        // rotated queries and keys with values, [P, B, T, ..]
+  at::Tensor q, k, v, out;  // views of it, and what they give, [N, T, heads, d]
   at::Tensor lse, seed, offset, cumulative_q, cumulative_k;
   bool cudnn = false;
   bool ordered = true;            // sums of gradients in a fixed order
@@ -40,6 +41,14 @@ Rope fp32_tables(const Rope& rope);
 // qkv as attention has it, rotated (where it lies if it may be overwritten) and attended to.
 LibraryAttention attend_by_library(const at::Tensor& qkv, const Rope& table, const RopeShape& shape,
                                    const AttentionOptions& options);
+// Whether packed_gradient is to be had: heads of 64 without a window, on a Hopper device
+// (wide_heads_backward.h), in a fixed order and no slower than the libraries in any.
+bool gives_packed_gradient(const LibraryAttention& attention, const RopeShape& shape);
+// The gradient of qkv [N, T, (heads + 2 kv_heads) d] from dout [N, T, heads, d], turned back and
+// with the options' factors.
+at::Tensor packed_gradient(const LibraryAttention& attention, const Rope& table,
+                           const RopeShape& shape, const AttentionOptions& options,
+                           const at::Tensor& dout);
 // Gradients of the rotated q, k and v [N, T, heads, d], without gaps, from dout [N, T, heads, d].
 std::tuple<at::Tensor, at::Tensor, at::Tensor> library_gradients(const LibraryAttention& attention,
                                                                  const at::Tensor& dout);
