@@ -19,29 +19,63 @@ struct WideFactors {
 
 struct WideWork {
   int time, heads, tiles, blocks;  // tiles of 64 and blocks of 128 positions
-  unsigned items;
+  unsigned items;                  // of either kind
+  unsigned blocks_at_once;         // that the device holds
   const float *cosine, *sine;
   const float* stats;  // [sequences, heads, tiles, 2, 64]: -lse (base 2), -delta / value
-  unsigned* next;      // items that have been taken, but for each block's first
+  unsigned* next;      // items of keys and of queries that have been taken
 };
 
-// A block's piece of work: 128 keys and the queries from them on, or 128 queries and the keys up to
-// them. A head's pieces follow each other, long ones first.
+// A piece of work: 128 keys and the queries from them on, or 128 queries and the keys up to them. A
+// head's pieces follow each other, long ones first.
 struct WideItem {
   int head, sequence, block;
-  bool keys;
-  __device__ WideItem(const WideWork& w, unsigned item) {
-    const unsigned each = 2 * w.blocks, of_head = item % each;
-    head = item / each % w.heads, sequence = item / each / w.heads;
-    keys = of_head % 2 == 0;
-    block = keys ? of_head / 2 : w.blocks - 1 - of_head / 2;
+  WideItem() = default;
+  __device__ WideItem(const WideWork& w, unsigned item, bool keys) {
+    block = item % w.blocks;
+    if (!keys) block = w.blocks - 1 - block;
+    head = item / w.blocks % w.heads, sequence = item / w.blocks / w.heads;
   }
-  __device__ int first_tile() const { return keys ? 2 * block : 0; }
-  __device__ int end_tile(const WideWork& w) const {
-    return keys ? w.tiles : min(2 * block + 2, w.tiles);
+  // By way of shared memory; whether there is one.
+  __device__ void store(uint32_t at, bool there) const {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(head), "r"(sequence),
+                 "r"(block), "r"(static_cast<int>(there))
+                 : "memory");
+  }
+  __device__ bool load(uint32_t at) {
+    int there;
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(head), "=r"(sequence), "=r"(block), "=r"(there)
+                 : "r"(at)
+                 : "memory");
+    return there;
+  }
+  // From the block's own on, or down from them.
+  __device__ int tiles(const WideWork& w, bool keys) const {
+    return keys ? w.tiles - 2 * block : min(2 * block + 2, w.tiles);
   }
   __device__ const float* stats(const WideWork& w, int tile) const {
     return w.stats + (static_cast<int64_t>(sequence * w.heads + head) * w.tiles + tile) * 128;
+  }
+};
+
+// Which kind of items a block takes: four of seven those of keys, which have four products against
+// three. Only blocks that have nothing left end, and those that come in their place take the other
+// kind: in one block, registers would not do for both.
+struct WideShare {
+  bool keys, late;
+  unsigned first;
+  unsigned* next;
+  __device__ explicit WideShare(const WideWork& w) {
+    const unsigned block = blockIdx.x, rest = block % 7;
+    late = block >= w.blocks_at_once;
+    keys = late ? *static_cast<volatile unsigned*>(w.next) < w.items : rest < 4;
+    first = keys ? block / 7 * 4 + rest : block / 7 * 3 + rest - 4;
+    next = w.next + (keys ? 0 : 1);
+  }
+  // Items of a kind that `blocks` blocks begin with.
+  __device__ static unsigned taken(unsigned blocks, bool keys) {
+    return keys ? blocks / 7 * 4 + min(blocks % 7, 4u) : blocks / 7 * 3 + max(blocks % 7, 4u) - 4;
   }
 };
 
@@ -52,7 +86,7 @@ struct WideRoom {
   static constexpr int stages = 8, stage = 2 * wide_panel;
   static constexpr int own = stages * stage, scratch = own + 2 * stage, stats = scratch + 2 * stage;
   static constexpr int own_stats = stats + stages * 512, barriers = own_stats + 1024;
-  static constexpr int bytes = 1024 + barriers + 16 * stages + 32;
+  static constexpr int bytes = 1024 + barriers + 16 * stages + 32;  // the last 16: an item
   uint32_t base;
   __device__ uint32_t full(int i) const { return base + barriers + 8 * i; }
   __device__ uint32_t empty(int i) const { return full(i) + 8 * stages; }
@@ -128,28 +162,38 @@ __device__ inline void add_mixture(float (&sum)[8][4], const Quad (&p)[4], uint6
   for (int k = 0; k < 4; ++k) multiply_add<1>(sum, p[k], moved(rows, 16 * panel_row * k));
 }
 
-// Turns gradients of a lane's two rows, `position` and eight further on, back: of a pair one
+// What turns gradients of a lane's two rows, `position` and eight further on, back: of a pair one
 // element is four matrices further.
-__device__ inline void turn_back(float (&x)[8][4], const WideWork& w, int position, int c) {
-  if (!w.cosine) return;
+struct WideTurn {
+  float2 cosine[2][4], sine[2][4];
+  __device__ void load(const WideWork& w, int position, int c) {
+    if (!w.cosine) return;
 #pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    const int line = min(position + 8 * r, w.time - 1) * (wide_head / 2) + 2 * c;
+    for (int r = 0; r < 2; ++r) {
+      const int line = min(position + 8 * r, w.time - 1) * (wide_head / 2) + 2 * c;
 #pragma unroll
-    for (int n = 0; n < 4; ++n) {
-      const float2 cosine = __ldg(reinterpret_cast<const float2*>(w.cosine + line + 8 * n)),
-                   sine = __ldg(reinterpret_cast<const float2*>(w.sine + line + 8 * n));
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float co = e ? cosine.y : cosine.x, si = e ? sine.y : sine.x;
-        float &a = x[n][2 * r + e], &b = x[n + 4][2 * r + e];
-        const float first = a * co + b * si;
-        b = b * co - a * si;
-        a = first;
+      for (int n = 0; n < 4; ++n) {
+        cosine[r][n] = __ldg(reinterpret_cast<const float2*>(w.cosine + line + 8 * n));
+        sine[r][n] = __ldg(reinterpret_cast<const float2*>(w.sine + line + 8 * n));
       }
     }
   }
-}
+  __device__ void back(float (&x)[8][4], const WideWork& w) const {
+    if (!w.cosine) return;
+#pragma unroll
+    for (int r = 0; r < 2; ++r)
+#pragma unroll
+      for (int n = 0; n < 4; ++n) {
+        one(x[n][2 * r], x[n + 4][2 * r], cosine[r][n].x, sine[r][n].x);
+        one(x[n][2 * r + 1], x[n + 4][2 * r + 1], cosine[r][n].y, sine[r][n].y);
+      }
+  }
+  __device__ static void one(float& a, float& b, float cosine, float sine) {
+    const float first = a * cosine + b * sine;
+    b = b * cosine - a * sine;
+    a = first;
+  }
+};
 
 // A warp's 16 rows times `factor` into `scratch` and from there to their place.
 __device__ inline void write_wide(const float (&x)[8][4], float factor, uint32_t scratch, int lane,
