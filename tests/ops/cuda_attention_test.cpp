@@ -1,5 +1,7 @@
 // Attention on the GPU beyond the table of cuda_test.cpp.
 #ifdef RUNG_CUDA
+#include <ATen/ops/arange.h>
+
 #include <cmath>
 
 #include "ops/attention.h"
@@ -43,11 +45,12 @@ TEST_CASE("attention of longer short heads on the GPU equals its twin") {
   }
 }
 
-// Heads that outnumber the multiprocessors have kernels of their own, but for keys that are offset.
+// Heads that outnumber the multiprocessors have kernels of their own, but for keys that are offset;
+// so have those that are at most half as many, which two blocks share.
 // Where all scores lie far from 0, which changes no result, powers of two overflow or underflow and
 // a running maximum takes over; lengths end within a tile, within a pair of tiles and within a
 // block's only tile.
-TEST_CASE("attention of many short heads on the GPU equals its twin") {
+TEST_CASE("attention of many short heads, and of few, on the GPU equals its twin") {
   if (no_gpu()) return;
   struct Case {
     int64_t sequences, time, heads, head_dim;
@@ -59,7 +62,13 @@ TEST_CASE("attention of many short heads on the GPU equals its twin") {
         Case{150, 77, 1, 16}, Case{150, 130, 1, 32}, Case{40, 5, 4, 32, false},
         Case{40, 48, 4, 16, false}, Case{50, 250, 3, 32, false, false, 21.0},
         Case{150, 77, 1, 16, false, false, -21.0}, Case{40, 33, 4, 16, false, false, 21.0},
-        Case{50, 250, 3, 16, true, true}, Case{50, 100, 3, 32, true, true}}) {
+        Case{50, 250, 3, 16, true, true}, Case{50, 100, 3, 32, true, true},
+        // few heads
+        Case{16, 256, 4, 16}, Case{16, 256, 4, 32}, Case{3, 250, 3, 16}, Case{3, 77, 3, 32},
+        Case{2, 130, 1, 32}, Case{1, 17, 1, 16}, Case{2, 5, 4, 32, false},
+        Case{2, 48, 4, 16, false}, Case{3, 250, 3, 32, false, false, 21.0},
+        Case{5, 77, 1, 16, false, false, -21.0}, Case{4, 33, 4, 16, false, false, 21.0},
+        Case{5, 100, 3, 32, true, true}}) {
     const AttentionOptions o{.heads = c.heads,
                              .kv_heads = c.heads,
                              .head_dim = c.head_dim,
@@ -92,18 +101,24 @@ TEST_CASE("attention of many short heads on the GPU equals its twin") {
   }
 }
 
-// Heads of 64 over more positions than a block's shared memory holds: the library's forward pass,
-// and gradients of our own on Hopper devices. Lengths end within a tile, with a tile and with a
-// block of two; there are more blocks than multiprocessors and fewer.
-TEST_CASE("attention of long heads of 64 on the GPU equals its twin") {
+// Heads of 64: over 65 to 512 positions by kernels of our own on Hopper devices, over more by the
+// library's forward pass and gradients of our own. Lengths end within a tile of 64, with a tile and
+// with a block of two; there are fewer heads than multiprocessors and more. Scores that rise by
+// hundreds make powers overflow but for references that move.
+TEST_CASE("attention of heads of 64 on the GPU equals its twin") {
   if (no_gpu()) return;
   struct Case {
     int64_t sequences, time, heads;
     bool rope = true;
     double forward = 1.2;
+    double rise = 0.0;  // a score grows by rise / 64 with each position of the key
   };
-  for (const Case& c : {Case{2, 300, 3}, Case{1, 320, 2, true, 1.0}, Case{3, 384, 2, false},
-                        Case{1, 1000, 2}, Case{40, 257, 4}}) {
+  for (const Case& c :
+       {Case{70, 256, 4}, Case{2, 256, 3, false}, Case{3, 1, 2}, Case{2, 17, 5}, Case{2, 64, 1},
+        Case{150, 100, 2}, Case{1, 130, 3}, Case{2, 200, 2, false, 0.4},
+        Case{2, 200, 2, false, 1.2, 4.0}, Case{2, 256, 2, false, 1.2, 26.0},
+        Case{2, 256, 2, false, 1.2, -26.0}, Case{2, 300, 3}, Case{1, 320, 2, true, 1.0},
+        Case{3, 384, 2, false}, Case{1, 512, 2}, Case{1, 1000, 2}, Case{40, 257, 4}}) {
     const AttentionOptions o{.heads = c.heads,
                              .kv_heads = c.heads,
                              .head_dim = 64,
@@ -118,9 +133,16 @@ TEST_CASE("attention of long heads of 64 on the GPU equals its twin") {
         return std::vector<Tensor>{function(x[0], rope, o)};
       };
     };
+    const int64_t width = 64 * c.heads;
+    const Tensor qkv = normal({1, c.sequences, c.time, 3 * width}, 3);
+    if (c.rise != 0.0)
+      for (int64_t head = 0; head < c.heads; ++head) {
+        qkv.select(3, 64 * head).fill_(c.rise);
+        qkv.select(3, width + 64 * head).copy_(at::arange(c.time, qkv.options()) / 8);
+      }
     check_on_gpu(
         {.name = fmt::format("attention of {} heads of 64, T={}", c.sequences * c.heads, c.time),
-         .inputs = {normal({1, c.sequences, c.time, 3 * c.heads * 64}, 3)},
+         .inputs = {qkv},
          .weights = {},
          .fused = op(attention),
          .plain = op(attention_plain)},
@@ -129,12 +151,13 @@ TEST_CASE("attention of long heads of 64 on the GPU equals its twin") {
 }
 
 // Large enough that blocks which add to one place meet in another order each time.
-TEST_CASE("attention of the library on the GPU repeats to the bit, or adds in any order") {
+TEST_CASE("attention on the GPU repeats to the bit, or adds in any order") {
   if (no_gpu()) return;
   struct Shape {
     int64_t sequences, time, heads, head_dim;
   };
-  for (const Shape& s : {Shape{8, 1024, 12, 64}, Shape{2, 2048, 16, 128}, Shape{2, 300, 3, 64}}) {
+  for (const Shape& s : {Shape{8, 1024, 12, 64}, Shape{2, 2048, 16, 128}, Shape{2, 300, 3, 64},
+                         Shape{64, 256, 4, 64}}) {
     CAPTURE(s.head_dim);
     const AttentionOptions o{.heads = s.heads,
                              .kv_heads = s.heads,
@@ -162,9 +185,9 @@ TEST_CASE("attention of the library on the GPU repeats to the bit, or adds in an
 
 TEST_CASE("attention on the GPU may rotate queries and keys where they lie") {
   if (no_gpu()) return;
-  for (const int64_t kv_heads : {4, 2}) {
+  for (const auto& [kv_heads, time] :
+       std::vector<std::pair<int64_t, int64_t>>{{4, 300}, {2, 300}, {4, 250}}) {
     AttentionOptions o{.heads = 4, .kv_heads = kv_heads, .head_dim = 64, .logit = 0.125};
-    const int64_t time = 300;
     const Tensor start =
         normal({1, 2, time, (4 + 2 * kv_heads) * 64}, 3).to(at::kCUDA).to(at::kBFloat16);
     const Tensor up = normal({1, 2, time, 256}, 4).to(at::kCUDA).to(at::kBFloat16);
