@@ -121,7 +121,7 @@ BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   }
   b.forward = e * std::max(copied ? s.Q : 0.0, s.D);
   // Gradients of the stream, of the output, of q, k and v as the library gives them and as one.
-  const double apart = library ? (s.packed ? 0.0 : s.Q * e) + sums : 0.0;
+  const double apart = s.packed && kind.cuda ? sums : library ? s.Q * e + sums : 0.0;
   b.backward = e * (s.D + s.O + s.Q) + apart;
   b.unrecorded = e * ((narrow ? 2.0 : 3.0) * s.D + (copied ? 2.0 : 1.0) * s.Q + s.O);
   return b;
@@ -195,7 +195,7 @@ BlockBytes block_bytes(const Decoder& d, size_t layer, const PassKind& kind, dou
 
 bool is_counted_fp8(const Decoder& d, const PassKind& kind) {
   const bool fp8 = std::any_of(d.layout.tensors.begin(), d.layout.tensors.end(), in_fp8);
-  return !fp8 || (is_fused_fp8(d, kind) && !is_small(sizes_of(d, kind, no_ffn), kind));
+  return !fp8 || (is_fused_fp8(d, kind) && !is_small(sizes_of(d, kind, 0), kind));
 }
 
 }  // namespace rung

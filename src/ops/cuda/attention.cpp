@@ -1,6 +1,7 @@
-// Short heads and sequences go through our own kernels, others through rotation on packed rows
-// around torch's. The output's factor is folded into the values, and the gradients' factors into
-// the pass that rotates them back, so that neither costs a pass of its own.
+// Short heads and sequences go through our own kernels, heads of 64 on Hopper devices through wider
+// ones, others through rotation on packed rows around torch's. The output's factor is folded into
+// the values, and the gradients' factors into the pass that rotates them back, so that neither
+// costs a pass of its own.
 #ifdef RUNG_CUDA
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -10,6 +11,7 @@
 #include "ops/cuda/library_attention.h"
 #include "ops/cuda/small_attention.h"
 #include "ops/cuda/tensor.h"
+#include "ops/cuda/wide_heads.h"
 #include "ops/custom.h"
 
 namespace rung::cuda {
@@ -42,6 +44,38 @@ Tensor small(const Tensor& qkv, const Rope& table, const RopeShape& rope,
                              data(dout), static_cast<float>(o.forward),
                              static_cast<float>(o.backward / o.forward),
                              static_cast<float>(o.backward), writable(dqkv), stream());
+    return std::vector<Tensor>{dqkv};
+  });
+  return out;
+}
+
+// Queries and keys are turned once, where they lie if they may be overwritten.
+Tensor wide_heads(const Tensor& qkv, const Rope& table, const RopeShape& rope,
+                  const AttentionOptions& o) {
+  const WideHeads shape{rope, static_cast<float>(o.logit), floats_in(table.cosine),
+                        floats_in(table.sine)};
+  const Tensor input = qkv.detach().contiguous();
+  const bool kept = recording() && qkv.requires_grad();
+  const Tensor turned = kept && !o.overwrite && shape.cosine ? input.clone() : input;
+  Tensor out = empty_output(input, o);
+  const Tensor lse =
+      at::empty({rope.sequences, o.heads, rope.time}, input.options().dtype(at::kFloat));
+  wide_heads_forward(shape, data(input), kept ? writable(turned) : nullptr,
+                     static_cast<float>(o.forward), writable(out), floats(lse), stream());
+  record({out}, {qkv}, [=, saved = out.detach()](const std::vector<Tensor>& g) {
+    static_cast<void>(table);
+    const Tensor dout = g[0].contiguous(), dqkv = at::empty_like(turned);
+    const Tensor scratch = at::empty({wide_heads_scratch(rope)}, lse.options());
+    const WideHeadsBackward of{.qkv = data(turned),
+                               .out = data(saved),
+                               .dout = data(dout),
+                               .lse = lse.const_data_ptr<float>(),
+                               .value = static_cast<float>(o.forward),
+                               .qk = static_cast<float>(o.backward / o.forward),
+                               .gradient = static_cast<float>(o.backward),
+                               .dqkv = writable(dqkv),
+                               .scratch = floats(scratch)};
+    wide_heads_backward(shape, of, stream());
     return std::vector<Tensor>{dqkv};
   });
   return out;
@@ -80,8 +114,9 @@ bool fits_attention(const Tensor& qkv, const AttentionOptions& o) {
 Tensor attention(const Tensor& qkv, const Rope& rope, const AttentionOptions& o) {
   const RopeShape shape = rope_shape_of(qkv, o);
   const Rope table = fp32_tables(rope);
-  const bool short_heads = fits_small_attention(shape) && !has_window(shape, o);
-  return short_heads ? small(qkv, table, shape, o) : library(qkv, table, shape, o);
+  if (has_window(shape, o)) return library(qkv, table, shape, o);
+  if (takes_wide_heads(shape)) return wide_heads(qkv, table, shape, o);
+  return fits_small_attention(shape) ? small(qkv, table, shape, o) : library(qkv, table, shape, o);
 }
 
 }  // namespace rung::cuda
