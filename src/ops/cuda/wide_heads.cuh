@@ -6,7 +6,7 @@
 
 namespace rung::cuda {
 
-constexpr int wide_tile = 64 * panel_row;
+constexpr int wide_tile_bytes = 64 * panel_row;
 
 // describe(start, 0) moved by `bytes`; its upper half is a constant, and nothing is carried into
 // it.

@@ -33,8 +33,8 @@ __device__ inline void raise_to_largest(float (&to)[2], const float (&s)[8][4], 
   }
 }
 
-__device__ inline void move_references(WideMixture& m, const float (&s)[8][4], float logit,
-                                       int seen) {
+__device__ inline void move_wide_references(WideMixture& m, const float (&s)[8][4], float logit,
+                                            int seen) {
   const float before[2] = {m.reference[0], m.reference[1]};
   raise_to_largest(m.reference, s, seen);
 #pragma unroll
@@ -48,8 +48,8 @@ __device__ inline void move_references(WideMixture& m, const float (&s)[8][4], f
 
 // The powers of scores as what the product with the values takes, p, and their sums.
 template <bool all>
-__device__ inline void add_powers(WideMixture& m, const float (&s)[8][4], Quad (&p)[4], float logit,
-                                  int seen) {
+__device__ inline void add_wide_powers(WideMixture& m, const float (&s)[8][4], Quad (&p)[4],
+                                       float logit, int seen) {
   const float shift[2] = {m.reference[0] * logit, m.reference[1] * logit};
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
@@ -71,23 +71,23 @@ __device__ inline void add_powers(WideMixture& m, const float (&s)[8][4], Quad (
   }
 }
 
-__device__ inline void take_powers(WideMixture& m, const float (&s)[8][4], Quad (&p)[4],
-                                   float logit, bool first, int seen) {
+__device__ inline void take_wide_powers(WideMixture& m, const float (&s)[8][4], Quad (&p)[4],
+                                        float logit, bool first, int seen) {
   if (first) raise_to_largest(m.reference, s, seen);
   const float before[2] = {m.total[0], m.total[1]};
   if (seen == 4)
-    add_powers<true>(m, s, p, logit, seen);
+    add_wide_powers<true>(m, s, p, logit, seen);
   else
-    add_powers<false>(m, s, p, logit, seen);
+    add_wide_powers<false>(m, s, p, logit, seen);
   const bool large = !(fmaxf(m.total[0], m.total[1]) <= largest_wide_total);
   if (!__any_sync(0xffffffffu, large)) return;
   m.total[0] = before[0], m.total[1] = before[1];
-  move_references(m, s, logit, seen);
-  add_powers<false>(m, s, p, logit, seen);
+  move_wide_references(m, s, logit, seen);
+  add_wide_powers<false>(m, s, p, logit, seen);
 }
 
 // Of a tile on the diagonal a warp sees the columns up to its own 16 rows.
-__device__ inline void hide_later(float (&s)[8][4], int warp, int lane) {
+__device__ inline void hide_later_keys(float (&s)[8][4], int warp, int lane) {
   const int row = lane / 4, column = lane % 4 * 2;
 #pragma unroll
   for (int k = 0; k < 4; ++k)
