@@ -8,12 +8,6 @@ namespace rung::cuda {
 
 constexpr int wide_tile_bytes = 64 * panel_row;
 
-// describe(start, 0) moved by `bytes`; its upper half is a constant, and nothing is carried into
-// it.
-__device__ inline uint64_t wide_operand(uint32_t start, uint32_t bytes) {
-  return ((start >> 4) + (bytes >> 4)) | describe(0, 0);
-}
-
 // Packed rows [sequences, time, parts, 64] in boxes of `box_rows` rows of a part.
 inline CUtensorMap wide_map(const void* base, const RopeShape& r, int64_t parts, int box_rows) {
   return tensor_map(
