@@ -1,7 +1,7 @@
-// The kernels of width 256 alone, on one stream and in allocations of their own, for sanitizers and
-// a quick look: `streamed_kernels ffns|losses` runs these at shapes that reach all of their
-// forms (compute-sanitizer --tool memcheck|racecheck), `streamed_kernels time` takes their times.
-// That what they give is right is tests/ops's to say.
+// The kernels of width 256 and wide models' loss alone, on one stream and in allocations of their
+// own, for sanitizers and a quick look: `streamed_kernels ffns|losses|powers` runs these at shapes
+// that reach all of their forms (compute-sanitizer --tool memcheck|racecheck), `streamed_kernels
+// time` takes their times. That what they give is right is tests/ops's to say.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
@@ -10,6 +10,7 @@
 
 #include "device_buffers.h"
 #include "kernel_clock.h"
+#include "ops/cuda/powers_loss.h"
 #include "ops/cuda/streamed_loss.h"
 #include "ops/cuda/streamed_mlp.h"
 
@@ -103,6 +104,40 @@ void loss(int64_t members, int64_t rows, int64_t vocabulary, double size) {
   });
 }
 
+void wide(int64_t members, int64_t rows, int64_t columns, int64_t vocabulary, double size) {
+  std::printf("wide loss P=%ld rows=%ld D=%ld V=%ld\n", members, rows, columns, vocabulary);
+  Buffers b;
+  PowersLoss shape{.members = members,
+                   .rows = rows,
+                   .vocabulary = vocabulary,
+                   .width = columns,
+                   .row_stride = rows * columns,
+                   .weight_stride = vocabulary * columns,
+                   .target_stride = rows,
+                   .loss_stride = rows,
+                   .forward = 1.0f};
+  plan_powers_loss(shape);
+  PowersSums sums{.x = b.halves(members * rows * columns),
+                  .weight = b.halves(members * vocabulary * columns, size),
+                  .targets = b.ids(members * rows, vocabulary),
+                  .q = b.halves(members * rows * vocabulary),
+                  .totals = b.zeros(members * rows * shape.parts),
+                  .hits = b.zeros(members * rows)};
+  const PowersJoin join{.factor = 1.0f,
+                        .loss = b.zeros(members * rows),
+                        .scale = b.zeros(members * rows),
+                        .share = b.halves(members * rows * columns)};
+  void* const dx = b.halves(members * rows * columns);
+  run("powers", [&] { powers_product(shape, sums, nullptr); });
+  run("what follows", [&] { powers_join(shape, sums, join, nullptr); });
+  run("rows' scales", [&] { powers_scale(shape, join.scale, dx, nullptr); });
+  sums.q = nullptr;
+  run("losses", [&] {
+    powers_product(shape, sums, nullptr);
+    powers_join(shape, sums, join, nullptr);
+  });
+}
+
 // The last of everything partly filled.
 void check_ffns() {
   for (const Curve curve : {Curve::swiglu, Curve::geglu, Curve::gelu, Curve::relu2}) {
@@ -115,6 +150,11 @@ void check_losses() {
   loss(2, 130, 264, 30.0);  // the reference moves
   loss(1, 100, 8, 0.1);
 }
+void check_powers() {
+  wide(1, 300, 512, 1032, 0.1);
+  wide(2, 130, 768, 264, 0.1);
+  wide(1, 600, 1024, 520, 30.0);  // rows are made again
+}
 
 void time_all() {
   timed = true;
@@ -122,6 +162,8 @@ void time_all() {
     ffn(members, 16384, 768, Curve::swiglu);
     loss(members, 16384 / members, 8192, 0.1);
   }
+  wide(1, 32768, 512, 32768, 0.1);
+  wide(1, 16384, 768, 50304, 0.1);
 }
 
 }  // namespace
@@ -131,7 +173,8 @@ int main(int argc, char** argv) {
     const char* name;
     void (*run)();
   };
-  constexpr Choice choices[] = {{"ffns", check_ffns}, {"losses", check_losses}, {"time", time_all}};
+  constexpr Choice choices[] = {
+      {"ffns", check_ffns}, {"losses", check_losses}, {"powers", check_powers}, {"time", time_all}};
   const char* const what = argc > 1 ? argv[1] : "";
   try {
     for (const Choice& choice : choices)
@@ -139,7 +182,7 @@ int main(int argc, char** argv) {
         choice.run();
         return 0;
       }
-    std::printf("streamed_kernels ffns|losses|time\n");
+    std::printf("streamed_kernels ffns|losses|powers|time\n");
     return 2;
   } catch (const std::exception& error) {
     std::printf("%s\n", error.what());

@@ -7,6 +7,7 @@
 #include "model/block_memory.h"
 #include "ops/cuda/linear_loss.h"
 #include "ops/cuda/mlp.h"
+#include "ops/cuda/powers_loss.h"
 #include "ops/cuda/sliced_mlp.h"
 #include "ops/cuda/streamed_loss.h"
 #include "ops/cuda/streamed_mlp.h"
@@ -21,7 +22,7 @@ double logit_bytes(const Decoder& d, const PassKind& kind, double rows) {
   const double vocabulary = static_cast<double>(d.vocabulary);
   const double all = rows * static_cast<double>(kind.members) * vocabulary;
   if (!kind.cuda) return 4.0 * std::min(rows, chunk) * vocabulary;
-  // At width 256 rows divided by their sums lie beside what is in the logits' place.
+  // Where exponentials are in the logits' place, rows divided by their sums lie beside them.
   const double beside = kind.streamed_loss ? static_cast<double>(d.model.width) / vocabulary : 0.0;
   return (kind.half ? 2.0 : 4.0) * (1.0 + beside) * all / std::ceil(all / most);
 }
@@ -46,8 +47,9 @@ PassKind pass_kind(const Decoder& d, const RunConfig& config, int64_t members, i
                  cuda::fits_sliced_mlp(m.width, ffn_width_of(m)) ||
                  (filled && cuda::fits_streamed_mlp(m.width, ffn_width_of(m))));
   kind.sliced = kind.narrow && !cuda::fits_mlp(m.width, ffn_width_of(m));
-  kind.streamed_loss =
-      filled && m.logit_cap == 0.0 && cuda::fits_streamed_loss(m.width, d.vocabulary);
+  kind.streamed_loss = filled && m.logit_cap == 0.0 &&
+                       (cuda::fits_streamed_loss(m.width, d.vocabulary) ||
+                        cuda::fits_powers_loss(m.width, d.vocabulary));
   kind.without_logits = kind.half && m.width % 8 == 0 && m.width <= cuda::widest_linear_loss;
   return kind;
 }

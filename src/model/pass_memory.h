@@ -11,7 +11,7 @@ struct PassKind {
   bool narrow = false;  // the ffn's and the QKV's kernels that keep hidden units on chip
   bool sliced = false;  // of these, the ones that leave matrices' gradients to products
   bool without_logits = false;
-  bool streamed_loss = false;  // width 256's, which writes logits' exponentials
+  bool streamed_loss = false;  // writes logits' exponentials: width 256's and wide models'
   bool ordered = true;         // gradients are added in a fixed order
   int64_t members = 1, sequences = 1;
 };

@@ -92,6 +92,8 @@ std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& wei
         return cuda::linear_cross_entropy(x, weight, targets, o, wanted);
       if (cuda::fits_streamed_cross_entropy(x, weight, o))
         return cuda::streamed_cross_entropy(x, weight, targets, o, wanted);
+      if (cuda::fits_powers_cross_entropy(x, weight, o))
+        return cuda::powers_cross_entropy(x, weight, targets, o, wanted);
     }
   const int64_t members = x.size(0), rows = x.size(1);
   const int64_t vocabulary = o.vocabulary ? o.vocabulary : weight.value.size(1);

@@ -160,7 +160,11 @@ TEST_CASE("losses without logits in memory equal their twin") {
                                          {2, 70, 136, 300},
                                          {34, 140, 256, 264, 3.0},
                                          {100, 35, 256, 520, 60.0},
-                                         {50, 70, 256, 256, 1.0, 0.0, 8}}) {
+                                         {50, 70, 256, 256, 1.0, 0.0, 8},
+                                         {34, 140, 512, 264, 3.0},
+                                         {100, 35, 768, 520, 60.0},
+                                         {50, 70, 1024, 256, 1.0, 0.0, 8},
+                                         {1, 6400, 512, 1000, 5.0}}) {
     // Large, or errors of the weight's gradient would drown in what it is added to.
     const LossOptions o{
         .logit = 0.7, .gradient = 64.0, .cap = c.cap, .vocabulary = c.padded ? c.vocabulary : 0};

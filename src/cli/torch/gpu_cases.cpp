@@ -8,6 +8,7 @@
 #include "ops/cuda/linear_loss.h"
 #include "ops/cuda/mlp.h"
 #include "ops/cuda/norm_linear.h"
+#include "ops/cuda/powers_loss.h"
 #include "ops/cuda/sliced_mlp.h"
 #include "ops/cuda/streamed_loss.h"
 #include "ops/cuda/streamed_mlp.h"
@@ -116,6 +117,7 @@ std::optional<double> step_bytes(const GpuCase& c) {
                                               : 52.0 * D + 17.0 * F);
   const double logits = c.width <= cuda::widest_linear_loss               ? 0.0
                         : cuda::fits_streamed_loss(c.width, c.vocabulary) ? 2.0 * V + D
+                        : cuda::fits_powers_loss(c.width, c.vocabulary)   ? 3.0 * V + 4.0 * D
                                                                           : 5.0 * V;
   const double token = static_cast<double>(c.depth) * layer + 15.0 * D + logits;
   return static_cast<double>(c.members) * (2.0 * token * static_cast<double>(c.batch * c.context) +

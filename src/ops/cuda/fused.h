@@ -164,6 +164,13 @@ std::pair<at::Tensor, at::Tensor> streamed_cross_entropy(const at::Tensor& x, co
                                                          const at::Tensor& targets,
                                                          const LossOptions& options, bool wanted);
 
+// The same of wide models (powers_loss.h), whose exponentials are written in place of logits.
+bool fits_powers_cross_entropy(const at::Tensor& x, const Weight& weight,
+                               const LossOptions& options);
+std::pair<at::Tensor, at::Tensor> powers_cross_entropy(const at::Tensor& x, const Weight& weight,
+                                                       const at::Tensor& targets,
+                                                       const LossOptions& options, bool wanted);
+
 // One chunk's logits [P, rows, V] -> losses [P, rows] (a view is fine); logits become gradients
 // when wanted.
 void chunk_loss(const at::Tensor& logits, const at::Tensor& targets, double gradient, bool wanted,
