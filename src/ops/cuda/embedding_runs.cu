@@ -6,12 +6,55 @@
 namespace rung::cuda {
 namespace {
 
-constexpr int threads = 256, slab = 256;
+// Rows of a segment, columns of a lane, rows that are on their way at once and threads of a block.
+// Where rows are narrow all that a warp takes is waiting: it asks for as many as registers hold, in
+// blocks of few warps, one model's on as many multiprocessors as there are.
+struct Wide {
+  static constexpr int rows = 64, columns = 8, threads = 256;
+  template <class T>
+  static constexpr int ahead = 4;
+};
+struct Narrow {
+  static constexpr int rows = 32, columns = 4, threads = 64;
+  template <class T>
+  static constexpr int ahead = 64 / sizeof(T);
+};
+constexpr bool is_narrow(int64_t width) {
+  return width <= 32 * Narrow::columns;
+}
 
-// Rows of a segment: narrow ones are short, for what they take is the wait for one load after
-// another.
-int64_t segment_rows_of(int64_t width) {
-  return width > 128 ? 64 : 32;
+// A lane's columns of a row as they lie in memory.
+template <class T, int columns>
+struct Piece {
+  static constexpr int words = columns * static_cast<int>(sizeof(T)) / 4;
+  uint32_t word[words];
+  __device__ void load(const T* from) {
+    if constexpr (words == 2) {
+      const uint2 v = *reinterpret_cast<const uint2*>(from);
+      word[0] = v.x, word[1] = v.y;
+    } else {
+#pragma unroll
+      for (int i = 0; i < words; i += 4) {
+        const uint4 v = reinterpret_cast<const uint4*>(from)[i / 4];
+        word[i] = v.x, word[i + 1] = v.y, word[i + 2] = v.z, word[i + 3] = v.w;
+      }
+    }
+  }
+  __device__ void add_to(float (&sum)[columns]) const {
+#pragma unroll
+    for (int k = 0; k < columns; ++k)
+      if constexpr (sizeof(T) == 4)
+        sum[k] += __uint_as_float(word[k]);
+      else
+        sum[k] += __uint_as_float(k % 2 ? word[k / 2] & 0xffff0000u : word[k / 2] << 16);
+  }
+};
+
+template <int columns>
+__device__ void store_columns(float* to, const float (&x)[columns]) {
+#pragma unroll
+  for (int k = 0; k < columns; k += 4)
+    *reinterpret_cast<float4*>(to + k) = make_float4(x[k], x[k + 1], x[k + 2], x[k + 3]);
 }
 
 struct Runs {
@@ -22,8 +65,8 @@ struct Runs {
   int64_t segments;
 };
 
-// A segment of a member's sorted tokens, and this lane's eight columns.
-template <int segment_rows>
+// A segment of a member's sorted tokens, and this lane's columns.
+template <class C>
 struct Segment {
   const int64_t* sorted;
   int64_t member, index, first, last;
@@ -32,10 +75,11 @@ struct Segment {
   __device__ explicit Segment(const Runs& r)
       : sorted(r.sorted + blockIdx.y * r.s.rows),
         member(blockIdx.y),
-        index(static_cast<int64_t>(blockIdx.x) * (threads / 32) + threadIdx.x / 32),
-        first(index * segment_rows),
-        last(min(first + segment_rows, r.s.rows) - 1),
-        column(static_cast<int>(blockIdx.z) * slab + static_cast<int>(threadIdx.x) % 32 * 8),
+        index(static_cast<int64_t>(blockIdx.x) * (C::threads / 32) + threadIdx.x / 32),
+        first(index * C::rows),
+        last(min(first + C::rows, r.s.rows) - 1),
+        column((static_cast<int>(blockIdx.z) * 32 + static_cast<int>(threadIdx.x) % 32) *
+               C::columns),
         valid(index < r.segments),
         inside(column < r.s.width) {}
 };
@@ -53,32 +97,29 @@ __device__ float* part_of(const Runs& r, const Segment& at, int64_t segment, int
   return r.partial + ((at.member * r.segments + segment) * 2 + which) * r.s.width + at.column;
 }
 
-template <class Segment>
+template <class Segment, int columns>
 __device__ void add_to_table(const Runs& r, const Segment& at, int64_t token,
-                             const float (&sum)[8]) {
+                             const float (&sum)[columns]) {
   float* const to = r.gradient + at.member * r.s.stride + token * r.s.width + at.column;
 #if __CUDA_ARCH__ >= 900
   // The only writer of these numbers: an atomic addition because it is not waited for.
 #pragma unroll
-  for (int k = 0; k < 8; k += 4)
+  for (int k = 0; k < columns; k += 4)
     asm volatile("red.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to + k),
                  "f"(r.factor * sum[k]), "f"(r.factor * sum[k + 1]), "f"(r.factor * sum[k + 2]),
                  "f"(r.factor * sum[k + 3])
                  : "memory");
 #else
-  float old[8];
-  load8(to, old);
 #pragma unroll
-  for (int k = 0; k < 8; ++k) old[k] += r.factor * sum[k];
-  store8(to, old);
+  for (int k = 0; k < columns; ++k) to[k] += r.factor * sum[k];
 #endif
 }
 
 // Part 0: of a run that comes from the segment before; part 1: of one that begins here and goes on.
-template <class T, int segment_rows>
-__global__ void __launch_bounds__(threads) sum_segments(Runs r, const T* dout) {
-  constexpr int each = segment_rows / 32, ahead = 8 / each;
-  const Segment<segment_rows> at(r);
+template <class T, class C>
+__global__ void __launch_bounds__(C::threads) sum_segments(Runs r, const T* dout) {
+  constexpr int each = C::rows / 32, ahead = C::template ahead<T>, columns = C::columns;
+  const Segment<C> at(r);
   if (!at.valid) return;
   const T* const from = dout + at.member * r.s.rows * r.s.width + at.column;
   const bool before = goes_on_before(at.sorted, at.first),
@@ -92,13 +133,13 @@ __global__ void __launch_bounds__(threads) sum_segments(Runs r, const T* dout) {
   }
   const int count = static_cast<int>(at.last - at.first) + 1;
   int token = __shfl_sync(0xffffffffu, tokens[0], 0), start = 0;
-  float sum[8] = {};
+  float sum[columns] = {};
   const auto finish = [&](int end) {
     if (!at.inside) return;
     if (start == 0 && before)
-      store8(part_of(r, at, at.index, 0), sum);
+      store_columns(part_of(r, at, at.index, 0), sum);
     else if (end == count - 1 && behind)
-      store8(part_of(r, at, at.index, 1), sum);
+      store_columns(part_of(r, at, at.index, 1), sum);
     else
       add_to_table(r, at, token, sum);
   };
@@ -106,11 +147,11 @@ __global__ void __launch_bounds__(threads) sum_segments(Runs r, const T* dout) {
   for (int part = 0; part < each; ++part)
     for (int first = 0; first < 32; first += ahead) {
       if (32 * part + first >= count) break;
-      float x[ahead][8];
+      Piece<T, columns> x[ahead];
 #pragma unroll
       for (int i = 0; i < ahead; ++i) {
         const int64_t row = __shfl_sync(0xffffffffu, rows[part], first + i);
-        if (at.inside) load8(from + row * r.s.width, x[i]);
+        if (at.inside) x[i].load(from + row * r.s.width);
       }
 #pragma unroll
       for (int i = 0; i < ahead; ++i) {
@@ -121,39 +162,38 @@ __global__ void __launch_bounds__(threads) sum_segments(Runs r, const T* dout) {
           finish(place - 1);
           token = here, start = place;
 #pragma unroll
-          for (int k = 0; k < 8; ++k) sum[k] = 0.0f;
+          for (int k = 0; k < columns; ++k) sum[k] = 0.0f;
         }
-#pragma unroll
-        for (int k = 0; k < 8; ++k) sum[k] += x[i][k];
+        x[i].add_to(sum);
       }
     }
   finish(count - 1);
 }
 
 // The segment where a long run begins joins its parts.
-template <int segment_rows>
-__global__ void __launch_bounds__(threads) join_runs(Runs r) {
-  const Segment<segment_rows> at(r);
+template <class C>
+__global__ void __launch_bounds__(C::threads) join_runs(Runs r) {
+  const Segment<C> at(r);
   if (!at.valid) return;
   const int64_t token = at.sorted[at.last];
   const bool whole = at.sorted[at.first] == token;
   if (!goes_on_behind(at.sorted, at.last, r.s.rows)) return;
   if (whole && goes_on_before(at.sorted, at.first)) return;  // it began earlier
-  float sum[8] = {};
-  if (at.inside) load8(part_of(r, at, at.index, 1), sum);
+  float sum[C::columns] = {};
+  const auto add = [&](int64_t segment, int which) {
+    Piece<float, C::columns> more;
+    more.load(part_of(r, at, segment, which));
+    more.add_to(sum);
+  };
+  if (at.inside) add(at.index, 1);
   // Segments that begin with the token: a lane looks at one each.
   for (int64_t begin = at.index + 1; begin < r.segments; begin += 32) {
     const int64_t mine = begin + threadIdx.x % 32;
-    const bool same = mine < r.segments && at.sorted[mine * segment_rows] == token;
+    const bool same = mine < r.segments && at.sorted[mine * C::rows] == token;
     const int count = __popc(__ballot_sync(0xffffffffu, same));
     if (at.inside)
 #pragma unroll 8
-      for (int i = 0; i < count; ++i) {
-        float more[8];
-        load8(part_of(r, at, begin + i, 0), more);
-#pragma unroll
-        for (int k = 0; k < 8; ++k) sum[k] += more[k];
-      }
+      for (int i = 0; i < count; ++i) add(begin + i, 0);
     if (count < 32) break;
   }
   if (at.inside) add_to_table(r, at, token, sum);
@@ -162,7 +202,7 @@ __global__ void __launch_bounds__(threads) join_runs(Runs r) {
 }  // namespace
 
 int64_t embedding_segments(const TableShape& s) {
-  const int64_t each = segment_rows_of(s.width);
+  const int64_t each = is_narrow(s.width) ? Narrow::rows : Wide::rows;
   return (s.rows + each - 1) / each;
 }
 
@@ -170,22 +210,22 @@ void embedding_backward(Type type, const TableShape& s, const void* dout, const 
                         const int64_t* order, float factor, float* gradient, float* partial,
                         Stream stream) {
   const Runs r{s, sorted, order, factor, gradient, partial, embedding_segments(s)};
-  const dim3 grid(blocks_for(r.segments, threads / 32), static_cast<unsigned>(s.members),
-                  blocks_for(s.width, slab));
-  const auto go = [&](auto rows) {
-    constexpr int each = decltype(rows)::value;
+  const auto go = [&](auto form) {
+    using C = decltype(form);
+    const dim3 grid(blocks_for(r.segments, C::threads / 32), static_cast<unsigned>(s.members),
+                    blocks_for(s.width, 32 * C::columns));
     with_type(type, [&](auto* tag) {
       using T = std::remove_pointer_t<decltype(tag)>;
-      sum_segments<T, each><<<grid, threads, 0, stream>>>(r, static_cast<const T*>(dout));
+      sum_segments<T, C><<<grid, C::threads, 0, stream>>>(r, static_cast<const T*>(dout));
     });
     check_launch();
-    join_runs<each><<<grid, threads, 0, stream>>>(r);
+    join_runs<C><<<grid, C::threads, 0, stream>>>(r);
     check_launch();
   };
-  if (segment_rows_of(s.width) == 32)
-    go(std::integral_constant<int, 32>());
+  if (is_narrow(s.width))
+    go(Narrow());
   else
-    go(std::integral_constant<int, 64>());
+    go(Wide());
 }
 
 }  // namespace rung::cuda

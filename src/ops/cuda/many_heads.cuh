@@ -154,6 +154,9 @@ __device__ inline float load_number(uint32_t at) {
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at));
   return x;
 }
+__device__ inline void store_number(uint32_t at, float x) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(x) : "memory");
+}
 
 // Eight numbers as bf16, or zeros.
 __device__ inline uint4 packed(const float (&x)[8], bool real) {

@@ -1,7 +1,7 @@
 #include "ops/cuda/device.h"
+#include "ops/cuda/few_heads.h"
 #include "ops/cuda/many_heads.h"
 #include "ops/cuda/small_attention.cuh"
-#include "ops/cuda/wide_heads.h"
 
 namespace rung::cuda {
 namespace {
@@ -164,8 +164,7 @@ Small small_of(const SmallAttention& shape, float direction) {
 void small_attention_forward(const SmallAttention& shape, const void* qkv, float value, void* out,
                              float* lse, Stream stream) {
   if (takes_many_heads(shape)) return many_heads_forward(shape, qkv, value, out, lse, stream);
-  if (takes_wide_heads(shape.rope))
-    return wide_heads_forward(shape, qkv, nullptr, value, out, lse, stream);
+  if (takes_few_heads(shape)) return few_heads_forward(shape, qkv, value, out, lse, stream);
   const Small s = small_of(shape, 1.0f);
   with_head_dim(shape.rope.head_dim, [&](auto dim) {
     constexpr int D = decltype(dim)::value;

@@ -1,4 +1,5 @@
 #include "ops/cuda/device.h"
+#include "ops/cuda/few_heads.h"
 #include "ops/cuda/many_heads.h"
 #include "ops/cuda/small_attention.cuh"
 
@@ -259,6 +260,8 @@ void small_attention_backward(const SmallAttention& shape, const void* qkv, cons
                               float gradient, void* dqkv, Stream stream) {
   if (takes_many_heads(shape))
     return many_heads_backward(shape, qkv, out, lse, dout, value, qk, gradient, dqkv, stream);
+  if (takes_few_heads(shape))
+    return few_heads_backward(shape, qkv, out, lse, dout, value, qk, gradient, dqkv, stream);
   const Small s = small_of(shape, -1.0f);
   with_head_dim(shape.rope.head_dim, [&](auto dim) {
     constexpr int D = decltype(dim)::value;
