@@ -139,10 +139,6 @@ Stepped sliced_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
 bool fits_norm_linear(const at::Tensor& x, const Weight& weight);
 std::pair<at::Tensor, at::Tensor> norm_linear(const at::Tensor& x, const Weight& weight,
                                               const NormOptions& options);
-// Its gradient of x, from those of both outputs (dh may be undefined); adds the weight's.
-at::Tensor norm_linear_gradient(const at::Tensor& x, const Weight& weight,
-                                const NormOptions& options, const at::Tensor& dy,
-                                const at::Tensor& dh);
 
 bool fits_embedding(const Weight& table);
 at::Tensor embedding(const at::Tensor& tokens, const Weight& table);

@@ -5,11 +5,11 @@
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/beside.h"
+#include "ops/cuda/few_rows.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
-#include "ops/linear.h"
 
 namespace rung::cuda {
 
@@ -40,12 +40,11 @@ Tensor wide_gradient_of(const Tensor& x, const Weight& weight, const NormOptions
                              .dx = writable(dx),
                              .unit = writable(unit)},
                             stream());
-  add_weight_gradient(weight, dy.view({shape.members, shape.rows, shape.out}), unit);
+  add_weight_gradients({{weight, dy.view({shape.members, shape.rows, shape.out}), unit}});
   return dx;
 }
 
-}  // namespace
-
+// The gradient of x from those of both outputs (dh may be undefined); adds the weight's.
 Tensor norm_linear_gradient(const Tensor& x, const Weight& weight, const NormOptions& o,
                             const Tensor& dy, const Tensor& dh) {
   const NormLinearShape shape = norm_linear_shape_of(x, weight, o);
@@ -69,6 +68,8 @@ Tensor norm_linear_gradient(const Tensor& x, const Weight& weight, const NormOpt
     beside({partial}, weight.gradient, [&] { norm_linear_join(shape, gradient, stream()); });
   return dx;
 }
+
+}  // namespace
 
 bool fits_norm_linear(const Tensor& x, const Weight& weight) {
   const int64_t width = x.size(3), out = weight.value.size(1);

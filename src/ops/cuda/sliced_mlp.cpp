@@ -4,12 +4,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include "ops/cuda/few_rows.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/mlp_shape.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
-#include "ops/linear.h"
 
 namespace rung::cuda {
 
@@ -17,10 +17,17 @@ using at::Tensor;
 
 namespace {
 
+// What comes back to a step: the gradient of its output `out`, and that of the next map's product
+// where the step took it along (either may be undefined).
+struct SlicedBack {
+  Tensor out, dout, mapped;
+};
+
 // Gradients of x and of f (undefined: there is none), of which h is made, f by the step's map if it
 // has one.
-std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f, const Tensor& dout,
-                                              const Mlp& m, const ResidualStep& step) {
+std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f,
+                                              const SlicedBack& back, const Mlp& m,
+                                              const ResidualStep& step) {
   const double skip = f.defined() ? step.norm.skip : 1.0,
                branch = f.defined() ? step.norm.branch_gradient : 1.0;
   const bool mapped = f.defined() && step.map.value.defined();
@@ -29,7 +36,22 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f, 
   const auto rows = [&](bool wanted, int64_t width) {
     return wanted ? at::empty({shape.members, shape.rows, width}, h.options()) : Tensor();
   };
-  const bool has_first = m.first.gradient.defined(), has_second = m.second.gradient.defined();
+  const bool has_first = m.first.gradient.defined(), has_second = m.second.gradient.defined(),
+             has_next = back.mapped.defined();
+  const Tensor dout = has_next ? at::empty_like(h) : back.dout;
+  const Tensor next_unit = rows(has_next && step.next.gradient.defined(), shape.width);
+  NextMapGradient next{};
+  if (has_next)
+    next = {.x = data(back.out),
+            .map = data(step.next.value),
+            .map_stride = step.next.value.stride(0),
+            .out = step.next.value.size(1),
+            .epsilon = static_cast<float>(step.next_norm.epsilon),
+            .dinput = static_cast<float>(step.next.A_input * step.next_norm.input_gradient),
+            .dy = data(back.mapped),
+            .around = data(back.dout),
+            .dx = writable(dout),
+            .unit = writable(next_unit)};
   const Tensor dx = at::empty_like(h), df = skip == branch ? dx : at::empty_like(h);
   const Tensor dmapped = mapped ? at::empty_like(h) : Tensor();
   const Tensor unit = rows(has_first, shape.width), units = rows(has_first, first_width),
@@ -48,7 +70,7 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f, 
                       {.h = data(h),
                        .first = data(m.first.value),
                        .second = data(m.second.value),
-                       .dout = data(dout),
+                       .dout = has_next ? nullptr : data(dout),
                        .first_factor = static_cast<float>(m.first.A),
                        .activation = static_cast<float>(m.activation.forward),
                        .dhidden = static_cast<float>(m.second.A_input * m.activation.backward *
@@ -58,12 +80,15 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f, 
                        .dx = writable(dx),
                        .unit = writable(unit),
                        .units = writable(units),
-                       .hidden = writable(hidden)},
+                       .hidden = writable(hidden),
+                       .next = has_next ? &next : nullptr},
                       stream());
-  add_weight_gradient(m.first, units, unit);
-  add_weight_gradient(m.second, dout.view({shape.members, shape.rows, shape.width}), hidden,
-                      step.branch_gradient);
-  if (mapped) add_weight_gradient(step.map, df.flatten(1, 2), f.flatten(1, 2));
+  std::vector<WeightGradient> gradients{
+      {m.first, units, unit},
+      {m.second, dout.view({shape.members, shape.rows, shape.width}), hidden, step.branch_gradient}};
+  if (mapped) gradients.push_back({step.map, df.flatten(1, 2), f.flatten(1, 2)});
+  if (has_next) gradients.push_back({step.next, back.mapped.flatten(1, 2), next_unit});
+  add_weight_gradients(gradients);
   return {dx, mapped ? dmapped : f.defined() ? df : Tensor()};
 }
 
@@ -123,10 +148,9 @@ Stepped sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Re
   std::vector<Tensor> outputs{out};
   if (taken) outputs.push_back(mapped);
   record(outputs, {x, f}, [=, stream = out.detach()](const std::vector<Tensor>& g) {
-    Tensor dout = g[0].defined() ? g[0].contiguous() : Tensor();
-    if (taken && g[1].defined())
-      dout = norm_linear_gradient(stream, step.next, step.next_norm, g[1].contiguous(), dout);
-    const auto [dx, df] = gradients_of_sliced(h, branch, dout, m, step);
+    const auto packed = [](const Tensor& t) { return t.defined() ? t.contiguous() : Tensor(); };
+    const SlicedBack back{stream, packed(g[0]), taken ? packed(g[1]) : Tensor()};
+    const auto [dx, df] = gradients_of_sliced(h, branch, back, m, step);
     return std::vector<Tensor>{dx, df};
   });
   return {out, mapped};

@@ -123,7 +123,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   const Share<C> share;
   const int begin = share.begin, slices = share.slices(s.in.slices);
   const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * wide_row;
-  const auto load = [&](int slice) { load_slice<C>(ring, maps.slices, share, slice); };
+  const auto load = [&](int slice) { load_slice<C>(ring, maps.slices, share, slice, slice); };
   // The map comes first, in the place of the ring's last slices or its own.
   constexpr int before_map = C::stages - C::map_stages;
   const uint32_t map = C::spread ? base + C::map_at : ring.slice(before_map),

@@ -138,12 +138,12 @@ __device__ inline void load_map_panel(uint32_t to, const CUtensorMap& map, uint3
   copy_box(to, map, barrier, panel * panel_columns, 0, 0, static_cast<int>(blockIdx.y));
 }
 
-// The block's slice i into the ring; by one thread.
+// The block's slice into the ring's place i; by one thread.
 template <class C>
 __device__ void load_slice(const Ring<C>& ring, const SliceMaps& maps, const Share<C>& share,
-                           int i) {
+                           int slice, int i) {
   ring.announce_slice(i);
-  const int unit = share.unit(i), member = static_cast<int>(blockIdx.y);
+  const int unit = share.unit(slice), member = static_cast<int>(blockIdx.y);
 #pragma unroll
   for (int part = 0; part < C::parts; ++part)
 #pragma unroll

@@ -1,6 +1,6 @@
 // Backward: a warpgroup makes hidden units of its 64 rows again, slice by slice, and adds up the
 // gradient of its rows; what the matrices' gradients are made of goes to global memory.
-#include "ops/cuda/sliced_mlp.cuh"
+#include "ops/cuda/sliced_next_back.cuh"
 
 namespace rung::cuda {
 namespace {
@@ -13,6 +13,7 @@ struct Backward {
   StreamBack stream;
   bf16* dmapped;  // df behind the map that f came through; null: there is none
   float map_factor;
+  NextBackParts next;
 };
 
 // Rows of `to` in shared memory become the products of the warpgroup's rows of df, another place
@@ -89,7 +90,8 @@ __device__ void turn_back(Quad (&hidden)[C::units / 16], Quad (&units)[C::first_
 
 template <class C>
 __global__ void __launch_bounds__(C::threads, 1)
-    backward(Backward s, const __grid_constant__ MappedSlices maps) {
+    backward(Backward s, const __grid_constant__ MappedSlices maps,
+             const __grid_constant__ NextBackMaps next) {
   constexpr bool split = C::split;
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
@@ -99,25 +101,42 @@ __global__ void __launch_bounds__(C::threads, 1)
   const Share<C> share;
   const int begin = share.begin;
   const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
-  // The map comes behind the slices.
-  const int slices = s.in.slices, all = slices + (s.dmapped ? C::map_stages : 0);
-  const auto load = [&](int slice) {
-    if (slice < slices) return load_slice<C>(ring, maps.slices, share, slice);
-    announce(ring.full(slice), C::map_bytes / C::map_stages);
+  // The next map comes before the slices, the map behind them.
+  const int before = split ? s.next.slices : 0, slices = s.in.slices, behind = before + slices;
+  const int all = behind + (s.dmapped ? C::map_stages : 0);
+  const auto load = [&](int i) {
+    if constexpr (split)
+      if (i < before) return load_next_back<C>(ring, next, begin, i);
+    if (i < behind) return load_slice<C>(ring, maps.slices, share, i - before, i);
+    announce(ring.full(i), C::map_bytes / C::map_stages);
 #pragma unroll
-    for (int i = 0; i < 2 / C::map_stages; ++i)
-      load_map_panel(ring.slice(slice) + i * wide_row * panel_row, maps.map, ring.full(slice),
-                     slice - slices + i);
+    for (int panel = 0; panel < 2 / C::map_stages; ++panel)
+      load_map_panel(ring.slice(i) + panel * wide_row * panel_row, maps.map, ring.full(i),
+                     i - behind + panel);
   };
   if (threadIdx.x == 0) {
     ring.start();
     show_barriers();
     for (int i = 0; i < min(C::stages, all); ++i) load(i);
   }
-  load_own<C>(base, s.h + member, begin, s.in.rows);
-  load_own<C>(base + C::rows_bytes, s.dout + member, begin, s.in.rows);
+  const bf16* const dout_from = before ? s.next.around : s.dout;
+  load_own<C>(base, (before ? s.next.x : s.h) + member, begin, s.in.rows);
+  if (dout_from) load_own<C>(base + C::rows_bytes, dout_from + member, begin, s.in.rows);
   commit_copies();
-  wait_copies<0>();
+  HeldRows<C> held;
+  if (split && before) {
+    held.take(s.h + member, begin, s.in.rows);
+    if (!dout_from)
+      for (int i = threadIdx.x; i < C::rows_bytes / 16; i += C::threads)
+        reinterpret_cast<uint4*>(dout)[i] = make_uint4(0, 0, 0, 0);
+    __syncthreads();  // the ring's barriers are there
+    if constexpr (split)
+      next_back<C>(s.next, ring, unit, dout, unit + C::sums_at, rstd, share, s.in.rows, member, all,
+                   load);
+    held.put(unit);
+  } else {
+    wait_copies<0>();
+  }
   __syncthreads();
   normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, begin, s.in.rows);
   show_copies();
@@ -133,8 +152,9 @@ __global__ void __launch_bounds__(C::threads, 1)
 #pragma unroll 1
   for (int slice = split ? group : 0; slice < slices; slice += C::step) {
     // From one lane, so that the compiler knows it to be the same for all: descriptors cost less.
-    const uint32_t at = __shfl_sync(0xffffffffu, ring.slice(slice), 0);
-    ring.wait(slice);
+    const int place = before + slice;  // in the ring
+    const uint32_t at = __shfl_sync(0xffffffffu, ring.slice(place), 0);
+    ring.wait(place);
     const uint64_t columns = describe_second<C>(at);
     float pre[C::first_rows / 8][4], d[C::units / 8][4];
     wgmma_fence();
@@ -175,8 +195,8 @@ __global__ void __launch_bounds__(C::threads, 1)
     wgmma_wait<0>();
     pin(du);
     pin(units);
-    ring.done(slice, lane);
-    if (threadIdx.x % 128 == 0 && (split || group == 0)) ring.replace(slice - C::lag, all, load);
+    ring.done(place, lane);
+    if (threadIdx.x % 128 == 0 && (split || group == 0)) ring.replace(place - C::lag, all, load);
     __syncwarp();
   }
   if (!join_groups<C>(du, unit + C::sums_at, group, share.block)) return;
@@ -186,7 +206,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   if (s.stream.df) write_own<C>(unit, s.stream.df + member, first_row, begin, s.in.rows, lane);
   if (!s.dmapped) return;
   unsigned char* const to = s.stream.df ? dout : unit;
-  map_back<C>(ring, slices, s.stream.df ? base : base + C::rows_bytes, s.map_factor, to, group,
+  map_back<C>(ring, behind, s.stream.df ? base : base + C::rows_bytes, s.map_factor, to, group,
               first_row, lane);
   write_own<C>(to, s.dmapped + member, first_row, begin, s.in.rows, lane);
 }
@@ -198,8 +218,11 @@ void launch(const MlpShape& shape, const SlicedMlpBackward& b, Backward s, Strea
   const auto kernel = backward<C>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
+  NextBackMaps next{};
+  if constexpr (C::split)
+    if (b.next) next = next_back_maps<C>(shape, *b.next);
   kernel<<<grid, C::threads, C::bytes, stream>>>(
-      s, mapped_slices<C>(shape, b.first, b.second, b.block->map, b.block->map_stride));
+      s, mapped_slices<C>(shape, b.first, b.second, b.block->map, b.block->map_stride), next);
 }
 
 }  // namespace
@@ -217,7 +240,8 @@ void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stre
                    {static_cast<bf16*>(b.dx), static_cast<bf16*>(block.df), b.dinput,
                     block.input_gradient, block.out_skip, block.skip, block.branch},
                    static_cast<bf16*>(block.dmapped),
-                   block.map_factor};
+                   block.map_factor,
+                   next_back_parts(b.next)};
   with_form<Form::split>(shape, [&](auto tiles) { launch<decltype(tiles)>(shape, b, s, stream); });
   check_launch();
 }

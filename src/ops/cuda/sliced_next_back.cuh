@@ -1,0 +1,133 @@
+// The gradient through the next norm and its map (sliced_next.cuh) at the beginning of sliced_mlp's
+// backward pass where warpgroups share rows: the map passes through the ring before the ffn's
+// slices do, each of its slices with its outputs' gradients, and what comes out is the gradient
+// that the ffn's pass starts from.
+#pragma once
+#include "ops/cuda/sliced_mlp.cuh"
+
+namespace rung::cuda {
+
+struct NextBackParts {
+  const bf16 *x, *around;  // what the norm is of; the gradient of that from elsewhere, or null
+  bf16 *dx, *unit;         // unit: null where nobody wants it
+  int slices;              // of the map; 0: there is none
+  float epsilon, dinput;
+};
+
+struct NextBackMaps {
+  CUtensorMap map, dy;
+};
+
+// A slice: 64 outputs' rows of the map as two panels, and the gradients of those outputs.
+template <class C>
+struct NextBackSlices {
+  static constexpr int outputs = 64, map_bytes = outputs * wide_row * 2;
+  static constexpr int bytes = map_bytes + C::own * panel_row;
+  static_assert(bytes <= C::slice_bytes);
+};
+
+inline int next_back_slices(const NextMapGradient* next) {
+  return next ? static_cast<int>((next->out + 63) / 64) : 0;
+}
+
+inline NextBackParts next_back_parts(const NextMapGradient* next) {
+  if (!next) return {};
+  return {static_cast<const bf16*>(next->x),
+          static_cast<const bf16*>(next->around),
+          static_cast<bf16*>(next->dx),
+          static_cast<bf16*>(next->unit),
+          next_back_slices(next),
+          next->epsilon,
+          next->dinput};
+}
+
+template <class C>
+NextBackMaps next_back_maps(const MlpShape& s, const NextMapGradient& next) {
+  return {tensor_map({next.map, wide_row, next.out, 1, s.members, wide_row, next.out * wide_row,
+                      next.map_stride, NextBackSlices<C>::outputs}),
+          tensor_map({next.dy, next.out, s.rows, 1, s.members, next.out, s.rows * next.out,
+                      s.rows * next.out, C::own})};
+}
+
+// The map's slice i, which takes the ring's place i; by one thread.
+template <class C>
+__device__ void load_next_back(const Ring<C>& ring, const NextBackMaps& maps, int begin, int i) {
+  using N = NextBackSlices<C>;
+  const int first = i * N::outputs, member = static_cast<int>(blockIdx.y);
+  announce(ring.full(i), N::bytes);
+#pragma unroll
+  for (int panel = 0; panel < 2; ++panel)
+    copy_box(ring.slice(i) + panel * N::map_bytes / 2, maps.map, ring.full(i),
+             panel * panel_columns, first, 0, member);
+  copy_box(ring.slice(i) + N::map_bytes, maps.dy, ring.full(i), first, begin, 0, member);
+}
+
+// The block's rows of s.x (which have been asked for at `unit`) and of s.around (at `dout`) become
+// norm(x), which nobody needs afterwards, and the gradient of x, which is written as well.
+// load(i): the ring's i-th slice of `all`, the ffn's and what follows included.
+template <class C, class Load>
+__device__ void next_back(const NextBackParts& s, const Ring<C>& ring, unsigned char* unit,
+                          unsigned char* dout, unsigned char* sums, float* rstd,
+                          const Share<C>& share, int end, int64_t member, int all,
+                          const Load& load) {
+  using N = NextBackSlices<C>;
+  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
+  const int group = warp / 4, first_row = 16 * (warp % 4);
+  float du[16][4] = {};
+#pragma unroll 1
+  for (int slice = group; slice < s.slices; slice += C::groups) {
+    ring.wait(slice);
+    const uint32_t at = __shfl_sync(0xffffffffu, ring.slice(slice), 0);
+    const uint64_t lines = describe(at, N::outputs * panel_row),
+                   dy = describe(at + N::map_bytes, 0);
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < N::outputs / 16; ++k)
+      multiply_add<1>(du, moved(dy, k * 32), moved(lines, k * 16 * panel_row));
+    wgmma_commit();
+    wgmma_wait<0>();
+    pin(du);
+    ring.done(slice, lane);
+    if (threadIdx.x % 128 == 0) ring.replace(slice, all, load);
+    __syncwarp();
+  }
+  wait_copies<0>();
+  __syncthreads();
+  normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, share.begin, end);
+  if (join_groups<C>(du, sums, group, share.block)) {
+    finish_rows<C>({nullptr, nullptr, s.dinput, 1.0f, 1.0f, 1.0f, 1.0f}, du, unit, dout, rstd,
+                   first_row, lane);
+    __syncwarp();
+    write_own<C>(dout, s.dx + member, first_row, share.begin, end, lane);
+  }
+  __syncthreads();
+}
+
+// The pieces of a block's rows that this thread would copy with load_own, held back until there is
+// room for them.
+template <class C>
+struct HeldRows {
+  static constexpr int pieces = wide_row / 8,
+                       each = (C::own * pieces + C::threads - 1) / C::threads;
+  uint4 held[each];
+  __device__ void take(const bf16* from, int begin, int end) {
+#pragma unroll
+    for (int k = 0; k < each; ++k) {
+      const int i = threadIdx.x + k * C::threads, row = begin + i / pieces;
+      held[k] = make_uint4(0, 0, 0, 0);
+      if (i < C::own * pieces && row < end)
+        held[k] = *reinterpret_cast<const uint4*>(from + static_cast<int64_t>(row) * wide_row +
+                                                  i % pieces * 8);
+    }
+  }
+  __device__ void put(unsigned char* to) const {
+#pragma unroll
+    for (int k = 0; k < each; ++k) {
+      const int i = threadIdx.x + k * C::threads;
+      if (i < C::own * pieces)
+        *reinterpret_cast<uint4*>(to + piece_at(C::own, i / pieces, i % pieces)) = held[k];
+    }
+  }
+};
+
+}  // namespace rung::cuda
