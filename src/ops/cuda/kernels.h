@@ -254,11 +254,6 @@ struct Turns {
   unsigned slots;
   int64_t stride;
 };
-// Memory that the kernel behind reads, in pieces of 16 bytes.
-struct ReadNext {
-  const void* begin = nullptr;
-  int64_t bytes = 0;
-};
 struct Finish {
   int64_t members, size, rows;
   ArenaGradients gradient;  // of `size` elements a member
@@ -271,10 +266,6 @@ struct Finish {
   float* hyper;              // [members, 8]
   float* result;             // [slots, members, result_count]; the host's memory will do
   uint64_t* keys = nullptr;  // [members]; null: nobody rounds by draws
-  // What the L2 cache is to fetch meanwhile: of a narrow model all that moves fits into it, and
-  // this kernel mostly waits.
-  static constexpr size_t most_next = 4;
-  ReadNext next[most_next] = {};
 };
 int64_t finish_blocks(int64_t size);
 // Loss, gradient norm, clip scale and the finite check of every member; ends its turn.

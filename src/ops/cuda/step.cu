@@ -69,30 +69,12 @@ __device__ float squares_of_two(const Finish& f, int64_t member) {
   return sum;
 }
 
-// The block's share of what the kernel behind reads into the L2 cache, without waiting for it.
-__device__ void fetch_next(const Finish& f) {
-#if __CUDA_ARCH__ >= 900
-  if (threadIdx.x >= Finish::most_next) return;
-  const ReadNext next = f.next[threadIdx.x];
-  const int64_t blocks = static_cast<int64_t>(gridDim.x) * gridDim.y,
-                block = static_cast<int64_t>(blockIdx.y) * gridDim.x + blockIdx.x,
-                each = (next.bytes / 16 + blocks - 1) / blocks * 16, at = block * each;
-  const int64_t bytes = min(each, next.bytes - at);
-  if (bytes > 0)
-    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(
-                     static_cast<const char*>(next.begin) + at),
-                 "r"(static_cast<uint32_t>(bytes))
-                 : "memory");
-#endif
-}
-
 // A block's share of the squares and of the losses; the last of a member's blocks to end (a count,
 // the only atomic number here) adds all shares in their order and gives the verdict.
 template <bool split>
 __global__ void __launch_bounds__(threads) finish(Finish f) {
   __shared__ bool last;
   const int64_t member = blockIdx.y, blocks = gridDim.x;
-  fetch_next(f);
   // Asked for early: the verdict waits for nothing but the sums.
   const unsigned turn = f.turns.turn[member];
   const float* const control = present(f.turns, member, f.control) + member * control_count;
