@@ -85,7 +85,8 @@ struct Stream {
   Tensor h, pending = {};
   Weight map = {};
   Tensor x = {};
-  Tensor mapped = {};  // the next branch's first map of norm(h), if that is made already
+  // The next branch's first map of norm(h), or behind the last branch norm(h), if made already.
+  Tensor mapped = {};
 
   // The pending branch as it is added.
   void finish() {
@@ -107,6 +108,13 @@ Weight next_map(const Run& run, BranchRange range, size_t i, const Fork& fork) {
   return part.from_stream && part.first_map ? part.first_map(weights) : Weight{};
 }
 
+// Whether a step through branch i may take the final norm along, which nobody else looks at.
+bool ends_in_norm(const Run& run, BranchRange range, size_t i) {
+  const Decoder& d = run.d;
+  return i + 1 == range.end && d.recompute == 0 && !run.cache && !run.tally &&
+         !d.norms.back().gain && !d.norms.back().bias;
+}
+
 // Branch i through an op that does more than its part's forward, where the part has one for these
 // tensors: all of the stream's step, or the norm with the first map, if h is the whole stream.
 // Returns false, and changes nothing, where there is no such op.
@@ -122,6 +130,7 @@ bool run_fused(const Run& run, BranchRange range, size_t i, const NormOptions& o
   pass.mapped = s.mapped;
   if (part.step) {
     const Weight next = next_map(run, range, i, fork);
+    const bool ends = ends_in_norm(run, range, i);
     const ResidualStep step{
         .norm = options,
         .skip = residual.skip,
@@ -129,7 +138,8 @@ bool run_fused(const Run& run, BranchRange range, size_t i, const NormOptions& o
         .branch_gradient = branch_gradient_of(residual),
         .map = s.map,
         .next = next,
-        .next_norm = next.value.defined() ? options_at(run, range, i + 1) : NormOptions{}};
+        .next_norm = next.value.defined() || ends ? options_at(run, range, i + 1) : NormOptions{},
+        .next_alone = ends};
     if (const Stepped out = part.step(weights, s.h, s.pending, step, pass); out.stream.defined()) {
       s = {.h = out.stream, .mapped = out.mapped};
       return true;
@@ -252,6 +262,7 @@ Hidden run_branches(const Run& run, BranchRange range, Tensor h, const Fork& for
     i = end;
   }
   s.finish();
+  if (s.mapped.defined()) return {s.h, s.mapped};
   if (step_of(d.model) != norm_before) {
     s.h = seen(run, range, range.end, s.h);
     return {s.h, run_norm(run, d.norms.back(), s.h)};

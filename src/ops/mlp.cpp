@@ -30,6 +30,7 @@ Stepped mlp_step_plain(const Tensor& x, const Tensor& f, const Mlp& m, const Res
   const auto [h, u] = add_norm(x, mapped ? linear(f, step.map) : f, {}, step.norm);
   const Tensor y = scale_gradient(mlp_plain(u, m), step.branch_gradient / step.branch);
   const Tensor out = h * step.skip + y * step.branch;
+  if (step.next_alone) return {out, norm(out, {}, step.next_norm)};
   if (!step.next.value.defined()) return {out};
   const auto [stream, next] = norm_linear_plain(out, step.next, step.next_norm);
   return {stream, next};

@@ -24,7 +24,7 @@ bool fits_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
 // Whether it takes a map of f along at no cost of its own.
 bool fits_mapped_step(const at::Tensor& f, const Weight& map);
 // The stream's step through the branch. f may be undefined. The plain twin takes each next map
-// along.
+// or norm along.
 Stepped mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m, const ResidualStep& step);
 Stepped mlp_step_plain(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
                        const ResidualStep& step);

@@ -40,8 +40,10 @@ struct ResidualStep {
   // none.
   Weight next = {};
   NormOptions next_norm = {};
+  bool next_alone = false;  // `next` is not there, and the norm itself may be taken along
 };
-// The stream behind a step, and next norm(stream), undefined where that was not taken along.
+// The stream behind a step, and next norm(stream) or norm(stream), undefined where that was not
+// taken along.
 struct Stepped {
   at::Tensor stream, mapped = {};
 };

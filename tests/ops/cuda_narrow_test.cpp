@@ -18,7 +18,7 @@ using namespace rung::test;
 namespace {
 
 // An ffn alone (inputs 0), or its step of a stream from x (1), from x and f (2), or from x and f
-// that is still to be mapped (3), and with the next norm and map behind it (4).
+// that is still to be mapped (3), and with the next norm and map behind it (4), or the norm (5).
 Twin ffn_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int inputs) {
   const ActivationOptions factors{.slope = 1.3, .forward = 1.7, .backward = 0.6};
   const ResidualStep step{
@@ -33,7 +33,8 @@ Twin ffn_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int in
       if (inputs == 0) return {alone(x[0], m)};
       ResidualStep own = step;
       if (inputs >= 3) own.map = w[2];
-      if (inputs == 4) own.next = w[3], own.next_norm = {.input_gradient = 0.7};
+      if (inputs == 4) own.next = w[3];
+      if (inputs >= 4) own.next_norm = {.input_gradient = 0.7}, own.next_alone = inputs == 5;
       const Stepped out = around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own);
       if (inputs < 4) return {out.stream};
       REQUIRE(out.mapped.defined());
@@ -73,11 +74,13 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
     for (const int inputs : {0, 1, 2})
       check_on_gpu(ffn_twin(kind, {2, 2, 37, 128}, 136, inputs), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {70, 2, 77, 128}, 384, 2), 1e-2);
-  // With the next norm and map.
+  // With the next norm and map, or the norm alone.
   for (const Activation kind : {Activation::swiglu, Activation::gelu})
     for (const int64_t inner : {64, 384})
-      check_on_gpu(ffn_twin(kind, {2, 2, 77, 128}, inner, 4), 1e-2);
-  check_on_gpu(ffn_twin(Activation::geglu, {1, 2, 31, 128}, 1000, 4), 1e-2);
+      for (const int inputs : {4, 5})
+        check_on_gpu(ffn_twin(kind, {2, 2, 77, 128}, inner, inputs), 1e-2);
+  for (const int inputs : {4, 5})
+    check_on_gpu(ffn_twin(Activation::geglu, {1, 2, 31, 128}, 1000, inputs), 1e-2);
   // Rows for a block on more than half of the multiprocessors; slices that take others' places.
   check_on_gpu(ffn_twin(Activation::swiglu, {30, 2, 77, 128}, 200, 3), 1e-2);
   check_on_gpu(ffn_twin(Activation::gelu, {30, 2, 77, 128}, 136, 2), 1e-2);

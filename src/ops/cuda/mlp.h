@@ -16,7 +16,8 @@ constexpr bool fits_mlp(int64_t width, int64_t inner) {
   return (width == 32 || width == 64) && inner >= 8 && inner % 8 == 0 && inner <= 192;
 }
 
-// What follows the branch: y = factor map RMSNorm(out), map [.., out, width].
+// What follows the branch: y = factor map RMSNorm(out), map [.., out, width], or without a map y =
+// RMSNorm(out).
 struct NextMap {
   const void* map;
   int64_t map_stride, out;

@@ -17,6 +17,10 @@ using at::Tensor;
 
 namespace {
 
+int64_t stride_of(const Weight& map) {
+  return map.value.defined() ? map.value.stride(0) : 0;
+}
+
 // What comes back to a step: the gradient of its output `out`, and that of the next map's product
 // where the step took it along (either may be undefined).
 struct SlicedBack {
@@ -44,8 +48,8 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f,
   if (has_next)
     next = {.x = data(back.out),
             .map = data(step.next.value),
-            .map_stride = step.next.value.stride(0),
-            .out = step.next.value.size(1),
+            .map_stride = stride_of(step.next),
+            .out = back.mapped.size(3),
             .epsilon = static_cast<float>(step.next_norm.epsilon),
             .dinput = static_cast<float>(step.next.A_input * step.next_norm.input_gradient),
             .dy = data(back.mapped),
@@ -85,23 +89,27 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f,
                       stream());
   std::vector<WeightGradient> gradients{
       {m.first, units, unit},
-      {m.second, dout.view({shape.members, shape.rows, shape.width}), hidden, step.branch_gradient}};
+      {m.second, dout.view({shape.members, shape.rows, shape.width}), hidden,
+       step.branch_gradient}};
   if (mapped) gradients.push_back({step.map, df.flatten(1, 2), f.flatten(1, 2)});
-  if (has_next) gradients.push_back({step.next, back.mapped.flatten(1, 2), next_unit});
+  if (has_next && step.next.value.defined())
+    gradients.push_back({step.next, back.mapped.flatten(1, 2), next_unit});
   add_weight_gradients(gradients);
   return {dx, mapped ? dmapped : f.defined() ? df : Tensor()};
 }
 
-// Whether the forward kernel multiplies by the next map as well.
+// Whether the forward kernel makes the next norm, and multiplies by its map, as well.
 bool takes_next(const Tensor& out, const MlpShape& shape, const ResidualStep& step) {
-  return step.next.value.defined() && !step.next_norm.center && fits_norm_linear(out, step.next) &&
+  if (step.next_norm.center) return false;
+  if (step.next_alone) return sliced_mlp_takes_next(shape, 0);
+  return step.next.value.defined() && fits_norm_linear(out, step.next) &&
          sliced_mlp_takes_next(shape, step.next.value.size(1));
 }
 
 NextMap next_map(const ResidualStep& step, const Tensor& mapped) {
   return {.map = data(step.next.value),
-          .map_stride = step.next.value.stride(0),
-          .out = step.next.value.size(1),
+          .map_stride = stride_of(step.next),
+          .out = mapped.size(3),
           .epsilon = static_cast<float>(step.next_norm.epsilon),
           .factor = static_cast<float>(step.next.A),
           .y = writable(mapped)};
@@ -123,12 +131,14 @@ Stepped sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Re
   const bool taken = takes_next(out, shape, step);
   Tensor mapped;
   if (taken)
-    mapped = at::empty({x.size(0), x.size(1), x.size(2), step.next.value.size(1)}, input.options());
+    mapped = at::empty(
+        {x.size(0), x.size(1), x.size(2), step.next_alone ? x.size(3) : step.next.value.size(1)},
+        input.options());
   const NextMap next = taken ? next_map(step, mapped) : NextMap{};
   const MlpAround around{.epsilon = static_cast<float>(step.norm.epsilon),
                          .f = data(branch),
                          .map = f.defined() ? data(step.map.value) : nullptr,
-                         .map_stride = step.map.value.defined() ? step.map.value.stride(0) : 0,
+                         .map_stride = stride_of(step.map),
                          .map_factor = static_cast<float>(step.map.A),
                          .skip = static_cast<float>(step.norm.skip),
                          .branch = static_cast<float>(step.norm.branch),

@@ -199,18 +199,26 @@ __global__ void __launch_bounds__(C::threads, 1)
   const uint32_t next_came = map_came + 8;
   const bool goes_on = join_groups<C>(sum, x + C::sums_at, group, share.block, [&] {
     if constexpr (C::spread)
-      if (s.next.y && threadIdx.x == 0) load_next<C>(base, maps.next, next_came, share, s.next.out);
+      if (s.next.y && !s.next.alone && threadIdx.x == 0)
+        load_next<C>(base, maps.next, next_came, share, s.next.out);
   });
   if (!C::spread && !goes_on) return;
   if (goes_on && share.owns(warp)) {
     add_stream<C>(s, sum, h, first_row, lane);
     __syncwarp();
     write_own<C>(h, s.out + member, first_row, begin, s.in.rows, lane);
-    if constexpr (C::spread)
-      if (s.next.y) normalise_for_both<C>(h, x, s.next.epsilon, first_row, lane, 1 - share.block);
+    if constexpr (C::spread) {
+      if (s.next.y && s.next.alone) {
+        normalise_rows<C, false>(h, x, s.next.epsilon, first_row, lane, share.block);
+        __syncwarp();
+        write_own<C>(x, s.next.y + member, first_row, begin, s.in.rows, lane);
+      } else if (s.next.y) {
+        normalise_rows<C, true>(h, x, s.next.epsilon, first_row, lane, 1 - share.block);
+      }
+    }
   }
   if constexpr (C::spread) {
-    if (!s.next.y) return;
+    if (!s.next.y || s.next.alone) return;
     show_all_writes();
     synchronise_blocks();
     multiply_next<C>(s.next, base, base, next_came, share,
@@ -226,7 +234,8 @@ void launch(const MlpShape& shape, const MlpForward& f, Forward s, Stream stream
   const dim3 grid(C::blocks * blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
   MappedSlices maps = mapped_slices<C>(shape, f.first, f.second, f.block->map, f.block->map_stride);
   if constexpr (C::spread) {
-    if (const NextMap* const next = f.block->next) maps.next = next_map_of(shape, *next);
+    if (const NextMap* const next = f.block->next; next && next->map)
+      maps.next = next_map_of(shape, *next);
     launch_clusters(kernel, grid, C::threads, C::bytes, C::blocks, stream, s, maps);
   } else {
     kernel<<<grid, C::threads, C::bytes, stream>>>(s, maps);
@@ -235,7 +244,8 @@ void launch(const MlpShape& shape, const MlpForward& f, Forward s, Stream stream
 
 NextMapParts next_parts(const NextMap* next) {
   if (!next) return {};
-  return {static_cast<bf16*>(next->y), static_cast<int>(next->out), next->epsilon, next->factor};
+  return {static_cast<bf16*>(next->y), !next->map, static_cast<int>(next->out), next->epsilon,
+          next->factor};
 }
 
 }  // namespace

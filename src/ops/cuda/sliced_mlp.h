@@ -9,13 +9,15 @@ constexpr bool fits_sliced_mlp(int64_t width, int64_t inner) {
   return width == 128 && inner >= 8 && inner % 8 == 0;
 }
 
-// Whether the forward pass can end with a next map of so many outputs: where rows are few.
+// Whether the forward pass can end with a next map of so many outputs (0: with the norm alone):
+// where rows are few.
 bool sliced_mlp_takes_next(const MlpShape& shape, int64_t out);
 // As mlp_forward, with a block.
 void sliced_mlp_forward(const MlpShape& shape, const MlpForward& forward, Stream stream);
 
 // The gradient of the step's output through the norm and map that the forward pass took along: dx =
-// around + the norm's gradient of dinput map^T dy. `unit` is written as in WideNormLinearGradient.
+// around + the norm's gradient of dinput map^T dy, without a map of dinput dy. `unit` is written as
+// in WideNormLinearGradient.
 struct NextMapGradient {
   const void *x, *map;
   int64_t map_stride, out;

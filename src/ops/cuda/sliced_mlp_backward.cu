@@ -119,6 +119,7 @@ __global__ void __launch_bounds__(C::threads, 1)
     show_barriers();
     for (int i = 0; i < min(C::stages, all); ++i) load(i);
   }
+  const bool alone = split && !before && s.next.dx;  // the next norm without a map
   const bf16* const dout_from = before ? s.next.around : s.dout;
   load_own<C>(base, (before ? s.next.x : s.h) + member, begin, s.in.rows);
   if (dout_from) load_own<C>(base + C::rows_bytes, dout_from + member, begin, s.in.rows);
@@ -135,6 +136,7 @@ __global__ void __launch_bounds__(C::threads, 1)
                    load);
     held.put(unit);
   } else {
+    if (alone) norm_back<C>(s.next, dout, begin, s.in.rows, member);
     wait_copies<0>();
   }
   __syncthreads();
@@ -220,7 +222,7 @@ void launch(const MlpShape& shape, const SlicedMlpBackward& b, Backward s, Strea
   const dim3 grid(blocks_for(shape.rows, C::own), static_cast<unsigned>(shape.members));
   NextBackMaps next{};
   if constexpr (C::split)
-    if (b.next) next = next_back_maps<C>(shape, *b.next);
+    if (b.next && b.next->map) next = next_back_maps<C>(shape, *b.next);
   kernel<<<grid, C::threads, C::bytes, stream>>>(
       s, mapped_slices<C>(shape, b.first, b.second, b.block->map, b.block->map_stride), next);
 }

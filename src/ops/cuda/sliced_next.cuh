@@ -7,7 +7,8 @@
 namespace rung::cuda {
 
 struct NextMapParts {
-  bf16* y;  // null: there is none
+  bf16* y;     // null: there is none
+  bool alone;  // y is the norm
   int out;
   float epsilon, factor;
 };
@@ -51,10 +52,10 @@ __device__ void load_next(uint32_t base, const CUtensorMap& map, uint32_t came,
                next_output(share, i), 0, static_cast<int>(blockIdx.y));
 }
 
-// A warp's 16 rows of `from` to both blocks' `to`, normalised.
-template <class C>
-__device__ void normalise_for_both(const unsigned char* from, unsigned char* to, float epsilon,
-                                   int first, int lane, int other) {
+// A warp's 16 rows of `from`, normalised, to `to`, and where `both` to the other block's as well.
+template <class C, bool both>
+__device__ void normalise_rows(const unsigned char* from, unsigned char* to, float epsilon,
+                               int first, int lane, int other) {
   const uint32_t there = of_block(shared_address(to), other);
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
@@ -75,7 +76,7 @@ __device__ void normalise_for_both(const unsigned char* from, unsigned char* to,
       const uint32_t normed =
           pack2(scale * __uint_as_float(pair << 16), scale * __uint_as_float(pair & 0xffff0000u));
       *reinterpret_cast<uint32_t*>(to + place(n)) = normed;
-      store_there(there + place(n), normed);
+      if (both) store_there(there + place(n), normed);
     }
   }
 }

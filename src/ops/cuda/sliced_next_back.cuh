@@ -9,7 +9,8 @@ namespace rung::cuda {
 
 struct NextBackParts {
   const bf16 *x, *around;  // what the norm is of; the gradient of that from elsewhere, or null
-  bf16 *dx, *unit;         // unit: null where nobody wants it
+  const bf16* dy;          // read where there is no map
+  bf16 *dx, *unit;         // dx: null where nothing comes next; unit: where nobody wants it
   int slices;              // of the map; 0: there is none
   float epsilon, dinput;
 };
@@ -27,13 +28,14 @@ struct NextBackSlices {
 };
 
 inline int next_back_slices(const NextMapGradient* next) {
-  return next ? static_cast<int>((next->out + 63) / 64) : 0;
+  return next && next->map ? static_cast<int>((next->out + 63) / 64) : 0;
 }
 
 inline NextBackParts next_back_parts(const NextMapGradient* next) {
   if (!next) return {};
   return {static_cast<const bf16*>(next->x),
           static_cast<const bf16*>(next->around),
+          static_cast<const bf16*>(next->dy),
           static_cast<bf16*>(next->dx),
           static_cast<bf16*>(next->unit),
           next_back_slices(next),
@@ -101,6 +103,45 @@ __device__ void next_back(const NextBackParts& s, const Ring<C>& ring, unsigned 
     write_own<C>(dout, s.dx + member, first_row, share.begin, end, lane);
   }
   __syncthreads();
+}
+
+// The same where there is a norm alone: a thread has pieces of rows of x, dy and around.
+template <class C>
+__device__ void norm_back(const NextBackParts& s, unsigned char* dout, int begin, int end,
+                          int64_t member) {
+  constexpr int pieces = wide_row / 8, each = (C::own * pieces + C::threads - 1) / C::threads;
+  static_assert(C::own * pieces % 32 == 0);  // whole warps
+  Raw<bf16> x[each] = {}, dy[each] = {}, around[each] = {};
+  const auto place = [&](int k) {
+    const int i = threadIdx.x + k * C::threads;
+    return member + static_cast<int64_t>(begin + i / pieces) * wide_row + i % pieces * 8;
+  };
+  const auto real = [&](int k) {
+    const int i = threadIdx.x + k * C::threads;
+    return i < C::own * pieces && begin + i / pieces < end;
+  };
+#pragma unroll
+  for (int k = 0; k < each; ++k) {
+    if (!real(k)) continue;
+    x[k] = load_raw(s.x + place(k)), dy[k] = load_raw(s.dy + place(k));
+    if (s.around) around[k] = load_raw(s.around + place(k));
+  }
+#pragma unroll
+  for (int k = 0; k < each; ++k) {
+    const int i = threadIdx.x + k * C::threads;
+    if (i >= C::own * pieces) continue;
+    float u[8], d[8], sum[8], squares = 0.0f, product = 0.0f;
+    unpack(x[k], u), unpack(dy[k], d), unpack(around[k], sum);
+#pragma unroll
+    for (int e = 0; e < 8; ++e) squares += u[e] * u[e], product += u[e] * d[e];
+    const float scale = rsqrtf(group_sum<pieces>(squares) / wide_row + s.epsilon);
+    product = group_sum<pieces>(product) / wide_row * scale * scale;
+#pragma unroll
+    for (int e = 0; e < 8; ++e) sum[e] += s.dinput * scale * (d[e] - u[e] * product);
+    bf16* const to = reinterpret_cast<bf16*>(dout + piece_at(C::own, i / pieces, i % pieces));
+    store8(to, sum);
+    if (real(k)) store16(s.dx + place(k), *reinterpret_cast<const uint4*>(to));
+  }
 }
 
 // The pieces of a block's rows that this thread would copy with load_own, held back until there is
