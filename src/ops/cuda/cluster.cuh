@@ -23,10 +23,21 @@ __device__ inline void store_there(uint32_t address, uint32_t v) {
 __device__ inline void show_all_writes() {
   asm volatile("fence.proxy.async;" ::: "memory");
 }
-// All threads of the cluster wait for each other, and see what any of them wrote.
-__device__ inline void synchronise_blocks() {
+__device__ inline void store_there(uint32_t address, const uint4& v) {
+  asm volatile("st.shared::cluster.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(v.x),
+               "r"(v.y), "r"(v.z), "r"(v.w)
+               : "memory");
+}
+// All threads of the cluster arrive; who waits then sees what any of them wrote before.
+__device__ inline void arrive_at_blocks() {
   asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+}
+__device__ inline void await_blocks() {
   asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+__device__ inline void synchronise_blocks() {
+  arrive_at_blocks();
+  await_blocks();
 }
 
 // A launch whose blocks form clusters of `blocks` along x.

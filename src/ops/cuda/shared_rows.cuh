@@ -20,48 +20,28 @@ struct Share {
   int block = static_cast<int>(blockIdx.x) % C::blocks;
   int begin = static_cast<int>(blockIdx.x) / C::blocks * C::own;
   __device__ int slices(int all) const { return (all - block + C::blocks - 1) / C::blocks; }
-  // Whether, in the first warpgroup, a warp's 16 rows are finished by this block.
-  __device__ bool owns(int warp) const { return !C::spread || warp / 2 == block; }
   __device__ int unit(int slice) const { return (slice * C::blocks + block) * C::units; }
 };
 
 // Of slices that one block's warpgroups share: the others' sums are added to the first's in order,
-// by way of `shared`. Of two blocks': those of a block's half of the rows to its own first
-// warpgroup's. `then()`: what is to be done as soon as no slice is read any more. Returns whether
-// this warpgroup goes on.
-template <class C, class Then>
-__device__ inline bool join_groups(float (&sum)[16][4], unsigned char* shared, int group, int block,
-                                   const Then& then) {
+// by way of `shared`. Returns whether this warpgroup goes on.
+template <class C>
+__device__ inline bool join_groups(float (&sum)[16][4], unsigned char* shared, int group) {
   if constexpr (!C::split) return true;
-  constexpr int lanes = 128 / C::blocks, others = C::groups * C::blocks - 1;
-  constexpr int apart = lanes * 16;  // bytes from a lane's four numbers to its next four
-  const int owner = threadIdx.x % 128 / lanes;
-  const bool joins = group == 0 && (!C::spread || owner == block);
-  const int slot = group - 1 + (C::spread && owner != block ? C::groups : 0);
-  unsigned char* const mine = shared + threadIdx.x % lanes * 16;
-  const auto wait = [] {
-    if constexpr (C::spread)
-      synchronise_blocks();
-    else
-      __syncthreads();
-  };
-  wait();  // nothing is turned, and no slice read, there any more
-  then();
-  unsigned char* const to = mine + 16 * apart * slot;
-  if (C::spread && owner != block) {
-    const uint32_t there = of_block(shared_address(to), owner);
-#pragma unroll
-    for (int i = 0; i < 16; ++i) store_there(there + apart * i, sum[i]);
-  } else if (!joins) {
+  constexpr int apart = 128 * 16;  // bytes from a lane's four numbers to its next four
+  unsigned char* const mine = shared + threadIdx.x % 128 * 16;
+  __syncthreads();  // nothing is turned there any more
+  if (group > 0) {
+    unsigned char* const to = mine + 16 * apart * (group - 1);
 #pragma unroll
     for (int i = 0; i < 16; ++i)
       *reinterpret_cast<float4*>(to + apart * i) =
           make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
   }
-  wait();
-  if (!joins) return group == 0;
+  __syncthreads();
+  if (group > 0) return false;
 #pragma unroll 1
-  for (int other = 0; other < others; ++other)
+  for (int other = 0; other < C::groups - 1; ++other)
 #pragma unroll
     for (int i = 0; i < 16; ++i) {
       if (i % 4 == 0) asm volatile("" ::: "memory");  // or all would be read at once
@@ -69,12 +49,6 @@ __device__ inline bool join_groups(float (&sum)[16][4], unsigned char* shared, i
       sum[i][0] += more.x, sum[i][1] += more.y, sum[i][2] += more.z, sum[i][3] += more.w;
     }
   return true;
-}
-
-template <class C>
-__device__ inline bool join_groups(float (&sum)[16][4], unsigned char* shared, int group,
-                                   int block) {
-  return join_groups<C>(sum, shared, group, block, [] {});
 }
 
 }  // namespace rung::cuda

@@ -1,6 +1,6 @@
 // Forward: a warpgroup normalises its 64 rows, and adds up what each slice of hidden units gives
 // while the products of the next one run.
-#include "ops/cuda/sliced_next.cuh"
+#include "ops/cuda/sliced_join.cuh"
 
 namespace rung::cuda {
 namespace {
@@ -160,6 +160,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   prepare<C>(s, x, h, s.h + member, begin, share.block == 0 ? s.in.rows : 0);
   show_copies();
   __syncthreads();
+  if constexpr (C::spread) arrive_at_blocks();  // the map's place may be written to
   const uint64_t own = describe(base + first_row / 64 * 64 * panel_row, 0);
   float sum[16][4] = {};
   Quad hidden[C::units / 16] = {};
@@ -196,33 +197,27 @@ __global__ void __launch_bounds__(C::threads, 1)
   wgmma_wait<0>();
   pin(sum);
   pin(hidden);
-  const uint32_t next_came = map_came + 8;
-  const bool goes_on = join_groups<C>(sum, x + C::sums_at, group, share.block, [&] {
-    if constexpr (C::spread)
-      if (s.next.y && !s.next.alone && threadIdx.x == 0)
-        load_next<C>(base, maps.next, next_came, share, s.next.out);
-  });
-  if (!C::spread && !goes_on) return;
-  if (goes_on && share.owns(warp)) {
-    add_stream<C>(s, sum, h, first_row, lane);
-    __syncwarp();
-    write_own<C>(h, s.out + member, first_row, begin, s.in.rows, lane);
-    if constexpr (C::spread) {
-      if (s.next.y && s.next.alone) {
-        normalise_rows<C, false>(h, x, s.next.epsilon, first_row, lane, share.block);
-        __syncwarp();
-        write_own<C>(x, s.next.y + member, first_row, begin, s.in.rows, lane);
-      } else if (s.next.y) {
-        normalise_rows<C, true>(h, x, s.next.epsilon, first_row, lane, 1 - share.block);
-      }
-    }
-  }
   if constexpr (C::spread) {
-    if (!s.next.y || s.next.alone) return;
+    __syncthreads();  // no slice is read any more
+    const uint32_t next_came = map_came + 8;
+    const bool next = s.next.y && !s.next.alone;
+    if (next && threadIdx.x == 0) load_next<C>(base, maps.next, next_came, share, s.next.out);
+    const JoinPlaces<C> places{x};
+    put_sums(places.of(group), sum, first_row, lane);
+    __syncthreads();
+    join_blocks<C>({s.out + member, s.second_factor, s.out_skip, s.next.epsilon,
+                    s.next.alone ? s.next.y + member : nullptr, next},
+                   places, h, x, share.block, begin, s.in.rows);
+    if (!next) return;
     show_all_writes();
     synchronise_blocks();
     multiply_next<C>(s.next, base, base, next_came, share,
                      static_cast<int64_t>(blockIdx.y) * s.in.rows, s.in.rows, warp, lane);
+  } else {
+    if (!join_groups<C>(sum, x + C::sums_at, group)) return;
+    add_stream<C>(s, sum, h, first_row, lane);
+    __syncwarp();
+    write_own<C>(h, s.out + member, first_row, begin, s.in.rows, lane);
   }
 }
 

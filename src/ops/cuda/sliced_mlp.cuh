@@ -39,12 +39,12 @@ struct Sliced {
   static constexpr int map_stages = spread ? 0 : (map_bytes + slice_bytes - 1) / slice_bytes;
   static constexpr int map_at = rstd_at + 1024;
   static constexpr int barriers_at = spread ? map_at + map_bytes : rstd_at + own * 4;
-  // Behind the barriers: where a warp turns what it writes. Where the sums of warpgroups but the
-  // first are joined: there too, or, of two blocks, in the place of slices.
+  // Behind the barriers: where a warp turns what it writes, or, of one block, where the sums of
+  // warpgroups but the first are joined.
   static constexpr int staged_at = barriers_at + stages * 16 + 16;
   static constexpr int staged_all = threads / 32 * staged_bytes;
   static constexpr int sum_bytes = 64 * wide_row * 4;
-  static constexpr int sums_at = spread ? ring_at : staged_at;
+  static constexpr int sums_at = staged_at;
   static constexpr int behind = split && !spread ? (groups - 1) * sum_bytes : staged_all;
   static_assert(behind >= staged_all);
   static_assert(!spread || (2 * groups - 1) * sum_bytes / 2 <= stages * slice_bytes);

@@ -16,6 +16,43 @@ struct Backward {
   NextBackParts next;
 };
 
+// The products of 64 rows of df in shared memory with a panel of the map's columns, at `map`, to
+// `to`, by a warpgroup.
+template <class C>
+__device__ void map_panel_back(uint32_t df, uint32_t map, float factor, bf16* to, int begin,
+                               int end, int first_row, int lane) {
+  const uint64_t own = describe(df, 0), lines = describe(map, 0);
+  float sum[8][4];
+  wgmma_fence();
+#pragma unroll
+  for (int k = 0; k < wide_row / 16; ++k) {
+    const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
+    const uint64_t b = moved(lines, k * 16 * panel_row);
+    if (k == 0)
+      multiply<1>(sum, a, b);
+    else
+      multiply_add<1>(sum, a, b);
+  }
+  wgmma_commit();
+  wgmma_wait<0>();
+  pin(sum);
+  Quad y[4];
+#pragma unroll
+  for (int k = 0; k < 4; ++k)
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      y[k][i] =
+          pack2(factor * sum[2 * k + i / 2][i % 2 * 2], factor * sum[2 * k + i / 2][i % 2 * 2 + 1]);
+  write_columns(y, to, wide_row, begin + first_row, end, panel_columns, lane);
+}
+
+// Where a panel of the map lies, which came as the ring's slices `behind` and on.
+template <class C>
+__device__ uint32_t map_panel_of(const Ring<C>& ring, int behind, int panel) {
+  if (C::map_stages == 1) return ring.slice(behind) + panel * wide_row * panel_row;
+  return ring.slice(behind + panel);
+}
+
 // Rows of `to` in shared memory become the products of the warpgroup's rows of df, another place
 // there, with the map's columns, whose two panels came as slices `slices` and on.
 template <class C>
@@ -132,7 +169,7 @@ __global__ void __launch_bounds__(C::threads, 1)
         reinterpret_cast<uint4*>(dout)[i] = make_uint4(0, 0, 0, 0);
     __syncthreads();  // the ring's barriers are there
     if constexpr (split)
-      next_back<C>(s.next, ring, unit, dout, unit + C::sums_at, rstd, share, s.in.rows, member, all,
+      next_back<C>(s.next, ring, unit, dout, unit + C::sums_at, rstd, begin, s.in.rows, member, all,
                    load);
     held.put(unit);
   } else {
@@ -201,7 +238,33 @@ __global__ void __launch_bounds__(C::threads, 1)
     if (threadIdx.x % 128 == 0 && (split || group == 0)) ring.replace(place - C::lag, all, load);
     __syncwarp();
   }
-  if (!join_groups<C>(du, unit + C::sums_at, group, share.block)) return;
+  if constexpr (split) {
+    __syncthreads();  // nothing is turned, and no slice read, any more
+    // The first warpgroup's sums take the places of two slices that nobody has.
+    const auto free_slice = [&](int i) {
+      return unit + (ring.slice(behind + C::map_stages + i) - base);
+    };
+    unsigned char* const sums = unit + C::sums_at;
+    const SumPlaces places[3] = {{free_slice(0), free_slice(1)},
+                                 {sums, sums + half_sums},
+                                 {sums + 2 * half_sums, sums + 3 * half_sums}};
+    const bool first = group == 0;  // one by one: an array that is picked from would lie in memory
+    unsigned char* const others = sums + (first ? 0 : 2 * (group - 1) * half_sums);
+    put_sums({first ? free_slice(0) : others, first ? free_slice(1) : others + half_sums}, du,
+             first_row, lane);
+    __syncthreads();
+    finish_pieces<C>(s.stream, places, unit, dout, rstd, member, begin, s.in.rows);
+    if (!s.dmapped) return;
+    show_copies();
+    __syncthreads();
+    if (group > 1) return;
+    ring.wait(behind + (C::map_stages == 1 ? 0 : group));
+    map_panel_back<C>(s.stream.df ? base : base + C::rows_bytes,
+                      map_panel_of<C>(ring, behind, group), s.map_factor,
+                      s.dmapped + member + group * panel_columns, begin, s.in.rows, first_row,
+                      lane);
+    return;
+  }
   finish_rows<C>(s.stream, du, unit, dout, rstd, first_row, lane);
   __syncwarp();
   write_own<C>(dout, s.stream.dx + member, first_row, begin, s.in.rows, lane);

@@ -1,6 +1,5 @@
 // The next norm and its map at the end of sliced_mlp's forward pass where two blocks share rows:
-// each normalises its half of the outputs into both blocks' shared memory, and multiplies all rows
-// with its half of the map.
+// each multiplies all normalised rows with its half of the map.
 #pragma once
 #include "ops/cuda/sliced_mlp.cuh"
 
@@ -13,11 +12,12 @@ struct NextMapParts {
   float epsilon, factor;
 };
 
-// Slices of 64 outputs, all of a block's behind the place of the sums that are joined.
+// Slices of 64 outputs, all of a block's behind the place of the sums that are joined
+// (sliced_join.cuh).
 template <class C>
 struct NextSlices {
   static constexpr int units = 64, blocks = C::blocks, own = C::own, bytes = units * wide_row * 2;
-  static constexpr int at = C::sums_at + (2 * C::groups - 1) * C::sum_bytes / 2;
+  static constexpr int at = C::ring_at + (2 * C::groups - 1) * C::sum_bytes / 2;
   static constexpr int most = (C::ring_at + C::stages * C::slice_bytes - at) / bytes;
 };
 template <class C>
@@ -50,35 +50,6 @@ __device__ void load_next(uint32_t base, const CUtensorMap& map, uint32_t came,
     for (int panel = 0; panel < 2; ++panel)
       copy_box(base + N::at + i * N::bytes + panel * N::bytes / 2, map, came, panel * panel_columns,
                next_output(share, i), 0, static_cast<int>(blockIdx.y));
-}
-
-// A warp's 16 rows of `from`, normalised, to `to`, and where `both` to the other block's as well.
-template <class C, bool both>
-__device__ void normalise_rows(const unsigned char* from, unsigned char* to, float epsilon,
-                               int first, int lane, int other) {
-  const uint32_t there = of_block(shared_address(to), other);
-#pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    const auto place = [&](int n) {
-      return piece_at(C::own, first + lane / 4 + 8 * r, n) + lane % 4 * 4;
-    };
-    float squares = 0.0f;
-#pragma unroll
-    for (int n = 0; n < 16; ++n) {
-      const uint32_t pair = *reinterpret_cast<const uint32_t*>(from + place(n));
-      const float low = __uint_as_float(pair << 16), high = __uint_as_float(pair & 0xffff0000u);
-      squares += low * low + high * high;
-    }
-    const float scale = rsqrtf(group_sum<4>(squares) / wide_row + epsilon);
-#pragma unroll
-    for (int n = 0; n < 16; ++n) {
-      const uint32_t pair = *reinterpret_cast<const uint32_t*>(from + place(n));
-      const uint32_t normed =
-          pack2(scale * __uint_as_float(pair << 16), scale * __uint_as_float(pair & 0xffff0000u));
-      *reinterpret_cast<uint32_t*>(to + place(n)) = normed;
-      if (both) store_there(there + place(n), normed);
-    }
-  }
 }
 
 // Of all rows, at `rows`: their products with the block's slices, to y. The member's rows begin at

@@ -4,6 +4,7 @@
 // that the ffn's pass starts from.
 #pragma once
 #include "ops/cuda/sliced_mlp.cuh"
+#include "ops/cuda/sliced_sums.cuh"
 
 namespace rung::cuda {
 
@@ -65,43 +66,47 @@ __device__ void load_next_back(const Ring<C>& ring, const NextBackMaps& maps, in
 }
 
 // The block's rows of s.x (which have been asked for at `unit`) and of s.around (at `dout`) become
-// norm(x), which nobody needs afterwards, and the gradient of x, which is written as well.
-// load(i): the ring's i-th slice of `all`, the ffn's and what follows included.
+// norm(x), which nobody needs afterwards, and the gradient of x, which is written as well; `sums`
+// is for two warpgroups', which are enough for the few products here. load(i): the ring's i-th
+// slice of `all`, the ffn's and what follows included.
 template <class C, class Load>
 __device__ void next_back(const NextBackParts& s, const Ring<C>& ring, unsigned char* unit,
-                          unsigned char* dout, unsigned char* sums, float* rstd,
-                          const Share<C>& share, int end, int64_t member, int all,
-                          const Load& load) {
+                          unsigned char* dout, unsigned char* sums, float* rstd, int begin, int end,
+                          int64_t member, int all, const Load& load) {
   using N = NextBackSlices<C>;
+  constexpr int groups = 2;
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
-  const int group = warp / 4, first_row = 16 * (warp % 4);
-  float du[16][4] = {};
+  const int group = warp / 4;
+  const SumPlaces places[groups] = {{sums, sums + half_sums},
+                                    {sums + 2 * half_sums, sums + 3 * half_sums}};
+  if (group < groups) {
+    float du[16][4] = {};
 #pragma unroll 1
-  for (int slice = group; slice < s.slices; slice += C::groups) {
-    ring.wait(slice);
-    const uint32_t at = __shfl_sync(0xffffffffu, ring.slice(slice), 0);
-    const uint64_t lines = describe(at, N::outputs * panel_row),
-                   dy = describe(at + N::map_bytes, 0);
-    wgmma_fence();
+    for (int slice = group; slice < s.slices; slice += groups) {
+      ring.wait(slice);
+      const uint32_t at = __shfl_sync(0xffffffffu, ring.slice(slice), 0);
+      const uint64_t lines = describe(at, N::outputs * panel_row),
+                     dy = describe(at + N::map_bytes, 0);
+      wgmma_fence();
 #pragma unroll
-    for (int k = 0; k < N::outputs / 16; ++k)
-      multiply_add<1>(du, moved(dy, k * 32), moved(lines, k * 16 * panel_row));
-    wgmma_commit();
-    wgmma_wait<0>();
-    pin(du);
-    ring.done(slice, lane);
-    if (threadIdx.x % 128 == 0) ring.replace(slice, all, load);
-    __syncwarp();
+      for (int k = 0; k < N::outputs / 16; ++k)
+        multiply_add<1>(du, moved(dy, k * 32), moved(lines, k * 16 * panel_row));
+      wgmma_commit();
+      wgmma_wait<0>();
+      pin(du);
+      ring.done(slice, lane);
+      if (threadIdx.x % 128 == 0) ring.replace(slice, all, load);
+      __syncwarp();
+    }
+    unsigned char* const own = sums + 2 * group * half_sums;
+    put_sums({own, own + half_sums}, du, 16 * (warp % 4), lane);
   }
   wait_copies<0>();
   __syncthreads();
-  normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, share.begin, end);
-  if (join_groups<C>(du, sums, group, share.block)) {
-    finish_rows<C>({nullptr, nullptr, s.dinput, 1.0f, 1.0f, 1.0f, 1.0f}, du, unit, dout, rstd,
-                   first_row, lane);
-    __syncwarp();
-    write_own<C>(dout, s.dx + member, first_row, share.begin, end, lane);
-  }
+  normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, begin, end);
+  __syncthreads();
+  finish_pieces<C>({s.dx, nullptr, s.dinput, 1.0f, 1.0f, 1.0f, 1.0f}, places, unit, dout, rstd,
+                   member, begin, end);
   __syncthreads();
 }
 
