@@ -106,6 +106,10 @@ Mark beside(std::vector<Tensor> read, const Tensor& written, const std::function
   return nullptr;
 }
 
+bool is_accompanied() {
+  return company() != nullptr;
+}
+
 void wait_for(Mark mark) {
   if (mark) check_event(cudaStreamWaitEvent(stream(), mark));
 }

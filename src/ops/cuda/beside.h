@@ -24,6 +24,8 @@ using Mark = CUevent_st*;  // the end of some work; null where there is nothing 
 // to.
 Mark beside(std::vector<at::Tensor> read, const at::Tensor& written,
             const std::function<void()>& work);
+// Whether the present stream has company.
+bool is_accompanied();
 // The present stream waits for a mark, or for all work beside it that adds to `written`.
 void wait_for(Mark mark);
 void wait_for_writers(const at::Tensor& written);

@@ -11,11 +11,12 @@ namespace {
 
 namespace groups = cooperative_groups;
 
-// A block's tile of a gradient, and its ring of rows: of dy one panel, of x two.
+// A block's tile of a gradient, half of it each of two warpgroups', and its ring of rows: of dy and
+// of x two panels each.
 struct GradientTile {
-  static constexpr int out = 64, in = 128, rows = 64, threads = 128;
-  static constexpr int stages = 4, users = 4, panel_bytes = rows * panel_row;
-  static constexpr int slice_bytes = 3 * panel_bytes, barriers_at = stages * slice_bytes;
+  static constexpr int out = 128, in = 128, rows = 64, threads = 256;
+  static constexpr int stages = 4, users = 8, panel_bytes = rows * panel_row;
+  static constexpr int slice_bytes = 4 * panel_bytes, barriers_at = stages * slice_bytes;
   static constexpr int bytes = 1024 + barriers_at + stages * 16;
   static constexpr int line = in + 4;  // floats between rows of sums, free of bank conflicts
   static_assert(out * line * 4 <= barriers_at);
@@ -108,11 +109,14 @@ __global__ void __launch_bounds__(GradientTile::threads)
   const auto load = [&](int i) {
     ring.announce_slice(i);
     const int row = (begin + i) * C::rows, member = static_cast<int>(blockIdx.y);
-    copy_box(ring.slice(i), maps.dy[which], ring.full(i), first_out, row, 0, member);
 #pragma unroll
-    for (int panel = 0; panel < 2; ++panel)
-      copy_box(ring.slice(i) + (1 + panel) * C::panel_bytes, maps.x[which], ring.full(i),
-               first_in + panel * panel_columns, row, 0, member);
+    for (int panel = 0; panel < 2; ++panel) {
+      const uint32_t to = ring.slice(i) + panel * C::panel_bytes;
+      const int column = panel * panel_columns;
+      copy_box(to, maps.dy[which], ring.full(i), first_out + column, row, 0, member);
+      copy_box(to + 2 * C::panel_bytes, maps.x[which], ring.full(i), first_in + column, row, 0,
+               member);
+    }
   };
   if (threadIdx.x == 0) {
     ring.start();
@@ -125,8 +129,8 @@ __global__ void __launch_bounds__(GradientTile::threads)
 #pragma unroll 1
   for (int i = 0; i < count; ++i) {
     ring.wait(i);
-    const uint64_t dy = describe(ring.slice(i), 0);
-    const uint64_t x = describe(ring.slice(i) + C::panel_bytes, C::panel_bytes);
+    const uint64_t dy = describe(ring.slice(i) + warp / 4 * C::panel_bytes, 0);
+    const uint64_t x = describe(ring.slice(i) + 2 * C::panel_bytes, C::panel_bytes);
     wgmma_fence();
 #pragma unroll
     for (int k = 0; k < C::rows / 16; ++k)
@@ -161,12 +165,12 @@ int64_t tiles_of(const RowSums& s) {
   return tiles;
 }
 
-// Blocks that share a tile: a power of two up to 8, as many as there are multiprocessors in all
-// (two blocks fit into one) and four slices each, where that can be.
+// Blocks that share a tile: a power of two up to 8, with half of the multiprocessors' number of
+// blocks in all (the others are for what this runs beside) and four slices each, where that can be.
 int splits_of(const RowSums& s) {
   const int64_t slices = (s.rows + GradientTile::rows - 1) / GradientTile::rows;
   int splits = 1;
-  while (splits < 8 && 2 * splits * tiles_of(s) * s.members <= processors() &&
+  while (splits < 8 && 2 * splits * tiles_of(s) * s.members <= processors() / 2 &&
          4 * 2 * splits <= slices)
     splits *= 2;
   return splits;

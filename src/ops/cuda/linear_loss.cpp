@@ -34,7 +34,7 @@ std::pair<Tensor, Tensor> linear_cross_entropy(const Tensor& x, const Weight& we
                    .weight_stride = weight.value.stride(0),
                    .forward = static_cast<float>(weight.A * o.logit),
                    .cap = static_cast<float>(o.cap)};
-  plan_linear_loss(shape);
+  plan_linear_loss(shape, is_accompanied());
   const auto options = x.options().dtype(at::kFloat);
   const Tensor losses = at::empty({shape.members, shape.rows}, options);
   const Tensor lse = at::empty_like(losses), space = at::empty({shape.input_floats()}, options);

@@ -256,13 +256,15 @@ void launch_rows(const LinearLoss& s, LossParts in, const LossResult& out, Strea
 
 }  // namespace
 
-void plan_linear_loss(LinearLoss& s) {
+void plan_linear_loss(LinearLoss& s, bool beside) {
   with_padded_width(s.width, [&](auto width) {
     using C = TilesOf<decltype(width)::value>;
     s.input_splits =
         splits_of<C>(s.members * blocks_for(s.rows, C::own), blocks_for(s.vocabulary, C::N));
     s.weight_splits =
         splits_of<C>(s.members * blocks_for(s.vocabulary, C::own), blocks_for(s.rows, C::N));
+    // What it runs beside at smaller widths has a block on every multiprocessor.
+    if (beside && s.width > 64 && s.weight_splits > 1) s.weight_launches = 2;
   });
 }
 

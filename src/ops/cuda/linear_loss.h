@@ -18,6 +18,7 @@ struct LinearLoss {
   float forward;          // multiplies x W^T
   float cap;              // 0: off
   int input_splits = 1, weight_splits = 1;  // of plan_linear_loss
+  int weight_launches = 1;  // into which the splits of the weight's pass are shared out
   // What the passes need beside.
   int64_t input_floats() const {
     return input_splits > 1 ? input_splits * members * rows * (width + 2) : 0;
@@ -28,8 +29,9 @@ struct LinearLoss {
 };
 
 constexpr int64_t widest_linear_loss = 128;  // widths are multiples of 8 up to this
-// Fills in the splits.
-void plan_linear_loss(LinearLoss& shape);
+// Fills in the splits; where the weight's gradient is to run beside other kernels and would fill
+// the device, two launches that leave them half of it each.
+void plan_linear_loss(LinearLoss& shape, bool beside = false);
 
 // targets and loss [members, rows]; lse [members, rows] (base 2) for the weight's gradient; dx =
 // factor times the formula above unless null. `space` holds input_floats().

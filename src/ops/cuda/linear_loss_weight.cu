@@ -1,4 +1,6 @@
 // The pass over the vocabulary: the weight's gradient, from the rows' lse.
+#include <algorithm>
+
 #include "ops/cuda/linear_loss.cuh"
 
 namespace rung::cuda {
@@ -91,6 +93,7 @@ struct Target {
   bool add;
   float* to;
   int64_t split_stride, member_stride;
+  int first_split = 0;  // of a launch
 };
 
 template <class C, bool capped>
@@ -99,7 +102,8 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
   extern __shared__ unsigned char shared[];
   constexpr int n = C::N / 8, ahead = C::stages - 2;
   const Ring<C> ring = loss_ring<C>(shared);
-  const int begin = blockIdx.y * in.tiles_each;
+  const int split = out.first_split + static_cast<int>(blockIdx.y);
+  const int begin = split * in.tiles_each;
   const int count = min(in.tiles_each, (in.rows + C::N - 1) / C::N - begin);
   const auto load = [&](int i) { load_tile<C>(ring, x, i, begin + i); };
   if (threadIdx.x == 0) {
@@ -156,7 +160,7 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
   wgmma_wait<0>();
   pin(sum);
   write_weight<C>(in, sum, out.factor, out.add,
-                  out.to + blockIdx.y * out.split_stride + blockIdx.z * out.member_stride);
+                  out.to + split * out.split_stride + blockIdx.z * out.member_stride);
 }
 
 // gradient = factor times the sum over splits of space [splits, members, size] (+ gradient where it
@@ -179,16 +183,19 @@ __global__ void __launch_bounds__(256)
 }
 
 template <class C, bool capped>
-void launch_weight(const LinearLoss& s, LossParts in, const float* lse, const Target& out,
-                   Stream stream) {
+void launch_weight(const LinearLoss& s, LossParts in, const float* lse, Target out, Stream stream) {
   const int64_t tiles = (s.rows + C::N - 1) / C::N;
   in.tiles_each = static_cast<int>((tiles + s.weight_splits - 1) / s.weight_splits);
-  const dim3 grid(blocks_for(s.vocabulary, C::own), s.weight_splits,
-                  static_cast<unsigned>(s.members));
+  const int each = (s.weight_splits + s.weight_launches - 1) / s.weight_launches;
   const auto kernel = weight_pass<C, capped>;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, C::bytes);
-  kernel<<<grid, C::threads, C::bytes, stream>>>(
-      in, lse, out, tile_map<C>(in.x, s.rows, s.width, s.members, s.rows * s.width));
+  const CUtensorMap x = tile_map<C>(in.x, s.rows, s.width, s.members, s.rows * s.width);
+  for (; out.first_split < s.weight_splits; out.first_split += each) {
+    const dim3 grid(blocks_for(s.vocabulary, C::own),
+                    std::min(each, s.weight_splits - out.first_split),
+                    static_cast<unsigned>(s.members));
+    kernel<<<grid, C::threads, C::bytes, stream>>>(in, lse, out, x);
+  }
 }
 
 }  // namespace
