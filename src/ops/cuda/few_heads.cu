@@ -114,8 +114,8 @@ __device__ inline void join_halves(Mixed<D>& m, uint32_t parts, int second, int 
 
 template <int D>
 __global__ void __launch_bounds__(512, 1)
-    few_forward(Small s, const bf16* __restrict__ qkv, float value, bf16* __restrict__ out,
-                float* __restrict__ lse) {
+    mix_few_heads(Small s, const bf16* __restrict__ qkv, float value, bf16* __restrict__ out,
+                  float* __restrict__ lse) {
   extern __shared__ __align__(16) bf16 shared[];
   const int half = static_cast<int>(blockIdx.x) % 2, own_tiles = static_cast<int>(blockDim.x) / 64;
   const unsigned sequence = blockIdx.y, head = blockIdx.x / 2;
@@ -161,9 +161,9 @@ void few_heads_forward(const SmallAttention& shape, const void* qkv, float value
   with_whole_head(shape.rope.head_dim, [&](auto dim) {
     constexpr int D = decltype(dim)::value;
     const int bytes = few_bytes<D>(static_cast<int>(own_tiles));
-    allow_shared(few_forward<D>, bytes);
-    few_forward<D><<<grid, 64 * own_tiles, bytes, stream>>>(s, static_cast<const bf16*>(qkv), value,
-                                                            static_cast<bf16*>(out), lse);
+    allow_shared(mix_few_heads<D>, bytes);
+    mix_few_heads<D><<<grid, 64 * own_tiles, bytes, stream>>>(s, static_cast<const bf16*>(qkv),
+                                                              value, static_cast<bf16*>(out), lse);
   });
   check_launch();
 }

@@ -1,5 +1,6 @@
 // Backward: a warpgroup makes hidden units of its 64 rows again, slice by slice, and adds up the
 // gradient of its rows; what the matrices' gradients are made of goes to global memory.
+#include "ops/cuda/sliced_finish.cuh"
 #include "ops/cuda/sliced_next_back.cuh"
 
 namespace rung::cuda {
@@ -11,87 +12,9 @@ struct Backward {
   bf16 *unit, *units, *hidden;
   float dunits, epsilon;  // dunits: on gradients of hidden units, of gated curves with `input`
   StreamBack stream;
-  bf16* dmapped;  // df behind the map that f came through; null: there is none
-  float map_factor;
+  MapBack map;
   NextBackParts next;
 };
-
-// The products of 64 rows of df in shared memory with a panel of the map's columns, at `map`, to
-// `to`, by a warpgroup.
-template <class C>
-__device__ void map_panel_back(uint32_t df, uint32_t map, float factor, bf16* to, int begin,
-                               int end, int first_row, int lane) {
-  const uint64_t own = describe(df, 0), lines = describe(map, 0);
-  float sum[8][4];
-  wgmma_fence();
-#pragma unroll
-  for (int k = 0; k < wide_row / 16; ++k) {
-    const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
-    const uint64_t b = moved(lines, k * 16 * panel_row);
-    if (k == 0)
-      multiply<1>(sum, a, b);
-    else
-      multiply_add<1>(sum, a, b);
-  }
-  wgmma_commit();
-  wgmma_wait<0>();
-  pin(sum);
-  Quad y[4];
-#pragma unroll
-  for (int k = 0; k < 4; ++k)
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-      y[k][i] =
-          pack2(factor * sum[2 * k + i / 2][i % 2 * 2], factor * sum[2 * k + i / 2][i % 2 * 2 + 1]);
-  write_columns(y, to, wide_row, begin + first_row, end, panel_columns, lane);
-}
-
-// Where a panel of the map lies, which came as the ring's slices `behind` and on.
-template <class C>
-__device__ uint32_t map_panel_of(const Ring<C>& ring, int behind, int panel) {
-  if (C::map_stages == 1) return ring.slice(behind) + panel * wide_row * panel_row;
-  return ring.slice(behind + panel);
-}
-
-// Rows of `to` in shared memory become the products of the warpgroup's rows of df, another place
-// there, with the map's columns, whose two panels came as slices `slices` and on.
-template <class C>
-__device__ void map_back(const Ring<C>& ring, int slices, uint32_t df, float factor,
-                         unsigned char* to, int group, int first_row, int lane) {
-  show_copies();  // the rows have been written by ordinary stores
-  asm volatile("bar.sync %0, 128;" ::"r"(4 + group) : "memory");
-  const uint64_t own = describe(df + first_row / 64 * 64 * panel_row, 0);
-  float sum[2][8][4];
-#pragma unroll
-  for (int panel = 0; panel < 2; ++panel) {
-    if (panel < C::map_stages) ring.wait(slices + panel);
-    const uint32_t at = C::map_stages == 2 ? ring.slice(slices + panel)
-                                           : ring.slice(slices) + panel * wide_row * panel_row;
-    const uint64_t lines = describe(at, 0);
-    wgmma_fence();
-#pragma unroll
-    for (int k = 0; k < wide_row / 16; ++k) {
-      const uint64_t a = moved(own, k / 4 * C::own * panel_row + k % 4 * 32);
-      const uint64_t b = moved(lines, k * 16 * panel_row);
-      if (k == 0)
-        multiply<1>(sum[panel], a, b);
-      else
-        multiply_add<1>(sum[panel], a, b);
-    }
-    wgmma_commit();
-  }
-  wgmma_wait<0>();
-  pin(sum[0]);
-  pin(sum[1]);
-#pragma unroll
-  for (int r = 0; r < 2; ++r)
-#pragma unroll
-    for (int n = 0; n < 16; ++n)
-      *reinterpret_cast<uint32_t*>(to + piece_at(C::own, first_row + lane / 4 + 8 * r, n) +
-                                   lane % 4 * 4) =
-          pack2(factor * sum[n / 8][n % 8][2 * r], factor * sum[n / 8][n % 8][2 * r + 1]);
-  __syncwarp();
-}
 
 // From the products and dhidden: hidden units and gradients before the curve, as A operands.
 template <class C>
@@ -140,7 +63,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   const int64_t rows = static_cast<int64_t>(blockIdx.y) * s.in.rows, member = rows * wide_row;
   // The next map comes before the slices, the map behind them.
   const int before = split ? s.next.slices : 0, slices = s.in.slices, behind = before + slices;
-  const int all = behind + (s.dmapped ? C::map_stages : 0);
+  const int all = behind + (s.map.to ? C::map_stages : 0);
   const auto load = [&](int i) {
     if constexpr (split)
       if (i < before) return load_next_back<C>(ring, next, begin, i);
@@ -156,27 +79,8 @@ __global__ void __launch_bounds__(C::threads, 1)
     show_barriers();
     for (int i = 0; i < min(C::stages, all); ++i) load(i);
   }
-  const bool alone = split && !before && s.next.dx;  // the next norm without a map
-  const bf16* const dout_from = before ? s.next.around : s.dout;
-  load_own<C>(base, (before ? s.next.x : s.h) + member, begin, s.in.rows);
-  if (dout_from) load_own<C>(base + C::rows_bytes, dout_from + member, begin, s.in.rows);
-  commit_copies();
-  HeldRows<C> held;
-  if (split && before) {
-    held.take(s.h + member, begin, s.in.rows);
-    if (!dout_from)
-      for (int i = threadIdx.x; i < C::rows_bytes / 16; i += C::threads)
-        reinterpret_cast<uint4*>(dout)[i] = make_uint4(0, 0, 0, 0);
-    __syncthreads();  // the ring's barriers are there
-    if constexpr (split)
-      next_back<C>(s.next, ring, unit, dout, unit + C::sums_at, rstd, begin, s.in.rows, member, all,
-                   load);
-    held.put(unit);
-  } else {
-    if (alone) norm_back<C>(s.next, dout, begin, s.in.rows, member);
-    wait_copies<0>();
-  }
-  __syncthreads();
+  const BlockRows own_rows{base, unit, dout, rstd, begin, s.in.rows, member};
+  begin_rows<C>(s.next, s.h, s.dout, ring, own_rows, all, load);
   normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, begin, s.in.rows);
   show_copies();
   __syncthreads();
@@ -238,42 +142,10 @@ __global__ void __launch_bounds__(C::threads, 1)
     if (threadIdx.x % 128 == 0 && (split || group == 0)) ring.replace(place - C::lag, all, load);
     __syncwarp();
   }
-  if constexpr (split) {
-    __syncthreads();  // nothing is turned, and no slice read, any more
-    // The first warpgroup's sums take the places of two slices that nobody has.
-    const auto free_slice = [&](int i) {
-      return unit + (ring.slice(behind + C::map_stages + i) - base);
-    };
-    unsigned char* const sums = unit + C::sums_at;
-    const SumPlaces places[3] = {{free_slice(0), free_slice(1)},
-                                 {sums, sums + half_sums},
-                                 {sums + 2 * half_sums, sums + 3 * half_sums}};
-    const bool first = group == 0;  // one by one: an array that is picked from would lie in memory
-    unsigned char* const others = sums + (first ? 0 : 2 * (group - 1) * half_sums);
-    put_sums({first ? free_slice(0) : others, first ? free_slice(1) : others + half_sums}, du,
-             first_row, lane);
-    __syncthreads();
-    finish_pieces<C>(s.stream, places, unit, dout, rstd, member, begin, s.in.rows);
-    if (!s.dmapped) return;
-    show_copies();
-    __syncthreads();
-    if (group > 1) return;
-    ring.wait(behind + (C::map_stages == 1 ? 0 : group));
-    map_panel_back<C>(s.stream.df ? base : base + C::rows_bytes,
-                      map_panel_of<C>(ring, behind, group), s.map_factor,
-                      s.dmapped + member + group * panel_columns, begin, s.in.rows, first_row,
-                      lane);
-    return;
-  }
-  finish_rows<C>(s.stream, du, unit, dout, rstd, first_row, lane);
-  __syncwarp();
-  write_own<C>(dout, s.stream.dx + member, first_row, begin, s.in.rows, lane);
-  if (s.stream.df) write_own<C>(unit, s.stream.df + member, first_row, begin, s.in.rows, lane);
-  if (!s.dmapped) return;
-  unsigned char* const to = s.stream.df ? dout : unit;
-  map_back<C>(ring, behind, s.stream.df ? base : base + C::rows_bytes, s.map_factor, to, group,
-              first_row, lane);
-  write_own<C>(to, s.dmapped + member, first_row, begin, s.in.rows, lane);
+  if constexpr (split)
+    finish_shared<C>(s.stream, s.map, ring, behind, du, own_rows, group, first_row, lane);
+  else
+    finish_own<C>(s.stream, s.map, ring, behind, du, own_rows, group, first_row, lane);
 }
 
 template <class C>
@@ -304,8 +176,7 @@ void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& b, Stre
                    block.epsilon,
                    {static_cast<bf16*>(b.dx), static_cast<bf16*>(block.df), b.dinput,
                     block.input_gradient, block.out_skip, block.skip, block.branch},
-                   static_cast<bf16*>(block.dmapped),
-                   block.map_factor,
+                   {static_cast<bf16*>(block.dmapped), block.map_factor},
                    next_back_parts(b.next)};
   with_form<Form::split>(shape, [&](auto tiles) { launch<decltype(tiles)>(shape, b, s, stream); });
   check_launch();

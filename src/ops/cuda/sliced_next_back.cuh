@@ -70,13 +70,13 @@ __device__ void load_next_back(const Ring<C>& ring, const NextBackMaps& maps, in
 // is for two warpgroups', which are enough for the few products here. load(i): the ring's i-th
 // slice of `all`, the ffn's and what follows included.
 template <class C, class Load>
-__device__ void next_back(const NextBackParts& s, const Ring<C>& ring, unsigned char* unit,
-                          unsigned char* dout, unsigned char* sums, float* rstd, int begin, int end,
-                          int64_t member, int all, const Load& load) {
+__device__ void next_back(const NextBackParts& s, const Ring<C>& ring, const BlockRows& rows,
+                          int all, const Load& load) {
   using N = NextBackSlices<C>;
   constexpr int groups = 2;
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const int group = warp / 4;
+  unsigned char* const sums = rows.unit + C::sums_at;
   const SumPlaces places[groups] = {{sums, sums + half_sums},
                                     {sums + 2 * half_sums, sums + 3 * half_sums}};
   if (group < groups) {
@@ -103,10 +103,10 @@ __device__ void next_back(const NextBackParts& s, const Ring<C>& ring, unsigned 
   }
   wait_copies<0>();
   __syncthreads();
-  normalise<C>(unit, s.epsilon, rstd, s.unit ? s.unit + member : nullptr, begin, end);
+  normalise<C>(rows.unit, s.epsilon, rows.rstd, s.unit ? s.unit + rows.member : nullptr, rows.begin,
+               rows.end);
   __syncthreads();
-  finish_pieces<C>({s.dx, nullptr, s.dinput, 1.0f, 1.0f, 1.0f, 1.0f}, places, unit, dout, rstd,
-                   member, begin, end);
+  finish_pieces<C>({s.dx, nullptr, s.dinput, 1.0f, 1.0f, 1.0f, 1.0f}, places, rows);
   __syncthreads();
 }
 
@@ -175,5 +175,32 @@ struct HeldRows {
     }
   }
 };
+
+// The block's rows of h, and of the gradient of the step's output: `dout`, or what comes back
+// through what is next. The block has synchronised afterwards.
+template <class C, class Load>
+__device__ void begin_rows(const NextBackParts& next, const bf16* h, const bf16* dout,
+                           const Ring<C>& ring, const BlockRows& rows, int all, const Load& load) {
+  const bool mapped = C::split && next.slices > 0, alone = C::split && !mapped && next.dx;
+  const bf16* const around = mapped ? next.around : dout;
+  load_own<C>(rows.base, (mapped ? next.x : h) + rows.member, rows.begin, rows.end);
+  if (around) load_own<C>(rows.base + C::rows_bytes, around + rows.member, rows.begin, rows.end);
+  commit_copies();
+  if constexpr (C::split)
+    if (mapped) {
+      HeldRows<C> held;
+      held.take(h + rows.member, rows.begin, rows.end);
+      if (!around)
+        for (int i = threadIdx.x; i < C::rows_bytes / 16; i += C::threads)
+          reinterpret_cast<uint4*>(rows.dout)[i] = make_uint4(0, 0, 0, 0);
+      __syncthreads();  // the ring's barriers are there
+      next_back<C>(next, ring, rows, all, load);
+      held.put(rows.unit);
+    } else if (alone) {
+      norm_back<C>(next, rows.dout, rows.begin, rows.end, rows.member);
+    }
+  wait_copies<0>();
+  __syncthreads();
+}
 
 }  // namespace rung::cuda

@@ -50,16 +50,26 @@ __device__ inline void each_piece(const F& f) {
   }
 }
 
+// A block's rows in shared memory, from address `base` on: those of h or norm(h), then of the
+// gradient that comes in; their norms' factors; and where they are among a member's, whose numbers
+// begin at `member`.
+struct BlockRows {
+  uint32_t base;
+  unsigned char *unit, *dout;
+  float* rstd;
+  int begin, end;
+  int64_t member;
+};
+
 // What finish_rows does, from sums in shared memory: dx in place of dout and df (where it is
 // another) in place of norm(h), both to global memory as well.
 template <class C, int groups>
 __device__ void finish_pieces(const StreamBack& s, const SumPlaces (&sums)[groups],
-                              unsigned char* unit, unsigned char* dout, const float* rstd,
-                              int64_t member, int begin, int end) {
+                              const BlockRows& rows) {
   each_piece<C, C::own>([&](int row, int piece) {
     const uint32_t place = piece_at(C::own, row, piece);
-    bf16* const own = reinterpret_cast<bf16*>(dout + place);
-    bf16* const other = reinterpret_cast<bf16*>(unit + place);
+    bf16* const own = reinterpret_cast<bf16*>(rows.dout + place);
+    bf16* const other = reinterpret_cast<bf16*>(rows.unit + place);
     float du[8], u[8], d[8], product = 0.0f;
     add_sums(du, sums, row, piece);
     load8(other, u);
@@ -67,9 +77,9 @@ __device__ void finish_pieces(const StreamBack& s, const SumPlaces (&sums)[group
 #pragma unroll
     for (int k = 0; k < 8; ++k) du[k] *= s.dinput, product += du[k] * u[k];
     product = group_sum<row_pieces>(product) / wide_row;
-    const float factor = s.input_gradient * rstd[row];
-    const bool real = begin + row < end;
-    const int64_t at = member + static_cast<int64_t>(begin + row) * wide_row + 8 * piece;
+    const float factor = s.input_gradient * rows.rstd[row];
+    const bool real = rows.begin + row < rows.end;
+    const int64_t at = rows.member + static_cast<int64_t>(rows.begin + row) * wide_row + 8 * piece;
 #pragma unroll
     for (int k = 0; k < 8; ++k) d[k] = s.around * d[k] + factor * (du[k] - u[k] * product);
     const auto put = [&](bf16* kept, bf16* to, float share) {
