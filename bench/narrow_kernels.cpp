@@ -1,16 +1,18 @@
 // The kernels of narrow models alone, on one stream and in allocations of their own, for sanitizers
-// and a quick look: `narrow_kernels ffns|maps|losses|attention` runs these at shapes that reach all
-// of their forms (compute-sanitizer --tool memcheck|racecheck), `narrow_kernels time` takes the
-// times of all at width 64 and 128. That what they give is right is
+// and a quick look: `narrow_kernels ffns|maps|losses|sums|attention` runs these at shapes that
+// reach all of their forms (compute-sanitizer --tool memcheck|racecheck), `narrow_kernels time`
+// takes the times of all at width 64 and 128. That what they give is right is
 // tests/ops/cuda_narrow_test.cpp's to say.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "device_buffers.h"
 #include "kernel_clock.h"
+#include "ops/cuda/few_rows_kernels.h"
 #include "ops/cuda/linear_loss.h"
 #include "ops/cuda/norm_linear.h"
 #include "ops/cuda/sliced_mlp.h"
@@ -61,6 +63,33 @@ void sliced_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward,
   backward.hidden = b.halves(rows * shape.inner);
   run("forward", [&] { sliced_mlp_forward(shape, forward, nullptr); });
   run("backward", [&] { sliced_mlp_backward(shape, backward, nullptr); });
+  const int64_t out = 3 * shape.width;
+  if (!sliced_mlp_takes_next(shape, out)) return;
+  for (const bool alone : {false, true}) {
+    const int64_t columns = alone ? shape.width : out;
+    void* const map = alone ? nullptr : b.halves(shape.members * out * shape.width, 0.1);
+    const NextMap next{map, out * shape.width, columns, 1e-6f, 0.5f, b.halves(rows * columns)};
+    MlpAround around = *forward.block;
+    around.next = &next;
+    MlpForward taking = forward;
+    taking.block = &around;
+    const NextMapGradient gradient{.x = forward.out,
+                                   .map = map,
+                                   .map_stride = out * shape.width,
+                                   .out = columns,
+                                   .epsilon = 1e-6f,
+                                   .dinput = 0.5f,
+                                   .dy = b.halves(rows * columns),
+                                   .around = alone ? nullptr : b.halves(rows * shape.width),
+                                   .dx = b.halves(rows * shape.width),
+                                   .unit = alone ? nullptr : b.halves(rows * shape.width)};
+    backward.dout = nullptr;
+    backward.next = &gradient;
+    run(alone ? "forward and norm" : "forward, norm and map",
+        [&] { sliced_mlp_forward(shape, taking, nullptr); });
+    run(alone ? "norm and backward" : "map, norm and backward",
+        [&] { sliced_mlp_backward(shape, backward, nullptr); });
+  }
 }
 
 void ffn(const FfnCase& c) {
@@ -171,6 +200,26 @@ void loss(int64_t members, int64_t rows, int64_t vocabulary, int64_t width, floa
   });
 }
 
+// Gradients of matrices [out, in] that are sums over the same rows.
+void row_sums(int64_t members, int64_t rows, const std::vector<std::pair<int64_t, int64_t>>& all) {
+  std::printf("sums over P=%ld rows=%ld of %zu matrices\n", members, rows, all.size());
+  Buffers b;
+  RowSums sums{.members = members, .rows = rows, .sums = {}};
+  for (const auto& [out, in] : all) {
+    const bool adds = sums.count % 2 == 1;
+    sums.sums[sums.count++] = {.dy = b.halves(members * rows * out),
+                               .x = b.halves(members * rows * in),
+                               .out = out,
+                               .in = in,
+                               .gradient = b.zeros(members * out * in),
+                               .member_stride = out * in,
+                               .factor = 0.5f,
+                               .adds = adds};
+  }
+  if (!fits_row_sums(sums)) fail("[bench] These sums have no kernel.");
+  run("sums", [&] { add_row_sums(sums, nullptr); });
+}
+
 void attention(int64_t sequences, int64_t time, int64_t heads, int64_t head_dim,
                bool offset = false) {
   std::printf("attention of %ld sequences of %ld, %ld heads of %ld\n", sequences, time, heads,
@@ -231,6 +280,13 @@ void check_losses() {
   loss(1, 2, 2, 8, 0.0f);
 }
 
+void check_sums() {
+  row_sums(1, 1000, {{72, 136}, {128, 8}});
+  row_sums(2, 333, {{72, 136}, {8, 72}, {128, 128}});
+  row_sums(1, 4096, {{768, 128}, {128, 384}, {128, 128}, {384, 128}});
+  row_sums(3, 1, {{64, 64}});
+}
+
 void check_attention() {
   for (const int64_t sequences : {1, 50, 80}) {  // by block, by warp, many heads
     attention(sequences, 77, 2, 16);
@@ -249,6 +305,7 @@ void time_all() {
       attention(16 * members, 256, 4, width / 4);
       loss(members, 4096, 4096, width, 0.0f);
     }
+  row_sums(1, 4096, {{768, 128}, {128, 384}, {128, 128}, {384, 128}});
 }
 
 }  // namespace
@@ -258,11 +315,9 @@ int main(int argc, char** argv) {
     const char* name;
     void (*run)();
   };
-  constexpr Choice choices[] = {{"ffns", check_ffns},
-                                {"maps", check_maps},
-                                {"losses", check_losses},
-                                {"attention", check_attention},
-                                {"time", time_all}};
+  constexpr Choice choices[] = {{"ffns", check_ffns},           {"maps", check_maps},
+                                {"losses", check_losses},       {"sums", check_sums},
+                                {"attention", check_attention}, {"time", time_all}};
   const char* const what = argc > 1 ? argv[1] : "";
   try {
     for (const Choice& choice : choices)
@@ -270,7 +325,7 @@ int main(int argc, char** argv) {
         choice.run();
         return 0;
       }
-    std::printf("narrow_kernels ffns|maps|losses|attention|time\n");
+    std::printf("narrow_kernels ffns|maps|losses|sums|attention|time\n");
     return 2;
   } catch (const std::exception& error) {
     std::printf("%s\n", error.what());
