@@ -74,6 +74,11 @@ bool is_small(const Sizes& s, const PassKind& kind) {
          rows * (8.0 * (padded + 8.0) + 8.0) <= (dim > 32.0 ? 163840.0 : 102400.0) && rows <= 256.0;
 }
 
+// Heads of 64 over some positions, likewise (ops/cuda/wide_heads.h).
+bool is_wide(const Sizes& s, const PassKind& kind) {
+  return kind.half && s.packed && s.time > 64.0 && s.time <= 512.0;
+}
+
 // Attention op by op, as fp32 has it on a GPU (attention_plain): q, k and v as the products read
 // them and one matrix of weights are kept. At the softmax there are logits and masked logits beside
 // it; in the backward pass the gradients at either side of it and LibTorch's product of the upper
@@ -104,7 +109,7 @@ BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   // The stream, its norm, q, k and v (rotated), the output and its log-sums.
   b.kept = e * (2.0 * s.D + s.Q + s.O) + norm_statistics + 4.0 * s.heads;
   if (narrow) b.kept -= e * s.D + norm_statistics;  // no norm is written
-  const bool library = kind.cuda && !is_small(s, kind);
+  const bool library = kind.cuda && !is_small(s, kind) && !is_wide(s, kind);
   const bool copied = library && !s.in_place;
   // A logarithm and a sum of each query, or the library's sums in fp32 and its gradients.
   const double numbers = 8.0 * s.heads * std::ceil(s.time / 64.0) * 64.0 / s.time;
@@ -195,7 +200,8 @@ BlockBytes block_bytes(const Decoder& d, size_t layer, const PassKind& kind, dou
 
 bool is_counted_fp8(const Decoder& d, const PassKind& kind) {
   const bool fp8 = std::any_of(d.layout.tensors.begin(), d.layout.tensors.end(), in_fp8);
-  return !fp8 || (is_fused_fp8(d, kind) && !is_small(sizes_of(d, kind, 0), kind));
+  const Sizes s = sizes_of(d, kind, 0);
+  return !fp8 || (is_fused_fp8(d, kind) && !is_small(s, kind) && !is_wide(s, kind));
 }
 
 }  // namespace rung

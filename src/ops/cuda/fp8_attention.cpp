@@ -9,6 +9,7 @@
 #include "ops/cuda/library_attention.h"
 #include "ops/cuda/small_attention.h"
 #include "ops/cuda/tensor.h"
+#include "ops/cuda/wide_heads.h"
 #include "ops/custom.h"
 
 namespace rung::cuda {
@@ -47,7 +48,9 @@ bool fits_fp8_attention(const Tensor& x, const Weight& weight, const AttentionOp
     return false;
   const RopeShape shape{x.size(0) * x.size(1), x.size(2), o.heads, o.kv_heads, o.head_dim,
                         o.head_dim / 2};
-  return o.head_dim % 32 == 0 && o.head_dim <= 256 && !fits_small_attention(shape);
+  const bool own =
+      fits_small_attention(shape) || (takes_wide_heads(shape) && !has_window(shape, o));
+  return o.head_dim % 32 == 0 && o.head_dim <= 256 && !own;
 }
 
 namespace {
