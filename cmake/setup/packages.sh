@@ -109,9 +109,10 @@ need_packages() {
 gather_deps() {
   local out=${1:-}
   [[ -n $out ]] || { refuse deps "A folder is missing. Run: ./rung deps DIR"; exit 2; }
+  mkdir -p "$out/include" "$out/licences" "$out/share" 2>/dev/null ||
+    { refuse deps "The folder cannot be written. Received $out."; exit 1; }
   need_packages all test || exit 1
   start_clock
-  mkdir -p "$out/include" "$out/licences" "$out/share" || exit 1
   local entry package folder source
   for entry in libtomlplusplus-dev:toml++ libcli11-dev:CLI doctest-dev:doctest libfmt-dev:fmt \
     nlohmann-json3-dev:nlohmann libeigen3-dev:eigen3; do

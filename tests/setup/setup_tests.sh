@@ -126,6 +126,7 @@ expect 2 '' 'Rung trains small language models' run
 expect 0 'Rung trains small language models' '' run help
 expect 2 '' '^\[test\] Unknown option. Received --fast' run test --fast
 expect 2 '' '^\[deps\] A folder is missing' run deps
+expect 1 '' '^\[deps\] The folder cannot be written. Received /proc/none.$' run deps /proc/none
 expect 0 '' 'deps .*gathered' run deps "$work/gathered"
 check "a dependency is missing" [ -f "$work/gathered/include/Eigen/Dense" -o -d "$work/gathered/include/eigen3" ]
 
