@@ -1,6 +1,6 @@
 #include "ops/attention.h"
 
-#include "support/twins.h"
+#include "support/attention_twin.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -38,20 +38,11 @@ Twin twin_of(const Case& c) {
                                  .forward = c.forward,
                                  .backward = c.backward,
                                  .key_offset = c.key_offset};
-  const auto op = [=](auto function) {
-    return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) -> std::vector<Tensor> {
-      const Rope rope =
-          c.rope ? make_rope(c.time, c.head_dim, x[0].options().requires_grad(false)) : Rope{};
-      return {function(x[0], rope, options)};
-    };
-  };
-  return {
-      .name = fmt::format("attention P={} T={} heads={}/{} dim={}", c.members, c.time, c.heads,
-                          c.kv_heads, c.head_dim),
-      .inputs = {normal({c.members, c.batch, c.time, (c.heads + 2 * c.kv_heads) * c.head_dim}, 3)},
-      .weights = {},
-      .fused = op(attention),
-      .plain = op(attention_plain)};
+  return attention_twin(
+      fmt::format("attention P={} T={} heads={}/{} dim={}", c.members, c.time, c.heads, c.kv_heads,
+                  c.head_dim),
+      normal({c.members, c.batch, c.time, (c.heads + 2 * c.kv_heads) * c.head_dim}, 3), options,
+      c.rope);
 }
 
 }  // namespace

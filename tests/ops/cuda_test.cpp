@@ -6,10 +6,10 @@
 #include <cmath>
 
 #include "ops/activation.h"
-#include "ops/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "support/attention_twin.h"
 #include "support/on_gpu.h"
 
 using namespace rung;
@@ -126,20 +126,10 @@ TEST_CASE("attention on the GPU equals its twin") {
                              .forward = c.forward,
                              .backward = c.backward,
                              .key_offset = c.key_offset};
-    const auto op = [=](auto function) {
-      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
-        const auto options =
-            x[0].options().requires_grad(false).dtype(x[0].is_cuda() ? at::kFloat : at::kDouble);
-        const Rope rope = c.rope ? make_rope(c.time, c.head_dim, options) : Rope{};
-        return std::vector<Tensor>{function(x[0], rope, o)};
-      };
-    };
-    check_on_gpu({.name = fmt::format("attention T={} heads={}/{} dim={}", c.time, c.heads,
-                                      c.kv_heads, c.head_dim),
-                  .inputs = {normal({2, 3, c.time, (c.heads + 2 * c.kv_heads) * c.head_dim}, 3)},
-                  .weights = {},
-                  .fused = op(attention),
-                  .plain = op(attention_plain)},
+    check_on_gpu(attention_twin(fmt::format("attention T={} heads={}/{} dim={}", c.time, c.heads,
+                                            c.kv_heads, c.head_dim),
+                                normal({2, 3, c.time, (c.heads + 2 * c.kv_heads) * c.head_dim}, 3),
+                                o, c.rope),
                  1.5e-2);
   }
 }

@@ -2,7 +2,7 @@
 
 #include <ATen/ops/cat.h>
 
-#include "support/goldens.h"
+#include "support/cell_golden.h"
 #include "support/half.h"
 
 using namespace rung;
@@ -74,17 +74,7 @@ TEST_CASE("mLSTM in every form equals the recurrence without a stabiliser, with 
     in.memory = at::cat({c, n.unsqueeze(-1)}, -1) * (-in.m).exp().unsqueeze(-1).unsqueeze(-1);
     const MlstmOutput out = form.run(in);
     const Tensor last = unscaled(out), last_c = last.narrow(-1, 0, 4), last_n = last.select(-1, 4);
-    CHECK(distance(out.h, golden_tensor(golden.at("h"), out.h)) < 1e-12);
-    CHECK(distance(last_c, golden_tensor(golden.at("last_C"), last_c)) < 1e-12);
-    CHECK(distance(last_n, golden_tensor(golden.at("last_n"), last_n)) < 1e-12);
-    ((out.h * sines(out.h.sizes().vec(), 0.3)).sum() +
-     (last_c * sines(last_c.sizes().vec(), 0.3 - 0.1)).sum() +
-     (last_n * sines(last_n.sizes().vec(), 0.3 - 0.1 * 2)).sum())
-        .backward();
-    for (const auto& [name, leaf] : leaves) {
-      CAPTURE(name);
-      CHECK(distance(leaf->grad(), golden_tensor(golden.at(name), *leaf)) < 1e-10);
-    }
+    check_cell(golden, {{"h", out.h}, {"last_C", last_c}, {"last_n", last_n}}, leaves);
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include <ATen/ops/cat.h>
 
-#include "support/goldens.h"
+#include "support/cell_golden.h"
 
 using namespace rung;
 using namespace rung::test;
@@ -26,17 +26,7 @@ TEST_CASE("sLSTM equals the recurrence without a stabiliser, with gradients") {
   const Tensor m = sines({1, 2, 2, 3}, 1.0);  // any m stands for the same memory
   const auto [ys, last] = slstm(x, recurrent, {y, c * (-m).exp(), n * (-m).exp(), m});
   const Tensor last_c = last.c * last.m.exp(), last_n = last.n * last.m.exp();
-  CHECK(distance(ys, golden_tensor(golden.at("ys"), ys)) < 1e-12);
-  CHECK(distance(last_c, golden_tensor(golden.at("last_c"), last_c)) < 1e-12);
-  CHECK(distance(last_n, golden_tensor(golden.at("last_n"), last_n)) < 1e-12);
-  ((ys * sines(ys.sizes().vec(), 0.3)).sum() +
-   (last_c * sines(last_c.sizes().vec(), 0.3 - 0.1)).sum() +
-   (last_n * sines(last_n.sizes().vec(), 0.3 - 0.1 * 2)).sum())
-      .backward();
-  for (const auto& [name, leaf] : leaves) {
-    CAPTURE(name);
-    CHECK(distance(leaf->grad(), golden_tensor(golden.at(name), *leaf)) < 1e-10);
-  }
+  check_cell(golden, {{"ys", ys}, {"last_c", last_c}, {"last_n", last_n}}, leaves);
 }
 
 TEST_CASE("sLSTM from a carried state is sLSTM of the whole, and each member is its own") {
