@@ -158,6 +158,7 @@ def test_refusals_are_fits_with_reasons(line: dict[str, np.ndarray], tmp_path: p
         ({"threads": 0}, "threads is a whole number"),
         ({"weights": [1.0, 2.0]}, "equally long"),
         ({"weights": "w"}, "no such column"),
+        ({"order": "N"}, "several laws"),
         ({"settings": {"overhead": 0.2}}, "."),
     ],
 )

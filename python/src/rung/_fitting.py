@@ -111,6 +111,8 @@ def fit(
     options.threads = check.threads(threads)
     if schedules is not None:
         options.set_schedules(to_table(schedules))
+    if order and len(laws) == 1:
+        raise UsageError(f"[fit] order is for several laws, which are weighed in it. Received {laws[0]} alone.")
     return Fit(_rung.fit(table, options, laws, order or ""))
 
 
