@@ -7,6 +7,9 @@ write_text text.txt
 
 expect 0 . '' "$rung" train "${tiny[@]}" --out one --json
 cp out first.json
+# A slip in --out is seen.
+expect 0 . 'oen is not there: nothing is resumed, it starts anew' "$rung" train "${tiny[@]/--quiet/--json}" --out oen --resume
+json "d['loss']==load('first.json')['loss']"
 # Moments in fewer bits are saved as they are, and a run goes on from them.
 for moments in bf16 fp8; do
   rm -rf small resumed

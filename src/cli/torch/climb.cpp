@@ -169,6 +169,7 @@ int run_comparison(const Arguments& arguments) {
     report_dry_run(arguments, rows, alternatives.front().request.base);
     return 0;
   }
+  note_resume(arguments);
   return finish(arguments,
                 compare_climbs(arguments.text("--out"), std::move(alternatives), together,
                                hooks_of(arguments)),
@@ -186,6 +187,7 @@ int run_climb(const Arguments& arguments) {
     report_dry_run(arguments, rows, request.base);
     return 0;
   }
+  note_resume(arguments);
   return finish(arguments, run_climb(request, hooks_of(arguments)), outcome_text);
 }
 

@@ -103,7 +103,15 @@ fs::path out_folder(const Arguments& arguments) {
   return out;
 }
 
+void note_resume(const Arguments& arguments) {
+  const fs::path out = arguments.text("--out");
+  if (arguments.flag("--resume") && !fs::exists(out))
+    arguments.out->note(
+        fmt::format("{} is not there: nothing is resumed, it starts anew", out.string()));
+}
+
 StudyContext make_context(const Arguments& arguments, Sources& sources, const RunConfig& first) {
+  note_resume(arguments);
   return {.folder = out_folder(arguments),
           .resume = arguments.flag("--resume"),
           .open = [&sources](const DataConfig& config) { return sources.open(config); },

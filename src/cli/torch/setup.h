@@ -46,6 +46,8 @@ class Sources {
 RunHooks make_hooks(const Arguments& arguments);
 // The value of --out. Fails (usage) when it is missing.
 std::filesystem::path out_folder(const Arguments& arguments);
+// Says so where --resume finds nothing to go on with, as after a slip in --out.
+void note_resume(const Arguments& arguments);
 StudyContext make_context(const Arguments& arguments, Sources& sources, const RunConfig& first);
 
 // What was saved and how to go on; returns the exit status of the signal.

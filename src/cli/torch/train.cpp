@@ -187,6 +187,7 @@ int run_train(const Arguments& arguments) {
     return 0;
   }
   const fs::path out = out_folder(arguments);
+  note_resume(arguments);
   if (work.groups.size() > 1) {
     if (!arguments.flag("--resume") && fs::exists(out / "runs.json"))
       fail("[train] {} holds runs already. Use --resume to continue them, or another --out.",
