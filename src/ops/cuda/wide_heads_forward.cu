@@ -83,7 +83,7 @@ __device__ inline void mix_wide_tile(const WideRows& rows, WideMixture& m, int t
   const uint64_t queries = describe(rows.q + tile * wide_tile_bytes, 0);
   wait_barrier(rows.turned(tile), 0);
 #pragma unroll 1
-  for (int j = 0; j <= tile; ++j) {
+  for (int j = 0;; ++j) {
     wait_barrier(rows.turned(j), 0);
     wide_scores(s, m, p, queries, describe(rows.k() + j * wide_tile_bytes, 0));
     const bool last = j == tile;
@@ -91,6 +91,7 @@ __device__ inline void mix_wide_tile(const WideRows& rows, WideMixture& m, int t
     take_wide_powers(m, s, p, logit, j == 0, last ? warp + 1 : 4);
     wait_barrier(rows.values(j), 0);
     start_mixing(m, p, describe(rows.v() + j * wide_tile_bytes, 0));
+    if (last) break;
   }
   wgmma_wait<0>();
   pin(m.sum);
