@@ -17,38 +17,34 @@ namespace {
 // the target, from the lane's first column on.
 struct PowersRows {
   const CUtensorMap* to;
-  uint32_t buffers;  // in shared memory
-  int row, member, next = 0;
+  uint32_t buffer;  // in shared memory
+  int row, member;
   float total[2];
   int target[2];
   float* hit;  // of the first one
 
-  // Until the buffer whose turn it is may be written again.
-  template <int count>
+  // Until the buffer may be written again.
   __device__ void wait_buffer(int lane) const {
-    if (lane == 0) asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(count - 1) : "memory");
+    if (lane == 0) asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
     __syncwarp();
   }
-  __device__ uint32_t buffer() const { return buffers + next * buffer_bytes; }
   // Exponentials of 16 columns, `pair` of four.
   __device__ void put(const Quad& v, int pair, int lane) const {
     const int line = lane % 16, piece = 2 * pair + lane / 16;
-    store_matrices(buffer() + line * panel_row + (piece ^ line % 8) * 16, v);
+    store_matrices(buffer + line * panel_row + (piece ^ line % 8) * 16, v);
   }
   // Starts the buffer's way out; what lies outside of q is left out.
-  template <int count>
-  __device__ void send(int column, int lane) {
+  __device__ void send(int column, int lane) const {
     show_copies();
     __syncwarp();
     if (lane == 0) {
       asm volatile(
           "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::
               "l"(reinterpret_cast<uint64_t>(to)),
-          "r"(buffer()), "r"(column), "r"(row), "r"(0), "r"(member)
+          "r"(buffer), "r"(column), "r"(row), "r"(0), "r"(member)
           : "memory");
       asm volatile("cp.async.bulk.commit_group;" ::: "memory");
     }
-    if (++next == count) next = 0;
   }
 };
 
@@ -82,11 +78,11 @@ __device__ inline void finish_part(const PowersTask& s, const float (&sum)[C::bl
     }
   }
   if constexpr (wanted) {
-    if constexpr (part % 2 == 0) rows.wait_buffer<C::buffers>(lane);
+    if constexpr (part % 2 == 0) rows.wait_buffer(lane);
 #pragma unroll
     for (int i = 0; i < 2; ++i) rows.put(v[i], part % 2 * 2 + i, lane);
     if constexpr (part % 2 == 1)
-      if (!partial || 32 * (part - 1) < left) rows.send<C::buffers>(column + 32 * (part - 1), lane);
+      if (!partial || 32 * (part - 1) < left) rows.send(column + 32 * (part - 1), lane);
   }
 }
 
@@ -120,8 +116,8 @@ template <class C, bool wanted>
 __device__ void meet_item(const PowersTask& s, const PowersMaps& maps, PowersWalk<C>& walk,
                           const PowersItem& item, int warp) {
   const int lane = walk.lane, first = 16 * warp;
-  PowersRows rows{&maps.q, walk.ring.start + C::buffers_at + warp * C::buffers * buffer_bytes,
-                  item.row + first, item.member};
+  PowersRows rows{&maps.q, walk.ring.start + C::buffers_at + warp * buffer_bytes, item.row + first,
+                  item.member};
   const int64_t line = static_cast<int64_t>(item.member) * s.rows;
   const int own = item.row + first + lane / 4;
 #pragma unroll
@@ -133,7 +129,6 @@ __device__ void meet_item(const PowersTask& s, const PowersMaps& maps, PowersWal
           static_cast<int>(s.targets[item.member * s.target_stride + own + 8 * r]) - lane % 4 * 2;
   }
   rows.hit = s.hits + line + own;
-  if constexpr (wanted) rows.wait_buffer<1>(lane);
   float even[C::blocks][4], odd[C::blocks][4];
   meet_tile<C, wanted, false>(s, walk, even, odd, rows, 0);
   int tile = item.begin + 1;
@@ -238,11 +233,11 @@ void plan_powers_loss(PowersLoss& shape) {
 void powers_product(const PowersLoss& shape, const PowersSums& to, Stream stream) {
   switch (shape.width) {
     case 512:
-      return launch<PowersTiles<8, 0, 7>>(shape, to, stream);
+      return launch<PowersTiles<8, 16, 8, 5>>(shape, to, stream);
     case 768:
-      return launch<PowersTiles<12, 2, 6>>(shape, to, stream);
+      return launch<PowersTiles<12, 24, 2, 7>>(shape, to, stream);
     default:
-      return launch<PowersTiles<0, 2, 6>>(shape, to, stream);
+      return launch<PowersTiles<0, 24, 2, 7>>(shape, to, stream);
   }
 }
 

@@ -13,16 +13,17 @@ constexpr int powers_threads = 384, powers_users = 8;
 // A warp's exponentials on their way out, 16 rows of 64 columns.
 constexpr int buffer_columns = 64, buffer_bytes = 16 * 2 * buffer_columns;
 
-// For products of so many slices (0: any number), of which `resident` of x are kept.
-template <int slices_, int resident_, int stages_>
+// Tiles of so many blocks of eight columns, for products of so many slices (0: any number), of
+// which `resident` of x are kept.
+template <int slices_, int blocks_, int resident_, int stages_>
 struct PowersTiles {
-  static constexpr int slices = slices_, resident = resident_, stages = stages_;
-  static constexpr int blocks = 24, columns = 8 * blocks, parts = blocks / 4, buffers = 2;
+  static constexpr int slices = slices_, blocks = blocks_, resident = resident_, stages = stages_;
+  static constexpr int columns = 8 * blocks, parts = blocks / 4;
   static constexpr int tile_bytes = columns * panel_row;
   static constexpr int stage_bytes = tile_bytes > rows_panel ? tile_bytes : rows_panel;
   static constexpr int ring_at = resident * rows_panel;
   static constexpr int buffers_at = ring_at + stages * stage_bytes;
-  static constexpr int barriers_at = buffers_at + powers_users * buffers * buffer_bytes;
+  static constexpr int barriers_at = buffers_at + powers_users * buffer_bytes;
   static constexpr bool streams = slices == 0 || slices > resident;
   static_assert(stages >= (streams ? 4 : 2));  // two slices of both operands are held at a time
   static constexpr int bytes = 1024 + barriers_at + 16 * stages + 16;
@@ -116,6 +117,16 @@ __device__ void bring_powers(const PowersTask& s, const PowersMaps& maps, Powers
   }
 }
 
+__device__ inline void multiply_step(float (&sum)[16][4], uint64_t a, uint64_t b, bool adds) {
+  if (adds)
+    multiply_add(sum, a, b);
+  else
+    multiply(sum, a, b);
+}
+__device__ inline void multiply_step(float (&sum)[24][4], uint64_t a, uint64_t b, bool adds) {
+  multiply(sum, a, b, adds);
+}
+
 // A warpgroup's walk over slices: where it reads, and what it has yet to give back.
 template <class C>
 struct PowersWalk {
@@ -137,7 +148,8 @@ struct PowersWalk {
     const uint64_t a = describe(x, 0), b = describe(ring.at(), 0);
     wgmma_fence();
 #pragma unroll
-    for (int i = 0; i < 4; ++i) multiply(sum, moved(a, 32 * i), moved(b, 32 * i), adds || i > 0);
+    for (int i = 0; i < 4; ++i)
+      multiply_step(sum, moved(a, 32 * i), moved(b, 32 * i), adds || i > 0);
     wgmma_commit();
     ring.next();
     if constexpr (follows) {
