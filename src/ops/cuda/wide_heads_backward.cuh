@@ -21,7 +21,7 @@ struct WideWork {
   int time, heads, tiles, blocks;  // tiles of 64 and blocks of 128 positions
   unsigned items;                  // of either kind
   unsigned blocks_at_once;         // that the device holds
-  const float *cosine, *sine;
+  bool turns;                      // there are angles
   const float* stats;  // [sequences, heads, tiles, 2, 64]: -lse (base 2), -delta / value
   unsigned* next;      // items of keys and of queries that have been taken
 };
@@ -79,27 +79,36 @@ struct WideShare {
   }
 };
 
-// Shared memory, from a multiple of 1,024 on: stages of two panels (q and dout, or k and v), the
-// block's own rows (for each half two panels), what is written (two panels a warpgroup), numbers of
-// queries, barriers.
+// Shared memory, from a multiple of 1,024 on: stages of two panels (q and dout, or k and v), own
+// rows (for each half two panels), what is written (two panels a warpgroup), angles of own rows
+// (for each half cosines and sines, a row of 32 numbers as long as one of 64 in bf16), numbers of
+// queries, barriers, the item.
 struct WideRoom {
-  static constexpr int stages = 8, stage = 2 * wide_panel;
-  static constexpr int own = stages * stage, scratch = own + 2 * stage, stats = scratch + 2 * stage;
+  static constexpr int stages = 7, stage = 2 * wide_panel;
+  static constexpr int own = stages * stage, scratch = own + 2 * stage;
+  static constexpr int angles = scratch + 2 * stage, stats = angles + 2 * stage;
   static constexpr int own_stats = stats + stages * 512, barriers = own_stats + 1024;
-  static constexpr int bytes = 1024 + barriers + 16 * stages + 32;  // the last 16: an item
+  static constexpr int bytes = 1024 + barriers + 16 * stages + 48;
   uint32_t base;
   __device__ uint32_t full(int i) const { return base + barriers + 8 * i; }
   __device__ uint32_t empty(int i) const { return full(i) + 8 * stages; }
   __device__ uint32_t own_full() const { return base + barriers + 16 * stages; }
   __device__ uint32_t own_empty() const { return own_full() + 8; }
-  __device__ uint32_t item() const { return own_full() + 16; }
+  __device__ uint32_t angles_full() const { return own_full() + 16; }
+  __device__ uint32_t angles_empty() const { return own_full() + 24; }
+  __device__ uint32_t item() const { return own_full() + 32; }
+  __device__ uint32_t own_rows(int half) const { return base + own + half * stage; }
+  __device__ uint32_t own_numbers(int half) const { return base + own_stats + half * 512; }
+  __device__ uint32_t own_angles(int half) const { return base + angles + half * stage; }
   __device__ void start() const {
     for (int i = 0; i < stages; ++i) {
       start_barrier(full(i), 1);
       start_barrier(empty(i), wide_users);
     }
     start_barrier(own_full(), 1);
-    start_barrier(own_empty(), wide_users);
+    start_barrier(own_empty(), 32 * wide_users);
+    start_barrier(angles_full(), 1);
+    start_barrier(angles_empty(), wide_users);
   }
 };
 // Where one is in the ring.
@@ -162,38 +171,25 @@ __device__ inline void add_mixture(float (&sum)[8][4], const Quad (&p)[4], uint6
   for (int k = 0; k < 4; ++k) multiply_add<1>(sum, p[k], moved(rows, 16 * panel_row * k));
 }
 
-// What turns gradients of a lane's two rows, `position` and eight further on, back: of a pair one
-// element is four matrices further.
-struct WideTurn {
-  float2 cosine[2][4], sine[2][4];
-  __device__ void load(const WideWork& w, int position, int c) {
-    if (!w.cosine) return;
+// Turns gradients of a lane's two rows, `row` of the half and eight further on, back by `angles`:
+// of a pair one element is four matrices further.
+__device__ inline void turn_back(float (&x)[8][4], uint32_t angles, int row, int c) {
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      const int line = min(position + 8 * r, w.time - 1) * (wide_head / 2) + 2 * c;
+  for (int r = 0; r < 2; ++r)
 #pragma unroll
-      for (int n = 0; n < 4; ++n) {
-        cosine[r][n] = __ldg(reinterpret_cast<const float2*>(w.cosine + line + 8 * n));
-        sine[r][n] = __ldg(reinterpret_cast<const float2*>(w.sine + line + 8 * n));
+    for (int n = 0; n < 4; ++n) {
+      const uint32_t at = angles + piece_at(wide_tile, row + 8 * r, 2 * n + c / 2) + c % 2 * 8;
+      const float2 cosine = shared_pair(at), sine = shared_pair(at + wide_panel);
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float co = e ? cosine.y : cosine.x, si = e ? sine.y : sine.x;
+        float &a = x[n][2 * r + e], &b = x[n + 4][2 * r + e];
+        const float first = a * co + b * si;
+        b = b * co - a * si;
+        a = first;
       }
     }
-  }
-  __device__ void back(float (&x)[8][4], const WideWork& w) const {
-    if (!w.cosine) return;
-#pragma unroll
-    for (int r = 0; r < 2; ++r)
-#pragma unroll
-      for (int n = 0; n < 4; ++n) {
-        one(x[n][2 * r], x[n + 4][2 * r], cosine[r][n].x, sine[r][n].x);
-        one(x[n][2 * r + 1], x[n + 4][2 * r + 1], cosine[r][n].y, sine[r][n].y);
-      }
-  }
-  __device__ static void one(float& a, float& b, float cosine, float sine) {
-    const float first = a * cosine + b * sine;
-    b = b * cosine - a * sine;
-    a = first;
-  }
-};
+}
 
 // A warp's 16 rows times `factor` into `scratch` and from there to their place.
 __device__ inline void write_wide(const float (&x)[8][4], float factor, uint32_t scratch, int lane,
