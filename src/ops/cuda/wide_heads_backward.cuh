@@ -10,7 +10,7 @@ namespace rung::cuda {
 constexpr int wide_head = 64, wide_tile = 64;  // elements of a head; rows of a tile
 constexpr int wide_panel = wide_tile * panel_row;
 // Two warpgroups own 64 rows each; a thread of a third one has tiles copied.
-constexpr int wide_own = 128, wide_threads = 384, wide_users = 8;
+constexpr int wide_threads = 384, wide_users = 8;
 
 struct WideFactors {
   float scale;  // of products of queries and keys, to base 2
