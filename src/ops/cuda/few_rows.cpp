@@ -1,10 +1,12 @@
 #ifdef RUNG_CUDA
 #include "ops/cuda/few_rows.h"
 
+#include <ATen/ops/empty.h>
+
 #include "ops/cuda/beside.h"
 #include "ops/cuda/blank.h"
 #include "ops/cuda/device.h"
-#include "ops/cuda/few_rows_kernels.h"
+#include "ops/cuda/many_rows.h"
 #include "ops/cuda/tensor.h"
 #include "ops/linear.h"
 
@@ -47,7 +49,9 @@ void add_weight_gradients(const std::vector<WeightGradient>& gradients) {
                                .adds = true};
     read.insert(read.end(), {g.dy, g.x});
   }
-  if (!together || sums.count == 0 || !fits_row_sums(sums)) {
+  const bool few = together && sums.count > 0 && fits_row_sums(sums),
+             many = together && !few && fits_many_row_sums(sums);
+  if (!few && !many) {
     for (const WeightGradient& g : gradients) add_weight_gradient(g.weight, g.dy, g.x, g.factor);
     return;
   }
@@ -58,7 +62,11 @@ void add_weight_gradients(const std::vector<WeightGradient>& gradients) {
       written = g.weight.gradient;
       sums.sums[count++].adds = !writes_over(written);
     }
-  beside(std::move(read), written, [&] { add_row_sums(sums, stream()); });
+  beside(std::move(read), written, [&] {
+    if (few) return add_row_sums(sums, stream());
+    const Tensor space = at::empty({many_row_sums_space(sums)}, written.options());
+    add_many_row_sums(sums, floats(space), stream());
+  });
 }
 
 }  // namespace rung::cuda

@@ -1,5 +1,5 @@
 // Gradients of several matrices that are sums over the same rows, together where rows are few
-// (few_rows_kernels.h), else one product each.
+// (few_rows_kernels.h) or, of wider matrices, many (many_rows.h), else one product each.
 #pragma once
 #include <ATen/core/Tensor.h>
 
