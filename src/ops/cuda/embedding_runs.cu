@@ -19,8 +19,17 @@ struct Narrow {
   template <class T>
   static constexpr int ahead = 64 / sizeof(T);
 };
-constexpr bool is_narrow(int64_t width) {
-  return width <= 32 * Narrow::columns;
+// Few wide rows: all of a segment's are asked for at once.
+struct Few {
+  static constexpr int rows = 16, columns = 8, threads = 64;
+  template <class T>
+  static constexpr int ahead = 32 / sizeof(T);
+};
+template <class F>
+auto with_form(const TableShape& s, const F& f) {
+  constexpr int64_t few_rows = 32'768;
+  if (s.width <= 32 * Narrow::columns) return f(Narrow());
+  return s.members * s.rows <= few_rows ? f(Few()) : f(Wide());
 }
 
 // A lane's columns of a row as they lie in memory.
@@ -118,7 +127,7 @@ __device__ void add_to_table(const Runs& r, const Segment& at, int64_t token,
 // Part 0: of a run that comes from the segment before; part 1: of one that begins here and goes on.
 template <class T, class C>
 __global__ void __launch_bounds__(C::threads) sum_segments(Runs r, const T* dout) {
-  constexpr int each = C::rows / 32, ahead = C::template ahead<T>, columns = C::columns;
+  constexpr int each = (C::rows + 31) / 32, ahead = C::template ahead<T>, columns = C::columns;
   const Segment<C> at(r);
   if (!at.valid) return;
   const T* const from = dout + at.member * r.s.rows * r.s.width + at.column;
@@ -202,7 +211,7 @@ __global__ void __launch_bounds__(C::threads) join_runs(Runs r) {
 }  // namespace
 
 int64_t embedding_segments(const TableShape& s) {
-  const int64_t each = is_narrow(s.width) ? Narrow::rows : Wide::rows;
+  const int64_t each = with_form(s, [](auto form) { return int64_t{decltype(form)::rows}; });
   return (s.rows + each - 1) / each;
 }
 
@@ -210,7 +219,7 @@ void embedding_backward(Type type, const TableShape& s, const void* dout, const 
                         const int64_t* order, float factor, float* gradient, float* partial,
                         Stream stream) {
   const Runs r{s, sorted, order, factor, gradient, partial, embedding_segments(s)};
-  const auto go = [&](auto form) {
+  with_form(s, [&](auto form) {
     using C = decltype(form);
     const dim3 grid(blocks_for(r.segments, C::threads / 32), static_cast<unsigned>(s.members),
                     blocks_for(s.width, 32 * C::columns));
@@ -221,11 +230,7 @@ void embedding_backward(Type type, const TableShape& s, const void* dout, const 
     check_launch();
     join_runs<C><<<grid, C::threads, 0, stream>>>(r);
     check_launch();
-  };
-  if (is_narrow(s.width))
-    go(Narrow());
-  else
-    go(Wide());
+  });
 }
 
 }  // namespace rung::cuda
