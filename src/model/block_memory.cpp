@@ -182,11 +182,14 @@ BlockBytes block_bytes(const Decoder& d, size_t layer, const PassKind& kind, dou
   const bool narrow =
       kind.narrow && (cuda::fits_norm_linear(d.model.width, static_cast<int64_t>(s.Q)) ||
                       cuda::fits_wide_norm_linear(d.model.width, static_cast<int64_t>(s.Q)));
+  // At width 256 an ffn makes the norm behind it, and goes back through it.
+  const bool goes_on = kind.narrow && !narrow && d.recompute == 0;
   const bool plain = kind.cuda && !kind.half;
-  BlockBytes block{
-      .branches = {plain ? plain_attention_bytes(s) : attention_bytes(s, kind, narrow)},
-      .copies = copies_of(d, layer, kind)};
+  BlockBytes block{.branches = {plain ? plain_attention_bytes(s)
+                                      : attention_bytes(s, kind, narrow || (goes_on && layer > 0))},
+                   .copies = copies_of(d, layer, kind)};
   if (ffn != no_ffn) block.branches.push_back(ffn_bytes(s, kind, ffn));
+  if (ffn != no_ffn && goes_on) block.branches.back().backward += s.element * 2.0 * s.D;
   // The attention's output is kept as it is and in its format.
   if (block.copies > 0.0 && !s.fp8) block.branches[0].kept += s.element * s.O;
   for (BranchBytes& b : block.branches)

@@ -72,7 +72,7 @@ Stepped mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualS
     }
   if constexpr (with_cuda)
     if (fused_on_cuda(x)) {
-      if (cuda::fits_wide_step(x, m, step)) return {cuda::wide_mlp_step(x, f, m, step)};
+      if (cuda::fits_wide_step(x, m, step)) return cuda::wide_mlp_step(x, f, m, step);
       if (cuda::fits_fp8_step(x, f, m, step)) return {cuda::fp8_mlp_step(x, f, m, step)};
     }
   return mlp_step_plain(x, f, m, step);

@@ -18,11 +18,12 @@ using namespace rung::test;
 
 namespace {
 
-// A step from x (inputs 1), from x and f (2), or from x and f that is still to be mapped (3).
+// A step from x (inputs 1), from x and f (2), or from x and f that is still to be mapped (3), and
+// with the next norm and a map to `next` outputs, or to none, behind it (4).
 Twin wide_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int inputs,
-               double skip = 0.8, bool streamed = false) {
+               double skip = 0.8, bool streamed = false, int64_t next = 0) {
   const ActivationOptions factors{.slope = 1.3, .forward = 1.7, .backward = 0.6};
-  const ResidualStep step{.norm = {.center = kind == Activation::relu2,
+  const ResidualStep step{.norm = {.center = kind == Activation::relu2 && !streamed,
                                    .skip = skip,
                                    .branch = 0.6,
                                    .branch_gradient = 0.5,
@@ -35,12 +36,18 @@ Twin wide_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int i
     return [=](const std::vector<Tensor>& x, const std::vector<Weight>& w) -> std::vector<Tensor> {
       const Mlp m{.kind = kind, .activation = factors, .first = w[0], .second = w[1]};
       ResidualStep own = step;
-      if (inputs == 3) own.map = w[2];
+      if (inputs >= 3) own.map = w[2];
+      if (inputs == 4) own.next_norm = {.input_gradient = 0.7};
+      if (inputs == 4 && next > 0) own.next = w[3];
+      if (inputs == 4 && next == 0) own.next_alone = true;
       if (x[0].is_cuda() && x[0].scalar_type() == at::kBFloat16)
         CHECK(cuda::fits_wide_step(x[0], m, own));
       if (streamed && x[0].is_cuda() && x[0].scalar_type() == at::kBFloat16)
         CHECK(cuda::fits_streamed_step(x[0], inputs >= 2 ? x[1] : Tensor(), m, own));
-      return {around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own).stream};
+      const Stepped out = around(x[0], inputs >= 2 ? x[1] : Tensor(), m, own);
+      if (inputs < 4) return {out.stream};
+      REQUIRE(out.mapped.defined());
+      return {out.stream, out.mapped};
     };
   };
   Twin twin{
@@ -53,7 +60,8 @@ Twin wide_twin(Activation kind, std::vector<int64_t> shape, int64_t inner, int i
       .fused = op(mlp_step),
       .plain = op(mlp_step_plain)};
   if (inputs >= 2) twin.inputs.push_back(normal(shape, 2));
-  if (inputs == 3) twin.weights.push_back(normal({shape[0], shape[3], shape[3]}, 5) * 0.1);
+  if (inputs >= 3) twin.weights.push_back(normal({shape[0], shape[3], shape[3]}, 5) * 0.1);
+  if (inputs == 4 && next > 0) twin.weights.push_back(normal({shape[0], next, shape[3]}, 6) * 0.1);
   return twin;
 }
 
@@ -89,8 +97,38 @@ TEST_CASE("steps of width 256 on the GPU keep hidden units on chip and equal the
                                          {Activation::geglu, {34, 1, 300, 256}, 104, 3},
                                          {Activation::gelu, {34, 1, 300, 256}, 72, 3},
                                          {Activation::gelu, {50, 2, 128, 256}, 64, 1},
+                                         {Activation::gelu, {34, 1, 300, 256}, 32, 3},
                                          {Activation::swiglu, {34, 1, 300, 256}, 8, 3}})
     check_on_gpu(wide_twin(c.kind, c.shape, c.inner, c.inputs, 0.8, true), 1e-2);
+  // With the next norm and map.
+  const auto check_next = [](Activation kind, std::vector<int64_t> shape, int64_t inner,
+                             int64_t next) {
+    check_on_gpu(wide_twin(kind, std::move(shape), inner, 4, 0.8, true, next), 1e-2);
+  };
+  check_next(Activation::swiglu, {40, 2, 150, 256}, 136, 768);
+  check_next(Activation::geglu, {34, 1, 300, 256}, 72, 200);
+  check_next(Activation::gelu, {50, 2, 128, 256}, 64, 264);
+  check_next(Activation::relu2, {34, 1, 300, 256}, 8, 8);
+  check_next(Activation::swiglu, {40, 2, 150, 256}, 136, 0);
+  check_next(Activation::gelu, {34, 1, 300, 256}, 32, 0);
+}
+
+TEST_CASE("steps of width 256 on the GPU leave matrices' gradients in bf16 to products") {
+  if (no_gpu()) return;
+  const Twin twin = wide_twin(Activation::swiglu, {34, 1, 300, 256}, 104, 3, 0.8, true);
+  Prepared wide = prepare(twin, at::kBFloat16, true), half = prepare(twin, at::kBFloat16, true);
+  for (size_t i = 0; i < half.weights.size(); ++i) {
+    Tensor& gradient = half.weights[i].gradient;
+    gradient = in_arena(gradient.to(at::kBFloat16));
+    wide.weights[i].gradient.copy_(gradient);
+  }
+  const std::vector<Tensor> want = execute(twin, twin.fused, wide),
+                            got = execute(twin, twin.fused, half);
+  for (size_t i = 0; i < got.size(); ++i) {
+    CAPTURE(i);
+    CHECK(distance(got[i], want[i]) < 8e-3);  // a product and a sum that are rounded
+    CHECK((got[i].scalar_type() == at::kBFloat16));
+  }
 }
 
 TEST_CASE("products on the GPU add what is given, in any layout, in one rounding") {

@@ -113,13 +113,16 @@ std::optional<double> step_bytes(const GpuCase& c) {
                                                               : 12.0 * D;
   const double layer = rotation + (narrow     ? 35.0 * D
                                    : sliced   ? 43.0 * D + 6.0 * F
-                                   : streamed ? 47.0 * D + 6.0 * F
+                                   : streamed ? 45.0 * D + 6.0 * F
                                               : 52.0 * D + 17.0 * F);
   const double logits = c.width <= cuda::widest_linear_loss               ? 0.0
                         : cuda::fits_streamed_loss(c.width, c.vocabulary) ? 2.0 * V + D
                         : cuda::fits_powers_loss(c.width, c.vocabulary)   ? 3.0 * V + 4.0 * D
                                                                           : 5.0 * V;
-  const double token = static_cast<double>(c.depth) * layer + 15.0 * D + logits;
+  // Between two layers the ffn's kernels make the next norm and its map, and go back through them;
+  // behind the last layer the norm alone.
+  const double taken = streamed ? D * (5.0 * static_cast<double>(c.depth - 1) + 2.0) : 0.0;
+  const double token = static_cast<double>(c.depth) * layer - taken + 15.0 * D + logits;
   return static_cast<double>(c.members) * (2.0 * token * static_cast<double>(c.batch * c.context) +
                                            42.0 * static_cast<double>(parameters_of(c)));
 }

@@ -136,6 +136,12 @@ bool fits_sliced_mlp(const at::Tensor& x, const Mlp& m);
 Stepped sliced_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
                         const ResidualStep& step);
 
+// At width 256, where rows are many (streamed_mlp.h).
+bool fits_streamed_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                        const ResidualStep& step);
+Stepped streamed_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                          const ResidualStep& step);
+
 bool fits_norm_linear(const at::Tensor& x, const Weight& weight);
 std::pair<at::Tensor, at::Tensor> norm_linear(const at::Tensor& x, const Weight& weight,
                                               const NormOptions& options);

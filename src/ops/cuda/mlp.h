@@ -37,7 +37,7 @@ struct MlpAround {
   float skip, branch;
   void* h;
   float out_skip;
-  const NextMap* next = nullptr;  // where sliced_mlp_takes_next
+  const NextMap* next = nullptr;  // where sliced_mlp_takes_next, or with streamed_mlp
 };
 
 struct MlpForward {

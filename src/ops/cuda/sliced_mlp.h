@@ -36,7 +36,7 @@ struct SlicedMlpBackward {
   // gradients of the first product [rows, 2 inner (gated) or inner] for the first; the hidden units
   // [rows, inner] for the second.
   void *unit, *units, *hidden;
-  const NextMapGradient* next = nullptr;  // where sliced_mlp_takes_next
+  const NextMapGradient* next = nullptr;  // where sliced_mlp_takes_next, or with streamed_mlp
 };
 void sliced_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& backward, Stream stream);
 

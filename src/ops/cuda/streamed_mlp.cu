@@ -1,6 +1,8 @@
 // Forward: a warpgroup normalises its rows and adds up in registers what each slice of 64 hidden
 // units gives, while the products of the next one run.
+#include "ops/cuda/streamed_map.cuh"
 #include "ops/cuda/streamed_mlp.cuh"
+#include "ops/cuda/streamed_next.cuh"
 
 namespace rung::cuda {
 namespace {
@@ -15,7 +17,7 @@ struct StreamedForward {
   static constexpr int stages = 5, stage_bytes = long_row * units * 2;
   static constexpr int panels = stage_bytes / panel_bytes;
   static constexpr int barriers_at = streamed_rows_bytes + stages * stage_bytes;
-  static constexpr int bytes = 1024 + barriers_at + 16 * stages + 8;
+  static constexpr int bytes = 1024 + barriers_at + 16 * stages + 16;
   using Ring = StageRing<stages, stage_bytes>;
 };
 
@@ -23,42 +25,18 @@ struct Forward {
   StreamedParts in;
   bf16* out;
   float epsilon, second_factor, out_skip;
+  MapBefore map;
+  NextRows next;
 };
 
-// The block's rows as two stages of two panels.
-template <class Ring>
-__device__ void bring_rows_again(Ring& ring, const CUtensorMap& map, int begin) {
-#pragma unroll
-  for (int half = 0; half < 2; ++half, ring.next()) {
-    ring.wait_empty();
-    announce(ring.full(), 2 * streamed_panel);
-#pragma unroll
-    for (int i = 0; i < 2; ++i)
-      copy_own(ring.at() + i * streamed_panel, map, ring.full(), (2 * half + i) * panel_columns,
-               begin);
-  }
-}
-
-// What bring_rows_again brought, in place: factor times 128 columns of sum, from block of eight
-// `block` on, and `skip` times what is there.
-__device__ inline void add_half(const float (&sum)[32][4], float factor, float skip,
-                                unsigned char* panels, int block, int row, int lane) {
-#pragma unroll
-  for (int r = 0; r < 2; ++r)
-#pragma unroll
-    for (int n = 0; n < 16; ++n) {
-      const uint32_t at = piece_at(streamed_rows, row + lane / 4 + 8 * r, n) + lane % 4 * 4;
-      uint32_t& pair = *reinterpret_cast<uint32_t*>(panels + at);
-      const float low = __uint_as_float(pair << 16), high = __uint_as_float(pair & 0xffff0000u);
-      pair = pack2(factor * sum[block + n][2 * r] + skip * low,
-                   factor * sum[block + n][2 * r + 1] + skip * high);
-    }
-}
-
-// What one thread brings: the slices, then the block's rows again, for the outputs.
+// What one thread brings: the map and x where there is a map, the slices, then h for the outputs.
 template <class C>
 __device__ void bring(typename C::Ring ring, const Forward& s, const StreamedMaps& maps,
-                      int begin) {
+                      uint32_t written, int begin) {
+  if (s.map.h) {
+    bring_map(ring, maps.map);
+    bring_rows_again(ring, maps.x, begin);
+  }
   for (int slice = 0; slice < s.in.slices; ++slice) {
     const int unit = slice * C::units;
 #pragma unroll
@@ -77,7 +55,9 @@ __device__ void bring(typename C::Ring ring, const Forward& s, const StreamedMap
     copy_own(ring.at(), maps.second, ring.full(), unit, 0);
     ring.next();
   }
-  bring_rows_again(ring, maps.rows, begin);
+  if (s.map.h) wait_barrier(written, 0);  // a short ffn's stages would be free before
+  bring_rows_again(ring, maps.h, begin);
+  if (s.next.y) bring_next(ring, maps.next, s.next.out);
 }
 
 // pre = the warpgroup's rows times the slice of the first matrix, whose stages come one by one.
@@ -122,11 +102,48 @@ __device__ void activate(Quad (&hidden)[C::units / 16], const StreamedParts& s,
     }
 }
 
+// The outputs of a warp's 16 rows, from the sums and from h, which has come once more; then what
+// follows them.
+template <class C>
+__device__ void finish_outputs(const Forward& s, const float (&sum)[32][4], typename C::Ring& ring,
+                               unsigned char* rows, uint32_t base, int row, int begin, int lane) {
+  const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * long_row;
+  if (s.next.y) synchronise_group(row / 64);  // nobody reads the norm's rows any more
+#pragma unroll
+  for (int half = 0; half < 2; ++half, ring.next()) {
+    ring.wait();
+    unsigned char* const panels = rows + (ring.at() - base);
+    add_half(sum, s.second_factor, s.out_skip, panels, 16 * half, row, lane);
+    __syncwarp();
+#pragma unroll 4
+    for (int i = lane; i < 16 * 16; i += 32) {
+      const int at = row + i / 16, piece = i % 16;
+      const uint4 value =
+          *reinterpret_cast<const uint4*>(panels + piece_at(streamed_rows, at, piece));
+      if (s.next.y)
+        *reinterpret_cast<uint4*>(rows + piece_at(streamed_rows, at, 16 * half + piece)) = value;
+      if (begin + at < s.in.rows)
+        store16(
+            s.out + member + static_cast<int64_t>(begin + at) * long_row + 128 * half + 8 * piece,
+            value);
+    }
+    if (!s.next.y) continue;
+    show_copies();  // the map may be copied over what was written here
+    __syncwarp();
+    ring.done(lane);
+  }
+  if (s.next.y) multiply_next_rows(s.next, ring, rows, base, row, begin, s.in.rows, lane);
+}
+
 template <class C>
 __device__ void work(const Forward& s, typename C::Ring ring, unsigned char* rows, uint32_t base,
-                     int begin) {
+                     uint32_t written, int begin) {
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const int group = warp / 4, row = 16 * warp;
+  if (s.map.h) {
+    map_rows(s.map, ring, rows, base, written, row, begin, s.in.rows, lane);
+    synchronise_workers();
+  }
   normalise_long(rows, s.epsilon, nullptr, nullptr, begin, s.in.rows);
   show_copies();
   synchronise_workers();
@@ -164,24 +181,8 @@ __device__ void work(const Forward& s, typename C::Ring ring, unsigned char* row
   pin(sum);
   pin(hidden);
   before.done(lane);
-  const int64_t member = static_cast<int64_t>(blockIdx.y) * s.in.rows * long_row;
-#pragma unroll
-  for (int half = 0; half < 2; ++half, ring.next()) {
-    ring.wait();
-    unsigned char* const panels = rows + (ring.at() - base);
-    add_half(sum, s.second_factor, s.out_skip, panels, 16 * half, row, lane);
-    __syncwarp();
-#pragma unroll 4
-    for (int i = lane; i < 16 * 16; i += 32) {
-      const int at = row + i / 16, piece = i % 16;
-      if (begin + at < s.in.rows)
-        *reinterpret_cast<uint4*>(s.out + member + static_cast<int64_t>(begin + at) * long_row +
-                                  128 * half + 8 * piece) =
-            *reinterpret_cast<const uint4*>(panels + piece_at(streamed_rows, at, piece));
-    }
-  }
+  finish_outputs<C>(s, sum, ring, rows, base, row, begin, lane);
 }
-
 template <class C>
 __global__ void __launch_bounds__(streamed_threads, 1)
     forward(const Forward s, const __grid_constant__ StreamedMaps maps) {
@@ -189,10 +190,12 @@ __global__ void __launch_bounds__(streamed_threads, 1)
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
   const typename C::Ring ring{base + streamed_rows_bytes, base + C::barriers_at};
   const uint32_t rows_came = base + C::barriers_at + C::Ring::barrier_bytes;
+  const uint32_t written = rows_came + 8;
   const int begin = blockIdx.x * streamed_rows;
   if (threadIdx.x == streamed_workers) {
     ring.start();
     start_barrier(rows_came, 1);
+    start_barrier(written, streamed_users);
     show_barriers();
     announce(rows_came, streamed_rows_bytes);
     copy_long_rows(base, maps.rows, rows_came, begin);
@@ -200,11 +203,11 @@ __global__ void __launch_bounds__(streamed_threads, 1)
   __syncthreads();
   if (threadIdx.x >= streamed_workers) {
     keep_few_registers();
-    if (threadIdx.x == streamed_workers) bring<C>(ring, s, maps, begin);
+    if (threadIdx.x == streamed_workers) bring<C>(ring, s, maps, written, begin);
   } else {
     take_registers();
     wait_barrier(rows_came, 0);
-    work<C>(s, ring, shared + (base - start), base, begin);
+    work<C>(s, ring, shared + (base - start), base, written, begin);
   }
 }
 
@@ -212,10 +215,24 @@ template <Curve curve>
 void launch(const MlpShape& shape, const MlpForward& f, Stream stream) {
   using C = StreamedForward<curve>;
   const MlpAround& block = *f.block;
-  const Forward s{streamed_parts<C>(shape, f.first_factor, f.activation), static_cast<bf16*>(f.out),
-                  block.epsilon, f.second_factor, block.out_skip};
+  const Forward s{streamed_parts<C>(shape, f.first_factor, f.activation),
+                  static_cast<bf16*>(f.out),
+                  block.epsilon,
+                  f.second_factor,
+                  block.out_skip,
+                  {static_cast<bf16*>(block.h), block.skip, block.branch * block.map_factor},
+                  next_rows_of(block.next)};
   StreamedMaps maps = streamed_maps<C>(shape, f.first, f.second);
-  maps.rows = rows_map(f.x, shape.members, shape.rows, shape.rows * long_row);
+  const auto rows = [&](const void* which) {
+    return rows_map(which, shape.members, shape.rows, shape.rows * long_row);
+  };
+  maps.rows = rows(block.h ? block.f : f.x);
+  maps.h = rows(block.h ? block.h : f.x);
+  if (block.h) {
+    maps.x = rows(f.x);
+    maps.map = square_map(block.map, shape.members, block.map_stride, long_row);
+  }
+  if (block.next && block.next->map) maps.next = next_rows_map(shape.members, *block.next);
   launch_streamed<C>(shape.members, shape.rows, forward<C>, s, maps, stream);
 }
 

@@ -8,7 +8,7 @@ namespace rung::cuda {
 
 // Both matrices and the block's rows as the copies want them.
 struct StreamedMaps {
-  CUtensorMap first, second, rows, dout;
+  CUtensorMap first, second, rows, x, h, dout, map, next;
 };
 template <class C>
 StreamedMaps streamed_maps(const MlpShape& s, const void* first, const void* second) {
@@ -16,6 +16,10 @@ StreamedMaps streamed_maps(const MlpShape& s, const void* first, const void* sec
                       s.first_stride, C::units}),
           tensor_map({second, s.inner, long_row, 1, s.members, s.inner, s.inner * long_row,
                       s.second_stride, long_row, C::units}),
+          {},
+          {},
+          {},
+          {},
           {},
           {}};
 }

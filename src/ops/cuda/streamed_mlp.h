@@ -10,9 +10,9 @@ constexpr bool fits_streamed_mlp(int64_t width, int64_t inner) {
   return width == 256 && inner >= 8 && inner % 8 == 0;
 }
 
-// As mlp_forward with a block whose f is null: out = out_skip x + mlp(RMSNorm(x)).
+// As mlp_forward with a block, whose f is null or goes through a map.
 void streamed_mlp_forward(const MlpShape& shape, const MlpForward& forward, Stream stream);
-// As sliced_mlp_backward, without a map and df.
+// As sliced_mlp_backward, without df: dmapped = map_factor map^T dx.
 void streamed_mlp_backward(const MlpShape& shape, const SlicedMlpBackward& backward, Stream stream);
 
 }  // namespace rung::cuda

@@ -77,25 +77,55 @@ __device__ inline void copy_long_rows(uint32_t to, const CUtensorMap& map, uint3
     copy_own(to + panel * streamed_panel, map, barrier, panel * panel_columns, begin);
 }
 
-// Rows in shared memory become their RMSNorm, a warp a row; `unit` and `rstd` may be null.
+// A warp's 16 rows in shared memory, `apart` from one to the next from `first` on, become their
+// RMSNorm, four at a time, whose sums are under way together. `unit` may be null; keep(row, factor)
+// is called by one lane.
+template <int apart, class Keep>
+__device__ inline void normalise_rows(unsigned char* rows, int first, float epsilon, bf16* unit,
+                                      const Keep& keep, int begin, int end) {
+  constexpr int together = 4;
+  const int piece = threadIdx.x % 32;
+#pragma unroll 1
+  for (int batch = 0; batch < 16; batch += together) {
+    float value[together][8], squares[together] = {};
+    const auto row_of = [&](int i) { return first + (batch + i) * apart; };
+    const auto own = [&](int i) {
+      return reinterpret_cast<bf16*>(rows + piece_at(streamed_rows, row_of(i), piece));
+    };
+#pragma unroll
+    for (int i = 0; i < together; ++i) {
+      load8(own(i), value[i]);
+#pragma unroll
+      for (int k = 0; k < 8; ++k) squares[i] += value[i][k] * value[i][k];
+    }
+#pragma unroll
+    for (int lanes = 16; lanes > 0; lanes /= 2)
+#pragma unroll
+      for (int i = 0; i < together; ++i)
+        squares[i] += __shfl_xor_sync(0xffffffffu, squares[i], lanes);
+#pragma unroll
+    for (int i = 0; i < together; ++i) {
+      const int row = row_of(i);
+      const float scale = rsqrtf(squares[i] / long_row + epsilon);
+#pragma unroll
+      for (int k = 0; k < 8; ++k) value[i][k] *= scale;
+      store8(own(i), value[i]);
+      if (unit && begin + row < end)
+        store8_whole(unit + static_cast<int64_t>(begin + row) * long_row + 8 * piece, value[i]);
+      if (piece == 0) keep(row, scale);
+    }
+  }
+}
+
+// All of the block's, a row a warp and turn; `unit` and `rstd` may be null.
 __device__ inline void normalise_long(unsigned char* rows, float epsilon, float* rstd, bf16* unit,
                                       int begin, int end) {
-  const int piece = threadIdx.x % 32;
-#pragma unroll 4
-  for (int row = static_cast<int>(threadIdx.x / 32); row < streamed_rows; row += streamed_users) {
-    bf16* const own = reinterpret_cast<bf16*>(rows + piece_at(streamed_rows, row, piece));
-    float value[8], squares = 0.0f;
-    load8(own, value);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) squares += value[k] * value[k];
-    const float scale = rsqrtf(group_sum<32>(squares) / long_row + epsilon);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) value[k] *= scale;
-    store8(own, value);
-    if (unit && begin + row < end)
-      store8(unit + static_cast<int64_t>(begin + row) * long_row + 8 * piece, value);
-    if (rstd && piece == 0) rstd[row] = scale;
-  }
+  normalise_rows<streamed_users>(
+      rows, static_cast<int>(threadIdx.x / 32), epsilon, unit,
+      [&](int row, float scale) {
+        if (rstd) rstd[row] = scale;
+      },
+      begin, end);
 }
 
 // A warp's 16 rows, from row `first` of the block on, to global memory where they are there.
@@ -105,8 +135,8 @@ __device__ inline void write_long_rows(const unsigned char* from, bf16* to, int 
   for (int i = 0; i < 16; ++i) {
     const int row = first + i;
     if (begin + row < end)
-      *reinterpret_cast<uint4*>(to + static_cast<int64_t>(begin + row) * long_row + 8 * lane) =
-          *reinterpret_cast<const uint4*>(from + piece_at(streamed_rows, row, lane));
+      store16(to + static_cast<int64_t>(begin + row) * long_row + 8 * lane,
+              *reinterpret_cast<const uint4*>(from + piece_at(streamed_rows, row, lane)));
   }
 }
 
@@ -129,17 +159,19 @@ __device__ inline void finish_long_rows(const LongBack& s, const float (&du)[32]
     const int row = first + lane / 4 + 8 * r;
     const auto place = [&](int n) { return piece_at(streamed_rows, row, n) + lane % 4 * 4; };
     float product = 0.0f;
+    uint32_t own[32];
+#pragma unroll
+    for (int n = 0; n < 32; ++n) own[n] = *reinterpret_cast<const uint32_t*>(unit + place(n));
 #pragma unroll
     for (int n = 0; n < 32; ++n) {
-      const uint32_t u = *reinterpret_cast<const uint32_t*>(unit + place(n));
-      product += du[n][2 * r] * __uint_as_float(u << 16);
-      product += du[n][2 * r + 1] * __uint_as_float(u & 0xffff0000u);
+      product += du[n][2 * r] * __uint_as_float(own[n] << 16);
+      product += du[n][2 * r + 1] * __uint_as_float(own[n] & 0xffff0000u);
     }
     product = group_sum<4>(product) / long_row;
     const float factor = s.factor * rstd[row];
 #pragma unroll
     for (int n = 0; n < 32; ++n) {
-      const uint32_t u = *reinterpret_cast<const uint32_t*>(unit + place(n));
+      const uint32_t u = own[n];
       uint32_t& d = *reinterpret_cast<uint32_t*>(dout + place(n));
       d = pack2(s.around * __uint_as_float(d << 16) +
                     factor * (du[n][2 * r] - __uint_as_float(u << 16) * product),

@@ -17,6 +17,8 @@ namespace rung::cuda {
 
 using at::Tensor;
 
+namespace {
+
 Tensor added_by_map(const Tensor& x, const Tensor& f, const Weight& map, double skip,
                     double branch) {
   const Tensor sum = at::empty_like(x);
@@ -25,6 +27,8 @@ Tensor added_by_map(const Tensor& x, const Tensor& f, const Weight& map, double 
   return sum;
 }
 
+// The gradient of what a map read, from `factor` times that of what it gave; the matrix's is
+// summed.
 Tensor map_gradient(const Weight& map, const Tensor& f, const Tensor& dy, double factor,
                     bool needed) {
   add_weight_gradient(map, dy.flatten(1, 2), f.flatten(1, 2), factor);
@@ -33,6 +37,8 @@ Tensor map_gradient(const Weight& map, const Tensor& f, const Tensor& dy, double
   matmul_into(df.flatten(1, 2), dy.flatten(1, 2), map.value.detach(), map.A_input * factor, false);
   return df;
 }
+
+}  // namespace
 
 bool fits_map_onto(const Tensor& f, const Weight& map) {
   return fused_on_cuda(f) && f.scalar_type() == at::kBFloat16 && map.is_plain() &&
@@ -82,13 +88,13 @@ bool fits_wide_step(const Tensor& x, const Mlp& m, const ResidualStep& step) {
          (!step.map.value.defined() || fits_map_onto(x, step.map));
 }
 
-Tensor wide_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
+Stepped wide_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualStep& step) {
   if (fits_streamed_step(x, f, m, step)) return streamed_mlp_step(x, f, m, step);
   const bool mapped = f.defined() && step.map.value.defined();
   const auto [h, u] = mapped ? map_add_norm(x, f, step.map, step.norm, step.skip)
                              : add_norm(x, f, {}, step.norm, step.skip);
   const Tensor inner = rung::activation(m.kind, linear(u, m.first), m.activation);
-  return map_add(h, inner, m.second, {step.skip, step.branch, step.branch_gradient});
+  return {map_add(h, inner, m.second, {step.skip, step.branch, step.branch_gradient})};
 }
 
 }  // namespace rung::cuda

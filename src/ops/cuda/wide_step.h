@@ -16,14 +16,6 @@ std::pair<at::Tensor, at::Tensor> map_add_norm(const at::Tensor& x, const at::Te
                                                const Weight& map, const NormOptions& options,
                                                double dh_factor = 1.0);
 
-// skip x + branch A f W^T, in one rounding.
-at::Tensor added_by_map(const at::Tensor& x, const at::Tensor& f, const Weight& map, double skip,
-                        double branch);
-// The gradient of what a map read, f, from `factor` times that of what it gave; the matrix's is
-// summed. Undefined unless it is `needed`.
-at::Tensor map_gradient(const Weight& map, const at::Tensor& f, const at::Tensor& dy, double factor,
-                        bool needed);
-
 // How the last map of a step ends it.
 struct StepEnd {
   double skip = 1.0, branch = 1.0, branch_gradient = 1.0;
@@ -32,14 +24,9 @@ struct StepEnd {
 // into it.
 at::Tensor map_add(const at::Tensor& h, const at::Tensor& f, const Weight& map, const StepEnd& end);
 
-// mlp_step of these, or at width 256 with hidden units on chip (streamed_mlp.h); bf16, no taps,
-// formats or ternary maps.
+// mlp_step of these, at width 256 by streamed_mlp_step; bf16, no taps, formats or ternary maps.
 bool fits_wide_step(const at::Tensor& x, const Mlp& m, const ResidualStep& step);
-at::Tensor wide_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
-                         const ResidualStep& step);
-bool fits_streamed_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
-                        const ResidualStep& step);
-at::Tensor streamed_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
-                             const ResidualStep& step);
+Stepped wide_mlp_step(const at::Tensor& x, const at::Tensor& f, const Mlp& m,
+                      const ResidualStep& step);
 
 }  // namespace rung::cuda
