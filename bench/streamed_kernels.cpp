@@ -1,7 +1,7 @@
 // The kernels of width 256 and wide models' loss alone, on one stream and in allocations of their
-// own, for sanitizers and a quick look: `streamed_kernels ffns|losses|powers` runs these at shapes
-// that reach all of their forms (compute-sanitizer --tool memcheck|racecheck), `streamed_kernels
-// time` takes their times. That what they give is right is tests/ops's to say.
+// own, for sanitizers and a quick look: `streamed_kernels ffns|losses|powers|gradients` runs these
+// at shapes that reach all of their forms (compute-sanitizer --tool memcheck|racecheck),
+// `streamed_kernels time` takes their times. That what they give is right is tests/ops's to say.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
@@ -10,6 +10,7 @@
 
 #include "device_buffers.h"
 #include "kernel_clock.h"
+#include "ops/cuda/many_rows.h"
 #include "ops/cuda/powers_loss.h"
 #include "ops/cuda/streamed_loss.h"
 #include "ops/cuda/streamed_mlp.h"
@@ -30,22 +31,23 @@ void run(const char* what, const Launch& launch) {
   if (timed) std::printf("  %-24s %8.1f us\n", what, least_microseconds(launch));
 }
 
-void ffn(int64_t members, int64_t rows, int64_t inner, Curve curve, bool kept = true) {
-  std::printf("ffn P=%ld rows=%ld inner=%ld\n", members, rows, inner);
+void ffn(int64_t members, int64_t rows, int64_t inner, Curve curve, bool mapped, bool kept = true) {
+  std::printf("ffn P=%ld rows=%ld inner=%ld map=%d\n", members, rows, inner, mapped);
   Buffers b;
   const int64_t parts = curve == Curve::swiglu || curve == Curve::geglu ? 2 : 1;
   const int64_t matrix = inner * width, stream = members * rows * width;
   const MlpShape shape{curve, members, rows, width, inner, parts * matrix, matrix, 1.0f};
   void *const first = b.halves(members * parts * matrix, 0.1),
-              *const second = b.halves(members * matrix, 0.1), *const h = b.halves(stream);
+              *const second = b.halves(members * matrix, 0.1),
+              *const map = b.halves(members * width * width, 0.1), *const h = b.halves(stream);
   const MlpAround around{.epsilon = 1e-6f,
-                         .f = nullptr,
-                         .map = nullptr,
-                         .map_stride = 0,
-                         .map_factor = 1.0f,
-                         .skip = 1.0f,
-                         .branch = 0.0f,
-                         .h = nullptr,
+                         .f = mapped ? b.halves(stream) : nullptr,
+                         .map = mapped ? map : nullptr,
+                         .map_stride = width * width,
+                         .map_factor = 0.7f,
+                         .skip = 0.8f,
+                         .branch = 0.6f,
+                         .h = mapped ? h : nullptr,
                          .out_skip = 0.9f};
   const MlpForward forward{.x = b.halves(stream),
                            .first = first,
@@ -56,12 +58,32 @@ void ffn(int64_t members, int64_t rows, int64_t inner, Curve curve, bool kept = 
                            .out = b.halves(stream),
                            .block = &around};
   run("forward", [&] { streamed_mlp_forward(shape, forward, nullptr); });
+  constexpr int64_t outputs = 3 * width;
+  const NextMap next{.map = b.halves(members * outputs * width, 0.1),
+                     .map_stride = outputs * width,
+                     .out = outputs,
+                     .epsilon = 1e-6f,
+                     .factor = 0.5f,
+                     .y = b.halves(members * rows * outputs)};
+  MlpAround followed = around;
+  followed.next = &next;
+  MlpForward longer = forward;
+  longer.block = &followed;
+  run("forward, next norm, map", [&] { streamed_mlp_forward(shape, longer, nullptr); });
+  NextMap norm_alone = next;
+  norm_alone.map = nullptr, norm_alone.out = width;
+  followed.next = &norm_alone;
+  run("forward, next norm", [&] { streamed_mlp_forward(shape, longer, nullptr); });
   const MlpAroundGradient gradient{.epsilon = 1e-6f,
                                    .input_gradient = 0.7f,
                                    .out_skip = 0.9f,
                                    .skip = 0.8f,
                                    .branch = 0.5f,
-                                   .df = nullptr};
+                                   .df = nullptr,
+                                   .map = mapped ? map : nullptr,
+                                   .map_stride = width * width,
+                                   .map_factor = 0.7f,
+                                   .dmapped = mapped ? b.halves(stream) : nullptr};
   const SlicedMlpBackward backward{
       .h = h,
       .first = first,
@@ -77,6 +99,23 @@ void ffn(int64_t members, int64_t rows, int64_t inner, Curve curve, bool kept = 
       .units = kept ? b.halves(members * rows * parts * inner) : nullptr,
       .hidden = kept ? b.halves(members * rows * inner) : nullptr};
   run("backward", [&] { streamed_mlp_backward(shape, backward, nullptr); });
+  const NextMapGradient through{.x = h,
+                                .map = next.map,
+                                .map_stride = outputs * width,
+                                .out = outputs,
+                                .epsilon = 1e-6f,
+                                .dinput = 0.4f,
+                                .dy = b.halves(members * rows * outputs),
+                                .around = kept ? b.halves(stream) : nullptr,
+                                .dx = b.halves(stream),
+                                .unit = kept ? b.halves(stream) : nullptr};
+  SlicedMlpBackward longer_back = backward;
+  longer_back.next = &through;
+  run("backward, next norm, map", [&] { streamed_mlp_backward(shape, longer_back, nullptr); });
+  NextMapGradient alone = through;
+  alone.map = nullptr, alone.out = width;
+  longer_back.next = &alone;
+  run("backward, next norm", [&] { streamed_mlp_backward(shape, longer_back, nullptr); });
 }
 
 void loss(int64_t members, int64_t rows, int64_t vocabulary, double size) {
@@ -102,6 +141,29 @@ void loss(int64_t members, int64_t rows, int64_t vocabulary, double size) {
   run("losses", [&] {
     streamed_loss(shape, x, weight, targets, 1.0f, losses, nullptr, nullptr, nullptr, nullptr);
   });
+}
+
+struct Matrix {
+  int64_t out, in;
+};
+void gradients(int64_t members, int64_t rows, const std::vector<Matrix>& matrices) {
+  std::printf("gradients P=%ld rows=%ld matrices=%zu\n", members, rows, matrices.size());
+  Buffers b;
+  RowSums sums{
+      .members = members, .rows = rows, .count = static_cast<int>(matrices.size()), .sums = {}};
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const auto [out, in] = matrices[i];
+    sums.sums[i] = {.dy = b.halves(members * rows * out),
+                    .x = b.halves(members * rows * in),
+                    .out = out,
+                    .in = in,
+                    .gradient = b.zeros(members * out * in),
+                    .member_stride = out * in,
+                    .factor = 0.5f,
+                    .adds = i % 2 == 1};
+  }
+  float* const space = b.zeros(many_row_sums_space(sums));
+  run("matrices' gradients", [&] { add_many_row_sums(sums, space, nullptr); });
 }
 
 void wide(int64_t members, int64_t rows, int64_t columns, int64_t vocabulary, double size) {
@@ -140,10 +202,11 @@ void wide(int64_t members, int64_t rows, int64_t columns, int64_t vocabulary, do
 
 // The last of everything partly filled.
 void check_ffns() {
-  for (const Curve curve : {Curve::swiglu, Curve::geglu, Curve::gelu, Curve::relu2}) {
-    ffn(2, 300, 72, curve);
-    ffn(1, 130, 8, curve, false);
-  }
+  for (const bool mapped : {true, false})
+    for (const Curve curve : {Curve::swiglu, Curve::geglu, Curve::gelu, Curve::relu2}) {
+      ffn(2, 300, 72, curve, mapped);
+      ffn(1, 130, 8, curve, mapped, false);
+    }
 }
 void check_losses() {
   loss(1, 300, 520, 0.2);
@@ -156,10 +219,15 @@ void check_powers() {
   wide(1, 600, 1024, 520, 30.0);  // rows are made again
 }
 
+void check_gradients() {
+  gradients(1, 300, {{264, 256}, {8, 264}});
+  gradients(2, 1000, {{128, 256}, {256, 512}, {72, 8}, {136, 256}});
+}
 void time_all() {
   timed = true;
+  gradients(1, 16384, {{1536, width}, {width, 768}, {width, width}, {768, width}});
   for (const int64_t members : {1, 8}) {
-    ffn(members, 16384, 768, Curve::swiglu);
+    for (const bool mapped : {true, false}) ffn(members, 16384, 768, Curve::swiglu, mapped);
     loss(members, 16384 / members, 8192, 0.1);
   }
   wide(1, 32768, 512, 32768, 0.1);
@@ -173,8 +241,11 @@ int main(int argc, char** argv) {
     const char* name;
     void (*run)();
   };
-  constexpr Choice choices[] = {
-      {"ffns", check_ffns}, {"losses", check_losses}, {"powers", check_powers}, {"time", time_all}};
+  constexpr Choice choices[] = {{"ffns", check_ffns},
+                                {"losses", check_losses},
+                                {"powers", check_powers},
+                                {"gradients", check_gradients},
+                                {"time", time_all}};
   const char* const what = argc > 1 ? argv[1] : "";
   try {
     for (const Choice& choice : choices)
@@ -182,7 +253,7 @@ int main(int argc, char** argv) {
         choice.run();
         return 0;
       }
-    std::printf("streamed_kernels ffns|losses|powers|time\n");
+    std::printf("streamed_kernels ffns|losses|powers|gradients|time\n");
     return 2;
   } catch (const std::exception& error) {
     std::printf("%s\n", error.what());
