@@ -2,14 +2,8 @@
 #include "ops/cuda/powers_loss.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 
-#include <algorithm>
-
-#include "ops/cuda/device.h"
-#include "ops/cuda/fused.h"
-#include "ops/cuda/narrow.h"
-#include "ops/cuda/streamed_rows.h"
+#include "ops/cuda/loss_chunks.h"
 #include "ops/cuda/tensor.h"
 #include "ops/linear.h"
 
@@ -19,13 +13,7 @@ using at::Tensor;
 
 namespace {
 
-// Rows [start, start + count) of all members: losses, and where dx is defined both gradients.
-struct PowersChunk {
-  const Tensor &x, &targets, &losses, &dx;
-  const Weight& weight;
-  const LossOptions& options;
-  int64_t vocabulary;
-
+struct PowersChunk : LossOperands {
   PowersLoss shape(int64_t rows) const {
     PowersLoss shape{.members = x.size(0),
                      .rows = rows,
@@ -80,29 +68,14 @@ struct PowersChunk {
 }  // namespace
 
 bool fits_powers_cross_entropy(const Tensor& x, const Weight& weight, const LossOptions& o) {
-  const int64_t vocabulary = o.vocabulary ? o.vocabulary : weight.value.size(1);
-  return fits_powers_loss(x.size(2), vocabulary) && is_hopper() &&
-         x.scalar_type() == at::kBFloat16 && x.size(0) < 65536 && o.cap == 0.0 &&
-         weight.A * o.logit > 0.0 && weight.is_plain() && is_packed_map(weight) &&
-         block_memory() >= hopper_block_memory && fills_device(x.size(0), x.size(1), processors());
+  return fits_powers_loss(x.size(2), vocabulary_of(weight, o)) &&
+         takes_exponentials(x, weight, o) && is_packed_map(weight);
 }
 
 std::pair<Tensor, Tensor> powers_cross_entropy(const Tensor& x, const Weight& weight,
                                                const Tensor& targets, const LossOptions& o,
                                                bool wanted) {
-  const int64_t members = x.size(0), rows = x.size(1);
-  const int64_t vocabulary = o.vocabulary ? o.vocabulary : weight.value.size(1);
-  const Tensor index = targets.contiguous();
-  const Tensor losses = at::empty({members, rows}, x.options().dtype(at::kFloat));
-  const Tensor dx = wanted ? at::empty_like(x) : Tensor();
-  // As many chunks as of logits in cross_entropy.cpp.
-  constexpr int64_t most = int64_t{1} << 30;
-  const int64_t chunks = wanted ? (members * rows * vocabulary + most - 1) / most : 1;
-  const int64_t chunk = (rows + chunks - 1) / chunks;
-  const PowersChunk part{x, index, losses, dx, weight, o, vocabulary};
-  for (int64_t start = 0; start < rows; start += chunk)
-    part.run(start, std::min(chunk, rows - start));
-  return {losses, dx};
+  return cross_entropy_in_chunks<PowersChunk>(x, weight, targets, o, wanted);
 }
 
 }  // namespace rung::cuda

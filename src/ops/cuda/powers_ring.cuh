@@ -3,7 +3,7 @@
 #pragma once
 #include "ops/cuda/powers_loss.h"
 #include "ops/cuda/tensor_copy.cuh"
-#include "ops/cuda/wgmma_192.cuh"
+#include "ops/cuda/wgmma.cuh"
 
 namespace rung::cuda {
 

@@ -68,19 +68,7 @@ __device__ void map_rows(const MapBefore& s, Ring& ring, unsigned char* rows, ui
                          uint32_t written, int row, int begin, int end, int lane) {
   const uint64_t own = describe(base + row / 64 * 64 * panel_row, 0);
   float sum[32][4] = {};
-#pragma unroll 1
-  for (int panel = 0; panel < long_panels; ++panel, ring.next()) {
-    ring.wait();
-    const uint64_t map = describe(ring.at(), 0);
-    wgmma_fence();
-#pragma unroll
-    for (int k = 0; k < 4; ++k)
-      multiply_add<0>(sum, moved(own, panel * streamed_panel + k * 32), moved(map, k * 32));
-    wgmma_commit();
-    wgmma_wait<0>();
-    pin(sum);
-    ring.done(lane);
-  }
+  multiply_long_rows(sum, own, ring, lane);
   synchronise_workers();  // f has been read
   bf16* const h = s.h + static_cast<int64_t>(blockIdx.y) * end * long_row;
   Ring read = ring;

@@ -75,19 +75,7 @@ __device__ void multiply_next_rows(const NextRows& s, Ring& ring, unsigned char*
 #pragma unroll 1
   for (int first = 0; first < s.out; first += long_row) {
     float sum[32][4] = {};
-#pragma unroll 1
-    for (int panel = 0; panel < long_panels; ++panel, ring.next()) {
-      ring.wait();
-      const uint64_t map = describe(ring.at(), 0);
-      wgmma_fence();
-#pragma unroll
-      for (int k = 0; k < 4; ++k)
-        multiply_add<0>(sum, moved(own, panel * streamed_panel + k * 32), moved(map, k * 32));
-      wgmma_commit();
-      wgmma_wait<0>();
-      pin(sum);
-      ring.done(lane);
-    }
+    multiply_long_rows(sum, own, ring, lane);
     write_next(sum, s, s.y + member * s.out + first, begin + row, end, s.out - first, lane);
   }
 }

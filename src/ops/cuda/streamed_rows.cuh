@@ -3,7 +3,7 @@
 #pragma once
 #include "ops/cuda/device.h"
 #include "ops/cuda/tensor_copy.cuh"
-#include "ops/cuda/wgmma_long.cuh"
+#include "ops/cuda/wgmma.cuh"
 
 namespace rung::cuda {
 
@@ -126,6 +126,25 @@ __device__ inline void normalise_long(unsigned char* rows, float epsilon, float*
         if (rstd) rstd[row] = scale;
       },
       begin, end);
+}
+
+// sum += a b^T for a warpgroup's 64 rows of a, which begin at `own`, and the next 256 rows of b,
+// which come as four panels.
+template <class Ring>
+__device__ inline void multiply_long_rows(float (&sum)[32][4], uint64_t own, Ring& ring, int lane) {
+#pragma unroll 1
+  for (int panel = 0; panel < long_panels; ++panel, ring.next()) {
+    ring.wait();
+    const uint64_t map = describe(ring.at(), 0);
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < 4; ++k)
+      multiply_add<0>(sum, moved(own, panel * streamed_panel + k * 32), moved(map, k * 32));
+    wgmma_commit();
+    wgmma_wait<0>();
+    pin(sum);
+    ring.done(lane);
+  }
 }
 
 // A warp's 16 rows, from row `first` of the block on, to global memory where they are there.

@@ -5,6 +5,7 @@
 #pragma once
 #include "ops/cuda/async.cuh"
 #include "ops/cuda/mma.cuh"
+#include "ops/cuda/wgmma_operands.cuh"
 
 namespace rung::cuda {
 
@@ -74,195 +75,103 @@ __device__ inline void show_copies() {
 // is [16, 64] there, and the product a b.
 template <int transposed = 0>
 __device__ inline void multiply(float (&sum)[8][4], uint64_t a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      " %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
-      "%32, %33, 0, 1, 1, 0, %34;"
-      : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
-        "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
-        "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
-        "=f"(sum[3][3]), "=f"(sum[4][0]), "=f"(sum[4][1]), "=f"(sum[4][2]), "=f"(sum[4][3]),
-        "=f"(sum[5][0]), "=f"(sum[5][1]), "=f"(sum[5][2]), "=f"(sum[5][3]), "=f"(sum[6][0]),
-        "=f"(sum[6][1]), "=f"(sum[6][2]), "=f"(sum[6][3]), "=f"(sum[7][0]), "=f"(sum[7][1]),
-        "=f"(sum[7][2]), "=f"(sum[7][3])
-      : "l"(a), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(64) "%32, %33, 0, 1, 1, 0, %34;"
+               : RUNG_SUMS_64("=f")
+               : "l"(a), "l"(b), "n"(transposed));
 }
 template <int transposed = 0>
 __device__ inline void multiply_add(float (&sum)[8][4], uint64_t a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      " %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
-      "%32, %33, 1, 1, 1, 0, %34;"
-      : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3]), "+f"(sum[1][0]),
-        "+f"(sum[1][1]), "+f"(sum[1][2]), "+f"(sum[1][3]), "+f"(sum[2][0]), "+f"(sum[2][1]),
-        "+f"(sum[2][2]), "+f"(sum[2][3]), "+f"(sum[3][0]), "+f"(sum[3][1]), "+f"(sum[3][2]),
-        "+f"(sum[3][3]), "+f"(sum[4][0]), "+f"(sum[4][1]), "+f"(sum[4][2]), "+f"(sum[4][3]),
-        "+f"(sum[5][0]), "+f"(sum[5][1]), "+f"(sum[5][2]), "+f"(sum[5][3]), "+f"(sum[6][0]),
-        "+f"(sum[6][1]), "+f"(sum[6][2]), "+f"(sum[6][3]), "+f"(sum[7][0]), "+f"(sum[7][1]),
-        "+f"(sum[7][2]), "+f"(sum[7][3])
-      : "l"(a), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(64) "%32, %33, 1, 1, 1, 0, %34;"
+               : RUNG_SUMS_64("+f")
+               : "l"(a), "l"(b), "n"(transposed));
 }
 
 // The same for b [32, 16], or [16, 32].
 template <int transposed = 0>
 __device__ inline void multiply(float (&sum)[4][4], uint64_t a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}, "
-      "%16, %17, 0, 1, 1, 0, %18;"
-      : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
-        "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
-        "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
-        "=f"(sum[3][3])
-      : "l"(a), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(32) "%16, %17, 0, 1, 1, 0, %18;"
+               : RUNG_SUMS_32("=f")
+               : "l"(a), "l"(b), "n"(transposed));
 }
 template <int transposed = 0>
 __device__ inline void multiply_add(float (&sum)[4][4], uint64_t a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}, "
-      "%16, %17, 1, 1, 1, 0, %18;"
-      : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3]), "+f"(sum[1][0]),
-        "+f"(sum[1][1]), "+f"(sum[1][2]), "+f"(sum[1][3]), "+f"(sum[2][0]), "+f"(sum[2][1]),
-        "+f"(sum[2][2]), "+f"(sum[2][3]), "+f"(sum[3][0]), "+f"(sum[3][1]), "+f"(sum[3][2]),
-        "+f"(sum[3][3])
-      : "l"(a), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(32) "%16, %17, 1, 1, 1, 0, %18;"
+               : RUNG_SUMS_32("+f")
+               : "l"(a), "l"(b), "n"(transposed));
 }
 
 // The same for b [128, 16], or [16, 128].
 template <int transposed = 0>
 __device__ inline void multiply(float (&sum)[16][4], uint64_t a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "
-      "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "
-      "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "
-      "%56, %57, %58, %59, %60, %61, %62, %63}, "
-      "%64, %65, 0, 1, 1, 0, %66;"
-      : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
-        "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
-        "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
-        "=f"(sum[3][3]), "=f"(sum[4][0]), "=f"(sum[4][1]), "=f"(sum[4][2]), "=f"(sum[4][3]),
-        "=f"(sum[5][0]), "=f"(sum[5][1]), "=f"(sum[5][2]), "=f"(sum[5][3]), "=f"(sum[6][0]),
-        "=f"(sum[6][1]), "=f"(sum[6][2]), "=f"(sum[6][3]), "=f"(sum[7][0]), "=f"(sum[7][1]),
-        "=f"(sum[7][2]), "=f"(sum[7][3]), "=f"(sum[8][0]), "=f"(sum[8][1]), "=f"(sum[8][2]),
-        "=f"(sum[8][3]), "=f"(sum[9][0]), "=f"(sum[9][1]), "=f"(sum[9][2]), "=f"(sum[9][3]),
-        "=f"(sum[10][0]), "=f"(sum[10][1]), "=f"(sum[10][2]), "=f"(sum[10][3]), "=f"(sum[11][0]),
-        "=f"(sum[11][1]), "=f"(sum[11][2]), "=f"(sum[11][3]), "=f"(sum[12][0]), "=f"(sum[12][1]),
-        "=f"(sum[12][2]), "=f"(sum[12][3]), "=f"(sum[13][0]), "=f"(sum[13][1]), "=f"(sum[13][2]),
-        "=f"(sum[13][3]), "=f"(sum[14][0]), "=f"(sum[14][1]), "=f"(sum[14][2]), "=f"(sum[14][3]),
-        "=f"(sum[15][0]), "=f"(sum[15][1]), "=f"(sum[15][2]), "=f"(sum[15][3])
-      : "l"(a), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(128) "%64, %65, 0, 1, 1, 0, %66;"
+               : RUNG_SUMS_128("=f")
+               : "l"(a), "l"(b), "n"(transposed));
 }
 template <int transposed = 0>
 __device__ inline void multiply_add(float (&sum)[16][4], uint64_t a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "
-      "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "
-      "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "
-      "%56, %57, %58, %59, %60, %61, %62, %63}, "
-      "%64, %65, 1, 1, 1, 0, %66;"
-      : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3]), "+f"(sum[1][0]),
-        "+f"(sum[1][1]), "+f"(sum[1][2]), "+f"(sum[1][3]), "+f"(sum[2][0]), "+f"(sum[2][1]),
-        "+f"(sum[2][2]), "+f"(sum[2][3]), "+f"(sum[3][0]), "+f"(sum[3][1]), "+f"(sum[3][2]),
-        "+f"(sum[3][3]), "+f"(sum[4][0]), "+f"(sum[4][1]), "+f"(sum[4][2]), "+f"(sum[4][3]),
-        "+f"(sum[5][0]), "+f"(sum[5][1]), "+f"(sum[5][2]), "+f"(sum[5][3]), "+f"(sum[6][0]),
-        "+f"(sum[6][1]), "+f"(sum[6][2]), "+f"(sum[6][3]), "+f"(sum[7][0]), "+f"(sum[7][1]),
-        "+f"(sum[7][2]), "+f"(sum[7][3]), "+f"(sum[8][0]), "+f"(sum[8][1]), "+f"(sum[8][2]),
-        "+f"(sum[8][3]), "+f"(sum[9][0]), "+f"(sum[9][1]), "+f"(sum[9][2]), "+f"(sum[9][3]),
-        "+f"(sum[10][0]), "+f"(sum[10][1]), "+f"(sum[10][2]), "+f"(sum[10][3]), "+f"(sum[11][0]),
-        "+f"(sum[11][1]), "+f"(sum[11][2]), "+f"(sum[11][3]), "+f"(sum[12][0]), "+f"(sum[12][1]),
-        "+f"(sum[12][2]), "+f"(sum[12][3]), "+f"(sum[13][0]), "+f"(sum[13][1]), "+f"(sum[13][2]),
-        "+f"(sum[13][3]), "+f"(sum[14][0]), "+f"(sum[14][1]), "+f"(sum[14][2]), "+f"(sum[14][3]),
-        "+f"(sum[15][0]), "+f"(sum[15][1]), "+f"(sum[15][2]), "+f"(sum[15][3])
-      : "l"(a), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(128) "%64, %65, 1, 1, 1, 0, %66;"
+               : RUNG_SUMS_128("+f")
+               : "l"(a), "l"(b), "n"(transposed));
 }
 
 // sum += a b, or sum = a b: a [64, 16] in registers, b [16, 8 n] in shared memory; not
 // `transposed`: b is [8 n, 16] there, and the product a b^T.
 template <int transposed = 1>
 __device__ inline void multiply_add(float (&sum)[8][4], const Quad& a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      " %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
-      "{%32, %33, %34, %35}, %36, 1, 1, 1, %37;"
-      : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3]), "+f"(sum[1][0]),
-        "+f"(sum[1][1]), "+f"(sum[1][2]), "+f"(sum[1][3]), "+f"(sum[2][0]), "+f"(sum[2][1]),
-        "+f"(sum[2][2]), "+f"(sum[2][3]), "+f"(sum[3][0]), "+f"(sum[3][1]), "+f"(sum[3][2]),
-        "+f"(sum[3][3]), "+f"(sum[4][0]), "+f"(sum[4][1]), "+f"(sum[4][2]), "+f"(sum[4][3]),
-        "+f"(sum[5][0]), "+f"(sum[5][1]), "+f"(sum[5][2]), "+f"(sum[5][3]), "+f"(sum[6][0]),
-        "+f"(sum[6][1]), "+f"(sum[6][2]), "+f"(sum[6][3]), "+f"(sum[7][0]), "+f"(sum[7][1]),
-        "+f"(sum[7][2]), "+f"(sum[7][3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(64) "{%32, %33, %34, %35}, %36, 1, 1, 1, %37;"
+               : RUNG_SUMS_64("+f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
 }
 template <int transposed = 1>
 __device__ inline void multiply(float (&sum)[8][4], const Quad& a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      " %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
-      "{%32, %33, %34, %35}, %36, 0, 1, 1, %37;"
-      : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
-        "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
-        "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
-        "=f"(sum[3][3]), "=f"(sum[4][0]), "=f"(sum[4][1]), "=f"(sum[4][2]), "=f"(sum[4][3]),
-        "=f"(sum[5][0]), "=f"(sum[5][1]), "=f"(sum[5][2]), "=f"(sum[5][3]), "=f"(sum[6][0]),
-        "=f"(sum[6][1]), "=f"(sum[6][2]), "=f"(sum[6][3]), "=f"(sum[7][0]), "=f"(sum[7][1]),
-        "=f"(sum[7][2]), "=f"(sum[7][3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(64) "{%32, %33, %34, %35}, %36, 0, 1, 1, %37;"
+               : RUNG_SUMS_64("=f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
 }
 template <int transposed = 1>
 __device__ inline void multiply_add(float (&sum)[16][4], const Quad& a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      " %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      " %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-      " %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
-      "{%64, %65, %66, %67}, %68, 1, 1, 1, %69;"
-      : "+f"(sum[0][0]), "+f"(sum[0][1]), "+f"(sum[0][2]), "+f"(sum[0][3]), "+f"(sum[1][0]),
-        "+f"(sum[1][1]), "+f"(sum[1][2]), "+f"(sum[1][3]), "+f"(sum[2][0]), "+f"(sum[2][1]),
-        "+f"(sum[2][2]), "+f"(sum[2][3]), "+f"(sum[3][0]), "+f"(sum[3][1]), "+f"(sum[3][2]),
-        "+f"(sum[3][3]), "+f"(sum[4][0]), "+f"(sum[4][1]), "+f"(sum[4][2]), "+f"(sum[4][3]),
-        "+f"(sum[5][0]), "+f"(sum[5][1]), "+f"(sum[5][2]), "+f"(sum[5][3]), "+f"(sum[6][0]),
-        "+f"(sum[6][1]), "+f"(sum[6][2]), "+f"(sum[6][3]), "+f"(sum[7][0]), "+f"(sum[7][1]),
-        "+f"(sum[7][2]), "+f"(sum[7][3]), "+f"(sum[8][0]), "+f"(sum[8][1]), "+f"(sum[8][2]),
-        "+f"(sum[8][3]), "+f"(sum[9][0]), "+f"(sum[9][1]), "+f"(sum[9][2]), "+f"(sum[9][3]),
-        "+f"(sum[10][0]), "+f"(sum[10][1]), "+f"(sum[10][2]), "+f"(sum[10][3]), "+f"(sum[11][0]),
-        "+f"(sum[11][1]), "+f"(sum[11][2]), "+f"(sum[11][3]), "+f"(sum[12][0]), "+f"(sum[12][1]),
-        "+f"(sum[12][2]), "+f"(sum[12][3]), "+f"(sum[13][0]), "+f"(sum[13][1]), "+f"(sum[13][2]),
-        "+f"(sum[13][3]), "+f"(sum[14][0]), "+f"(sum[14][1]), "+f"(sum[14][2]), "+f"(sum[14][3]),
-        "+f"(sum[15][0]), "+f"(sum[15][1]), "+f"(sum[15][2]), "+f"(sum[15][3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+  asm volatile(RUNG_WGMMA(128) "{%64, %65, %66, %67}, %68, 1, 1, 1, %69;"
+               : RUNG_SUMS_128("+f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
 }
 
 template <int transposed = 1>
 __device__ inline void multiply(float (&sum)[16][4], const Quad& a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(128) "{%64, %65, %66, %67}, %68, 0, 1, 1, %69;"
+               : RUNG_SUMS_128("=f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+}
+
+// The same for b [16, 256], or [256, 16].
+template <int transposed>
+__device__ inline void multiply_add(float (&sum)[32][4], const Quad& a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(256) "{%128, %129, %130, %131}, %132, 1, 1, 1, %133;"
+               : RUNG_SUMS_256("+f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+}
+
+// The same with a in shared memory.
+template <int transposed>
+__device__ inline void multiply_add(float (&sum)[32][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(256) "%128, %129, 1, 1, 1, 0, %130;"
+               : RUNG_SUMS_256("+f")
+               : "l"(a), "l"(b), "n"(transposed));
+}
+
+// sum += a^T b: a [16, 64] and b [16, 8 n], both in shared memory.
+__device__ inline void multiply_add_turned(float (&sum)[32][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(256) "%128, %129, 1, 1, 1, 1, 1;" : RUNG_SUMS_256("+f") : "l"(a), "l"(b));
+}
+__device__ inline void multiply_add_turned(float (&sum)[16][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(128) "%64, %65, 1, 1, 1, 1, 1;" : RUNG_SUMS_128("+f") : "l"(a), "l"(b));
+}
+
+// sum = a b^T, or sum += a b^T where it `adds`: a [64, 16] and b [192, 16] in shared memory.
+__device__ inline void multiply(float (&sum)[24][4], uint64_t a, uint64_t b, bool adds) {
   asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
-      "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "
-      "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "
-      "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "
-      "%56, %57, %58, %59, %60, %61, %62, %63}, "
-      "{%64, %65, %66, %67}, %68, 0, 1, 1, %69;"
-      : "=f"(sum[0][0]), "=f"(sum[0][1]), "=f"(sum[0][2]), "=f"(sum[0][3]), "=f"(sum[1][0]),
-        "=f"(sum[1][1]), "=f"(sum[1][2]), "=f"(sum[1][3]), "=f"(sum[2][0]), "=f"(sum[2][1]),
-        "=f"(sum[2][2]), "=f"(sum[2][3]), "=f"(sum[3][0]), "=f"(sum[3][1]), "=f"(sum[3][2]),
-        "=f"(sum[3][3]), "=f"(sum[4][0]), "=f"(sum[4][1]), "=f"(sum[4][2]), "=f"(sum[4][3]),
-        "=f"(sum[5][0]), "=f"(sum[5][1]), "=f"(sum[5][2]), "=f"(sum[5][3]), "=f"(sum[6][0]),
-        "=f"(sum[6][1]), "=f"(sum[6][2]), "=f"(sum[6][3]), "=f"(sum[7][0]), "=f"(sum[7][1]),
-        "=f"(sum[7][2]), "=f"(sum[7][3]), "=f"(sum[8][0]), "=f"(sum[8][1]), "=f"(sum[8][2]),
-        "=f"(sum[8][3]), "=f"(sum[9][0]), "=f"(sum[9][1]), "=f"(sum[9][2]), "=f"(sum[9][3]),
-        "=f"(sum[10][0]), "=f"(sum[10][1]), "=f"(sum[10][2]), "=f"(sum[10][3]), "=f"(sum[11][0]),
-        "=f"(sum[11][1]), "=f"(sum[11][2]), "=f"(sum[11][3]), "=f"(sum[12][0]), "=f"(sum[12][1]),
-        "=f"(sum[12][2]), "=f"(sum[12][3]), "=f"(sum[13][0]), "=f"(sum[13][1]), "=f"(sum[13][2]),
-        "=f"(sum[13][3]), "=f"(sum[14][0]), "=f"(sum[14][1]), "=f"(sum[14][2]), "=f"(sum[14][3]),
-        "=f"(sum[15][0]), "=f"(sum[15][1]), "=f"(sum[15][2]), "=f"(sum[15][3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+      "{ .reg .pred p; setp.ne.b32 p, %98, 0; " RUNG_WGMMA(192) "%96, %97, p, 1, 1, 0, 0; }"
+      : RUNG_SUMS_192("+f")
+      : "l"(a), "l"(b), "r"(static_cast<int>(adds)));
 }
 
 }  // namespace rung::cuda
