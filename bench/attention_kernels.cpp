@@ -10,8 +10,8 @@
 
 #include "device_buffers.h"
 #include "kernel_clock.h"
+#include "ops/cuda/hopper/wide_heads.h"
 #include "ops/cuda/small_attention.h"
-#include "ops/cuda/wide_heads.h"
 
 using namespace rung;
 using namespace rung::cuda;

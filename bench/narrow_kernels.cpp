@@ -12,10 +12,10 @@
 
 #include "device_buffers.h"
 #include "kernel_clock.h"
-#include "ops/cuda/few_rows_kernels.h"
-#include "ops/cuda/linear_loss.h"
+#include "ops/cuda/hopper/few_rows_kernels.h"
+#include "ops/cuda/hopper/linear_loss.h"
+#include "ops/cuda/hopper/sliced_mlp.h"
 #include "ops/cuda/norm_linear.h"
-#include "ops/cuda/sliced_mlp.h"
 #include "ops/cuda/small_attention.h"
 
 using namespace rung;

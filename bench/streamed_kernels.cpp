@@ -10,10 +10,10 @@
 
 #include "device_buffers.h"
 #include "kernel_clock.h"
-#include "ops/cuda/many_rows.h"
-#include "ops/cuda/powers_loss.h"
-#include "ops/cuda/streamed_loss.h"
-#include "ops/cuda/streamed_mlp.h"
+#include "ops/cuda/hopper/many_rows.h"
+#include "ops/cuda/hopper/powers_loss.h"
+#include "ops/cuda/hopper/streamed_loss.h"
+#include "ops/cuda/hopper/streamed_mlp.h"
 
 using namespace rung;
 using namespace rung::cuda;

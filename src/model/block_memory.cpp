@@ -17,7 +17,7 @@ struct Sizes {
   double element, D, Q, O, F, heads, time;
   bool gated;
   bool in_place;  // the library's attention rotates what the map wrote
-  bool packed;    // and its gradient comes as one (ops/cuda/wide_heads_backward.h)
+  bool packed;    // and its gradient comes as one (ops/cuda/hopper/wide_heads_backward.h)
   bool fp8;       // maps multiply on FP8 units, by the ops that make codes on the way
 };
 
@@ -74,7 +74,7 @@ bool is_small(const Sizes& s, const PassKind& kind) {
          rows * (8.0 * (padded + 8.0) + 8.0) <= (dim > 32.0 ? 163840.0 : 102400.0) && rows <= 256.0;
 }
 
-// Heads of 64 over some positions, likewise (ops/cuda/wide_heads.h).
+// Heads of 64 over some positions, likewise (ops/cuda/hopper/wide_heads.h).
 bool is_wide(const Sizes& s, const PassKind& kind) {
   return kind.half && s.packed && s.time > 64.0 && s.time <= 512.0;
 }

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "ops/cuda/few_rows.h"
-#include "ops/cuda/many_rows.h"
+#include "ops/cuda/hopper/few_rows.h"
+#include "ops/cuda/hopper/many_rows.h"
 #include "ops/cuda/tensor.h"
 #include "support/no_gpu.h"
 #include "support/twins.h"

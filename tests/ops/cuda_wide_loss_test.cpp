@@ -5,7 +5,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "ops/cuda/fused.h"
-#include "ops/cuda/wide_loss.h"
+#include "ops/cuda/hopper/wide_loss.h"
 #include "support/no_gpu.h"
 #include "support/twins.h"
 

@@ -5,13 +5,13 @@
 
 #include "core/random.h"
 #include "data/made_tokens.h"
-#include "ops/cuda/linear_loss.h"
+#include "ops/cuda/hopper/linear_loss.h"
+#include "ops/cuda/hopper/powers_loss.h"
+#include "ops/cuda/hopper/sliced_mlp.h"
+#include "ops/cuda/hopper/streamed_loss.h"
+#include "ops/cuda/hopper/streamed_mlp.h"
 #include "ops/cuda/mlp.h"
 #include "ops/cuda/norm_linear.h"
-#include "ops/cuda/powers_loss.h"
-#include "ops/cuda/sliced_mlp.h"
-#include "ops/cuda/streamed_loss.h"
-#include "ops/cuda/streamed_mlp.h"
 
 namespace rung {
 namespace {

@@ -8,10 +8,10 @@
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/fused.h"
+#include "ops/cuda/hopper/wide_heads.h"
 #include "ops/cuda/library_attention.h"
 #include "ops/cuda/small_attention.h"
 #include "ops/cuda/tensor.h"
-#include "ops/cuda/wide_heads.h"
 #include "ops/custom.h"
 
 namespace rung::cuda {

@@ -1,7 +1,7 @@
 #ifdef RUNG_CUDA
 #include "ops/cuda/fused.h"
+#include "ops/cuda/hopper/wide_loss.h"
 #include "ops/cuda/tensor.h"
-#include "ops/cuda/wide_loss.h"
 
 namespace rung::cuda {
 

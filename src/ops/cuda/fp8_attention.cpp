@@ -6,10 +6,10 @@
 #include "ops/cuda/fp8_casts.h"
 #include "ops/cuda/fp8_stream.h"
 #include "ops/cuda/fused.h"
+#include "ops/cuda/hopper/wide_heads.h"
 #include "ops/cuda/library_attention.h"
 #include "ops/cuda/small_attention.h"
 #include "ops/cuda/tensor.h"
-#include "ops/cuda/wide_heads.h"
 #include "ops/custom.h"
 
 namespace rung::cuda {

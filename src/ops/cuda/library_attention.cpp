@@ -11,8 +11,8 @@
 
 #include <optional>
 
+#include "ops/cuda/hopper/wide_heads_backward.h"
 #include "ops/cuda/tensor.h"
-#include "ops/cuda/wide_heads_backward.h"
 
 namespace rung::cuda {
 

@@ -5,8 +5,8 @@
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/beside.h"
-#include "ops/cuda/few_rows.h"
 #include "ops/cuda/fused.h"
+#include "ops/cuda/hopper/few_rows.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"

@@ -1,6 +1,6 @@
 #include "ops/cuda/device.h"
-#include "ops/cuda/few_heads.h"
-#include "ops/cuda/many_heads.h"
+#include "ops/cuda/hopper/few_heads.h"
+#include "ops/cuda/hopper/many_heads.h"
 #include "ops/cuda/small_attention.cuh"
 
 namespace rung::cuda {

@@ -1,0 +1,184 @@
+#include "ops/cuda/device.h"
+#include "ops/cuda/hopper/wide_heads_sums.cuh"
+
+namespace rung::cuda {
+namespace {
+
+// By one thread: an item's own rows, its tiles as room comes free, and, when the item before is
+// done with its own, the angles.
+__device__ void bring_item(const WideRoom& room, const WideMaps& maps, const WideWork& work,
+                           const WideItem& item, bool keys, uint32_t phase, WidePlace& at) {
+  const int heads = work.heads, q = item.head, k = heads + item.head, v = 2 * heads + item.head;
+  const int halves = min(2, work.tiles - 2 * item.block);
+  announce(room.own_full(), halves * (WideRoom::stage + (keys ? 0 : 512)));
+  for (int h = 0; h < halves; ++h) {
+    const int row = (2 * item.block + h) * wide_tile;
+    const uint32_t to = room.own_rows(h);
+    copy_box(to, maps.qkv, room.own_full(), 0, row, keys ? k : q, item.sequence);
+    if (keys) {
+      copy_box(to + wide_panel, maps.qkv, room.own_full(), 0, row, v, item.sequence);
+    } else {
+      copy_box(to + wide_panel, maps.dout, room.own_full(), 0, row, q, item.sequence);
+      copy_flat(room.own_numbers(h), item.stats(work, 2 * item.block + h), 512, room.own_full());
+    }
+  }
+  const int count = item.tiles(work, keys);
+  for (int i = 0; i < count; ++i) {
+    const int tile = keys ? 2 * item.block + i : count - 1 - i;
+    const uint32_t full = room.full(at.stage), to = room.base + at.stage * WideRoom::stage;
+    wait_barrier(room.empty(at.stage), at.phase ^ 1);
+    announce(full, WideRoom::stage + (keys ? 512 : 0));
+    copy_box(to, maps.qkv, full, 0, tile * wide_tile, keys ? q : k, item.sequence);
+    if (keys) {
+      copy_box(to + wide_panel, maps.dout, full, 0, tile * wide_tile, q, item.sequence);
+      copy_flat(room.base + WideRoom::stats + 512 * at.stage, item.stats(work, tile), 512, full);
+    } else {
+      copy_box(to + wide_panel, maps.qkv, full, 0, tile * wide_tile, v, item.sequence);
+    }
+    at.next();
+  }
+  if (!work.turns) return;
+  wait_barrier(room.angles_empty(), phase ^ 1);
+  announce(room.angles_full(), halves * WideRoom::stage);
+  for (int h = 0; h < halves; ++h) {
+    const int row = (2 * item.block + h) * wide_tile;
+    copy_box(room.own_angles(h), maps.cosine, room.angles_full(), 0, row, 0, 0);
+    copy_box(room.own_angles(h) + wide_panel, maps.sine, room.angles_full(), 0, row, 0, 0);
+  }
+}
+
+__device__ void bring_all(const WideRoom& room, const WideMaps& maps, const WideWork& work,
+                          const WideShare& share) {
+  WidePlace at;
+  unsigned number = share.late ? atomicAdd(share.next, 1) : share.first;
+  for (uint32_t phase = 0;; phase ^= 1) {
+    const unsigned next = atomicAdd(share.next, 1);  // early: the answer takes a while
+    const WideItem item(work, number, share.keys);
+    wait_barrier(room.own_empty(), phase ^ 1);
+    item.store(room.item(), number < work.items);
+    if (number >= work.items) return arrive(room.own_full());
+    bring_item(room, maps, work, item, share.keys, phase, at);
+    number = next;
+  }
+}
+
+template <bool of_keys>
+__device__ __forceinline__ void wide_items(WideGroup& group) {
+  // The first half of keys and the second of queries have a tile more: groups take turns.
+#pragma unroll 1
+  for (;; group.phase ^= 1, group.half ^= 1) {
+    wait_barrier(group.room.own_full(), group.phase);
+    WideItem item;
+    if (!item.load(group.room.item())) break;
+    wide_gradients<of_keys>(group, item);
+  }
+}
+
+__global__ void __launch_bounds__(wide_threads, 1)
+    wide_backward(WideWork work, WideFactors factors, const __grid_constant__ WideMaps maps) {
+  extern __shared__ unsigned char shared[];
+  const WideRoom room{(shared_address(shared) + 1023) / 1024 * 1024};
+  const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
+  if (threadIdx.x == 0) {
+    room.start();
+    show_barriers();
+  }
+  const WideShare share(work);
+  __syncthreads();
+  if (warp >= wide_users) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 24;");
+    if (threadIdx.x == 32 * wide_users) bring_all(room, maps, work, share);
+  } else {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 240;");
+    WideGroup group{room, maps, work, factors, warp / 4, warp % 4, lane, warp / 4, 0, {}};
+    if (share.keys)
+      wide_items<true>(group);
+    else
+      wide_items<false>(group);
+    // Shared memory is read until here.
+    if (lane == 0) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+  }
+}
+
+// -lse and -delta / value by tiles, zeros beyond the sequence: eight lanes a row of 64.
+__global__ void __launch_bounds__(256)
+    wide_numbers(WideWork work, const bf16* out, const bf16* dout, const float* lse,
+                 float to_base_2, float over_value, float* stats) {
+  const int tile = blockIdx.x, head = blockIdx.y, sequence = blockIdx.z;
+  if (threadIdx.x < 2 && tile + head + sequence == 0)
+    work.next[threadIdx.x] = WideShare::taken(work.blocks_at_once, threadIdx.x == 0);
+  const int64_t place = static_cast<int64_t>(sequence) * work.heads + head;
+  stats += (place * work.tiles + tile) * 128;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int own = threadIdx.x / 8 + 32 * half, row = tile * wide_tile + own;
+    float sum = 0.0f;
+    if (row < work.time) {
+      const int64_t at =
+          ((static_cast<int64_t>(sequence) * work.time + row) * work.heads + head) * wide_head +
+          threadIdx.x % 8 * 8;
+      float x[8], y[8];
+      load8(out + at, x);
+      load8(dout + at, y);
+#pragma unroll
+      for (int e = 0; e < 8; ++e) sum += x[e] * y[e];
+    }
+    sum = group_sum<8>(sum);
+    if (threadIdx.x % 8) continue;
+    stats[own] = row < work.time ? -lse[place * work.time + row] * to_base_2 : 0.0f;
+    stats[64 + own] = -sum * over_value;
+  }
+}
+
+WideWork work_of(const WideHeads& s, float* scratch) {
+  const int64_t tiles = blocks_for(s.rope.time, wide_tile), blocks = blocks_for(tiles, 2);
+  const int64_t heads = s.rope.sequences * s.rope.heads;
+  return {static_cast<int>(s.rope.time),
+          static_cast<int>(s.rope.heads),
+          static_cast<int>(tiles),
+          static_cast<int>(blocks),
+          static_cast<unsigned>(heads * blocks),
+          static_cast<unsigned>(processors()),
+          s.cosine != nullptr,
+          scratch,
+          reinterpret_cast<unsigned*>(scratch + heads * tiles * 128)};
+}
+
+}  // namespace
+
+bool takes_wide_heads_backward(const RopeShape& s) {
+  return is_hopper() && s.head_dim == wide_head && s.heads == s.kv_heads &&
+         s.fast == wide_head / 2 && s.heads < 65536 && s.sequences < 65536;
+}
+
+int64_t wide_heads_scratch(const RopeShape& s) {
+  return s.sequences * s.heads * blocks_for(s.time, wide_tile) * 128 + 4;
+}
+
+void wide_heads_backward(const WideHeads& shape, const WideHeadsBackward& of, Stream stream) {
+  const RopeShape& r = shape.rope;
+  const WideWork work = work_of(shape, of.scratch);
+  wide_numbers<<<dim3(work.tiles, work.heads, static_cast<unsigned>(r.sequences)), 256, 0,
+                 stream>>>(work, static_cast<const bf16*>(of.out),
+                           static_cast<const bf16*>(of.dout), of.lse, of.lse_to_base_2,
+                           1.0f / of.value, of.scratch);
+  const auto map = [&](const void* rows, int64_t parts, int box) {
+    return tensor_map({rows, wide_head, r.time, parts, r.sequences, parts * wide_head, wide_head,
+                       r.time * parts * wide_head, box});
+  };
+  // A row of 32 numbers is one of 64 in bf16 to the copies; without angles nobody reads any.
+  const auto angles = [&](const void* table) {
+    return tensor_map({table ? table : of.qkv, wide_head, r.time, 1, 1, wide_head,
+                       r.time * wide_head, r.time * wide_head, wide_tile});
+  };
+  const WideMaps maps{map(of.qkv, 3 * r.heads, wide_tile), map(of.dout, r.heads, wide_tile),
+                      map(of.dqkv, 3 * r.heads, 16), angles(shape.cosine), angles(shape.sine)};
+  const WideFactors factors{shape.logit * 1.44269504f, of.qk * of.value * shape.logit, of.gradient};
+  cudaFuncSetAttribute(wide_backward, cudaFuncAttributeMaxDynamicSharedMemorySize, WideRoom::bytes);
+  // Blocks that come late take what is left of either kind.
+  wide_backward<<<2 * work.blocks_at_once, wide_threads, WideRoom::bytes, stream>>>(work, factors,
+                                                                                    maps);
+  check_launch();
+}
+
+}  // namespace rung::cuda

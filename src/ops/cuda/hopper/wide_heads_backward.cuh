@@ -1,0 +1,217 @@
+// What a block of wide_heads_backward.h has in shared memory, its work, and what it does with
+// registers at a tile's end.
+#pragma once
+#include "ops/cuda/hopper/tensor_copy.cuh"
+#include "ops/cuda/hopper/wgmma.cuh"
+#include "ops/cuda/hopper/wide_heads_backward.h"
+
+namespace rung::cuda {
+
+constexpr int wide_head = 64, wide_tile = 64;  // elements of a head; rows of a tile
+constexpr int wide_panel = wide_tile * panel_row;
+// Two warpgroups own 64 rows each; a thread of a third one has tiles copied.
+constexpr int wide_threads = 384, wide_users = 8;
+
+struct WideFactors {
+  float scale;  // of products of queries and keys, to base 2
+  float qk, v;  // of gradients
+};
+
+struct WideWork {
+  int time, heads, tiles, blocks;  // tiles of 64 and blocks of 128 positions
+  unsigned items;                  // of either kind
+  unsigned blocks_at_once;         // that the device holds
+  bool turns;                      // there are angles
+  const float* stats;  // [sequences, heads, tiles, 2, 64]: -lse (base 2), -delta / value
+  unsigned* next;      // items of keys and of queries that have been taken
+};
+
+// A piece of work: 128 keys and the queries from them on, or 128 queries and the keys up to them. A
+// head's pieces follow each other, long ones first.
+struct WideItem {
+  int head, sequence, block;
+  WideItem() = default;
+  __device__ WideItem(const WideWork& w, unsigned item, bool keys) {
+    block = item % w.blocks;
+    if (!keys) block = w.blocks - 1 - block;
+    head = item / w.blocks % w.heads, sequence = item / w.blocks / w.heads;
+  }
+  // By way of shared memory; whether there is one.
+  __device__ void store(uint32_t at, bool there) const {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(head), "r"(sequence),
+                 "r"(block), "r"(static_cast<int>(there))
+                 : "memory");
+  }
+  __device__ bool load(uint32_t at) {
+    int there;
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(head), "=r"(sequence), "=r"(block), "=r"(there)
+                 : "r"(at)
+                 : "memory");
+    return there;
+  }
+  // From the block's own on, or down from them.
+  __device__ int tiles(const WideWork& w, bool keys) const {
+    return keys ? w.tiles - 2 * block : min(2 * block + 2, w.tiles);
+  }
+  __device__ const float* stats(const WideWork& w, int tile) const {
+    return w.stats + (static_cast<int64_t>(sequence * w.heads + head) * w.tiles + tile) * 128;
+  }
+};
+
+// Which kind of items a block takes: four of seven those of keys, which have four products against
+// three. Only blocks that have nothing left end, and those that come in their place take the other
+// kind: in one block, registers would not do for both.
+struct WideShare {
+  bool keys, late;
+  unsigned first;
+  unsigned* next;
+  __device__ explicit WideShare(const WideWork& w) {
+    const unsigned block = blockIdx.x, rest = block % 7;
+    late = block >= w.blocks_at_once;
+    keys = late ? *static_cast<volatile unsigned*>(w.next) < w.items : rest < 4;
+    first = keys ? block / 7 * 4 + rest : block / 7 * 3 + rest - 4;
+    next = w.next + (keys ? 0 : 1);
+  }
+  // Items of a kind that `blocks` blocks begin with.
+  __device__ static unsigned taken(unsigned blocks, bool keys) {
+    return keys ? blocks / 7 * 4 + min(blocks % 7, 4u) : blocks / 7 * 3 + max(blocks % 7, 4u) - 4;
+  }
+};
+
+// Shared memory, from a multiple of 1,024 on: stages of two panels (q and dout, or k and v), own
+// rows (for each half two panels), what is written (two panels a warpgroup), angles of own rows
+// (for each half cosines and sines, a row of 32 numbers as long as one of 64 in bf16), numbers of
+// queries, barriers, the item.
+struct WideRoom {
+  static constexpr int stages = 7, stage = 2 * wide_panel;
+  static constexpr int own = stages * stage, scratch = own + 2 * stage;
+  static constexpr int angles = scratch + 2 * stage, stats = angles + 2 * stage;
+  static constexpr int own_stats = stats + stages * 512, barriers = own_stats + 1024;
+  static constexpr int bytes = 1024 + barriers + 16 * stages + 48;
+  uint32_t base;
+  __device__ uint32_t full(int i) const { return base + barriers + 8 * i; }
+  __device__ uint32_t empty(int i) const { return full(i) + 8 * stages; }
+  __device__ uint32_t own_full() const { return base + barriers + 16 * stages; }
+  __device__ uint32_t own_empty() const { return own_full() + 8; }
+  __device__ uint32_t angles_full() const { return own_full() + 16; }
+  __device__ uint32_t angles_empty() const { return own_full() + 24; }
+  __device__ uint32_t item() const { return own_full() + 32; }
+  __device__ uint32_t own_rows(int half) const { return base + own + half * stage; }
+  __device__ uint32_t own_numbers(int half) const { return base + own_stats + half * 512; }
+  __device__ uint32_t own_angles(int half) const { return base + angles + half * stage; }
+  __device__ void start() const {
+    for (int i = 0; i < stages; ++i) {
+      start_barrier(full(i), 1);
+      start_barrier(empty(i), wide_users);
+    }
+    start_barrier(own_full(), 1);
+    start_barrier(own_empty(), 32 * wide_users);
+    start_barrier(angles_full(), 1);
+    start_barrier(angles_empty(), wide_users);
+  }
+};
+// Where one is in the ring.
+struct WidePlace {
+  int stage = 0;
+  uint32_t phase = 0;
+  __device__ void next() {
+    if (++stage == WideRoom::stages) stage = 0, phase ^= 1;
+  }
+};
+
+__device__ inline void copy_flat(uint32_t to, const void* from, int bytes, uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+          "r"(to),
+      "l"(from), "r"(bytes), "r"(barrier)
+      : "memory");
+}
+// A box from shared memory to where it belongs; rows that are not there are left out.
+__device__ inline void store_box(const CUtensorMap& map, uint32_t from, int row, int part,
+                                 int member) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(
+          reinterpret_cast<uint64_t>(&map)),
+      "r"(from), "r"(0), "r"(row), "r"(part), "r"(member)
+      : "memory");
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+__device__ inline float2 shared_pair(uint32_t at) {
+  float2 x;
+  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "r"(at) : "memory");
+  return x;
+}
+__device__ inline float shared_number(uint32_t at) {
+  float x;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at) : "memory");
+  return x;
+}
+
+// A warp's 16 rows of a panel as A operands.
+__device__ inline void load_own(Quad (&to)[4], uint32_t panel, int warp, int lane) {
+#pragma unroll
+  for (int k = 0; k < 4; ++k)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[k][0]), "=r"(to[k][1]), "=r"(to[k][2]), "=r"(to[k][3])
+                 : "r"(panel + piece_at(wide_tile, 16 * warp + lane % 16, 2 * k + lane / 16))
+                 : "memory");
+}
+
+// sum = own rows^T, started; rows are a panel of a stage.
+__device__ inline void start_scores(float (&sum)[8][4], const Quad (&own)[4], uint64_t rows) {
+  multiply<0>(sum, own[0], rows);
+#pragma unroll
+  for (int k = 1; k < 4; ++k) multiply_add<0>(sum, own[k], moved(rows, 32 * k));
+}
+// sum += p rows, started.
+__device__ inline void add_mixture(float (&sum)[8][4], const Quad (&p)[4], uint64_t rows) {
+#pragma unroll
+  for (int k = 0; k < 4; ++k) multiply_add<1>(sum, p[k], moved(rows, 16 * panel_row * k));
+}
+
+// Turns gradients of a lane's two rows, `row` of the half and eight further on, back by `angles`:
+// of a pair one element is four matrices further.
+__device__ inline void turn_back(float (&x)[8][4], uint32_t angles, int row, int c) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r)
+#pragma unroll
+    for (int n = 0; n < 4; ++n) {
+      const uint32_t at = angles + piece_at(wide_tile, row + 8 * r, 2 * n + c / 2) + c % 2 * 8;
+      const float2 cosine = shared_pair(at), sine = shared_pair(at + wide_panel);
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float co = e ? cosine.y : cosine.x, si = e ? sine.y : sine.x;
+        float &a = x[n][2 * r + e], &b = x[n + 4][2 * r + e];
+        const float first = a * co + b * si;
+        b = b * co - a * si;
+        a = first;
+      }
+    }
+}
+
+// A warp's 16 rows times `factor` into `scratch` and from there to their place.
+__device__ inline void write_wide(const float (&x)[8][4], float factor, uint32_t scratch, int lane,
+                                  const CUtensorMap& map, int row, int part, int sequence) {
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    const uint32_t at = scratch + piece_at(wide_tile, lane % 16, 2 * k + lane / 16);
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(at),
+                 "r"(pack2(x[2 * k][0] * factor, x[2 * k][1] * factor)),
+                 "r"(pack2(x[2 * k][2] * factor, x[2 * k][3] * factor)),
+                 "r"(pack2(x[2 * k + 1][0] * factor, x[2 * k + 1][1] * factor)),
+                 "r"(pack2(x[2 * k + 1][2] * factor, x[2 * k + 1][3] * factor))
+                 : "memory");
+  }
+  show_copies();
+  __syncwarp();
+  if (lane == 0) store_box(map, scratch, row, part, sequence);
+}
+// Until what the warp has written before has left its scratch memory.
+__device__ inline void wait_written(int lane) {
+  if (lane == 0) asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+  __syncwarp();
+}
+
+}  // namespace rung::cuda

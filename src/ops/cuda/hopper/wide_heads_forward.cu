@@ -1,0 +1,231 @@
+// A block a head. All of its rows come by the bulk tensor copy in tiles of 64, and each warpgroup
+// takes an early tile of queries and a late one (of four: the first and the last, the second and
+// the third), so that all do the same work and one computes exponentials while another multiplies.
+// A warpgroup turns the rows of its tiles itself and tells the others when keys are done.
+#include "ops/cuda/hopper/wide_heads.h"
+#include "ops/cuda/hopper/wide_heads_softmax.cuh"
+
+namespace rung::cuda {
+namespace {
+
+// Warpgroups of a block: two up to 256 positions, two blocks a multiprocessor, or four and one.
+constexpr int most_wide_groups = 4, most_wide_tiles = 2 * most_wide_groups;
+
+struct WideForward {
+  CUtensorMap qkv, turned, out;
+  Angles angles;
+  float logit, value;  // logit: times log2(e)
+  float* lse;
+  int time, heads, tiles;
+  bool keeps;
+};
+
+__device__ inline void fetch_map(const CUtensorMap& map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(reinterpret_cast<uint64_t>(&map)) : "memory");
+}
+
+// Where a block's rows lie in shared memory, and its barriers: a tile's queries and keys have come;
+// its values have; its keys are turned.
+struct WideRows {
+  uint32_t q, barriers;
+  int tiles;
+  __device__ uint32_t k() const { return q + tiles * wide_tile_bytes; }
+  __device__ uint32_t v() const { return k() + tiles * wide_tile_bytes; }
+  __device__ uint32_t come(int tile) const { return barriers + 24 * tile; }
+  __device__ uint32_t values(int tile) const { return come(tile) + 8; }
+  __device__ uint32_t turned(int tile) const { return come(tile) + 16; }
+};
+
+// By one thread.
+__device__ inline void copy_wide_tile(const WideForward& s, const WideRows& rows, int tile,
+                                      int head, int sequence) {
+  const uint32_t to = rows.q + tile * wide_tile_bytes, come = rows.come(tile);
+  announce(come, 2 * wide_tile_bytes);
+  copy_box(to, s.qkv, come, 0, 64 * tile, head, sequence);
+  copy_box(to + rows.tiles * wide_tile_bytes, s.qkv, come, 0, 64 * tile, s.heads + head, sequence);
+  announce(rows.values(tile), wide_tile_bytes);
+  copy_box(to + 2 * rows.tiles * wide_tile_bytes, s.qkv, rows.values(tile), 0, 64 * tile,
+           2 * s.heads + head, sequence);
+}
+
+// A tile's queries with a tile's keys; the products with the values before them (p, m.sum) may
+// still run when it begins.
+__device__ inline void wide_scores(float (&s)[8][4], WideMixture& m, Quad (&p)[4], uint64_t queries,
+                                   uint64_t keys) {
+  pin(s);
+  wgmma_fence();
+  multiply<0>(s, queries, keys);
+#pragma unroll
+  for (int k = 1; k < 4; ++k) multiply_add<0>(s, moved(queries, 32 * k), moved(keys, 32 * k));
+  wgmma_commit();
+  wgmma_wait<0>();
+  pin(s);
+  pin(m.sum);
+  pin(p);
+}
+
+__device__ inline void start_mixing(WideMixture& m, Quad (&p)[4], uint64_t values) {
+  pin(m.sum);
+  pin(p);
+  wgmma_fence();
+#pragma unroll
+  for (int k = 0; k < 4; ++k) multiply_add<1>(m.sum, p[k], moved(values, 2048 * k));
+  wgmma_commit();
+}
+
+// A tile of queries over all keys up to its own. Queries are read from shared memory: as an operand
+// in registers, loaded once before the loop, ptxas 13.0 gives them the registers of p, which the
+// first turn writes.
+__device__ inline void mix_wide_tile(const WideRows& rows, WideMixture& m, int tile, float logit,
+                                     int warp, int lane) {
+  Quad p[4] = {};
+  float s[8][4] = {};
+  const uint64_t queries = describe(rows.q + tile * wide_tile_bytes, 0);
+  wait_barrier(rows.turned(tile), 0);
+#pragma unroll 1
+  for (int j = 0;; ++j) {
+    wait_barrier(rows.turned(j), 0);
+    wide_scores(s, m, p, queries, describe(rows.k() + j * wide_tile_bytes, 0));
+    const bool last = j == tile;
+    if (last) hide_later_keys(s, warp, lane);
+    take_wide_powers(m, s, p, logit, j == 0, last ? warp + 1 : 4);
+    wait_barrier(rows.values(j), 0);
+    start_mixing(m, p, describe(rows.v() + j * wide_tile_bytes, 0));
+    if (last) break;
+  }
+  wgmma_wait<0>();
+  pin(m.sum);
+  pin(p);
+}
+
+// Barriers by constant numbers: a block is taken to use all sixteen otherwise.
+template <int groups>
+__device__ inline void synchronise_group(int group) {
+  if (group == 0) asm volatile("bar.sync 1, 128;" ::: "memory");
+  if (group == 1) asm volatile("bar.sync 2, 128;" ::: "memory");
+  if (groups > 2 && group == 2) asm volatile("bar.sync 3, 128;" ::: "memory");
+  if (groups > 2 && group == 3) asm volatile("bar.sync 4, 128;" ::: "memory");
+}
+
+// A warp's rows, divided by their totals, to `scratch` and from there to global memory.
+__device__ inline void write_wide_rows(const WideForward& s, WideMixture& m, uint32_t scratch,
+                                       int first, int head, int sequence, int lane) {
+  const TileLane<64> at(lane);
+  float scale[2];
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const float total = group_sum<4>(m.total[r]);
+    scale[r] = __fdividef(s.value, total);
+    const int row = first + lane / 4 + 8 * r;
+    if (lane % 4 == 0 && row < s.time)
+      s.lse[(static_cast<int64_t>(sequence) * s.heads + head) * s.time + row] =
+          m.reference[r] * s.logit + __log2f(total);
+  }
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    Quad out;
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      out[i] = pack2(m.sum[2 * k + i / 2][i % 2 * 2] * scale[i % 2],
+                     m.sum[2 * k + i / 2][i % 2 * 2 + 1] * scale[i % 2]);
+    store_quad(scratch + (at.across ^ (32 * k)), out);
+  }
+  show_copies();
+  __syncwarp();
+  if (lane == 0) {
+    write_box(s.out, scratch, 0, first, head, sequence);
+    commit_writes();
+  }
+}
+
+template <int groups>
+__global__ void __launch_bounds__(128 * groups, most_wide_groups / groups)
+    wide_forward(const __grid_constant__ WideForward s) {
+  extern __shared__ __align__(1024) unsigned char shared[];
+  __shared__ __align__(8) uint64_t barriers[6 * groups];
+  const WideRows rows{shared_address(shared), shared_address(barriers), s.tiles};
+  const int head = static_cast<int>(blockIdx.x) % s.heads,
+            sequence = static_cast<int>(blockIdx.x) / s.heads;
+  if (threadIdx.x == 0) {
+    fetch_map(s.qkv);
+    for (int i = 0; i < s.tiles; ++i) {
+      start_barrier(rows.come(i), 1);
+      start_barrier(rows.values(i), 1);
+      start_barrier(rows.turned(i), 4);
+    }
+    show_barriers();
+  }
+  __syncthreads();
+  if (threadIdx.x % 32 == 0 && static_cast<int>(threadIdx.x / 32) < s.tiles)
+    copy_wide_tile(s, rows, threadIdx.x / 32, head, sequence);
+  const int lane = threadIdx.x % 32,
+            own = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x / 32), 0), warp = own % 4,
+            group = own / 4;
+  const bool turns = s.angles.cosine != nullptr;
+  WideAngles angles;
+  if (turns && group < s.tiles)
+    load_wide_angles(angles, s.angles, 64 * tile_of(group, s.tiles) + 16 * warp, s.time, lane);
+  for (int i = group; i < s.tiles; i += groups) {
+    const int tile = tile_of(i, s.tiles), first = 64 * tile + 16 * warp;
+    const uint32_t offset = first * panel_row, q = rows.q + offset, k = rows.k() + offset;
+    wait_barrier(rows.come(tile), 0);
+    if (turns) turn_wide_rows(angles, q, k, lane);
+    show_copies();
+    __syncwarp();
+    if (lane == 0) {
+      arrive(rows.turned(tile));
+      if (s.keeps) {
+        write_box(s.turned, q, 0, first, head, sequence);
+        write_box(s.turned, k, 0, first, s.heads + head, sequence);
+        commit_writes();
+      }
+    }
+    WideMixture m;
+    mix_wide_tile(rows, m, tile, s.logit, warp, lane);
+    if (turns && i + groups < s.tiles)
+      load_wide_angles(angles, s.angles, 64 * tile_of(i + groups, s.tiles) + 16 * warp, s.time,
+                       lane);
+    // Until the group has read all of its queries, in whose place the results go.
+    if (lane == 0) wait_writes();
+    synchronise_group<groups>(group);
+    write_wide_rows(s, m, q, first, head, sequence, lane);
+  }
+  if (lane == 0) wait_writes();
+}
+
+}  // namespace
+
+// A single tile of queries is done sooner by small_attention.h.
+bool takes_wide_heads(const RopeShape& s) {
+  return takes_wide_heads_backward(s) && s.time > 64 && s.time <= 64 * most_wide_tiles;
+}
+
+void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, float value,
+                        void* out, float* lse, Stream stream) {
+  const RopeShape& r = shape.rope;
+  WideForward s{};
+  s.qkv = wide_map(qkv, r, 3 * r.heads, 64);
+  s.out = wide_map(out, r, r.heads, 16);
+  s.keeps = turned && (shape.cosine || turned != qkv);
+  if (s.keeps) s.turned = wide_map(turned, r, 3 * r.heads, 16);
+  s.angles = {shape.cosine, shape.sine, 1.0f};
+  s.logit = shape.logit * log2_e;
+  s.value = value;
+  s.lse = lse;
+  s.time = static_cast<int>(r.time);
+  s.heads = static_cast<int>(r.heads);
+  s.tiles = static_cast<int>((r.time + 63) / 64);
+  const auto launch = [&](auto count) {
+    constexpr int groups = decltype(count)::value;
+    allow_shared(wide_forward<groups>, 6 * groups * wide_tile_bytes);
+    wide_forward<groups><<<static_cast<unsigned>(r.sequences * r.heads), 128 * groups,
+                           3 * s.tiles * wide_tile_bytes, stream>>>(s);
+  };
+  if (s.tiles <= most_wide_tiles / 2)
+    launch(std::integral_constant<int, most_wide_groups / 2>());
+  else
+    launch(std::integral_constant<int, most_wide_groups>());
+  check_launch();
+}
+
+}  // namespace rung::cuda
