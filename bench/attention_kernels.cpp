@@ -1,15 +1,14 @@
-// Attention's kernels for heads of 64 (wide_heads.h) beside those of other short heads
-// (small_attention.h), on one stream and in allocations of their own, for sanitizers and a quick
-// look: `attention_kernels check` runs them at shapes that reach all of their forms
+// Attention's kernels for short heads (small_attention.h) and for heads of 64 (wide_heads.h) alone,
+// on one stream and in allocations of their own, for sanitizers and a quick look:
+// `attention_kernels short|wide` runs them at shapes that reach all of their forms
 // (compute-sanitizer --tool memcheck|racecheck), `attention_kernels time` takes their times. That
 // what they give is right is tests/ops/cuda_attention_test.cpp's to say.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
-#include <cstring>
 
 #include "device_buffers.h"
-#include "kernel_clock.h"
+#include "kernel_runs.h"
 #include "ops/cuda/hopper/wide_heads.h"
 #include "ops/cuda/small_attention.h"
 
@@ -18,14 +17,23 @@ using namespace rung::cuda;
 
 namespace {
 
-bool timed = false;
-
-// Runs it, and where asked for says its time.
-template <class Launch>
-void run(const char* what, const Launch& launch) {
-  launch();
-  check_cuda(cudaDeviceSynchronize());
-  if (timed) std::printf("  %-32s %8.1f us\n", what, least_microseconds(launch));
+void short_heads(int64_t sequences, int64_t time, int64_t heads, int64_t head_dim,
+                 bool offset = false) {
+  std::printf("%ld sequences of %ld, %ld heads of %ld\n", sequences, time, heads, head_dim);
+  Buffers b;
+  const int64_t rows = sequences * time, width = heads * head_dim;
+  const SmallAttention shape{
+      .rope = {sequences, time, heads, heads, head_dim, head_dim / (offset ? 4 : 2)},
+      .logit = 0.2f,
+      .cosine = b.zeros(time * head_dim / 2),
+      .sine = b.zeros(time * head_dim / 2)};
+  void *const qkv = b.halves(3 * rows * width), *const out = b.halves(rows * width),
+              *const dout = b.halves(rows * width), *const dqkv = b.halves(3 * rows * width);
+  float* const lse = b.zeros(rows * heads);
+  run("forward", [&] { small_attention_forward(shape, qkv, 0.9f, out, lse, nullptr); });
+  run("backward", [&] {
+    small_attention_backward(shape, qkv, out, lse, dout, 0.9f, 0.8f, 0.7f, dqkv, nullptr);
+  });
 }
 
 void heads_of_64(int64_t sequences, int64_t time, int64_t heads) {
@@ -65,13 +73,24 @@ void heads_of_64(int64_t sequences, int64_t time, int64_t heads) {
   run("backward", [&] { wide_heads_backward(wide, of, nullptr); });
 }
 
+void check_short() {
+  for (const int64_t sequences : {1, 50, 80}) {  // by block, by warp, many heads
+    short_heads(sequences, 77, 2, 16);
+    short_heads(sequences, 130, 2, 32);
+  }
+  short_heads(80, 130, 2, 32, true);
+  short_heads(2, 256, 2, 64);
+}
+
 // Tiles full and partly filled, two and four warpgroups a block.
-void check() {
+void check_wide() {
   for (const int64_t time : {65, 100, 256, 300, 512}) heads_of_64(2, time, 3);
 }
 
 void time_all() {
   timed = true;
+  for (const int64_t members : {32, 1})
+    for (const int64_t head_dim : {16, 32}) short_heads(16 * members, 256, 4, head_dim);
   for (const int64_t sequences : {16, 64})
     for (const int64_t time : {128, 256, 512}) heads_of_64(sequences, time, 4);
 }
@@ -79,17 +98,5 @@ void time_all() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* const what = argc > 1 ? argv[1] : "";
-  try {
-    if (std::strcmp(what, "check") == 0)
-      check();
-    else if (std::strcmp(what, "time") == 0)
-      time_all();
-    else
-      return std::printf("attention_kernels check|time\n"), 2;
-    return 0;
-  } catch (const std::exception& error) {
-    std::printf("%s\n", error.what());
-    return 1;
-  }
+  return run_choice(argc, argv, {{"short", check_short}, {"wide", check_wide}, {"time", time_all}});
 }

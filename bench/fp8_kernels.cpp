@@ -5,10 +5,9 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
-#include <cstring>
 
 #include "device_buffers.h"
-#include "kernel_clock.h"
+#include "kernel_runs.h"
 #include "ops/cuda/fp8_casts.h"
 
 using namespace rung;
@@ -16,9 +15,7 @@ using namespace rung::cuda;
 
 namespace {
 
-bool timed = false;
-
-// Runs it, and where asked for says its time and the rate of its bytes.
+// `run`, which says the rate of its bytes as well.
 template <class Launch>
 void run(const char* what, double bytes, const Launch& launch) {
   launch();
@@ -153,17 +150,5 @@ void time_all() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* const what = argc > 1 ? argv[1] : "";
-  const bool check = std::strcmp(what, "check") == 0, time = std::strcmp(what, "time") == 0;
-  if (!check && !time) {
-    std::printf("fp8_kernels check|time\n");
-    return 2;
-  }
-  try {
-    check ? check_all() : time_all();
-    return 0;
-  } catch (const std::exception& error) {
-    std::printf("%s\n", error.what());
-    return 1;
-  }
+  return run_choice(argc, argv, {{"check", check_all}, {"time", time_all}});
 }

@@ -1,37 +1,25 @@
 // The kernels of narrow models alone, on one stream and in allocations of their own, for sanitizers
-// and a quick look: `narrow_kernels ffns|maps|losses|sums|attention` runs these at shapes that
+// and a quick look: `narrow_kernels ffns|maps|losses|sums` runs these at shapes that
 // reach all of their forms (compute-sanitizer --tool memcheck|racecheck), `narrow_kernels time`
 // takes the times of all at width 64 and 128. That what they give is right is
 // tests/ops/cuda_narrow_test.cpp's to say.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
-#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "device_buffers.h"
-#include "kernel_clock.h"
+#include "kernel_runs.h"
 #include "ops/cuda/hopper/few_rows_kernels.h"
 #include "ops/cuda/hopper/linear_loss.h"
 #include "ops/cuda/hopper/sliced_mlp.h"
 #include "ops/cuda/norm_linear.h"
-#include "ops/cuda/small_attention.h"
 
 using namespace rung;
 using namespace rung::cuda;
 
 namespace {
-
-bool timed = false;
-
-// Runs it, and where asked for says its time.
-template <class Launch>
-void run(const char* what, const Launch& launch) {
-  launch();
-  check_cuda(cudaDeviceSynchronize());
-  if (timed) std::printf("  %-24s %8.1f us\n", what, least_microseconds(launch));
-}
 
 struct FfnCase {
   int64_t members, rows, width, inner;
@@ -220,26 +208,6 @@ void row_sums(int64_t members, int64_t rows, const std::vector<std::pair<int64_t
   run("sums", [&] { add_row_sums(sums, nullptr); });
 }
 
-void attention(int64_t sequences, int64_t time, int64_t heads, int64_t head_dim,
-               bool offset = false) {
-  std::printf("attention of %ld sequences of %ld, %ld heads of %ld\n", sequences, time, heads,
-              head_dim);
-  Buffers b;
-  const int64_t rows = sequences * time, width = heads * head_dim;
-  const SmallAttention shape{
-      .rope = {sequences, time, heads, heads, head_dim, head_dim / (offset ? 4 : 2)},
-      .logit = 0.2f,
-      .cosine = b.zeros(time * head_dim / 2),
-      .sine = b.zeros(time * head_dim / 2)};
-  void *const qkv = b.halves(3 * rows * width), *const out = b.halves(rows * width),
-              *const dout = b.halves(rows * width), *const dqkv = b.halves(3 * rows * width);
-  float* const lse = b.zeros(rows * heads);
-  run("forward", [&] { small_attention_forward(shape, qkv, 0.9f, out, lse, nullptr); });
-  run("backward", [&] {
-    small_attention_backward(shape, qkv, out, lse, dout, 0.9f, 0.8f, 0.7f, dqkv, nullptr);
-  });
-}
-
 // Tiles of few and many rows, shared and own slices, the last of everything partly filled.
 void check_ffns() {
   for (const bool map : {true, false})
@@ -287,22 +255,12 @@ void check_sums() {
   row_sums(3, 1, {{64, 64}});
 }
 
-void check_attention() {
-  for (const int64_t sequences : {1, 50, 80}) {  // by block, by warp, many heads
-    attention(sequences, 77, 2, 16);
-    attention(sequences, 130, 2, 32);
-  }
-  attention(80, 130, 2, 32, true);
-  attention(2, 256, 2, 64);
-}
-
 void time_all() {
   timed = true;
   for (const int64_t members : {32, 1})
     for (const int64_t width : {64, 128}) {
       ffn({members, 4096, width, 3 * width, Curve::swiglu});
       norm_and_map(members, 4096, width, 3 * width);
-      attention(16 * members, 256, 4, width / 4);
       loss(members, 4096, 4096, width, 0.0f);
     }
   row_sums(1, 4096, {{768, 128}, {128, 384}, {128, 128}, {384, 128}});
@@ -311,24 +269,10 @@ void time_all() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  struct Choice {
-    const char* name;
-    void (*run)();
-  };
-  constexpr Choice choices[] = {{"ffns", check_ffns},           {"maps", check_maps},
-                                {"losses", check_losses},       {"sums", check_sums},
-                                {"attention", check_attention}, {"time", time_all}};
-  const char* const what = argc > 1 ? argv[1] : "";
-  try {
-    for (const Choice& choice : choices)
-      if (std::strcmp(what, choice.name) == 0) {
-        choice.run();
-        return 0;
-      }
-    std::printf("narrow_kernels ffns|maps|losses|sums|attention|time\n");
-    return 2;
-  } catch (const std::exception& error) {
-    std::printf("%s\n", error.what());
-    return 1;
-  }
+  return run_choice(argc, argv,
+                    {{"ffns", check_ffns},
+                     {"maps", check_maps},
+                     {"losses", check_losses},
+                     {"sums", check_sums},
+                     {"time", time_all}});
 }

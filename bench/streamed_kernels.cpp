@@ -5,11 +5,10 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
-#include <cstring>
 #include <vector>
 
 #include "device_buffers.h"
-#include "kernel_clock.h"
+#include "kernel_runs.h"
 #include "ops/cuda/hopper/many_rows.h"
 #include "ops/cuda/hopper/powers_loss.h"
 #include "ops/cuda/hopper/streamed_loss.h"
@@ -21,16 +20,6 @@ using namespace rung::cuda;
 namespace {
 
 constexpr int64_t width = 256;
-bool timed = false;
-
-// Runs it, and where asked for says its time.
-template <class Launch>
-void run(const char* what, const Launch& launch) {
-  launch();
-  check_cuda(cudaDeviceSynchronize());
-  if (timed) std::printf("  %-24s %8.1f us\n", what, least_microseconds(launch));
-}
-
 void ffn(int64_t members, int64_t rows, int64_t inner, Curve curve, bool mapped, bool kept = true) {
   std::printf("ffn P=%ld rows=%ld inner=%ld map=%d\n", members, rows, inner, mapped);
   Buffers b;
@@ -237,26 +226,10 @@ void time_all() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  struct Choice {
-    const char* name;
-    void (*run)();
-  };
-  constexpr Choice choices[] = {{"ffns", check_ffns},
-                                {"losses", check_losses},
-                                {"powers", check_powers},
-                                {"gradients", check_gradients},
-                                {"time", time_all}};
-  const char* const what = argc > 1 ? argv[1] : "";
-  try {
-    for (const Choice& choice : choices)
-      if (std::strcmp(what, choice.name) == 0) {
-        choice.run();
-        return 0;
-      }
-    std::printf("streamed_kernels ffns|losses|powers|gradients|time\n");
-    return 2;
-  } catch (const std::exception& error) {
-    std::printf("%s\n", error.what());
-    return 1;
-  }
+  return run_choice(argc, argv,
+                    {{"ffns", check_ffns},
+                     {"losses", check_losses},
+                     {"powers", check_powers},
+                     {"gradients", check_gradients},
+                     {"time", time_all}});
 }

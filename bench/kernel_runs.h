@@ -1,0 +1,47 @@
+// Kernels launched alone, for sanitizers and their times: what the programs that do so share.
+#pragma once
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <initializer_list>
+
+#include "kernel_clock.h"
+
+namespace rung {
+
+inline bool timed = false;  // whether `run` says times
+
+// Runs it, and where asked for says its time.
+template <class Launch>
+void run(const char* what, const Launch& launch) {
+  launch();
+  check_cuda(cudaDeviceSynchronize());
+  if (timed) std::printf("  %-32s %8.1f us\n", what, least_microseconds(launch));
+}
+
+struct KernelChoice {
+  const char* name;
+  void (*run)();
+};
+
+// main of a program that runs one of its choices, by its first argument; returns the exit status.
+inline int run_choice(int argc, char** argv, std::initializer_list<KernelChoice> choices) {
+  const char* const what = argc > 1 ? argv[1] : "";
+  try {
+    for (const KernelChoice& choice : choices)
+      if (std::strcmp(what, choice.name) == 0) {
+        choice.run();
+        return 0;
+      }
+  } catch (const std::exception& error) {
+    std::printf("%s\n", error.what());
+    return 1;
+  }
+  std::printf("%s", argv[0]);
+  for (const KernelChoice& choice : choices)
+    std::printf("%c%s", &choice == choices.begin() ? ' ' : '|', choice.name);
+  std::printf("\n");
+  return 2;
+}
+
+}  // namespace rung
