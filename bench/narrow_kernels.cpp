@@ -15,6 +15,7 @@
 #include "ops/cuda/hopper/linear_loss.h"
 #include "ops/cuda/hopper/sliced_mlp.h"
 #include "ops/cuda/norm_linear.h"
+#include "row_sums_case.h"
 
 using namespace rung;
 using namespace rung::cuda;
@@ -190,20 +191,8 @@ void loss(int64_t members, int64_t rows, int64_t vocabulary, int64_t width, floa
 
 // Gradients of matrices [out, in] that are sums over the same rows.
 void row_sums(int64_t members, int64_t rows, const std::vector<std::pair<int64_t, int64_t>>& all) {
-  std::printf("sums over P=%ld rows=%ld of %zu matrices\n", members, rows, all.size());
   Buffers b;
-  RowSums sums{.members = members, .rows = rows, .sums = {}};
-  for (const auto& [out, in] : all) {
-    const bool adds = sums.count % 2 == 1;
-    sums.sums[sums.count++] = {.dy = b.halves(members * rows * out),
-                               .x = b.halves(members * rows * in),
-                               .out = out,
-                               .in = in,
-                               .gradient = b.zeros(members * out * in),
-                               .member_stride = out * in,
-                               .factor = 0.5f,
-                               .adds = adds};
-  }
+  const RowSums sums = row_sums_case(b, members, rows, all);
   if (!fits_row_sums(sums)) fail("[bench] These sums have no kernel.");
   run("sums", [&] { add_row_sums(sums, nullptr); });
 }

@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 #include "device_buffers.h"
@@ -13,6 +14,7 @@
 #include "ops/cuda/hopper/powers_loss.h"
 #include "ops/cuda/hopper/streamed_loss.h"
 #include "ops/cuda/hopper/streamed_mlp.h"
+#include "row_sums_case.h"
 
 using namespace rung;
 using namespace rung::cuda;
@@ -132,25 +134,10 @@ void loss(int64_t members, int64_t rows, int64_t vocabulary, double size) {
   });
 }
 
-struct Matrix {
-  int64_t out, in;
-};
-void gradients(int64_t members, int64_t rows, const std::vector<Matrix>& matrices) {
-  std::printf("gradients P=%ld rows=%ld matrices=%zu\n", members, rows, matrices.size());
+void gradients(int64_t members, int64_t rows,
+               const std::vector<std::pair<int64_t, int64_t>>& matrices) {
   Buffers b;
-  RowSums sums{
-      .members = members, .rows = rows, .count = static_cast<int>(matrices.size()), .sums = {}};
-  for (size_t i = 0; i < matrices.size(); ++i) {
-    const auto [out, in] = matrices[i];
-    sums.sums[i] = {.dy = b.halves(members * rows * out),
-                    .x = b.halves(members * rows * in),
-                    .out = out,
-                    .in = in,
-                    .gradient = b.zeros(members * out * in),
-                    .member_stride = out * in,
-                    .factor = 0.5f,
-                    .adds = i % 2 == 1};
-  }
+  const RowSums sums = row_sums_case(b, members, rows, matrices);
   float* const space = b.zeros(many_row_sums_space(sums));
   run("matrices' gradients", [&] { add_many_row_sums(sums, space, nullptr); });
 }

@@ -6,6 +6,7 @@
 
 #include "ops/attention.h"
 #include "ops/cuda/library_attention.h"
+#include "support/attention_twin.h"
 #include "support/no_gpu.h"
 #include "support/on_gpu.h"
 
@@ -28,19 +29,9 @@ TEST_CASE("attention of longer short heads on the GPU equals its twin") {
                              .forward = 1.2,
                              .backward = 0.8,
                              .key_offset = c.key_offset};
-    const auto op = [=](auto function) {
-      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
-        const auto options =
-            x[0].options().requires_grad(false).dtype(x[0].is_cuda() ? at::kFloat : at::kDouble);
-        return std::vector<Tensor>{function(x[0], make_rope(c.time, c.head_dim, options), o)};
-      };
-    };
     check_on_gpu(
-        {.name = fmt::format("attention T={} heads={} dim={}", c.time, c.heads, c.head_dim),
-         .inputs = {normal({1, 6, c.time, 3 * c.heads * c.head_dim}, 3)},
-         .weights = {},
-         .fused = op(attention),
-         .plain = op(attention_plain)},
+        attention_twin(fmt::format("attention T={} heads={} dim={}", c.time, c.heads, c.head_dim),
+                       normal({1, 6, c.time, 3 * c.heads * c.head_dim}, 3), o, true),
         1.5e-2);
   }
 }
@@ -76,14 +67,6 @@ TEST_CASE("attention of many short heads, and of few, on the GPU equals its twin
                              .forward = 1.2,
                              .backward = 0.8,
                              .key_offset = c.key_offset};
-    const auto op = [=](auto function) {
-      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
-        const auto options =
-            x[0].options().requires_grad(false).dtype(x[0].is_cuda() ? at::kFloat : at::kDouble);
-        const Rope rope = c.rope ? make_rope(c.time, c.head_dim, options) : Rope{};
-        return std::vector<Tensor>{function(x[0], rope, o)};
-      };
-    };
     const int64_t width = c.heads * c.head_dim;
     const Tensor qkv = normal({1, c.sequences, c.time, 3 * width}, 3);
     if (c.far != 0.0)
@@ -91,12 +74,9 @@ TEST_CASE("attention of many short heads, and of few, on the GPU equals its twin
         qkv.select(3, head * c.head_dim).fill_(std::abs(c.far));
         qkv.select(3, width + head * c.head_dim).fill_(c.far);
       }
-    check_on_gpu({.name = fmt::format("attention of {} heads of {}, T={}", c.sequences * c.heads,
-                                      c.head_dim, c.time),
-                  .inputs = {qkv},
-                  .weights = {},
-                  .fused = op(attention),
-                  .plain = op(attention_plain)},
+    check_on_gpu(attention_twin(fmt::format("attention of {} heads of {}, T={}",
+                                            c.sequences * c.heads, c.head_dim, c.time),
+                                qkv, o, c.rope),
                  1.5e-2, c.far == 0.0 ? 1e-5 : 1e-4);
   }
 }
@@ -125,14 +105,6 @@ TEST_CASE("attention of heads of 64 on the GPU equals its twin") {
                              .logit = 0.125,
                              .forward = c.forward,
                              .backward = 0.8};
-    const auto op = [=](auto function) {
-      return [=](const std::vector<Tensor>& x, const std::vector<Weight>&) {
-        const auto options =
-            x[0].options().requires_grad(false).dtype(x[0].is_cuda() ? at::kFloat : at::kDouble);
-        const Rope rope = c.rope ? make_rope(c.time, 64, options) : Rope{};
-        return std::vector<Tensor>{function(x[0], rope, o)};
-      };
-    };
     const int64_t width = 64 * c.heads;
     const Tensor qkv = normal({1, c.sequences, c.time, 3 * width}, 3);
     if (c.rise != 0.0)
@@ -140,13 +112,10 @@ TEST_CASE("attention of heads of 64 on the GPU equals its twin") {
         qkv.select(3, 64 * head).fill_(c.rise);
         qkv.select(3, width + 64 * head).copy_(at::arange(c.time, qkv.options()) / 8);
       }
-    check_on_gpu(
-        {.name = fmt::format("attention of {} heads of 64, T={}", c.sequences * c.heads, c.time),
-         .inputs = {qkv},
-         .weights = {},
-         .fused = op(attention),
-         .plain = op(attention_plain)},
-        1.5e-2);
+    check_on_gpu(attention_twin(fmt::format("attention of {} heads of 64, T={}",
+                                            c.sequences * c.heads, c.time),
+                                qkv, o, c.rope),
+                 1.5e-2);
   }
 }
 
