@@ -37,14 +37,8 @@ __global__ void __launch_bounds__(128 * groups, 2)
     copy_panels(ring.slice(slice), maps.matrix, ring.full(slice), slice * C::slice,
                 C::matrix_bytes / 2);
   };
-  if (threadIdx.x == 0) {
-    ring.start();
-    start_barrier(rows_came, 1);
-    show_barriers();
-    announce(rows_came, C::rows_bytes);
-    copy_panels(base, maps.x, rows_came, begin, C::rows_bytes / 2);
-    for (int i = 0; i < min(C::stages, slices); ++i) load(i);
-  }
+  if (threadIdx.x == 0)
+    begin_norm_linear(ring, maps, base, rows_came, begin, nullptr, slices, load);
   __syncthreads();
   wait_barrier(rows_came, 0);
   normalise<C>(x, s.epsilon, rstd, nullptr, begin, s.rows);
@@ -94,15 +88,7 @@ __global__ void __launch_bounds__(128 * groups, 3 - groups)
     copy_box(to + C::matrix_bytes, maps.dy, ring.full(slice), slice * C::slice, begin, 0,
              static_cast<int>(blockIdx.y));
   };
-  if (threadIdx.x == 0) {
-    ring.start();
-    start_barrier(rows_came, 1);
-    show_barriers();
-    announce(rows_came, s.dh ? 2 * C::rows_bytes : C::rows_bytes);
-    copy_panels(base, maps.x, rows_came, begin, C::rows_bytes / 2);
-    if (s.dh) copy_panels(base + C::rows_bytes, maps.dh, rows_came, begin, C::rows_bytes / 2);
-    for (int i = 0; i < min(C::stages, slices); ++i) load(i);
-  }
+  if (threadIdx.x == 0) begin_norm_linear(ring, maps, base, rows_came, begin, s.dh, slices, load);
   if (!s.dh)  // no gradient around the norm
     for (int i = threadIdx.x; i < C::rows_bytes / 16; i += C::threads)
       reinterpret_cast<uint4*>(around)[i] = make_uint4(0, 0, 0, 0);

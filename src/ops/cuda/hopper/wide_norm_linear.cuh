@@ -55,6 +55,21 @@ __device__ inline void copy_panels(uint32_t to, const CUtensorMap& map, uint32_t
              static_cast<int>(blockIdx.y));
 }
 
+// By one thread: the block's rows are on their way, with those of dh behind them unless it
+// is null, and the first of `slices` slices, which `load` brings.
+template <class C, class Load>
+__device__ inline void begin_norm_linear(const Ring<C>& ring, const NormMaps& maps, uint32_t base,
+                                         uint32_t rows_came, int begin, const bf16* dh, int slices,
+                                         const Load& load) {
+  ring.start();
+  start_barrier(rows_came, 1);
+  show_barriers();
+  announce(rows_came, dh ? 2 * C::rows_bytes : C::rows_bytes);
+  copy_panels(base, maps.x, rows_came, begin, C::rows_bytes / 2);
+  if (dh) copy_panels(base + C::rows_bytes, maps.dh, rows_came, begin, C::rows_bytes / 2);
+  for (int i = 0; i < min(C::stages, slices); ++i) load(i);
+}
+
 // The forward pass where `spreads` holds of the rows (shared_rows.cuh).
 void few_norm_linear_forward(const NormLinearShape& shape, const NormLinearArgs& args,
                              Stream stream);

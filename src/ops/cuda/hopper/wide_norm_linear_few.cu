@@ -35,14 +35,8 @@ __global__ void __launch_bounds__(FewRows::threads, 1)
     copy_panels(ring.slice(slice), maps.matrix, ring.full(slice), output(slice),
                 C::slice_bytes / 2);
   };
-  if (threadIdx.x == 0) {
-    ring.start();
-    start_barrier(rows_came, 1);
-    show_barriers();
-    announce(rows_came, C::rows_bytes);
-    copy_panels(base, maps.x, rows_came, begin, C::rows_bytes / 2);
-    for (int i = 0; i < min(C::stages, slices); ++i) load(i);
-  }
+  if (threadIdx.x == 0)
+    begin_norm_linear(ring, maps, base, rows_came, begin, nullptr, slices, load);
   __syncthreads();
   wait_barrier(rows_came, 0);
   normalise<C>(x, s.epsilon, reinterpret_cast<float*>(x + C::rstd_at), nullptr, begin, s.rows);
