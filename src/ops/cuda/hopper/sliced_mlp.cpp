@@ -4,8 +4,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
-#include "ops/cuda/fused.h"
 #include "ops/cuda/hopper/few_rows.h"
+#include "ops/cuda/hopper/next_map.h"
 #include "ops/cuda/mlp_shape.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
@@ -17,20 +17,10 @@ using at::Tensor;
 
 namespace {
 
-int64_t stride_of(const Weight& map) {
-  return map.value.defined() ? map.value.stride(0) : 0;
-}
-
-// What comes back to a step: the gradient of its output `out`, and that of the next map's product
-// where the step took it along (either may be undefined).
-struct SlicedBack {
-  Tensor out, dout, mapped;
-};
-
 // Gradients of x and of f (undefined: there is none), of which h is made, f by the step's map if it
 // has one.
 std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f,
-                                              const SlicedBack& back, const Mlp& m,
+                                              const StepBack& back, const Mlp& m,
                                               const ResidualStep& step) {
   const double skip = f.defined() ? step.norm.skip : 1.0,
                branch = f.defined() ? step.norm.branch_gradient : 1.0;
@@ -44,18 +34,8 @@ std::pair<Tensor, Tensor> gradients_of_sliced(const Tensor& h, const Tensor& f,
              has_next = back.mapped.defined();
   const Tensor dout = has_next ? at::empty_like(h) : back.dout;
   const Tensor next_unit = rows(has_next && step.next.gradient.defined(), shape.width);
-  NextMapGradient next{};
-  if (has_next)
-    next = {.x = data(back.out),
-            .map = data(step.next.value),
-            .map_stride = stride_of(step.next),
-            .out = back.mapped.size(3),
-            .epsilon = static_cast<float>(step.next_norm.epsilon),
-            .dinput = static_cast<float>(step.next.A_input * step.next_norm.input_gradient),
-            .dy = data(back.mapped),
-            .around = data(back.dout),
-            .dx = writable(dout),
-            .unit = writable(next_unit)};
+  const NextMapGradient next =
+      has_next ? next_gradient_of(back, step, dout, next_unit) : NextMapGradient{};
   const Tensor dx = at::empty_like(h), df = skip == branch ? dx : at::empty_like(h);
   const Tensor dmapped = mapped ? at::empty_like(h) : Tensor();
   const Tensor unit = rows(has_first, shape.width), units = rows(has_first, first_width),
@@ -106,15 +86,6 @@ bool takes_next(const Tensor& out, const MlpShape& shape, const ResidualStep& st
          sliced_mlp_takes_next(shape, step.next.value.size(1));
 }
 
-NextMap next_map(const ResidualStep& step, const Tensor& mapped) {
-  return {.map = data(step.next.value),
-          .map_stride = stride_of(step.next),
-          .out = mapped.size(3),
-          .epsilon = static_cast<float>(step.next_norm.epsilon),
-          .factor = static_cast<float>(step.next.A),
-          .y = writable(mapped)};
-}
-
 }  // namespace
 
 bool fits_sliced_mlp(const Tensor& x, const Mlp& m) {
@@ -134,11 +105,11 @@ Stepped sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Re
     mapped = at::empty(
         {x.size(0), x.size(1), x.size(2), step.next_alone ? x.size(3) : step.next.value.size(1)},
         input.options());
-  const NextMap next = taken ? next_map(step, mapped) : NextMap{};
+  const NextMap next = taken ? next_map_of(step, mapped) : NextMap{};
   const MlpAround around{.epsilon = static_cast<float>(step.norm.epsilon),
                          .f = data(branch),
                          .map = f.defined() ? data(step.map.value) : nullptr,
-                         .map_stride = stride_of(step.map),
+                         .map_stride = member_stride(step.map),
                          .map_factor = static_cast<float>(step.map.A),
                          .skip = static_cast<float>(step.norm.skip),
                          .branch = static_cast<float>(step.norm.branch),
@@ -159,7 +130,7 @@ Stepped sliced_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Re
   if (taken) outputs.push_back(mapped);
   record(outputs, {x, f}, [=, stream = out.detach()](const std::vector<Tensor>& g) {
     const auto packed = [](const Tensor& t) { return t.defined() ? t.contiguous() : Tensor(); };
-    const SlicedBack back{stream, packed(g[0]), taken ? packed(g[1]) : Tensor()};
+    const StepBack back{stream, packed(g[0]), taken ? packed(g[1]) : Tensor()};
     const auto [dx, df] = gradients_of_sliced(h, branch, back, m, step);
     return std::vector<Tensor>{dx, df};
   });

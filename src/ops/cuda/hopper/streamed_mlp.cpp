@@ -4,8 +4,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
-#include "ops/cuda/fused.h"
 #include "ops/cuda/hopper/few_rows.h"
+#include "ops/cuda/hopper/next_map.h"
 #include "ops/cuda/hopper/streamed_rows.h"
 #include "ops/cuda/mlp_shape.h"
 #include "ops/cuda/narrow.h"
@@ -19,37 +19,10 @@ using at::Tensor;
 
 namespace {
 
-int64_t stride_between(const Weight& map) {
-  return map.value.defined() ? map.value.stride(0) : 0;
-}
-
-// What comes back to a step: the gradient of its output `out`, and that of what the next norm or
-// map made of it where the step took that along (either may be undefined).
-struct StreamedBack {
-  Tensor out, dout, mapped;
-};
-
-// The gradient of the output, dout, through the next norm, and what its map's gradient is made of.
-NextMapGradient next_gradient_of(const StreamedBack& back, const ResidualStep& step,
-                                 const Tensor& dout, const Tensor& unit) {
-  const bool mapped = step.next.value.defined();
-  return {.x = data(back.out),
-          .map = mapped ? data(step.next.value) : nullptr,
-          .map_stride = stride_between(step.next),
-          .out = back.mapped.size(3),
-          .epsilon = static_cast<float>(step.next_norm.epsilon),
-          .dinput = static_cast<float>((mapped ? step.next.A_input : 1.0) *
-                                       step.next_norm.input_gradient),
-          .dy = data(back.mapped),
-          .around = data(back.dout),
-          .dx = writable(dout),
-          .unit = writable(unit)};
-}
-
 // Gradients of x and of f, of which h is made by way of the step's map (f undefined: h is x); the
 // matrices' are summed.
 std::pair<Tensor, Tensor> gradients_of_streamed(const Tensor& h, const Tensor& f,
-                                                const StreamedBack& back, const Mlp& m,
+                                                const StepBack& back, const Mlp& m,
                                                 const ResidualStep& step, bool wanted) {
   const MlpShape shape = mlp_shape_of(h, m);
   const auto rows = [&](const Weight& weight, int64_t width) {
@@ -134,12 +107,7 @@ Stepped streamed_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m,
   const Tensor h = f.defined() ? at::empty_like(input) : input;
   const int64_t outputs = next_outputs(input, step);
   if (outputs > 0) mapped = at::empty({x.size(0), x.size(1), x.size(2), outputs}, input.options());
-  const NextMap next{.map = step.next.value.defined() ? data(step.next.value) : nullptr,
-                     .map_stride = stride_between(step.next),
-                     .out = outputs,
-                     .epsilon = static_cast<float>(step.next_norm.epsilon),
-                     .factor = static_cast<float>(step.next.A),
-                     .y = writable(mapped)};
+  const NextMap next = outputs > 0 ? next_map_of(step, mapped) : NextMap{};
   const MlpAround around{.epsilon = static_cast<float>(step.norm.epsilon),
                          .f = data(branch),
                          .map = f.defined() ? data(step.map.value) : nullptr,
@@ -168,7 +136,7 @@ Stepped streamed_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m,
            const auto packed = [](const Tensor& t) {
              return t.defined() ? t.contiguous() : Tensor();
            };
-           const StreamedBack back{stream, packed(g[0]), taken ? packed(g[1]) : Tensor()};
+           const StepBack back{stream, packed(g[0]), taken ? packed(g[1]) : Tensor()};
            const auto [dx, df] = gradients_of_streamed(h, branch, back, m, step, wanted);
            return std::vector<Tensor>{dx, df};
          });
