@@ -186,7 +186,8 @@ void check_ffns() {
 }
 void check_losses() {
   loss(1, 300, 520, 0.2);
-  loss(2, 130, 264, 30.0);  // the reference moves
+  loss(2, 130, 264, 30.0);   // references move
+  loss(1, 200, 1000, 30.0);  // and what has been written of q with them
   loss(1, 100, 8, 0.1);
 }
 void check_powers() {

@@ -1,5 +1,6 @@
 // A warpgroup's 64 rows meet tiles of 128 rows of the readout.
 #include "ops/cuda/hopper/streamed_loss.h"
+#include "ops/cuda/hopper/streamed_loss_out.cuh"
 #include "ops/cuda/hopper/streamed_loss_rows.cuh"
 
 namespace rung::cuda {
@@ -8,14 +9,25 @@ namespace {
 struct LossTiles256 {
   static constexpr int tile = 128, panel_bytes = tile * panel_row;
   // A tile is two stages of two panels each.
-  static constexpr int stages = 5, stage_bytes = 2 * panel_bytes;
-  static constexpr int barriers_at = streamed_rows_bytes + stages * stage_bytes;
-  static constexpr int bytes = 1024 + barriers_at + 16 * stages + 8;
+  static constexpr int stages = 4, stage_bytes = 2 * panel_bytes;
   using Ring = StageRing<stages, stage_bytes>;
+  using Out = PowersOut<tile / panel_columns>;
+  static constexpr int out_at = streamed_rows_bytes + stages * stage_bytes;
+  static constexpr int barriers_at = out_at + 2 * Out::bytes;
+  static constexpr int rows_came_at = barriers_at + Ring::barrier_bytes + 2 * Out::barrier_bytes;
+  static constexpr int bytes = 1024 + rows_came_at + 8;
+
+  __device__ static Ring ring(uint32_t base) {
+    return {base + streamed_rows_bytes, base + barriers_at};
+  }
+  __device__ static Out out(uint32_t base, int group) {
+    return {base + out_at + group * Out::bytes,
+            base + barriers_at + Ring::barrier_bytes + group * Out::barrier_bytes};
+  }
 };
 
 struct LossMaps {
-  CUtensorMap rows, weight;
+  CUtensorMap rows, weight, q;
 };
 
 template <class C>
@@ -32,9 +44,9 @@ __device__ void bring_tiles(typename C::Ring ring, int tiles, const CUtensorMap&
     }
 }
 
-// z = the warpgroup's rows times a tile, started.
+// z = the warpgroup's rows times the tile at the ring's place.
 template <class C>
-__device__ void multiply_tile(float (&z)[16][4], uint64_t own, typename C::Ring& ring) {
+__device__ void start_logits(float (&z)[16][4], uint64_t own, typename C::Ring ring) {
 #pragma unroll
   for (int stage = 0; stage < 2; ++stage, ring.next()) {
     ring.wait();
@@ -50,69 +62,77 @@ __device__ void multiply_tile(float (&z)[16][4], uint64_t own, typename C::Ring&
         multiply_add(z, a, b);
     }
   }
+  wgmma_commit();
+}
+// sum += p times the tile.
+template <class C>
+__device__ void start_sums(float (&sum)[32][4], const Quad (&p)[8], typename C::Ring ring) {
+  wgmma_fence();
+#pragma unroll
+  for (int half = 0; half < 2; ++half, ring.next()) {
+    const uint64_t tile = describe(ring.at(), C::panel_bytes);
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      multiply_add<1>(reinterpret_cast<float(&)[16][4]>(sum[16 * half]), p[k],
+                      moved(tile, k * 16 * panel_row));
+  }
+  wgmma_commit();
+}
+
+// Beyond the vocabulary's end there is nothing.
+__device__ inline void leave_out(float (&z)[16][4], int left, int lane) {
+  if (left >= 128) return;
+#pragma unroll
+  for (int n = 0; n < 16; ++n)
+#pragma unroll
+    for (int j = 0; j < 4; ++j)
+      if (8 * n + lane % 4 * 2 + j % 2 >= left) z[n][j] = -INFINITY;
 }
 
 template <class C, bool wanted>
-__device__ void meet_tiles(const StreamedReadout& s, typename C::Ring ring, unsigned char* x,
-                           uint32_t base, int begin) {
+__device__ void meet_tiles(const StreamedReadout& s, unsigned char* x, uint32_t base, int begin) {
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const int group = warp / 4, first = 16 * warp;
   const uint64_t own = describe(base + group * 64 * panel_row, 0);
-  // The warp's first row of q, and how many of its rows there are.
-  const int there = s.rows - begin - first;
+  typename C::Ring ring = C::ring(base);
+  typename C::Out out = C::out(base, group);
+  float sum[32][4] = {};
+  OnlineRows online;
+  // The warp's first row of q.
   bf16* const q =
       wanted ? s.q + (static_cast<int64_t>(blockIdx.y) * s.rows + begin + first) * s.vocabulary
              : nullptr;
-  float sum[2][16][4] = {};
-  Quad p[8] = {};
-  OnlineRows online;
   begin_second(group);
   for (int tile = 0; tile < s.tiles; ++tile) {
     float z[16][4];
-    typename C::Ring lines = ring, read = ring;
-    multiply_tile<C>(z, own, ring);
-    wgmma_commit();
+    start_logits<C>(z, own, ring);
     wgmma_wait<0>();
     pin(z);
     if (tile == 0) let_second_begin(group);
-    const int columns = tile * C::tile, left = s.vocabulary - columns;
-    if (left < C::tile)
-#pragma unroll
-      for (int n = 0; n < 16; ++n)
-#pragma unroll
-        for (int j = 0; j < 4; ++j)
-          if (8 * n + lane % 4 * 2 + j % 2 >= left) z[n][j] = -INFINITY;
+    leave_out(z, s.vocabulary - tile * C::tile, lane);
     float largest[2];
     largest_of(z, s.scale, largest);
+    if (wanted) out.wait_written();
     if (!__all_sync(0xffffffffu, largest[0] <= online.reference[0] + highest &&
                                      largest[1] <= online.reference[1] + highest))
-      move_references<wanted>(online, largest, sum, q, s.vocabulary, columns, there, lane);
+      move_references<wanted>(online, largest, sum, q, s.vocabulary, tile * C::tile,
+                              s.rows - begin - first, lane);
+    Quad p[8];
     exponentials(p, z, s.scale, online);
     if constexpr (wanted) {
-      const uint64_t low = describe(lines.at(), C::panel_bytes);
-      lines.next();
-      const uint64_t high = describe(lines.at(), C::panel_bytes);
-      wgmma_fence();
+      start_sums<C>(sum, p, ring);
 #pragma unroll
-      for (int k = 0; k < 8; ++k) multiply_add<1>(sum[0], p[k], moved(low, k * 16 * panel_row));
-#pragma unroll
-      for (int k = 0; k < 8; ++k) multiply_add<1>(sum[1], p[k], moved(high, k * 16 * panel_row));
-      wgmma_commit();
-#pragma unroll
-      for (int half = 0; half < 2; ++half)
-        write_columns(p + 4 * half, q + columns + 64 * half, s.vocabulary, 0, there,
-                      left - 64 * half, lane);
+      for (int k = 0; k < 8; ++k) out.put(p[k], k, first % 64, lane);
+      out.pass_on(lane);
       wgmma_wait<0>();
-      pin(sum[0]);
-      pin(sum[1]);
+      pin(sum);
       pin(p);
     }
-    read.done(lane);
-    read.next();
-    read.done(lane);
+#pragma unroll
+    for (int stage = 0; stage < 2; ++stage, ring.next()) ring.done(lane);
   }
   __syncwarp();
-  finish_loss<wanted>(s, online, sum, x, first, begin, lane);
+  finish_loss<wanted>(s, online, sum, x, first, begin, lane, [&] { out.wait_written(); });
 }
 
 template <class C, bool wanted>
@@ -120,11 +140,11 @@ __global__ void __launch_bounds__(streamed_threads, 1)
     pass(const StreamedReadout s, const __grid_constant__ LossMaps maps) {
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
-  const typename C::Ring ring{base + streamed_rows_bytes, base + C::barriers_at};
-  const uint32_t rows_came = base + C::barriers_at + C::Ring::barrier_bytes;
+  const uint32_t rows_came = base + C::rows_came_at;
   const int begin = blockIdx.x * streamed_rows;
   if (threadIdx.x == streamed_workers) {
-    ring.start();
+    C::ring(base).start();
+    for (int group = 0; group < 2; ++group) C::out(base, group).start();
     start_barrier(rows_came, 1);
     show_barriers();
     announce(rows_came, streamed_rows_bytes);
@@ -133,19 +153,27 @@ __global__ void __launch_bounds__(streamed_threads, 1)
   __syncthreads();
   if (threadIdx.x >= streamed_workers) {
     keep_few_registers();
-    if (threadIdx.x == streamed_workers) bring_tiles<C>(ring, s.tiles, maps.weight);
+    const int job = (static_cast<int>(threadIdx.x) - streamed_workers) / 32;
+    if (threadIdx.x % 32 != 0) return;
+    if (job == 0) bring_tiles<C>(C::ring(base), s.tiles, maps.weight);
+    if (wanted && (job == 1 || job == 2))
+      C::out(base, job - 1).send_all(maps.q, s.tiles, s.vocabulary, begin + 64 * (job - 1));
   } else {
     take_registers();
     wait_barrier(rows_came, 0);
-    meet_tiles<C, wanted>(s, ring, shared + (base - start), base, begin);
+    meet_tiles<C, wanted>(s, shared + (base - start), base, begin);
   }
 }
 
 void launch(const StreamedLoss& shape, const void* x, const StreamedReadout& s, Stream stream) {
   using C = LossTiles256;
-  const LossMaps maps{rows_map(x, shape.members, shape.rows, shape.row_stride),
-                      tensor_map({s.weight, long_row, shape.vocabulary, 1, shape.members, long_row,
-                                  shape.vocabulary * long_row, shape.weight_stride, C::tile})};
+  const LossMaps maps{
+      rows_map(x, shape.members, shape.rows, shape.row_stride),
+      tensor_map({s.weight, long_row, shape.vocabulary, 1, shape.members, long_row,
+                  shape.vocabulary * long_row, shape.weight_stride, C::tile}),
+      s.q ? tensor_map({s.q, shape.vocabulary, shape.rows, 1, shape.members, shape.vocabulary,
+                        shape.rows * shape.vocabulary, shape.rows * shape.vocabulary, 64})
+          : CUtensorMap{}};
   if (s.dx)
     launch_streamed<C>(shape.members, shape.rows, pass<C, true>, s, maps, stream);
   else

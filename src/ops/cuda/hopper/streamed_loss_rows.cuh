@@ -37,27 +37,10 @@ __device__ inline void largest_of(const float (&z)[16][4], float scale, float (&
   }
 }
 
-// q of the columns that the warp has written already, where a row's reference has moved.
-__device__ inline void scale_written(bf16* q, int64_t stride, int columns, int rows, float factor,
-                                     int lane) {
-  __syncwarp();
-  for (int row = 0; row < min(rows, 16); ++row) {
-    const float low = __shfl_sync(0xffffffffu, factor, row % 8 * 4);
-    if (!(low < 1.0f)) continue;
-    for (int column = 8 * lane; column < columns; column += 256) {
-      float value[8];
-      load8(q + row * stride + column, value);
-#pragma unroll
-      for (int k = 0; k < 8; ++k) value[k] *= low;
-      store8(q + row * stride + column, value);
-    }
-  }
-  __syncwarp();
-}
-
 // Exponentials as A operands; their sums are added.
 __device__ inline void exponentials(Quad (&p)[8], const float (&z)[16][4], float scale,
                                     OnlineRows& online) {
+  float more[2] = {};
 #pragma unroll
   for (int k = 0; k < 8; ++k)
 #pragma unroll
@@ -65,15 +48,36 @@ __device__ inline void exponentials(Quad (&p)[8], const float (&z)[16][4], float
       const int block = 2 * k + i / 2, r = i % 2;
       const float a = exp2_fast(fmaf(z[block][2 * r], scale, -online.reference[r]));
       const float b = exp2_fast(fmaf(z[block][2 * r + 1], scale, -online.reference[r]));
-      online.total[r] += a + b;
+      online.total[r] += a, more[r] += b;
       p[k][i] = pack2(a, b);
     }
+  online.total[0] += more[0], online.total[1] += more[1];
 }
 
-// Moves the references to the rows' largest logits, and all that hangs on them.
+// q of the columns that have been written already, eight rows, where a row's reference has moved.
+// Around the L1 cache, which does not know what the bulk copies wrote.
+__device__ inline void scale_written(bf16* q, int64_t stride, int columns, int rows, float factor,
+                                     int lane) {
+  for (int row = 0; row < min(rows, 8); ++row) {
+    const float low = __shfl_sync(0xffffffffu, factor, row * 4);
+    if (!(low < 1.0f)) continue;
+    for (int column = 8 * lane; column < columns; column += 256) {
+      uint4* const at = reinterpret_cast<uint4*>(q + row * stride + column);
+      uint4 v = __ldcg(at);
+      for (uint32_t* const pair : {&v.x, &v.y, &v.z, &v.w})
+        *pair =
+            pack2(low * __uint_as_float(*pair << 16), low * __uint_as_float(*pair & 0xffff0000u));
+      __stcg(at, v);
+    }
+  }
+}
+
+// Moves the references to the rows' largest logits, and all that hangs on them; q: the warp's first
+// row, of which `columns` are written.
 template <bool wanted>
-__device__ void move_references(OnlineRows& online, float (&largest)[2], float (&sum)[2][16][4],
-                                bf16* q, int64_t stride, int columns, int rows, int lane) {
+__device__ inline void move_references(OnlineRows& online, const float (&largest)[2],
+                                       float (&sum)[32][4], bf16* q, int64_t stride, int columns,
+                                       int rows, int lane) {
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     float most = fmaxf(largest[r], online.reference[r]);
@@ -85,86 +89,130 @@ __device__ void move_references(OnlineRows& online, float (&largest)[2], float (
     if constexpr (wanted) {
       if (columns == 0) continue;  // nothing has been added yet
 #pragma unroll
-      for (int half = 0; half < 2; ++half)
-#pragma unroll
-        for (int n = 0; n < 16; ++n)
-          sum[half][n][2 * r] *= factor, sum[half][n][2 * r + 1] *= factor;
-      scale_written(q + 8 * r * stride, stride, columns, min(rows - 8 * r, 8), factor, lane);
+      for (int n = 0; n < 32; ++n) sum[n][2 * r] *= factor, sum[n][2 * r + 1] *= factor;
+      scale_written(q + 8 * r * stride, stride, columns, rows - 8 * r, factor, lane);
     }
   }
 }
 
-__device__ inline float2 pair_at(const void* from) {
-  const uint32_t pair = *static_cast<const uint32_t*>(from);
-  return make_float2(__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u));
+__device__ inline float low_of(uint32_t pair) {
+  return __uint_as_float(pair << 16);
+}
+__device__ inline float high_of(uint32_t pair) {
+  return __uint_as_float(pair & 0xffff0000u);
 }
 
-// Losses of the warp's 16 rows, and gradients.
-template <bool wanted>
-__device__ void finish_loss(const StreamedReadout& s, const OnlineRows& online,
-                            float (&sum)[2][16][4], unsigned char* x, int first, int begin,
-                            int lane) {
-  const int member = static_cast<int>(blockIdx.y);
-  const bf16* const weight = s.weight + member * s.weight_stride;
-  float inverse[2];
+// A lane's two rows at the end: where they are, and their targets' rows of the matrix, of which a
+// lane of four has every fourth piece of eight columns.
+struct LastRows {
+  int at[2];
+  bool real[2];
+  int64_t target[2];
+  Quad line[2][8];
+
+  __device__ LastRows(const StreamedReadout& s, int from, int lane) {
+    const int member = static_cast<int>(blockIdx.y);
 #pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    const int row = first + lane / 4 + 8 * r, at = begin + row;
-    const bool real = at < s.rows;
-    const int64_t target = real ? s.targets[member * s.target_stride + at] : 0;
-    const bf16* const line = weight + target * long_row + lane % 4 * 2;
-    const float total = group_sum<4>(online.total[r]), share = s.factor / total;
-    inverse[r] = 1.0f / total;
+    for (int r = 0; r < 2; ++r) {
+      at[r] = from + lane / 4 + 8 * r;
+      real[r] = at[r] < s.rows;
+      target[r] = real[r] ? s.targets[member * s.target_stride + at[r]] : 0;
+    }
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const bf16* const row = s.weight + member * s.weight_stride + target[r] * long_row;
+#pragma unroll
+      for (int j = 0; j < 8; ++j) {
+        const uint4 v = *reinterpret_cast<const uint4*>(row + 8 * (4 * j + lane % 4));
+        line[r][j][0] = v.x, line[r][j][1] = v.y, line[r][j][2] = v.z, line[r][j][3] = v.w;
+      }
+    }
+  }
+  // Of row r, in the block's `row`, with its target's.
+  __device__ float product(const unsigned char* x, int r, int row, int lane) const {
     float product = 0.0f;
 #pragma unroll
-    for (int n = 0; n < 32; ++n) {
-      const float2 a = pair_at(x + piece_at(streamed_rows, row, n) + lane % 4 * 4),
-                   b = pair_at(line + 8 * n);
-      product = fmaf(a.x, b.x, fmaf(a.y, b.y, product));
+    for (int j = 0; j < 8; ++j) {
+      const uint4 v =
+          *reinterpret_cast<const uint4*>(x + piece_at(streamed_rows, row, 4 * j + lane % 4));
+      const Quad own{v.x, v.y, v.z, v.w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        product = fmaf(low_of(own[i]), low_of(line[r][j][i]),
+                       fmaf(high_of(own[i]), high_of(line[r][j][i]), product));
     }
-    product = group_sum<4>(product) * s.scale;
+    return group_sum<4>(product);
+  }
+};
+
+// The warp's rows of x in shared memory, divided by their totals, to `to`.
+__device__ inline void write_shares(const unsigned char* x, bf16* to, const float (&inverse)[2],
+                                    int first, int count, int lane) {
+#pragma unroll
+  for (int i = 0; i < 16; ++i) {
+    const float scale = __shfl_sync(0xffffffffu, inverse[i / 8], i % 8 * 4);
+    float value[8];
+    load8(reinterpret_cast<const bf16*>(x + piece_at(streamed_rows, first + i, lane)), value);
+#pragma unroll
+    for (int k = 0; k < 8; ++k) value[k] *= scale;
+    if (i < count) store8_whole(to + static_cast<int64_t>(i) * long_row + 8 * lane, value);
+  }
+}
+
+// Losses of the warp's 16 rows, and gradients; `written` waits until q is in global memory.
+template <bool wanted, class Written>
+__device__ void finish_loss(const StreamedReadout& s, const OnlineRows& online, float (&sum)[32][4],
+                            unsigned char* x, int first, int begin, int lane,
+                            const Written& written) {
+  const int member = static_cast<int>(blockIdx.y);
+  LastRows last(s, begin + first, lane);
+  float inverse[2], at_target[2];
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const float product = last.product(x, r, first + lane / 4 + 8 * r, lane) * s.scale;
+    const float total = group_sum<4>(online.total[r]), share = s.factor / total;
     const float hit = exp2_fast(product - online.reference[r]);
+    inverse[r] = 1.0f / total, at_target[r] = hit - total;
+    if (last.real[r] && lane % 4 == 0)
+      s.loss[member * s.loss_stride + last.at[r]] =
+          (online.reference[r] + __log2f(total) - product) / to_base_2;
     if constexpr (wanted) {
       // What the sums lost of the target's exponential by its rounding, or a confident row's
       // gradient, 1 - p, would be made of roundings.
       const float own = share * (hit - rounded<bf16>(hit)) - s.factor;
 #pragma unroll
-      for (int n = 0; n < 32; ++n) {
-        const float2 b = pair_at(line + 8 * n);
-        float(&pair)[4] = sum[n / 16][n % 16];
-        pair[2 * r] = share * pair[2 * r] + own * b.x;
-        pair[2 * r + 1] = share * pair[2 * r + 1] + own * b.y;
+      for (int j = 0; j < 8; ++j) {
+        gather_blocks(last.line[r][j], lane);  // back to two neighbours of each piece
+#pragma unroll
+        for (int n = 0; n < 4; ++n) {
+          float(&pair)[4] = sum[4 * j + n];
+          const uint32_t b = last.line[r][j][n];
+          pair[2 * r] = share * pair[2 * r] + own * low_of(b);
+          pair[2 * r + 1] = share * pair[2 * r + 1] + own * high_of(b);
+        }
       }
     }
-    if (!real || lane % 4 != 0) continue;
-    s.loss[member * s.loss_stride + at] =
-        (online.reference[r] + __log2f(total) - product) / to_base_2;
-    if constexpr (wanted)
-      s.q[(static_cast<int64_t>(member) * s.rows + at) * s.vocabulary + target] =
-          from_float<bf16>(hit - total);
   }
   if constexpr (wanted) {
-    bf16* const shares = s.share + static_cast<int64_t>(member) * s.rows * long_row;
+    const int64_t line = static_cast<int64_t>(member) * s.rows;
+    write_shares(x, s.share + (line + begin + first) * long_row, inverse, first,
+                 s.rows - begin - first, lane);
+    __syncwarp();
 #pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      const float scale = __shfl_sync(0xffffffffu, inverse[i / 8], i % 8 * 4);
-      float value[8];
-      load8(reinterpret_cast<const bf16*>(x + piece_at(streamed_rows, first + i, lane)), value);
-#pragma unroll
-      for (int k = 0; k < 8; ++k) value[k] *= scale;
-      if (begin + first + i < s.rows)
-        store8(shares + static_cast<int64_t>(begin + first + i) * long_row + 8 * lane, value);
+    for (int k = 0; k < 16; ++k) {
+      const float(&low)[4] = sum[2 * k], (&high)[4] = sum[2 * k + 1];
+      store_matrices(
+          shared_address(x) + piece_at(streamed_rows, first + lane % 16, 2 * k + lane / 16),
+          {pack2(low[0], low[1]), pack2(low[2], low[3]), pack2(high[0], high[1]),
+           pack2(high[2], high[3])});
     }
     __syncwarp();
+    write_long_rows(x, s.dx + member * s.row_stride, first, begin, s.rows, lane);
+    written();
 #pragma unroll
     for (int r = 0; r < 2; ++r)
-#pragma unroll
-      for (int n = 0; n < 32; ++n)
-        *reinterpret_cast<uint32_t*>(x + piece_at(streamed_rows, first + lane / 4 + 8 * r, n) +
-                                     lane % 4 * 4) =
-            pack2(sum[n / 16][n % 16][2 * r], sum[n / 16][n % 16][2 * r + 1]);
-    __syncwarp();
-    write_long_rows(x, s.dx + member * s.row_stride, first, begin, s.rows, lane);
+      if (last.real[r] && lane % 4 == 0)
+        s.q[(line + last.at[r]) * s.vocabulary + last.target[r]] = from_float<bf16>(at_target[r]);
   }
 }
 
