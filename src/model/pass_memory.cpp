@@ -6,6 +6,7 @@
 #include "config/pattern.h"
 #include "model/block_memory.h"
 #include "ops/cuda/hopper/linear_loss.h"
+#include "ops/cuda/hopper/loss_chunk.h"
 #include "ops/cuda/hopper/powers_loss.h"
 #include "ops/cuda/hopper/sliced_mlp.h"
 #include "ops/cuda/hopper/streamed_loss.h"
@@ -22,9 +23,14 @@ double logit_bytes(const Decoder& d, const PassKind& kind, double rows) {
   const double vocabulary = static_cast<double>(d.vocabulary);
   const double all = rows * static_cast<double>(kind.members) * vocabulary;
   if (!kind.cuda) return 4.0 * std::min(rows, chunk) * vocabulary;
-  // Where exponentials are in the logits' place, rows divided by their sums lie beside them.
-  const double beside = kind.streamed_loss ? static_cast<double>(d.model.width) / vocabulary : 0.0;
-  return (kind.half ? 2.0 : 4.0) * (1.0 + beside) * all / std::ceil(all / most);
+  if (kind.streamed_loss) {
+    // Exponentials in the logits' place, and beside them rows divided by their sums.
+    const cuda::LossChunk chunk_of =
+        cuda::loss_chunk(kind.members, static_cast<int64_t>(rows), d.vocabulary);
+    return 2.0 * static_cast<double>(chunk_of.members * chunk_of.rows) *
+           (vocabulary + static_cast<double>(d.model.width));
+  }
+  return (kind.half ? 2.0 : 4.0) * all / std::ceil(all / most);
 }
 
 }  // namespace

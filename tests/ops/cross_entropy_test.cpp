@@ -5,7 +5,9 @@
 #include <ATen/ops/softmax.h>
 
 #include <limits>
+#include <utility>
 
+#include "ops/cuda/hopper/loss_chunk.h"
 #include "support/twins.h"
 
 using namespace rung;
@@ -109,4 +111,16 @@ TEST_CASE("a tap on the readout keeps logits and gradients of all chunks at once
           .scatter_add(-1, targets.view({1, 10, 1}), at::full({1, 10, 1}, -1.0, logits.options()));
   CHECK(distance(taps[0].output_gradient, gradient * 0.1) < 1e-6);
   CHECK(distance(taps[0].input_gradient.view(x.sizes()), x.grad()) == 0.0);
+}
+
+TEST_CASE("exponentials are held of whole members where these are few enough, else of rows") {
+  const auto chunk = [](int64_t members, int64_t rows, int64_t vocabulary) {
+    const cuda::LossChunk c = cuda::loss_chunk(members, rows, vocabulary);
+    return std::pair{c.members, c.rows};
+  };
+  CHECK(chunk(32, 16384, 8192) == std::pair<int64_t, int64_t>{8, 16384});
+  CHECK(chunk(10, 16384, 20000) == std::pair<int64_t, int64_t>{3, 16384});  // 3, 3, 3 and 1
+  CHECK(chunk(9, 16384, 8192) == std::pair<int64_t, int64_t>{5, 16384});    // 5 and 4
+  CHECK(chunk(3, 40000, 32768) == std::pair<int64_t, int64_t>{1, 20000});
+  CHECK(chunk(1, 16384, 8192) == std::pair<int64_t, int64_t>{1, 16384});
 }

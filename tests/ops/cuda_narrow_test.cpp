@@ -4,6 +4,7 @@
 #ifdef RUNG_CUDA
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 
 #include "ops/cross_entropy.h"
@@ -189,6 +190,46 @@ TEST_CASE("losses without logits in memory equal their twin") {
                   .plain = op(linear_cross_entropy_plain),
                   .unit_upstream = true},
                  1e-2);
+  }
+}
+
+// So many exponentials that they are made in chunks: of whole members, and of a member's rows.
+TEST_CASE("losses without logits in chunks equal those of each chunk alone") {
+  if (no_gpu()) return;
+  const LossOptions o{.gradient = 64.0};
+  const auto on_gpu = [](const Tensor& x, at::ScalarType type) { return x.to(at::kCUDA, type); };
+  // Losses and dx; the weight's gradient is added to.
+  const auto run = [&](const Tensor& from, const Weight& w, const Tensor& targets) {
+    const Tensor x = from.detach().clone().set_requires_grad(true);
+    const Tensor losses = linear_cross_entropy(x, w, targets, o);
+    losses.sum().backward();
+    return std::array<Tensor, 2>{losses.detach(), x.grad()};
+  };
+  struct Case {
+    int64_t members, time, vocabulary;
+  };
+  for (const Case& c : {Case{3, 16384, 16384}, Case{1, 20000, 32768}}) {
+    CAPTURE(c.members);
+    const bool by_member = c.members > 1;
+    const Tensor x = on_gpu(normal({c.members, 2, c.time, 256}, 1), at::kBFloat16),
+                 value = on_gpu(normal({c.members, c.vocabulary, 256}, 2) * 0.1, at::kBFloat16),
+                 targets = ids({c.members, 2, c.time}, c.vocabulary, 5).to(at::kCUDA);
+    const auto weight = [](const Tensor& v) {
+      return Weight{.value = v, .gradient = at::zeros_like(v, v.options().dtype(at::kFloat))};
+    };
+    const Weight whole = weight(value), apart = weight(value);
+    const auto all = run(x, whole, targets);
+    const int64_t axis = by_member ? 0 : 1;
+    for (int64_t i = 0; i < x.size(axis); ++i) {
+      Weight own = apart;
+      if (by_member)
+        own.value = value.narrow(0, i, 1), own.gradient = apart.gradient.narrow(0, i, 1);
+      const auto part = run(x.narrow(axis, i, 1), own, targets.narrow(axis, i, 1));
+      for (size_t k = 0; k < part.size(); ++k)
+        CHECK(same_bits(all[k].narrow(axis, i, 1).cpu(), part[k].cpu()));
+    }
+    CHECK(gap(whole.gradient.to(at::kCPU, at::kDouble), apart.gradient.to(at::kCPU, at::kDouble)) <
+          1e-5);
   }
 }
 

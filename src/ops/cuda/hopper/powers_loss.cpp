@@ -14,9 +14,9 @@ using at::Tensor;
 namespace {
 
 struct PowersChunk : LossOperands {
-  PowersLoss shape(int64_t rows) const {
+  PowersLoss shape() const {
     PowersLoss shape{.members = x.size(0),
-                     .rows = rows,
+                     .rows = x.size(1),
                      .vocabulary = vocabulary,
                      .width = x.size(2),
                      .row_stride = x.stride(0),
@@ -28,40 +28,35 @@ struct PowersChunk : LossOperands {
     return shape;
   }
 
-  void run(int64_t start, int64_t count) const {
-    const Tensor part = x.narrow(1, start, count), loss = losses.narrow(1, start, count),
-                 index = targets.narrow(1, start, count);
-    const PowersLoss s = shape(count);
-    const Tensor totals = at::empty({s.members, count, s.parts}, losses.options()),
-                 hits = at::empty({s.members, count}, losses.options());
+  void run(bool adds) const {
+    const PowersLoss s = shape();
+    const Tensor totals = at::empty({s.members, s.rows, s.parts}, losses.options()),
+                 hits = at::empty({s.members, s.rows}, losses.options());
     const double gradient = options.logit * options.gradient;
     Tensor q, share, scale;
     if (dx.defined()) {
-      q = at::empty({s.members, count, vocabulary}, x.options());
-      share = at::empty({s.members, count, s.width}, x.options());
-      scale = at::empty({s.members, count}, losses.options());
+      q = at::empty({s.members, s.rows, vocabulary}, x.options());
+      share = at::empty({s.members, s.rows, s.width}, x.options());
+      scale = at::empty({s.members, s.rows}, losses.options());
     }
-    const PowersSums sums{.x = data(part),
+    const PowersSums sums{.x = data(x),
                           .weight = data(weight.value),
-                          .targets = index.const_data_ptr<int64_t>(),
+                          .targets = targets.const_data_ptr<int64_t>(),
                           .q = writable(q),
                           .totals = floats(totals),
                           .hits = floats(hits)};
     powers_product(s, sums, stream());
     powers_join(s, sums,
                 {.factor = static_cast<float>(weight.A_input * gradient),
-                 .loss = floats(loss),
+                 .loss = floats(losses),
                  .scale = floats(scale),
                  .share = writable(share)},
                 stream());
     if (!dx.defined()) return;
-    if (weight.gradient.defined()) {
-      const Tensor sum = weight.gradient.narrow(1, 0, vocabulary);
-      matmul_into(sum, q.transpose(1, 2), share, weight.A_weight * gradient, !writes_over(sum));
-    }
-    const Tensor to = dx.narrow(1, start, count);
-    matmul_into(to, q, weight.value.detach().narrow(1, 0, vocabulary), 1.0, false);
-    powers_scale(s, floats(scale), writable(to), stream());
+    if (weight.gradient.defined())
+      matmul_into(sum(), q.transpose(1, 2), share, weight.A_weight * gradient, adds);
+    matmul_into(dx, q, weight.value.detach().narrow(1, 0, vocabulary), 1.0, false);
+    powers_scale(s, floats(scale), writable(dx), stream());
   }
 };
 

@@ -14,12 +14,10 @@ using at::Tensor;
 namespace {
 
 struct StreamedChunk : LossOperands {
-  void run(int64_t start, int64_t count) const {
-    const int64_t members = x.size(0), width = x.size(2);
-    const Tensor part = x.narrow(1, start, count), loss = losses.narrow(1, start, count),
-                 index = targets.narrow(1, start, count);
+  void run(bool adds) const {
+    const int64_t members = x.size(0), rows = x.size(1), width = x.size(2);
     const StreamedLoss shape{.members = members,
-                             .rows = count,
+                             .rows = rows,
                              .vocabulary = vocabulary,
                              .row_stride = x.stride(0),
                              .weight_stride = weight.value.stride(0),
@@ -27,18 +25,16 @@ struct StreamedChunk : LossOperands {
                              .loss_stride = losses.stride(0),
                              .forward = static_cast<float>(weight.A * options.logit)};
     const double gradient = options.logit * options.gradient;
-    Tensor to, q, share;
+    Tensor q, share;
     if (dx.defined()) {
-      to = dx.narrow(1, start, count);
-      q = at::empty({members, count, vocabulary}, x.options());
-      share = at::empty({members, count, width}, x.options());
+      q = at::empty({members, rows, vocabulary}, x.options());
+      share = at::empty({members, rows, width}, x.options());
     }
-    streamed_loss(shape, data(part), data(weight.value), index.const_data_ptr<int64_t>(),
-                  static_cast<float>(weight.A_input * gradient), floats(loss), writable(to),
+    streamed_loss(shape, data(x), data(weight.value), targets.const_data_ptr<int64_t>(),
+                  static_cast<float>(weight.A_input * gradient), floats(losses), writable(dx),
                   writable(q), writable(share), stream());
-    if (!dx.defined() || !weight.gradient.defined()) return;
-    const Tensor sum = weight.gradient.narrow(1, 0, vocabulary);
-    matmul_into(sum, q.transpose(1, 2), share, weight.A_weight * gradient, !writes_over(sum));
+    if (dx.defined() && weight.gradient.defined())
+      matmul_into(sum(), q.transpose(1, 2), share, weight.A_weight * gradient, adds);
   }
 };
 
