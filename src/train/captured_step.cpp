@@ -6,6 +6,7 @@
 #include <c10/cuda/CUDACachingAllocator.h>
 
 #include "ops/cuda/blank.h"
+#include "ops/cuda/clear_nodes.h"
 #include "ops/cuda/gradients.h"
 #include "ops/cuda/library_attention.h"
 #include "ops/span.h"
@@ -17,6 +18,7 @@ using at::Tensor;
 
 namespace {
 
+constexpr int64_t most_counters = 1024;  // of large products in a step
 constexpr int warm_ups = 2;  // before capture: library handles, workspaces, kernel modules
 
 // The i-th run of gradients to clear; where it ends at no multiple of 4, padding follows.
@@ -51,10 +53,16 @@ void CapturedStep::capture(Population& p, const StepRing& ring) {
   for (int i = 0; i < warm_ups; ++i) step(p, ring);
   check_cuda(cudaStreamSynchronize(stream_.stream()));
   c10::cuda::CUDACachingAllocator::emptyCache();
-  graph_.emplace();
+  graph_.emplace(/*keep_graph=*/true);
   graph_->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
-  step(p, ring);
+  {
+    const cuda::TileCounters::Use counters(*counters_);
+    step(p, ring);
+  }
   graph_->capture_end();
+  counters_->clear_at_once(graph_->raw_cuda_graph());
+  cuda::clear_by_kernels(graph_->raw_cuda_graph());
+  graph_->instantiate();
   turns_.fill_(ring.slot());
 }
 
@@ -83,6 +91,7 @@ void CapturedStep::allocate(const Population& p, int64_t input_bytes) {
   shares_ =
       at::zeros({members, cuda::finish_blocks(p.trained.stride), 2}, floats.dtype(at::kDouble));
   ended_ = at::zeros({members}, floats.dtype(at::kInt));
+  counters_.emplace(ended_, most_counters);
   ropes_ = make_ropes(p.decoder.model, context, floats);
   weights_ = make_cuda_weights(p, half_, micro == sequences);
 }

@@ -7,6 +7,7 @@
 
 #include "ops/cuda/company.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/tile_counters.h"
 #include "train/cuda_weights.h"
 #include "train/step_ring.h"
 
@@ -58,6 +59,7 @@ class CapturedStep {
   at::Tensor tokens_, targets_, losses_;  // [P, micro, context], and [P, sequences, context]
   at::Tensor hyper_, alive_, keys_;       // as Optimizer::step takes them
   at::Tensor shares_, ended_;             // scratch of cuda::finish_step
+  std::optional<cuda::TileCounters> counters_;
   CudaWeights weights_;
   Ropes ropes_;
   std::optional<at::cuda::CUDAGraph> graph_;

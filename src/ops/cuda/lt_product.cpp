@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "ops/cuda/tensor.h"
+#include "ops/cuda/tile_counters.h"
 
 namespace rung::cuda {
 
@@ -94,12 +95,18 @@ LtProduct::LtProduct(const Tensor& o, const void* added, double share, const Ten
       second_layout(layout_of(second, members)),
       out_layout(layout_of(out, members)) {}
 
-bool LtProduct::run(const cublasLtMatmulAlgo_t& kernel, void* to) const {
-  return cublasLtMatmul(at::cuda::getCurrentCUDABlasLtHandle(), description.get(), &alpha,
-                        first.data, first_layout.get(), second.data, second_layout.get(), &beta,
-                        onto ? onto : to, out_layout.get(), to, out_layout.get(), &kernel,
-                        at::cuda::getCUDABlasLtWorkspace(), at::cuda::getCUDABlasLtWorkspaceSize(),
-                        stream()) == CUBLAS_STATUS_SUCCESS;
+bool LtProduct::run(const LtKernel& kernel, void* to) const {
+  const auto runs_in = [&](void* workspace, size_t size) {
+    return cublasLtMatmul(at::cuda::getCurrentCUDABlasLtHandle(), description.get(), &alpha,
+                          first.data, first_layout.get(), second.data, second_layout.get(), &beta,
+                          onto ? onto : to, out_layout.get(), to, out_layout.get(),
+                          &kernel.algorithm, workspace, size, stream()) == CUBLAS_STATUS_SUCCESS;
+  };
+  if (kernel.workspace > 0 && kernel.workspace <= TileCounters::bytes)
+    if (void* const counter = TileCounters::next();
+        counter && runs_in(counter, TileCounters::bytes))
+      return true;
+  return runs_in(at::cuda::getCUDABlasLtWorkspace(), at::cuda::getCUDABlasLtWorkspaceSize());
 }
 
 }  // namespace rung::cuda

@@ -28,6 +28,12 @@ using LtLayout =
 using LtDescription =
     std::unique_ptr<cublasLtMatmulDescOpaque_t, cublasStatus_t (*)(cublasLtMatmulDesc_t)>;
 
+// One of the library's kernels, and the bytes of workspace that it needs.
+struct LtKernel {
+  cublasLtMatmulAlgo_t algorithm;
+  size_t workspace;
+};
+
 // A product with all that the library asks for. Its matrices are the transposes: out^T = b^T a^T.
 struct LtProduct {
   LtMatrix first, second, out;
@@ -42,7 +48,7 @@ struct LtProduct {
             const at::Tensor& b, double factor, bool fast);
 
   // Whether the library took it; `to` is where the output lies.
-  bool run(const cublasLtMatmulAlgo_t& kernel, void* to) const;
+  bool run(const LtKernel& kernel, void* to) const;
 };
 
 }  // namespace rung::cuda

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "core/error.h"
@@ -33,7 +34,7 @@ using LtPreference = std::unique_ptr<cublasLtMatmulPreferenceOpaque_t,
 constexpr int most_kernels = 8;  // of the library's list that are tried
 
 // The library's list for a product, its own choice first. Sums over parts of k are added in fp32.
-std::vector<cublasLtMatmulAlgo_t> kernels_for(const LtProduct& p) {
+std::vector<LtKernel> kernels_for(const LtProduct& p) {
   cublasLtMatmulPreference_t made = nullptr;
   check_lt(cublasLtMatmulPreferenceCreate(&made), "a preference");
   const LtPreference preference(made, cublasLtMatmulPreferenceDestroy);
@@ -52,10 +53,10 @@ std::vector<cublasLtMatmulAlgo_t> kernels_for(const LtProduct& p) {
                p.second_layout.get(), p.out_layout.get(), p.out_layout.get(), made, most_kernels,
                results.data(), &count),
            "a choice of kernel");
-  std::vector<cublasLtMatmulAlgo_t> kernels;
-  for (int i = 0; i < count; ++i)
-    if (results[static_cast<size_t>(i)].state == CUBLAS_STATUS_SUCCESS)
-      kernels.push_back(results[static_cast<size_t>(i)].algo);
+  std::vector<LtKernel> kernels;
+  for (const auto& result : std::span(results).first(static_cast<size_t>(count)))
+    if (result.state == CUBLAS_STATUS_SUCCESS)
+      kernels.push_back({result.algo, result.workspaceSize});
   if (kernels.empty()) fail("[cuda] cuBLASLt has no kernel for a product.");
   return kernels;
 }
@@ -69,8 +70,7 @@ struct LtEvent {
 };
 
 // Milliseconds of a run, the least of `runs` times of `each` runs one after the other.
-float shortest(const LtProduct& p, const cublasLtMatmulAlgo_t& kernel, void* to, int runs,
-               int each = 1) {
+float shortest(const LtProduct& p, const LtKernel& kernel, void* to, int runs, int each = 1) {
   const LtEvent begin, end;
   float least = 1e30f;
   for (int i = 0; i < runs; ++i) {
@@ -95,9 +95,8 @@ std::vector<Tensor> ends_of(const Tensor& out) {
 
 // The fastest kernel whose output has the bits of the library's first choice. `to`, the product's
 // output, is overwritten.
-cublasLtMatmulAlgo_t chosen(const LtProduct& p, const std::vector<cublasLtMatmulAlgo_t>& kernels,
-                            Tensor to) {
-  const auto once = [&](const cublasLtMatmulAlgo_t& kernel) {
+LtKernel chosen(const LtProduct& p, const std::vector<LtKernel>& kernels, Tensor to) {
+  const auto once = [&](const LtKernel& kernel) {
     if (p.beta != 0.0f && !p.onto) to.zero_();
     return p.run(kernel, to.mutable_data_ptr());
   };
@@ -153,14 +152,13 @@ bool is_large(const Tensor& out, const Tensor& a) {
 
 // The choice for a product, made at its first run; trials of several threads wait for each other.
 // A step is captured after it has run, so that a capture finds it made.
-cublasLtMatmulAlgo_t kernel_of(const LtProduct& p, const Tensor& out, const Tensor& a,
-                               const Tensor& b) {
+LtKernel kernel_of(const LtProduct& p, const Tensor& out, const Tensor& a, const Tensor& b) {
   static std::mutex lock;
-  static std::map<LtKey, cublasLtMatmulAlgo_t> choices;
+  static std::map<LtKey, LtKernel> choices;
   const LtKey key = key_of(p);
   const std::lock_guard guard(lock);
   if (const auto found = choices.find(key); found != choices.end()) return found->second;
-  const std::vector<cublasLtMatmulAlgo_t> kernels = kernels_for(p);
+  const std::vector<LtKernel> kernels = kernels_for(p);
   if (c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None)
     return kernels.front();
   if (!is_large(out, a)) return choices.emplace(key, kernels.front()).first->second;
