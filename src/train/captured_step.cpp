@@ -38,11 +38,11 @@ std::mutex& setting_up() {
 
 CapturedStep::CapturedStep(const Population& p, const StepShape& shape, bool half,
                            c10::cuda::CUDAStream stream)
-    : shape_(shape), half_(half), stream_(stream) {
-  if (shape.members * shape.micro * shape.context * p.decoder.model.width <=
-      cuda::most_numbers_beside)
-    company_.emplace(stream);
-}
+    : shape_(shape),
+      half_(half),
+      stream_(stream),
+      company_(stream, shape.members * shape.micro * shape.context * p.decoder.model.width <=
+                           cuda::most_numbers_beside) {}
 
 // Warm-up leaves the weights alone: inputs are zero, so every member counts as not running.
 void CapturedStep::capture(Population& p, const StepRing& ring) {
@@ -143,7 +143,7 @@ void CapturedStep::pass(const Population& p, int64_t begin) {
   });
   losses.backward(values);  // the loss's own gradient lies in `scale`
   if (blank) blank->clear_rest();
-  if (company_) company_->join();
+  company_.join();
 }
 
 // Norm, clip and what the host is told.

@@ -53,7 +53,7 @@ class CapturedStep {
   StepShape shape_;
   bool half_;
   c10::cuda::CUDAStream stream_;
-  std::optional<cuda::Company> company_;
+  cuda::Company company_;
   at::Tensor input_;                      // bytes [slots, input_bytes]
   at::Tensor turns_;                      // [P], counts steps
   at::Tensor tokens_, targets_, losses_;  // [P, micro, context], and [P, sequences, context]

@@ -17,13 +17,15 @@ struct Chain {
   bool tied;
 };
 
+enum class Beside { nothing, order, sums };
+
 // Gradients of a chain of one block on a stream with or without company: embedding, norm and map,
 // map, ffn's step, loss. Three passes add up.
-std::vector<Tensor> gradients(const Chain& c, bool company) {
+std::vector<Tensor> gradients(const Chain& c, Beside what) {
   const auto stream = c10::cuda::getStreamFromPool(true);
   const c10::cuda::CUDAStreamGuard guard(stream);
   std::optional<cuda::Company> beside;
-  if (company) beside.emplace(stream);
+  if (what != Beside::nothing) beside.emplace(stream, what == Beside::sums);
   const int64_t members = 2, vocabulary = 300;
   const auto made = [&](std::vector<int64_t> shape, uint64_t seed) {
     return normal(shape, seed).to(at::kBFloat16).to(at::kCUDA);
@@ -66,9 +68,12 @@ TEST_CASE("gradients summed beside the stream are the same bits") {
                                            {256, 256, 9000, true}}) {
     CAPTURE(c.width);
     CAPTURE(c.tied);
-    const std::vector<Tensor> alone = gradients(c, false), beside = gradients(c, true);
+    const std::vector<Tensor> alone = gradients(c, Beside::nothing),
+                              order = gradients(c, Beside::order),
+                              beside = gradients(c, Beside::sums);
     for (size_t i = 0; i < alone.size(); ++i) {
       CAPTURE(i);
+      CHECK(alone[i].equal(order[i]));
       CHECK(alone[i].equal(beside[i]));
       CHECK(alone[i].abs().sum().item<double>() > 0.0);
     }

@@ -1,6 +1,7 @@
 // Work that the rest of a pass does not wait for, on a second stream: sums of weights' gradients
 // and the order of the tokens. A narrow model's kernels are too small to fill a device one after
-// the other; in a captured step this becomes a branch of its graph that runs beside the chain.
+// the other; in a captured step this becomes a branch of its graph that runs beside the chain. A
+// wide model's fill it, but for those that put the tokens in order, which run beside all the same.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -24,7 +25,7 @@ using Mark = CUevent_st*;  // the end of some work; null where there is nothing 
 // to.
 Mark beside(std::vector<at::Tensor> read, const at::Tensor& written,
             const std::function<void()>& work);
-// Whether the present stream has company.
+// Whether the present stream has company that takes sums.
 bool is_accompanied();
 // The present stream waits for a mark, or for all work beside it that adds to `written`.
 void wait_for(Mark mark);

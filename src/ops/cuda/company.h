@@ -7,11 +7,11 @@
 
 namespace rung::cuda {
 
-// Of one stream, as long as it lives: what beside() is given while that stream is the present one.
-// One thread at a time.
+// Of one stream, as long as it lives: what beside() is given while that stream is the present one,
+// or of that, without `sums`, what adds to nothing. One thread at a time.
 class Company {
  public:
-  explicit Company(c10::cuda::CUDAStream main);
+  explicit Company(c10::cuda::CUDAStream main, bool sums = true);
   ~Company();
   Company(const Company&) = delete;
   Company& operator=(const Company&) = delete;
@@ -21,6 +21,7 @@ class Company {
   void wait_for_writers(const at::Tensor& written);
   // The main stream waits for all of it.
   void join();
+  bool sums() const { return sums_; }
 
  private:
   struct Use {
@@ -33,6 +34,7 @@ class Company {
   void wait_for_first(size_t count);
 
   c10::cuda::CUDAStream main_;
+  bool sums_;
   OwnStream side_;
   std::vector<Mark> events_;
   size_t used_ = 0;  // of the events
