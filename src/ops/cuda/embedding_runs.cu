@@ -179,6 +179,23 @@ __global__ void __launch_bounds__(C::threads) sum_segments(Runs r, const T* dout
   finish(count - 1);
 }
 
+// Adds the parts that `count` segments have of a run from before them, in order: so many are asked
+// for at once as registers hold.
+template <class C>
+__device__ void add_parts(const Runs& r, const Segment<C>& at, int64_t first, int count,
+                          float (&sum)[C::columns]) {
+  constexpr int ahead = 64 / C::columns;
+  for (int begin = 0; begin < count; begin += ahead) {
+    Piece<float, C::columns> x[ahead];
+#pragma unroll
+    for (int i = 0; i < ahead; ++i)
+      if (begin + i < count) x[i].load(part_of(r, at, first + begin + i, 0));
+#pragma unroll
+    for (int i = 0; i < ahead; ++i)
+      if (begin + i < count) x[i].add_to(sum);
+  }
+}
+
 // The segment where a long run begins joins its parts.
 template <class C>
 __global__ void __launch_bounds__(C::threads) join_runs(Runs r) {
@@ -189,20 +206,17 @@ __global__ void __launch_bounds__(C::threads) join_runs(Runs r) {
   if (!goes_on_behind(at.sorted, at.last, r.s.rows)) return;
   if (whole && goes_on_before(at.sorted, at.first)) return;  // it began earlier
   float sum[C::columns] = {};
-  const auto add = [&](int64_t segment, int which) {
-    Piece<float, C::columns> more;
-    more.load(part_of(r, at, segment, which));
-    more.add_to(sum);
-  };
-  if (at.inside) add(at.index, 1);
+  if (at.inside) {
+    Piece<float, C::columns> own;
+    own.load(part_of(r, at, at.index, 1));
+    own.add_to(sum);
+  }
   // Segments that begin with the token: a lane looks at one each.
   for (int64_t begin = at.index + 1; begin < r.segments; begin += 32) {
     const int64_t mine = begin + threadIdx.x % 32;
     const bool same = mine < r.segments && at.sorted[mine * C::rows] == token;
     const int count = __popc(__ballot_sync(0xffffffffu, same));
-    if (at.inside)
-#pragma unroll 8
-      for (int i = 0; i < count; ++i) add(begin + i, 0);
+    if (at.inside) add_parts(r, at, begin, count, sum);
     if (count < 32) break;
   }
   if (at.inside) add_to_table(r, at, token, sum);
