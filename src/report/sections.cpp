@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/shell.h"
 #include "report/charts.h"
 #include "report/html.h"
 
@@ -34,27 +35,10 @@ std::string details(std::string_view summary, const std::string& content, bool o
                      content);
 }
 
-std::string shell_quoted(const std::string& text) {
-  if (!text.empty() &&
-      text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                             "._-/=:,+%@^") == std::string::npos)
-    return text;
-  std::string result = "'";
-  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return result + "'";
-}
-
 // The command line that began the climb, from the log's first event.
 std::string climb_command(const ClimbFiles& files) {
-  for (const auto& event : files.log) {
-    if (!event.contains("argv") || !event["argv"].is_array()) continue;
-    const Json& argv = event["argv"];
-    std::string command = "./rung";
-    // The first word is the program's own path; `./rung` stands for it.
-    for (size_t i = !argv.empty() && argv[0] == "climb" ? 0 : 1; i < argv.size(); ++i)
-      if (argv[i].is_string()) command += " " + shell_quoted(argv[i].get<std::string>());
-    return command;
-  }
+  for (const auto& event : files.log)
+    if (event.contains("argv")) return "./rung " + command_words(event["argv"]);
   return {};
 }
 

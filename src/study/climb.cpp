@@ -66,8 +66,9 @@ Json run_stages(Climb& c) {
   open_data(c);
   c.machine = make_machine(c.request.base.device, c.request.threads);
   c.machine.priority = c.request.priority;
-  enter_stage(c, "plan");
+  const double began = c.seconds();
   make_plan(c);
+  open_log(c, began);
   write_json(c.file("audit.json"),
              audit_json(members_of(c.plan.target, c.request.base, c.request.base.train.lr,
                                    c.plan.options.batch_coefficient, c.plan.options)

@@ -5,6 +5,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/json_field.h"
+#include "core/shell.h"
 #include "study/climb_stages.h"
 #include "study/rate.h"
 
@@ -19,9 +20,6 @@ void open_folder(Climb& c) {
   fs::create_directories(folder / "runs", error);
   if (error) fail("[climb] Cannot create {}: {}.", folder.string(), error.message());
   c.lock = std::make_unique<FolderLock>(folder);
-  c.log = std::make_unique<JsonLog>(c.file("log.jsonl"));
-  c.log->write(
-      {{"event", "start"}, {"argv", c.request.command_line}, {"resume", c.request.resume}});
 }
 
 namespace {
@@ -49,12 +47,18 @@ void open_data(Climb& c) {
   c.held_out = c.source->held_out(context, c.request.base.train.eval_tokens);
   if (c.held_out.windows() < 1)
     fail("[climb] The text holds no held-out window of {} tokens. Give more text.", context);
-  const Json data = c.source->describe();
-  say_held_out(c, data);
+  say_held_out(c, c.source->describe());
+}
+
+void open_log(Climb& c, double seconds) {
+  c.log = std::make_unique<JsonLog>(c.file("log.jsonl"));
+  c.log->write(
+      {{"event", "start"}, {"argv", c.request.command_line}, {"resume", c.request.resume}});
   c.log->write({{"event", "data"},
-                {"data", data},
+                {"data", c.source->describe()},
                 {"held_out_sha256", c.held_out.sha256},
-                {"held_out_tokens", c.held_out.windows() * context}});
+                {"held_out_tokens", c.held_out.windows() * c.request.base.model.context}});
+  c.log->write({{"event", "stage"}, {"stage", "plan"}, {"seconds", seconds}});
 }
 
 namespace {
@@ -73,6 +77,14 @@ bool holds_config(const fs::path& path, const RunConfig& config) {
   return to_json(resolve({}, read_settings(path)).front()) == to_json(config);
 }
 
+// The command that began the climb of a folder, as its log has it; empty where that is missing.
+std::string first_command(const fs::path& log) {
+  if (!fs::exists(log)) return {};
+  for (const Json& event : read_json_lines(log))
+    if (event.contains("argv")) return command_words(event.at("argv"));
+  return {};
+}
+
 // Writes plan.json and config.toml; true when they stood there already. Fails when they are another
 // climb's: resuming with other settings would mix two climbs.
 bool record_plan(Climb& c) {
@@ -83,11 +95,13 @@ bool record_plan(Climb& c) {
                                .front();
   const bool known = fs::exists(c.file("plan.json")), settled = fs::exists(c.file("config.toml"));
   if (known && (!holds_plan(c.file("plan.json"), plan) ||
-                (settled && !holds_config(c.file("config.toml"), config))))
+                (settled && !holds_config(c.file("config.toml"), config)))) {
+    const std::string command = first_command(c.file("log.jsonl"));
     fail(
-        "[climb] {} holds a climb of other settings. Resume with the command that started it, or "
+        "[climb] {} holds a climb of other settings. Resume with the command that started it{}, or "
         "choose another --out.",
-        c.request.folder.string());
+        c.request.folder.string(), command.empty() ? "" : fmt::format(" (rung {})", command));
+  }
   if (!known || !settled) write_file(c.file("config.toml"), to_toml(config));
   if (!known) write_json(c.file("plan.json"), plan);
   return known;

@@ -7,16 +7,19 @@
 
 namespace rung {
 
-// Locks the folder and opens log.jsonl. Fails on a climb that is there already, unless it is
-// resumed.
+// Locks the folder. Fails on a climb that is there already, unless it is resumed.
 void open_folder(Climb& c);
 
-// The token source and the held-out set, recorded by their hashes.
+// The token source and the held-out set.
 void open_data(Climb& c);
 
 // c.plan: made once and recorded; a resumed climb reads its FLOP budget back and so repeats it
-// exactly.
+// exactly. Fails where the folder holds a climb of other settings.
 void make_plan(Climb& c);
+
+// Opens log.jsonl, once the folder is known to be this climb's: the command, the data by their
+// hashes, and the plan's stage, which began `seconds` after the start.
+void open_log(Climb& c, double seconds);
 
 // Learning rate and batch, from this data.
 LrRule sweep_stage(Climb& c);

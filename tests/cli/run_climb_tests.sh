@@ -114,9 +114,10 @@ json "load('ablated/plan.json')['without']==['lr-rule','batch-rule'] and all(r['
 cp -r one kept
 expect 1 . 'holds a climb already with its prediction' "$rung" climb "${tiny[@]}" --out one
 check "a refused climb changed the folder" diff -r one kept
-expect 1 . 'holds a climb of other settings' "$rung" climb "${tiny[@]}" --seed 2 --out one --resume
+expect 1 . 'holds a climb of other settings. Resume with the command that started it \(rung climb --data synthetic:vocabulary=32 .* --out one\)' \
+  "$rung" climb "${tiny[@]}" --seed 2 --out one --resume
 expect 1 . 'holds a climb of other settings' "$rung" climb "${tiny[@]}" --set model.ffn=geglu --out one --resume
-check "another climb's resumption changed the prediction" cmp one/prediction.json kept/prediction.json
+check "another climb's resumption changed the folder" diff -r one kept
 
 # same DIR: the prediction's bytes and the measured loss are those of the undisturbed climb.
 same() {
