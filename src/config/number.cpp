@@ -20,11 +20,26 @@ std::optional<double> parse_plain(std::string_view text) {
   return value;
 }
 
+// 10^3, 10^6, ... of `7B`; 1 where the text ends with none of these letters.
+double prefix_of(char last) {
+  constexpr std::array<std::pair<char, double>, 6> prefixes{
+      {{'k', 1e3}, {'K', 1e3}, {'M', 1e6}, {'B', 1e9}, {'G', 1e9}, {'T', 1e12}}};
+  for (const auto& [letter, factor] : prefixes)
+    if (last == letter) return factor;
+  return 1.0;
+}
+
 }  // namespace
 
 std::optional<double> parse_number(const std::string& text) {
   const size_t caret = text.find('^');
-  if (caret == std::string::npos) return parse_plain(text);
+  if (caret == std::string::npos) {
+    const double factor = text.empty() ? 1.0 : prefix_of(text.back());
+    if (factor == 1.0) return parse_plain(text);
+    const std::optional<double> value =
+        parse_plain(std::string_view(text).substr(0, text.size() - 1));
+    return value ? std::optional(*value * factor) : std::nullopt;
+  }
   const std::optional<double> base = parse_plain(text.substr(0, caret));
   const std::optional<double> power = parse_plain(text.substr(caret + 1));
   if (!base || !power) return {};

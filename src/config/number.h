@@ -6,7 +6,8 @@
 
 namespace rung {
 
-// `0.5`, `1e18`, `-3`, `2^-3`; nothing for any other text, infinities and NaN included.
+// `0.5`, `1e18`, `-3`, `2^-3`, `7B` (k, M, B or G, T: 10^3 to 10^12); nothing for any other text,
+// infinities and NaN included.
 std::optional<double> parse_number(const std::string& text);
 
 // Seconds of `30d`, `12h`, `90min`, `45s`; nothing for any other text, plain numbers included.

@@ -20,6 +20,13 @@ std::string trim(std::string text) {
   return text;
 }
 
+// A number was wanted, and a list stands there without its brackets.
+std::string list_of(const std::string& text) {
+  return text.find(',') == std::string::npos
+             ? ""
+             : fmt::format(" A list stands in brackets: [{}].", text);
+}
+
 template <class T>
 void parse_field(const std::string& key, T& field, const std::string& text) {
   if constexpr (std::is_same_v<T, std::string>) {
@@ -30,7 +37,7 @@ void parse_field(const std::string& key, T& field, const std::string& text) {
     field = text == "true";
   } else if constexpr (std::is_same_v<T, double>) {
     const std::optional<double> number = parse_number(text);
-    if (!number) fail_usage("[config] {} takes a number. Received {}.", key, text);
+    if (!number) fail_usage("[config] {} takes a number. Received {}.{}", key, text, list_of(text));
     field = *number;
   } else {
     // Digits are read exactly; `1e6` and `2^20` are whole numbers too.
@@ -39,7 +46,7 @@ void parse_field(const std::string& key, T& field, const std::string& text) {
     if (error != std::errc() || end != text.data() + text.size()) {
       const std::optional<double> number = parse_number(text);
       if (!number || *number != std::floor(*number) || std::abs(*number) > 0x1p53)
-        fail_usage("[config] {} takes a whole number. Received {}.", key, text);
+        fail_usage("[config] {} takes a whole number. Received {}.{}", key, text, list_of(text));
       whole = static_cast<int64_t>(*number);
     }
     if (std::is_unsigned_v<T> && whole < 0)

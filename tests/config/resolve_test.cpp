@@ -110,6 +110,11 @@ TEST_CASE("ranges are log-spaced, powers are numbers, in files as well") {
   CHECK(with({"train.lr=2^-3"}).train.lr == 0.125);
   CHECK(with({"train.tokens=1e7"}).train.tokens == 10'000'000);
   CHECK(with({"train.batch_tokens=2^12"}).train.batch_tokens == 4096);
+  CHECK(with({"train.tokens=10M"}).train.tokens == 10'000'000);
+  CHECK(with({"train.tokens=2.5k"}).train.tokens == 2500);
+  CHECK(with({"train.tokens=2B"}).train.tokens == with({"train.tokens=2G"}).train.tokens);
+  CHECK(contains(refusal({"train.tokens=M"}), "whole number. Received M."));
+  CHECK(contains(refusal({"train.tokens=80GB"}), "whole number. Received 80GB."));
   // Text fields are never ranges or lists by accident.
   CHECK(parse_setting("data.path=a..b:3").values == std::vector<std::string>{"a..b:3"});
   CHECK(with({"data.path=x=y"}).data.path == "x=y");
@@ -125,6 +130,7 @@ TEST_CASE("wrong types and broken files are refused with their place") {
   CHECK(contains(refusal({"model.width=wide"}), "model.width takes a whole number. Received wide"));
   CHECK(contains(refusal({"model.width=1.5"}), "whole number"));
   CHECK(contains(refusal({"model.tied=1"}), "true or false"));
+  CHECK(contains(refusal({"train.lr=0.25,0.5"}), "A list stands in brackets: [0.25,0.5]."));
   CHECK(contains(refusal({"train.lr=nan"}), "takes a number"));
   CHECK(contains(refusal({"train.lr=inf"}), "takes a number"));
   CHECK(contains(refusal({"train.lr="}), "takes a number"));
