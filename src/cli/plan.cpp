@@ -39,6 +39,15 @@ double given(const Arguments& arguments, const char* name, double otherwise) {
   return arguments.has(name) ? arguments.number(name) : otherwise;
 }
 
+// Bytes, of which people also write 80GB.
+double given_bytes(const Arguments& arguments, const char* name, double otherwise) {
+  const std::string text = arguments.text(name);
+  const bool unit = text.size() > 2 && text.ends_with('B') &&
+                    std::string_view("kKMGT").find(text[text.size() - 2]) != std::string_view::npos;
+  const auto value = unit ? parse_number(text.substr(0, text.size() - 1)) : std::nullopt;
+  return value ? *value : given(arguments, name, otherwise);
+}
+
 int64_t count(const Arguments& arguments, const char* name, int64_t otherwise) {
   if (!arguments.has(name)) return otherwise;
   const int64_t value = arguments.integer(name);
@@ -83,8 +92,8 @@ PlanOptions read_plan_options(const Arguments& arguments, double level) {
   options.max_tokens = given(arguments, "--max-tokens", options.max_tokens);
   options.unique_tokens = given(arguments, "--unique-tokens", options.unique_tokens);
   options.max_params = given(arguments, "--max-params", options.max_params);
-  options.memory = given(arguments, "--memory", options.memory);
-  options.inference_memory = given(arguments, "--inference-memory", options.inference_memory);
+  options.memory = given_bytes(arguments, "--memory", options.memory);
+  options.inference_memory = given_bytes(arguments, "--inference-memory", options.inference_memory);
   options.inference_bits = arguments.number("--inference-bits");
   if (arguments.has("--latency")) options.latency = parse_time(arguments.text("--latency"));
   options.bit_flops = arguments.flag("--bit-flops");
@@ -176,7 +185,7 @@ const std::vector<Option> options_of_plan = {
     {.name = "--unique-tokens",
      .help = "tokens that there are; a data-constrained fit weighs repeats, others allow none"},
     {.name = "--max-params", .help = "largest size"},
-    {.name = "--memory", .help = "bytes for the parameters while training"},
+    {.name = "--memory", .help = "bytes for the parameters while training, as 640GB"},
     {.name = "--bytes-per-parameter",
      .help = "what training holds for each: weight, gradient, moments",
      .default_text = "16"},

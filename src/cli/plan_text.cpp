@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/progress.h"
 #include "core/table.h"
 #include "law/predict.h"
 #include "plan/devices.h"
@@ -15,7 +16,7 @@ std::string number(double value) {
 }
 
 std::string bytes(double value) {
-  return std::isfinite(value) ? fmt::format("{:.4g} GB", value / 1e9) : "-";
+  return std::isfinite(value) ? short_amount(value, "B") : "-";
 }
 
 std::string duration(double seconds) {
@@ -33,10 +34,10 @@ std::string headline(const Plan& plan, const PlanOptions& options) {
                   {"D", number(plan.D), number(plan.D_interval.min), number(plan.D_interval.max),
                    number(plan.flat_D.min), number(plan.flat_D.max)}});
   const Prediction& p = plan.prediction;
-  text += fmt::format("\nloss {:.4f}, {} interval {:.4f} to {:.4f}; D/N {:.3g}; C {:.4g}", p.loss,
-                      percent, p.lo, p.hi, plan.D / plan.N, plan.C);
+  text += fmt::format("\nloss {:.4f}, {} interval {:.4f} to {:.4f}; D/N {:.3g}; C {:.4g} FLOPs",
+                      p.loss, percent, p.lo, p.hi, plan.D / plan.N, plan.C);
   if (plan.inference_flops > 0.0)
-    text += fmt::format(" and inference {:.4g}", plan.inference_flops);
+    text += fmt::format(" and inference {:.4g} FLOPs", plan.inference_flops);
   text += fmt::format("\nmemory: training {}, weights when serving {}", bytes(plan.memory),
                       bytes(plan.inference_memory));
   if (std::isfinite(plan.seconds)) text += "; training time " + duration(plan.seconds);

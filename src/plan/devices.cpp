@@ -38,7 +38,7 @@ Hardware parse_hardware(const std::string& text, bool other) {
       fail_usage("[plan] Hardware is NAME:COUNT, as h100:64. Received {}.", text);
     hardware.count = *count;
   }
-  std::vector<std::string_view> names;
+  std::vector<std::string> names;
   for (const Device& device : device_table) {
     if (device.name == hardware.name) {
       hardware.bf16 = device.bf16;
@@ -47,13 +47,15 @@ Hardware parse_hardware(const std::string& text, bool other) {
       hardware.bandwidth = device.bandwidth;
       return hardware;
     }
-    names.push_back(device.name);
+    names.emplace_back(device.name);
   }
-  if (!other)
+  if (!other) {
+    const std::string near = nearest(hardware.name, names);
     fail_usage(
-        "[plan] No device is called so. Received {}. The nearest is {}; for others give "
-        "--peak-flops.",
-        hardware.name, nearest_name(hardware.name, names));
+        "[plan] No device is called so. Received {}.{} Known are {}; for others give --peak-flops.",
+        hardware.name, near.empty() ? "" : fmt::format(" Did you mean {}?", near),
+        fmt::join(names, ", "));
+  }
   return hardware;
 }
 

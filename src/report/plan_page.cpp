@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/progress.h"
 #include "report/chart_parts.h"
 #include "report/climb_files.h"
 #include "report/html.h"
@@ -11,7 +12,7 @@ namespace rung {
 namespace {
 
 std::string show_bytes(double value) {
-  return std::isfinite(value) ? show_number(value / 1e9, 3) + " GB" : "–";
+  return std::isfinite(value) ? short_amount(value, "B") : "–";
 }
 
 // Days where hours would be many.

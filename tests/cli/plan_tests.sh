@@ -23,6 +23,10 @@ expect 0 'limited by max-tokens' '' "$law" plan "$work/fit.json" --flops 1e21 --
 expect 0 '^limited by max-tokens$' '' "$law" plan "$work/fit.json" --flops 1e21 --max-tokens 1e10 --max-params 1e9
 expect 0 'limited by unique-tokens' '' "$law" plan "$work/fit.json" --flops 1e21 --unique-tokens 1e10
 expect 0 'limited by inference-memory' '' "$law" plan "$work/fit.json" --flops 1e23 --inference-memory 4e9 --inference-bits 8
+expect 0 'limited by max-params' '' "$law" plan "$work/fit.json" --flops 1e21 --max-params 1B
+expect 0 '^memory: training 8.00 GB, weights when serving 1.00 GB$' '' "$law" plan "$work/fit.json" --flops 1e21 --memory 8GB
+expect 0 '^memory: training [0-9.]+ TB, ' '' "$law" plan "$work/fit.json" --flops 1e25
+expect 2 '' 'No device is called so. Received rtx4090. Known are a100, h100, ' "$law" plan "$work/fit.json" --time 30d --hardware rtx4090:8
 expect 0 'within 2 %' '' "$law" plan "$work/fit.json" --flops 1e21 --flat 0.02
 
 # Wall time: FLOPs are devices x peak x mfu x seconds; the devices' memory limits the size.
@@ -87,7 +91,7 @@ json "d['status']=='refused' and 'collinear' in d['error']"
 printf 'params\n1e8\n' >"$work/candidates_bad.csv"
 expect 2 '' '--flops' "$law" plan "$work/fit.json"
 expect 0 'limited by latency' '' "$law" plan "$work/fit.json" --flops 1e24 --latency 2ms --serve-on h100
-expect 2 '' 'nearest is h100' "$law" plan "$work/fit.json" --time 1d --hardware h10:8
+expect 2 '' 'Received h10. Did you mean h100\?' "$law" plan "$work/fit.json" --time 1d --hardware h10:8
 expect 2 '' 'as h100:64' "$law" plan "$work/fit.json" --time 1d --hardware h100:none
 expect 2 '' 'no fp8 peak' "$law" plan "$work/fit.json" --time 1d --hardware a100:8 --format fp8
 expect 2 '' '--hardware or --peak-flops' "$law" plan "$work/fit.json" --time 1d

@@ -26,7 +26,7 @@ TEST_CASE("devices: names, counts, times") {
     const auto [kind, text] = planted::failure_of([&] { parse_hardware(bad); });
     CHECK(kind == Failure::usage);
   }
-  CHECK(planted::failure_of([] { parse_hardware("h10"); }).second.find("nearest is h100") !=
+  CHECK(planted::failure_of([] { parse_hardware("h10"); }).second.find("Did you mean h100?") !=
         std::string::npos);
   for (const char* bad : {"", "d", "-3h", "soon"})
     CHECK(planted::failure_of([&] { parse_time(bad); }).first == Failure::usage);
