@@ -33,20 +33,20 @@ const Column* find_raw(const Table& table, const RawColumn& column, const FitOpt
 // Names up to five rows whose value is no number of the wanted kind.
 void check_values(const Table& table, const RawRows& raw, const std::vector<double>& values,
                   const RawColumn& column, std::string_view procedure) {
+  const std::string& name = raw.names.at(std::string(column.name));
   std::string list;
   size_t bad = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i]) && (column.kind != ColumnKind::positive || values[i] > 0.0))
       continue;
     if (++bad > 5) continue;
-    list += fmt::format("{}{} in {}", bad > 1 ? ", " : "",
-                        std::isnan(values[i]) ? "no number" : fmt::format("{}", values[i]),
-                        table.where(raw.rows[i]));
+    list +=
+        fmt::format("{}{} in {}", bad > 1 ? ", " : "",
+                    shown_cell(table.find(name), raw.rows[i], values[i]), table.where(raw.rows[i]));
   }
   if (bad == 0) return;
   fail("[{}] {} must be finite{}. Received {}{}. Correct the rows or leave them out with --where.",
-       procedure, raw.names.at(std::string(column.name)),
-       column.kind == ColumnKind::positive ? " and positive" : "", list,
+       procedure, name, column.kind == ColumnKind::positive ? " and positive" : "", list,
        bad > 5 ? fmt::format(" and {} more", bad - 5) : "");
 }
 

@@ -26,16 +26,17 @@ bool allowed(Domain domain, double value) {
   return domain == Domain::real || value > 0.0 || (domain == Domain::non_negative && value == 0.0);
 }
 
-// Names up to five bad rows of a quantity; returns without a word when all values lie in the
-// domain.
+// Names up to five bad rows of a quantity, which `column` (or null) holds; returns without a word
+// when all values lie in the domain.
 void check_values(const Table& table, const std::vector<size_t>& rows, const Values& values,
-                  std::string_view quantity, Domain domain = Domain::positive) {
+                  const Column* column, std::string_view quantity,
+                  Domain domain = Domain::positive) {
   std::string list;
   size_t bad = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (allowed(domain, values[i]) || ++bad > 5) continue;
-    const std::string cell = std::isnan(values[i]) ? "no number" : fmt::format("{}", values[i]);
-    list += fmt::format("{}{} in {}", bad > 1 ? ", " : "", cell, table.where(rows[i]));
+    list += fmt::format("{}{} in {}", bad > 1 ? ", " : "", shown_cell(column, rows[i], values[i]),
+                        table.where(rows[i]));
   }
   if (bad == 0) return;
   constexpr std::string_view demands[] = {" and positive", " and not negative", ""};
@@ -111,7 +112,9 @@ void fill_inputs(const Table& table, const FitOptions& options, Selection& selec
                                ? match_column(table, name, {{name, name}})
                                : match_column(table, name, {});
     inputs.push_back(column ? *pick(column, selection.rows) : known->second);
-    check_values(table, selection.rows, inputs.back(), name, law.input_rule(i).domain);
+    check_values(table, selection.rows, inputs.back(),
+                 column ? column : match_column(table, name, options.columns), name,
+                 law.input_rule(i).domain);
     selection.inputs.push_back(name);
   }
   const size_t k = law.inputs.size();
@@ -130,16 +133,15 @@ void fill_inputs(const Table& table, const FitOptions& options, Selection& selec
 Values read_weights(const Table& table, const FitOptions& options, Selection& selection,
                     const Values& loss) {
   Values weight(loss.size(), 1.0);
-  const auto column = [&](const std::string& name) {
-    return *pick(match_column(table, name, {{name, name}}), selection.rows);
+  const auto read = [&](const std::string& name) {
+    const Column* column = match_column(table, name, {{name, name}});
+    Values values = *pick(column, selection.rows);
+    check_values(table, selection.rows, values, column, name, Domain::non_negative);
+    return values;
   };
-  if (!options.weight_column.empty()) {
-    weight = column(options.weight_column);
-    check_values(table, selection.rows, weight, options.weight_column, Domain::non_negative);
-  }
+  if (!options.weight_column.empty()) weight = read(options.weight_column);
   if (options.sd_column.empty()) return weight;
-  const Values sd = column(options.sd_column);
-  check_values(table, selection.rows, sd, options.sd_column, Domain::non_negative);
+  const Values sd = read(options.sd_column);
   const Objective objective = objective_of(*selection.law, options);
   double sum = 0.0;
   for (size_t i = 0; i < sd.size(); ++i) {
@@ -223,7 +225,7 @@ Selection select_rows(const Law& law, const Table& table, const FitOptions& opti
   const Values loss = *pick(column, selection.rows);
   // A loss is positive whatever the objective; other targets only need it for their logarithm.
   const bool positive = target == "L" || objective_of(*selection.law, options).log_residual;
-  check_values(table, selection.rows, loss, column->name,
+  check_values(table, selection.rows, loss, column, column->name,
                positive ? Domain::positive : Domain::real);
   selection.quantities = read_quantities(table, options, selection.rows);
   const Values weight = read_weights(table, options, selection, loss);

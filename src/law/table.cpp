@@ -179,6 +179,12 @@ std::vector<std::string_view> aliases(std::string_view quantity) {
 
 }  // namespace
 
+std::string shown_cell(const Column* column, size_t row, double value) {
+  if (!std::isnan(value)) return fmt::format("{}", value);
+  if (!column || column->text.empty()) return "no number";
+  return column->text[row].empty() ? "an empty cell" : fmt::format("\"{}\"", column->text[row]);
+}
+
 void Table::add(std::string name, std::vector<double> values) {
   if (!columns.empty() && values.size() != rows)
     fail("[table] Columns must be equally long. Received {} values for {} and {} rows.",

@@ -19,6 +19,9 @@ struct Column {
   std::vector<std::string> text{};
 };
 
+// A bad cell as errors name it: its text, where that is no number. `column` may be null.
+std::string shown_cell(const Column* column, size_t row, double value);
+
 struct Table {
   std::vector<Column> columns{};
   size_t rows = 0;
