@@ -67,6 +67,7 @@ FitOptions read_fit_options(const Arguments& arguments) {
   options.seed = arguments.seed();
   options.threads = arguments.threads;
   options.interrupted = arguments.interrupted;
+  options.progress = [out = arguments.out](const Progress& p) { out->progress(p); };
   const int64_t bootstrap = arguments.integer("--bootstrap");
   if (bootstrap < 0 || bootstrap > 10'000'000)
     fail_usage("[fit] --bootstrap lies between 0 and 1e7. Received {}.", bootstrap);

@@ -36,7 +36,9 @@ void print_error(const std::string& text) {
 }  // namespace
 
 Output::Output(bool json, bool quiet)
-    : json_(json), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {}
+    : json_(json), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {
+  if (!terminal_) last_ = now();
+}
 
 Output::~Output() {
   end_progress();

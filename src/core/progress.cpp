@@ -47,7 +47,7 @@ std::string progress_line(const Progress& p, int columns, bool bar) {
   if (p.total > 0.0) {
     text = fmt::format("{:3.0f} % {}/{} {}", std::floor(100.0 * share), short_number(p.done),
                        short_number(p.total), p.unit);
-  } else {
+  } else if (!p.unit.empty()) {
     text = fmt::format("{} {}", short_number(p.done), p.unit);
   }
   const double rate = p.seconds > 0.0 ? (p.done - p.resumed_from) / p.seconds : 0.0;

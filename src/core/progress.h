@@ -7,12 +7,12 @@
 namespace rung {
 
 struct Progress {
-  std::string label = {};  // what is being done, such as "ladder w128"
-  double done = 0.0;       // in `unit`
-  double total = 0.0;      // 0: not known
-  double seconds = 0.0;    // since the start
-  double loss = 0.0;       // nats per token; not above 0: left out
-  std::string unit = "tok";
+  std::string label = {};     // what is being done, such as "ladder w128"
+  double done = 0.0;          // in `unit`
+  double total = 0.0;         // 0: not known
+  double seconds = 0.0;       // since the start
+  double loss = 0.0;          // nats per token; not above 0: left out
+  std::string unit = "tok";   // empty: how much is not said where `total` is not known
   double resumed_from = 0.0;  // part of `done` that an earlier process did; left out of the rate
 };
 

@@ -150,6 +150,8 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
   soften(fit.diagnostics, options);
   Optimum optimum;
   if (!fit.refused()) {
+    if (options.progress)
+      options.progress({.label = fmt::format("{}: search", law.name), .unit = ""});
     optimum = solve(problem);
     if (!std::isfinite(optimum.solution.objective))
       fail("[fit] {} is not finite anywhere on its start grid. Received {} rows.", fit.law->name,

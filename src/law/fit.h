@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "core/progress.h"
 #include "law/law.h"
 #include "law/objective.h"
 #include "law/table.h"
@@ -51,6 +52,7 @@ struct FitOptions {
   int threads = 0;                           // 0: one per core; results do not depend on it
   bool refuse = true;                   // false: keep the numbers and turn refusals into warnings
   std::function<bool()> interrupted{};  // polled from every thread; once true, the fit fails
+  std::function<void(const Progress&)> progress{};  // called often, by one thread at a time
 };
 
 enum class Severity { note, warning, refusal };

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "law/expression.h"
 #include "law/fit_json.h"
+#include "law/meter.h"
 #include "law/parallel.h"
 
 namespace rung {
@@ -87,9 +88,12 @@ GroupFits fit_groups(const Table& table, const std::vector<std::string>& columns
                    [&](size_t a, size_t b) { return rows[a].size() > rows[b].size(); });
   FitOptions own = options;
   if (rows.size() > 1) own.threads = 1;
+  own.progress = {};
+  Meter meter(options.progress, options.law, rows.size(), "groups");
   parallel_for(order.size(), options.threads, [&](size_t i) {
     stop_if(options.interrupted);
     fit_group(table, rows[order[i]], own, fits.groups[order[i]]);
+    meter.add();
   });
   return fits;
 }

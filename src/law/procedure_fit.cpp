@@ -69,6 +69,7 @@ Fit fit_alone(const DerivedPart& part, const FitOptions& options) {
   FitOptions own = part_options(part, options);
   own.bootstrap = options.bootstrap;
   own.resampling = options.resampling;
+  own.progress = options.progress;
   return fit_law(*part.law, part.points, own);
 }
 

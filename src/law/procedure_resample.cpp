@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "law/meter.h"
 #include "law/parallel.h"
 #include "law/polish.h"
 #include "law/regression.h"
@@ -262,6 +263,7 @@ void resample_procedure(const RawRows& raw, const Procedure& procedure, const Se
   Settings held = settings;
   for (const auto& [name, value] : derivation.held) held[name] = value;
   std::vector<std::vector<Redrawn>> draws(options.bootstrap);
+  Meter meter(options.progress, std::string(procedure.name), draws.size(), "resamples");
   parallel_for(draws.size(), options.threads, [&](size_t i) {
     stop_if(options.interrupted);
     Random random(options.seed, "procedure", i);
@@ -269,6 +271,7 @@ void resample_procedure(const RawRows& raw, const Procedure& procedure, const Se
                               ? with_noise(raw, procedure, derivation, &random)
                               : with_rows(raw, derivation, how == Redraw::groups, random);
     draws[i] = redraw(drawn, procedure, held, options, seen);
+    meter.add();
   });
   std::vector<Redrawn> noiseless;
   if (how == Redraw::noise)

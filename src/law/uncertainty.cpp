@@ -5,6 +5,7 @@
 
 #include "core/random.h"
 #include "law/draws.h"
+#include "law/meter.h"
 #include "law/parallel.h"
 
 namespace rung {
@@ -108,6 +109,8 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
   const bool known = !selection.sd.empty();
   const bool at_bound = near_bound(problem, theta);
   Samples samples{std::vector<Vector>(count), std::vector<double>(count, 1.0)};
+  Meter meter(options.progress, std::string(problem.law->name), static_cast<size_t>(count),
+              "resamples");
   parallel_for(count, options.threads, [&](size_t i) {
     stop_if(options.interrupted);
     Random random(options.seed, "bootstrap", i);
@@ -120,6 +123,7 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
     Problem resampled = problem;
     draw_priors(resampled, theta, !rows && !blocks, random);
     samples.theta[i] = refit(std::move(resampled), drawn, optimum, at_bound);
+    meter.add();
   });
   if (blocks) {
     const double widen = block_widening(problem);

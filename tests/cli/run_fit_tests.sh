@@ -94,6 +94,9 @@ expect 3 'refusal \[collinear\]' '' "$law" fit line.csv --out refused.json
 expect 3 '' 'collinear' "$law" predict refused.json N=1e10 D=1e12
 printf 'N,D,L\n1e7,1e9,3\n2e7,1e9,nan\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
+printf 'N,D,L\n10M,1e9,3\n2e7,1e9,\n4e7,1e9,2.5\n' >bad.csv
+expect 1 '' 'L must be finite and positive. Received an empty cell in row 2 \(line 3\)' "$law" fit bad.csv
+expect 1 '' 'N must be finite and positive. Received "10M" in row 1 \(line 2\)' "$law" fit bad.csv --where 'L>0'
 printf 'N,D,L\n1e7,1e9,3\n-2e7,1e9,2.9\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
 
@@ -118,7 +121,15 @@ printf 'N,D\n2e8,4e9\n2e11,4e12\n' >ask.csv
 expect 3 '' 'row 2.*bound-decides' "$law" predict open.json --table ask.csv
 expect 0 'row 2' '' "$law" predict open.json --table ask.csv --force
 expect 0 . '' "$law" fit open.csv --fix E=1.2 --bootstrap 100 --out given.json
+expect 2 '' 'needs N. Received C=1e\+21.*rung plan --flops' "$law" predict given.json C=1e21
+expect 0 '^loss' '' "$law" predict given.json N=200M D=4B
 expect 0 '^loss' '' "$law" predict given.json N=2e11 D=4e12
+
+# A terminal shows how far a fit is.
+terminal() { python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$@" </dev/null; }
+expect 0 'chinchilla: search' '' terminal "$law" fit "$kyo" --bootstrap 50
+expect 0 . '' terminal "$law" fit "$kyo" --bootstrap 50 --quiet --out quiet.json
+check "progress in spite of --quiet: $(cat out)" [ "$(grep -c search out)" = 0 ]
 
 # What means nothing is said, not passed over.
 expect 2 '' 'order orders the rungs where several laws are weighed' "$law" fit open.csv --order N

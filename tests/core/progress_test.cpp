@@ -46,6 +46,7 @@ TEST_CASE("a progress line shows bar, rate, time left and loss, and keeps its wi
   CHECK(progress_line(resumed, 200).find("5.00k tok/s") != std::string::npos);
   // Nothing known yet, or nothing to know: no rate, no division by zero, never 100 % too early.
   CHECK(progress_line({.label = "x", .unit = "runs"}) == "x 0 runs");
+  CHECK(progress_line({.label = "x: search", .unit = ""}) == "x: search ");
   CHECK(progress_line({.done = 999.9, .total = 1000}, 60).find(" 99 %") != std::string::npos);
   CHECK(progress_line({.done = 5, .total = 4, .seconds = 1}, 60).find("left") == std::string::npos);
 }

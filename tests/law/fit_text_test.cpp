@@ -53,6 +53,21 @@ TEST_CASE("a fit that its caller interrupts fails") {
   CHECK_THROWS_AS(fit_law(table, options), Error);
 }
 
+TEST_CASE("a fit counts its resamples") {
+  const Table table = read_table(law_data("chinchilla-kyo/df.csv"));
+  FitOptions options{.bootstrap = 40, .threads = 2};
+  std::vector<Progress> said;
+  options.progress = [&](const Progress& p) { said.push_back(p); };
+  const Fit counted = fit_law(table, options);
+  REQUIRE(said.size() == 41);
+  CHECK(said.front().label == "chinchilla: search");
+  CHECK(said.front().total == 0.0);
+  for (size_t i = 1; i < said.size(); ++i) CHECK(said[i].done == static_cast<double>(i));
+  CHECK(said.back().total == 40.0);
+  options.progress = {};
+  CHECK(fit_law(table, options).values() == counted.values());
+}
+
 TEST_CASE("a table made in memory names its rows as its caller does") {
   Table table;
   table.add_cells("N", {"1e7", "", "4e7"});
