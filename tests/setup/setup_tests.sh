@@ -124,6 +124,17 @@ check "more was installed: $(cat "$stubs/calls")" [ "$(calls "^apt-get .*install
 # Usage of the script itself.
 expect 2 '' 'Rung trains small language models' run
 expect 0 'Rung trains small language models' '' run help
+expect 0 '^rung-law ran: fit --help$' 'build: rung-law' run help fit
+expect 0 '^rung ran: bench --help$' '' run bench --help
+for own in setup test deps; do
+  expect 0 'Rung trains small language models' '' run $own --help
+  expect 0 'Rung trains small language models' '' run help $own
+done
+check "a folder of the name of an option" [ ! -e ./--help ]
+printf '#!/bin/bash\nprintf "rung: x\\n\\nclimb\\n  climb  does it all\\n"\n' >build/src/cli/rung
+expect 0 '^  climb  does it all$' '' run help
+rm build/src/cli/rung
+expect 0 '^Verbs: climb verify' '' run help
 expect 2 '' '^\[test\] Unknown option. Received --fast' run test --fast
 expect 2 '' '^\[deps\] A folder is missing' run deps
 expect 1 '' '^\[deps\] The folder cannot be written. Received /proc/none.$' run deps /proc/none
