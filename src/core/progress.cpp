@@ -41,26 +41,42 @@ std::string short_seconds(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-std::string progress_line(const Progress& p, int columns, bool bar) {
-  const double share = p.total > 0.0 ? std::clamp(p.done / p.total, 0.0, 1.0) : 0.0;
+namespace {
+
+// What stands behind label and bar; without `amounts` the shares alone.
+std::string progress_text(const Progress& p, double share, bool amounts) {
   std::string text;
   if (p.total > 0.0) {
-    text = fmt::format("{:3.0f} % {}/{} {}", std::floor(100.0 * share), short_number(p.done),
-                       short_number(p.total), p.unit);
+    text = fmt::format("{:3.0f} %", std::floor(100.0 * share));
+    if (amounts)
+      text += fmt::format(" {}/{} {}", short_number(p.done), short_number(p.total), p.unit);
   } else if (!p.unit.empty()) {
     text = fmt::format("{} {}", short_number(p.done), p.unit);
   }
   const double rate = p.seconds > 0.0 ? (p.done - p.resumed_from) / p.seconds : 0.0;
   if (rate > 0.0) {
     text += fmt::format(", {} {}/s", short_number(rate), p.unit);
-    if (p.total > p.done)
+    if (p.total > p.done && p.whole.empty())
       text += fmt::format(", {} left", short_seconds((p.total - p.done) / rate));
   }
   if (p.loss > 0.0) text += fmt::format(", loss {:.4f}", p.loss);
-  std::string line = p.label.empty() ? "" : p.label + " ";
-  const int room = columns - static_cast<int>(line.size() + text.size()) - 3;
-  if (bar && p.total > 0.0 && room >= 8) {
-    const int width = std::min(room, 30), filled = static_cast<int>(std::floor(share * width));
+  if (!p.whole.empty())
+    text += fmt::format(
+        "; {} {:.0f} %{}", p.whole, std::floor(100.0 * std::clamp(p.whole_share, 0.0, 1.0)),
+        p.whole_left < 0.0 ? "" : fmt::format(", {} left", short_seconds(p.whole_left)));
+  return text;
+}
+
+}  // namespace
+
+std::string progress_line(const Progress& p, int columns, bool bar) {
+  constexpr int least_bar = 8;
+  const double share = p.total > 0.0 ? std::clamp(p.done / p.total, 0.0, 1.0) : 0.0;
+  std::string line = p.label.empty() ? "" : p.label + " ", text = progress_text(p, share, true);
+  const auto room = [&] { return columns - static_cast<int>(line.size() + text.size()) - 3; };
+  if (bar && !p.whole.empty() && room() < least_bar) text = progress_text(p, share, false);
+  if (bar && p.total > 0.0 && room() >= least_bar) {
+    const int width = std::min(room(), 30), filled = static_cast<int>(std::floor(share * width));
     line += '[' + std::string(static_cast<size_t>(filled), '#') +
             std::string(static_cast<size_t>(width - filled), '.') + "] ";
   }

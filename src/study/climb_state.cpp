@@ -1,5 +1,7 @@
 #include "study/climb_state.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "report/report.h"
 
@@ -36,6 +38,34 @@ RunResult train_named(const RunRequest& request, const Climb& c, const RunHooks&
   }
 }
 
+// What a population costs in time, in a unit of its own: a step of narrow models takes time in
+// proportion to their width, not to their FLOPs, which grow as its square.
+double cost(const PlannedRun& run) {
+  constexpr int64_t wide = 256;
+  return run.flops() / static_cast<double>(std::min(run.point.width, wide));
+}
+
+double cost(const ClimbPlan& plan) {
+  double sum = plan.options.train_target ? cost(plan.target) : 0.0;
+  for (const auto* stage : {&plan.sweeps, &plan.ladder})
+    for (const PlannedRun& run : *stage) sum += cost(run);
+  return sum;
+}
+
+// A population's progress as a part of its climb; `trained`: its cost as far as this process bore
+// it.
+Progress part_of_climb(Climb& c, const PlannedRun& planned, double trained, Progress p) {
+  constexpr double first_seconds = 2.0;  // say nothing of the rest
+  const double all = cost(c.plan), done = c.cost_behind + p.done / p.total * cost(planned);
+  if (c.training_from < 0.0) c.training_from = c.seconds() - p.seconds;
+  const double seconds = c.seconds() - c.training_from;
+  p.whole = "climb";
+  p.whole_share = done / all;
+  if (seconds >= first_seconds)
+    p.whole_left = std::max(0.0, all - done) * seconds / (c.cost_trained + trained);
+  return p;
+}
+
 }  // namespace
 
 std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double lr,
@@ -49,8 +79,10 @@ std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double
     for (RunConfig& config : members)
       config.train.checkpoint_every =
           std::max<int64_t>(1, config.train.tokens / config.train.batch_tokens / 8);
+  double trained = 0.0;  // of this population's cost, by this process
   RunHooks hooks{.interrupted = c.hooks.interrupted, .progress = [&](const Progress& p) {
-                   if (c.hooks.progress) c.hooks.progress(p);
+                   trained = (p.done - p.resumed_from) / p.total * cost(planned);
+                   if (c.hooks.progress) c.hooks.progress(part_of_climb(c, planned, trained, p));
                    refresh_report(c, false);
                  }};
   const RunResult result =
@@ -61,6 +93,8 @@ std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double
                    .keep_checkpoints = planned.kind != "sweep" || c.request.keep_checkpoints},
                   c, hooks);
   if (result.interrupted) throw Interrupted{};
+  c.cost_behind += cost(planned);
+  c.cost_trained += trained;
   std::vector<RunRecord> records;
   for (size_t m = 0; m < members.size(); ++m) {
     const int64_t steps = members[m].train.tokens / members[m].train.batch_tokens;

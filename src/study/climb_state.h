@@ -29,6 +29,9 @@ struct Climb {
   std::unique_ptr<FolderLock> lock;
   std::unique_ptr<JsonLog> log;
   Clock::time_point last_report = Clock::now();
+  // For the time left: costs of the populations behind, and of what this process trained of them,
+  // and the seconds at which it began to.
+  double cost_behind = 0.0, cost_trained = 0.0, training_from = -1.0;
 
   double seconds() const { return seconds_since(start); }
   fs::path file(const char* name) const { return request.folder / name; }

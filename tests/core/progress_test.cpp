@@ -44,6 +44,14 @@ TEST_CASE("a progress line shows bar, rate, time left and loss, and keeps its wi
   Progress resumed = half;
   resumed.resumed_from = 1.2e6;
   CHECK(progress_line(resumed, 200).find("5.00k tok/s") != std::string::npos);
+  // A part of something larger says how far that is; where columns are few, amounts give way.
+  Progress part = half;
+  part.whole = "climb", part.whole_share = 0.349, part.whole_left = 80.0;
+  CHECK(progress_line(part, 200, false) ==
+        "ladder  50 % 1.50M/3.00M tok, 25.0k tok/s, loss 3.1416; climb 34 %, 1:20 left");
+  CHECK(progress_line(part, 79) ==
+        "ladder [#######........]  50 %, 25.0k tok/s, loss 3.1416; climb 34 %, 1:20 left");
+  CHECK(progress_line(part, 110).find("1.50M/3.00M tok") != std::string::npos);
   // Nothing known yet, or nothing to know: no rate, no division by zero, never 100 % too early.
   CHECK(progress_line({.label = "x", .unit = "runs"}) == "x 0 runs");
   CHECK(progress_line({.label = "x: search", .unit = ""}) == "x: search ");
