@@ -110,6 +110,10 @@ expect 1 . 'The budget is too small to climb. Received' "$rung" climb "${tiny[@]
 expect 0 . '' "$rung" climb "${tiny[@]}" --without lr-rule --without batch-rule --predict-only --out ablated
 json "load('ablated/plan.json')['without']==['lr-rule','batch-rule'] and all(r['kind']!='sweep' for r in load('ablated/plan.json')['runs'])"
 
+# A terminal shows how far the whole climb is, not its present part alone.
+expect 0 . '' python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$rung" climb "${tiny[@]/--quiet/--keep-checkpoints}" --out shown
+check "no share of the climb: $(tail -c 600 out)" grep -aEq '(sweep|rung)-[^;]*; climb [0-9]+ %' out
+
 # No climb is overwritten, and none is continued under other settings.
 cp -r one kept
 expect 1 . 'holds a climb already with its prediction' "$rung" climb "${tiny[@]}" --out one
@@ -206,7 +210,7 @@ json "d['loss']==load('one.json')['measured']['loss']"
 loss=$(python3 -c "import json; print(json.load(open('one.json'))['measured']['loss'])")
 expect 0 . '' "$rung" verify only --measured "$loss" --se 0.003 --json
 json "d['measured']['loss']==load('one.json')['measured']['loss'] and abs(d['relative_error']-(load('only/prediction.json')['loss']/d['measured']['loss']-1))<1e-12 and log('only')[-1]['measured']['loss']==d['measured']['loss']"
-expect 2 . '--measured takes' "$rung" verify only --json
+expect 2 . '--measured is missing: the target.s held-out loss' "$rung" verify only --json
 expect 2 . '--measured must be positive' "$rung" verify only --measured=-1 --json
 expect 2 . '--se cannot be negative. Received -1' "$rung" verify only --measured 2 --se -1 --json
 expect 1 . 'small holds no prediction.json' "$rung" verify small --measured 2 --json

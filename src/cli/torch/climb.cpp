@@ -192,8 +192,6 @@ int run_climb(const Arguments& arguments) {
 }
 
 int run_verify(const Arguments& arguments) {
-  if (!arguments.has("--measured"))
-    fail_usage("[verify] --measured takes the target's loss in nats per token.");
   if (!(arguments.number("--measured") > 0.0))
     fail_usage("[verify] --measured must be positive. Received {}.", arguments.text("--measured"));
   const double error = arguments.has("--se") ? arguments.number("--se") : 0.0;
@@ -246,14 +244,15 @@ const Verb climb_verb{
     .trains = true};
 
 extern const Verb verify_verb;
-const Verb verify_verb{
-    .name = "verify",
-    .group = "climb",
-    .summary = "compare a target trained elsewhere with a climb's prediction",
-    .example = "rung verify climb --measured 1.234 --se 0.002",
-    .options = {{.name = "DIR", .help = "folder of the climb", .required = true},
-                {"--measured", Takes::value, "the target's held-out loss, nats per token"},
-                {"--se", Takes::value, "its standard error"}},
-    .run = run_verify};
+const Verb verify_verb{.name = "verify",
+                       .group = "climb",
+                       .summary = "compare a target trained elsewhere with a climb's prediction",
+                       .example = "rung verify climb --measured 1.234 --se 0.002",
+                       .options = {{.name = "DIR", .help = "folder of the climb", .required = true},
+                                   {.name = "--measured",
+                                    .help = "the target's held-out loss, nats per token",
+                                    .required = true},
+                                   {"--se", Takes::value, "its standard error"}},
+                       .run = run_verify};
 
 }  // namespace rung
