@@ -111,17 +111,22 @@ std::string plan_header(const Json& plan, std::string_view title) {
 
 std::string shapes_table(const Json& plan) {
   if (plan["shapes"].empty()) return {};
+  TableRow head{"width × depth", "heads", "N", "D", "loss", "over the best", "memory"};
+  const bool timed = std::isfinite(number_at(plan, "seconds"));
+  if (timed) head.push_back("time");
   std::vector<TableRow> rows;
-  for (const Json& s : plan["shapes"])
+  for (const Json& s : plan["shapes"]) {
     rows.push_back(
         {fmt::format("{:.0f} × {:.0f}", number_at(s, "width"), number_at(s, "depth")),
          fmt::format("{:.0f} × {:.0f}", number_at(s, "heads"), number_at(s, "head_size")),
          show_count(number_at(s, "N")), show_count(number_at(s, "D")),
          show_loss(number_at(s, "loss")), show_percent(number_at(s, "excess")),
-         show_time(number_at(s, "seconds")), show_bytes(number_at(s, "memory"))});
-  std::string html =
-      html_table({"width × depth", "heads", "N", "D", "loss", "over the best", "time", "memory"},
-                 rows, {false, true, true, true, true, true, true, true});
+         show_bytes(number_at(s, "memory"))});
+    if (timed) rows.back().push_back(show_time(number_at(s, "seconds")));
+  }
+  std::vector<bool> right(head.size(), true);
+  right.front() = false;
+  std::string html = html_table(head, rows, right);
   if (plan.contains("aspect"))
     html +=
         fmt::format("<p>Preferred width over depth {}{}, from {}.</p>\n",
@@ -205,6 +210,11 @@ std::string remarks(const Json& plan) {
   add("source", "note", text_at(plan, "source"));
   for (const Json& limit : plan["limits"])
     add("limit", "warning", "limited by " + limit.get<std::string>());
+  if (plan.contains("extrapolation"))
+    for (const auto& [name, times] : plan["extrapolation"].items())
+      if (times.is_number() && times.get<double>() > 1.0)
+        add("beyond", "warning",
+            fmt::format("{} is {:.3g} times the largest in the data", name, times.get<double>()));
   for (const Json& unknown : plan["unknown"])
     add("unknown", "note", unknown.get<std::string>() + ": no fit given covers it");
   for (const Json& remark : plan["remarks"]) add("remark", "warning", remark.get<std::string>());
