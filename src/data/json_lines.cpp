@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_reason.h"
 
 namespace rung {
 namespace {
@@ -13,7 +14,9 @@ constexpr size_t longest_line = size_t{1} << 28;
 
 // Keeps only the top level's "text": no tree is built.
 struct TextField : nlohmann::json_sax<PlainJson> {
-  std::string text, message;
+  std::string text, message, other;  // other: a string field of another name, if there is one
+  std::string name;                  // of the top level's field that is being read
+  size_t longest_other = 0;
   int depth = 0;
   bool wanted = false, found = false, object = false;
 
@@ -31,6 +34,9 @@ struct TextField : nlohmann::json_sax<PlainJson> {
     if (wanted) {
       text = std::move(value);
       found = true;
+    } else if (object && depth == 1 && value.size() > longest_other) {
+      longest_other = value.size();
+      other = name;
     }
     return scalar();
   }
@@ -40,8 +46,9 @@ struct TextField : nlohmann::json_sax<PlainJson> {
     ++depth;
     return true;
   }
-  bool key(string_t& name) override {
-    wanted = object && depth == 1 && name == "text";
+  bool key(string_t& key) override {
+    wanted = object && depth == 1 && key == "text";
+    if (object && depth == 1) name = key;
     return true;
   }
   bool end_object() override {
@@ -59,7 +66,7 @@ struct TextField : nlohmann::json_sax<PlainJson> {
   }
   bool parse_error(std::size_t, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    message = error.what();
+    message = json_reason(error);
     return false;
   }
 };
@@ -106,8 +113,11 @@ void JsonLinesReader::line(std::string_view text, bool torn) {
         name_, number_, field.message);
   }
   if (!field.found)
-    fail("[data] {} line {} has no string field \"text\". Received {}...", name_, number_,
-         std::string(text.substr(0, 60)));
+    fail("[data] {} line {} has no string field \"text\". Received {}...{}", name_, number_,
+         std::string(text.substr(0, 60)),
+         field.other.empty()
+             ? ""
+             : fmt::format(" Rename \"{0}\", as jq -c '{{text: .[\"{0}\"]}}' does.", field.other));
   if (field.text.find('\0') != std::string::npos)
     fail("[data] {} line {} is binary: its text holds a NUL character. Drop that line.", name_,
          number_);

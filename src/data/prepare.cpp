@@ -31,7 +31,9 @@ class ScanBuilder {
     if (!rule_.splits())
       fail(
           "[data] {} holds one document; training and held-out text need one each. Give a longer "
-          "text, a file instead of a folder of one, or a .jsonl.",
+          "text, a file instead of a folder of one, or a .jsonl. `rung eval --held-out 1` "
+          "evaluates "
+          "on all of it.",
           path.string());
     return {content_, rule_.threshold()};
   }
@@ -162,7 +164,7 @@ bool make_shards(Making& making, const Tokenizer& tokenizer) {
   });
   making.scan = builder.finish(making.path);
   if (making.scan.threshold != threshold) return false;
-  if (train.documents() == 0 || held_out.documents() == 0)
+  if ((train.documents() == 0 && making.config.held_out != 1.0) || held_out.documents() == 0)
     fail("[data] {} leaves no {} document at held_out = {}. Give more text or another share.",
          making.path.string(), train.documents() == 0 ? "training" : "held-out",
          making.config.held_out);

@@ -21,11 +21,11 @@ DocumentHash hash_document(const std::string& text) {
   return hash;
 }
 
-HeldOutRule::HeldOutRule(double share) {
-  if (!(share > 0.0 && share < 1.0))
+HeldOutRule::HeldOutRule(double share) : all_(share == 1.0) {
+  if (!(share > 0.0 && share <= 1.0))
     fail_usage("[data] held_out must lie between 0 and 1. Received {}. Give a share such as 0.02.",
                share);
-  start_ = static_cast<uint64_t>(std::ldexp(share, 64));
+  start_ = all_ ? UINT64_MAX : static_cast<uint64_t>(std::ldexp(share, 64));
 }
 
 void HeldOutRule::see(uint64_t key, size_t bytes) {
@@ -37,7 +37,7 @@ void HeldOutRule::see(uint64_t key, size_t bytes) {
 }
 
 uint64_t HeldOutRule::threshold() const {
-  if (enough_ || seen_.size() < 2) return start_;
+  if (all_ || enough_ || seen_.size() < 2) return start_;
   size_t all = 0;
   for (const auto& [key, bytes] : seen_) all += bytes;
   uint64_t threshold = start_;

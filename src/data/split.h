@@ -16,16 +16,20 @@ DocumentHash hash_document(const std::string& text);
 
 // Documents whose key is at most the threshold are held out, so equal documents stay on one side.
 // The threshold is share * 2^64, raised where needed so that at least 8 distinct documents and 64
-// KiB, or a tenth of a shorter text, are held out; but no more than half of the documents.
+// KiB, or a tenth of a shorter text, are held out; but no more than half of the documents. A share
+// of 1 holds out all: a text to evaluate on, which nothing trains on.
 class HeldOutRule {
  public:
   explicit HeldOutRule(double share);
   uint64_t start() const { return start_; }  // the threshold unless the data are few
   void see(uint64_t key, size_t bytes);      // once for every document
   uint64_t threshold() const;
-  bool splits() const { return enough_ || seen_.size() > 1; }  // there are two distinct documents
+  bool all() const { return all_; }
+  // Whether there are documents for each side that is wanted.
+  bool splits() const { return all_ || enough_ || seen_.size() > 1; }
 
  private:
+  bool all_;
   uint64_t start_;
   bool enough_ = false;                // `start` holds out what is wanted
   std::map<uint64_t, size_t> seen_{};  // bytes by key, of distinct documents until then

@@ -101,7 +101,9 @@ void TextSource::measure(HeldOut& held_out) const {
     ++targets;
   }
   held_out.bytes_per_token = static_cast<double>(byte_sum) / static_cast<double>(targets);
-  held_out.unigram_loss = loss_sum / static_cast<double>(targets);
+  // Of the training text's counts, where there is any.
+  held_out.unigram_loss =
+      text_.train.tokens() > 0 ? loss_sum / static_cast<double>(targets) : std::nan("");
 }
 
 Json TextSource::describe() const {

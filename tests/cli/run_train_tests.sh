@@ -14,6 +14,15 @@ json "all(os.path.exists(os.path.join('one', p)) for p in ['config.toml','log.js
 cp out first.json
 expect 0 . '' "$rung" eval one --data text.txt --json --quiet
 json "d['loss']==load('first.json')['loss'] and d['step']==40"
+# Another text is read as the run's own was, a share of its documents, or whole: one document as well.
+expect 0 'bits a byte on 2048 of [0-9]+ held-out tokens' '' "$rung" eval one --data text.txt --quiet
+expect 0 . '' "$rung" eval one --data text.txt --held-out 1 --tokens 1e9 --json --quiet
+json "abs(d['tokens']-os.path.getsize('text.txt'))<300 and d['unigram_loss'] is None and abs(d['loss']-load('first.json')['loss'])<0.2"
+head -c 5000 text.txt | tr -d '#' >letter.txt
+expect 1 '' 'holds one document; .*--held-out 1' "$rung" eval one --data letter.txt
+expect 0 . '' "$rung" eval one --data letter.txt --held-out 1 --json --quiet
+json "d['tokens']==2048"
+expect 2 '' 'held-out lies above 0 and at most at 1. Received 1.5' "$rung" eval one --held-out 1.5
 expect 1 '' 'holds a run already' "$rung" train "${tiny[@]}" --out one
 expect 1 '' 'another configuration: train.lr' "$rung" train "${tiny[@]}" --set train.lr=0.25 --out one --resume
 

@@ -122,8 +122,9 @@ TEST_CASE("bad data give one clear line") {
   CHECK(has(failure(folder.write("torn.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b")), "truncated"));
   CHECK(has(failure(folder.write("bad.jsonl", "{\"text\": \"a\"}\n{oops}\n{\"text\": \"b\"}\n")),
             "line 2 is not JSON"));
-  CHECK(
-      has(failure(folder.write("field.jsonl", "{\"body\": \"a\"}\n")), "no string field \"text\""));
+  CHECK(has(failure(folder.write("field.jsonl", "{\"id\": \"7\", \"body\": \"a word\"}\n")),
+            "no string field \"text\". Received {\"id\": \"7\", \"body\": \"a word\"}... Rename "
+            "\"body\", as jq -c '{text: .[\"body\"]}' does."));
   CHECK(has(failure(folder.write("nul.jsonl", "{\"text\": \"a\\u0000\"}\n")), "binary"));
   for (const char* name : {"missing", "empty.txt", "torn.jsonl", "nul.txt"})
     CHECK(failure(folder / name).find('\n') == std::string::npos);

@@ -15,9 +15,8 @@ int run_eval(const Arguments& arguments) {
   if (arguments.has("--data")) request.data_path = absolute_data_path(arguments.text("--data"));
   if (arguments.has("--held-out")) {
     request.held_out = arguments.number("--held-out");
-    if (!(request.held_out > 0.0 && request.held_out <= 0.5))
-      fail_usage("[eval] --held-out lies above 0 and at most at 0.5. Received {}.",
-                 request.held_out);
+    if (!(request.held_out > 0.0 && request.held_out <= 1.0))
+      fail_usage("[eval] --held-out lies above 0 and at most at 1. Received {}.", request.held_out);
   }
   const OpenRun opened = open_named_run(arguments, request);
   const int64_t wanted =
@@ -36,7 +35,10 @@ int run_eval(const Arguments& arguments) {
   std::string text =
       fmt::format("loss {:.4f} +- {:.4f} nats a token", evaluation.loss, evaluation.standard_error);
   if (std::isfinite(bits)) text += fmt::format(", {:.4f} bits a byte", bits);
-  text += fmt::format(" on {} held-out tokens (step {})", tokens, opened.population->step);
+  const int64_t all = opened.source->describe().value("held_out_tokens", tokens);
+  text += fmt::format(" on {}{} held-out tokens (step {})", tokens,
+                      all > tokens + held_out.context ? fmt::format(" of {}", all) : "",
+                      opened.population->step);
   arguments.out->result({{"loss", evaluation.loss},
                          {"L_se", json_number(evaluation.standard_error)},
                          {"bits_per_byte", json_number(bits)},
@@ -59,13 +61,15 @@ const Verb eval_verb{
     .name = "eval",
     .group = "runs",
     .summary = "a trained run's loss on held-out text",
-    .example = "rung eval runs/first --data other.txt",
+    .example = "rung eval runs/first --data other.txt --held-out 1",
     .options = with_run_options(
         {{.name = "--data",
           .help = "text to evaluate on; absent: the run's own held-out documents"},
          {.name = "--held-out",
-          .help = "share of the text's documents to read; absent: as trained"},
-         {.name = "--tokens", .help = "most held-out tokens; absent: as trained"}}),
+          .help = "share of the text's documents to read, chosen by content; 1: all of them; "
+                  "absent: as trained"},
+         {.name = "--tokens",
+          .help = "most held-out tokens, spread evenly; absent: as trained (train.eval_tokens)"}}),
     .run = run_eval};
 
 }  // namespace rung
