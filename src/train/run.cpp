@@ -21,6 +21,7 @@ struct Driver {
   const RunHooks& hooks;
   Population population;
   std::vector<Schedule> finishes;
+  std::unique_ptr<FolderLock> lock;
   std::unique_ptr<JsonLog> log;
   std::unique_ptr<TensorBoard> board;
   Clock::time_point start = Clock::now();
@@ -207,6 +208,7 @@ size_t open_folder(Driver& d) {
   std::error_code error;
   fs::create_directories(d.request.folder, error);
   if (error) fail("[train] Cannot create {}: {}.", d.request.folder.string(), error.message());
+  d.lock = std::make_unique<FolderLock>(d.request.folder);
   const auto newest = newest_checkpoint(d.checkpoints());
   if (!d.request.resume && (newest || fs::exists(d.request.folder / "result.json")))
     fail("[train] {} holds a run already. Use --resume to continue it, or another --out.",

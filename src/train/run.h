@@ -36,7 +36,8 @@ struct RunHooks {
 };
 
 // Trains and evaluates. With `resume`, finished work in the folder is read back and a torn run
-// continues bitwise. Fails when every member diverged, and on a folder that holds another run.
+// continues bitwise. Fails when every member diverged, and on a folder that holds another run or
+// that another process is training into.
 RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource> source,
                     const HeldOut& held_out, const Machine& machine, const RunHooks& hooks);
 

@@ -49,6 +49,16 @@ json "d['status']=='interrupted'"
 expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 --out stopped --resume --json
 json "d['loss']==load('whole.json')['loss']"
 
+# Two processes never train into one folder.
+"$rung" train "${tiny[@]/text.txt/synthetic}" --set train.tokens=1e9 --out busy >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 400); do [ "$(cat busy/log.jsonl 2>/dev/null | wc -l)" -gt 0 ] && break; sleep 0.02; done
+expect 1 '' 'Another process is writing busy. Wait for it, or choose another folder' \
+  "$rung" train "${tiny[@]/text.txt/synthetic}" --set train.tokens=1e9 --out busy --resume
+check "the second process wrote into the log" [ "$(grep -c run_start busy/log.jsonl)" = 1 ]
+kill -9 $pid
+wait $pid 2>/dev/null
+
 # An earlier build's files lack settings that are new since: those have their defaults.
 # forget KEY FILE...: takes a setting out of them.
 forget() {
