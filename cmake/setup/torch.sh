@@ -60,6 +60,10 @@ need_torch() {
   [[ -f $torch_root/lib/libtorch_cpu.so ]] && return 0
   start_clock
   torch_root=$(python_torch) && return 0
+  if ! mkdir -p "$cache" 2>/dev/null || [[ ! -w $cache ]]; then
+    refuse setup "LibTorch is kept in a folder that cannot be written. Received $cache. Set RUNG_CACHE to another."
+    return 1
+  fi
   sweep_partials
   if ! python3 -m pip --version >/dev/null 2>&1; then
     say "packages: installing python3-pip"

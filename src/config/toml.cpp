@@ -62,8 +62,9 @@ toml::table parse_file(const fs::path& path) {
   try {
     return toml::parse(text, path.string());
   } catch (const toml::parse_error& error) {
-    fail_usage("[config] {}, line {}, column {}: {}.", path.string(), error.source().begin.line,
-               error.source().begin.column, error.description());
+    fail_usage("[config] {}, line {}, column {}: {}.{}", path.string(), error.source().begin.line,
+               error.source().begin.column, error.description(),
+               path.extension() == ".toml" ? "" : " A text is given with --data.");
   }
 }
 

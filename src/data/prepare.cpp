@@ -179,7 +179,11 @@ bool make_shards(Making& making, const Tokenizer& tokenizer) {
 PreparedText prepare_text(const DataConfig& config, const fs::path& path, const fs::path& cache) {
   std::error_code error;
   fs::create_directories(cache, error);
-  if (error) fail("[data] Cannot make the cache folder {}: {}.", cache.string(), error.message());
+  if (error)
+    fail(
+        "[data] Cannot make the cache folder {}: {}. Set RUNG_CACHE to a folder that can be "
+        "written.",
+        cache.string(), error.message());
   HeldOutRule{config.held_out};  // checks the share before any work
   const fs::path scan_file = scan_path(cache, path, config.held_out);
   Making making{config, path, cache, scan_file, {}};

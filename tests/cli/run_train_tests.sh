@@ -26,6 +26,11 @@ expect 2 '' 'held-out lies above 0 and at most at 1. Received 1.5' "$rung" eval 
 expect 1 '' 'holds a run already' "$rung" train "${tiny[@]}" --out one
 expect 1 '' 'another configuration: train.lr' "$rung" train "${tiny[@]}" --set train.lr=0.25 --out one --resume
 
+# A text in a configuration's place, and a cache that cannot be kept.
+expect 2 '' 'text.txt, line [0-9]+, .*A text is given with --data' "$rung" train text.txt --out none
+expect 1 '' 'Cannot make the cache folder /proc/none/data: .*Set RUNG_CACHE to a folder that can be written' \
+  env RUNG_CACHE=/proc/none "$rung" train "${tiny[@]}" --out none
+
 # Populations: lists, seeds, groups of different shapes, and one member of them.
 expect 0 . '' "$rung" train "${tiny[@]}" --set 'train.lr=[0.5,1e4]' train.members=2 train.clip=0 --out many --json
 json "len(d['members'])==4 and [m['seed'] for m in d['members']]==[1,2,1,2] and d['members'][0]['loss']==load('first.json')['loss']"

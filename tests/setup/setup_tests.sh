@@ -121,6 +121,13 @@ rm "$stubs/no-packages"
 expect 0 '^rung ran: audit$' 'packages: installing ninja-build$' run audit
 check "more was installed: $(cat "$stubs/calls")" [ "$(calls "^apt-get .*install .* ninja-build\$")" = 1 ]
 
+# Where LibTorch cannot be kept, and no home.
+fresh
+RUNG_CACHE=/proc/none expect 1 '' '^\[setup\] LibTorch is kept in a folder that cannot be written. Received /proc/none. Set RUNG_CACHE to another.$' run audit
+check "more than one line: $(cat "$work/err")" [ "$(wc -l <"$work/err")" = 1 ]
+RUNG_CACHE='' XDG_CACHE_HOME='' expect 0 'Rung trains small language models' '' env -u HOME ./rung help
+fresh && run audit >/dev/null 2>&1
+
 # Usage of the script itself.
 expect 2 '' 'Rung trains small language models' run
 expect 0 'Rung trains small language models' '' run help
