@@ -26,7 +26,14 @@ std::string as_keywords(std::string_view text) {
       result += text[i] == '-' ? '_' : text[i];
     --i;
   }
-  return result;
+  // `columns L=COLUMN` is a mapping here.
+  constexpr std::string_view before = "columns ", behind = "=COLUMN";
+  const size_t equals = result.find(behind);
+  const size_t at = equals == result.npos ? equals : result.rfind(before, equals);
+  if (at == result.npos) return result;
+  const size_t from = at + before.size();
+  return result.substr(0, from - 1) + "={\"" + result.substr(from, equals - from) +
+         "\": \"COLUMN\"}" + result.substr(equals + behind.size());
 }
 
 // Raises the class of rung/_errors.py that a Failure stands for.

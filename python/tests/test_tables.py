@@ -98,7 +98,7 @@ def test_bad_rows_are_named(line: dict[str, np.ndarray], bad: Any) -> None:
         ({"N": [1.0], "D": [1.0, 2.0]}, "equally long"),
         ({"N": [], "D": [], "L": []}, "No row is left"),
         (pd.DataFrame([[1, 2]], columns=["N", "N"]), "one name"),
-        ({"N": [1.0], "D": [2.0]}, "no column for the loss"),
+        ({"N": [1.0], "D": [2.0]}, r'no column for the loss.*Name it: columns={"L": "COLUMN"}\.'),
         ("none.csv", "none.csv"),
     ],
 )

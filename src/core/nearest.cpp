@@ -54,7 +54,10 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
   std::string_view best;
   size_t fewest = SIZE_MAX;
   for (const std::string_view candidate : candidates) {
-    const size_t distance = edits(wanted, lower(std::string(candidate)));
+    const std::string full = lower(std::string(candidate));
+    // Who writes `loss` may mean loss_last5avg.
+    const bool begun = wanted.size() > 1 && full.starts_with(wanted);
+    const size_t distance = begun ? 0 : edits(wanted, full);
     if (distance >= fewest) continue;
     fewest = distance;
     best = candidate;

@@ -11,7 +11,8 @@ namespace rung {
 // section (`train.lr`) are also compared without it.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 
-// The nearest of all, however far; empty only without candidates.
+// The nearest of all, however far, one that begins with `name` first; empty only without
+// candidates.
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates);
 
 }  // namespace rung

@@ -57,7 +57,7 @@ std::vector<double> inputs_at(const Fit& fit, const Point& at) {
         given += fmt::format("{}{}={}", given.empty() ? "" : " ", name, value);
       fail_usage("[predict] {} needs {}. Received {}. Example: N=7e9 D=1.4e12.{}", fit.law->name,
                  fit.inputs[i], given.empty() ? "nothing" : given,
-                 at.contains("C") ? " `rung plan --flops` finds the best N and D of a C." : "");
+                 at.contains("C") ? " `rung plan` finds the best N and D of a C." : "");
     }
     const Domain domain = fit.law->input_rule(i).domain;
     const double value = found->second;

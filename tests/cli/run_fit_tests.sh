@@ -121,7 +121,7 @@ printf 'N,D\n2e8,4e9\n2e11,4e12\n' >ask.csv
 expect 3 '' 'row 2.*bound-decides' "$law" predict open.json --table ask.csv
 expect 0 'row 2' '' "$law" predict open.json --table ask.csv --force
 expect 0 . '' "$law" fit open.csv --fix E=1.2 --bootstrap 100 --out given.json
-expect 2 '' 'needs N. Received C=1e\+21.*rung plan --flops' "$law" predict given.json C=1e21
+expect 2 '' 'needs N. Received C=1e\+21.*`rung plan` finds' "$law" predict given.json C=1e21
 expect 0 '^loss' '' "$law" predict given.json N=200M D=4B
 expect 0 '^loss' '' "$law" predict given.json N=2e11 D=4e12
 

@@ -18,5 +18,8 @@ TEST_CASE("nearest: the nearest of all, however far") {
   const std::vector<std::string_view> names{"chinchilla", "power"};
   CHECK(nearest_name("CHINCILLA", names) == "chinchilla");
   CHECK(nearest_name("pwoer", names) == "power");
+  const std::vector<std::string_view> columns{"N", "D", "c4_loss_last5avg"};
+  CHECK(nearest_name("c4", columns) == "c4_loss_last5avg");
+  CHECK(nearest_name("d", columns) == "D");
   CHECK(nearest_name("x", std::span<const std::string_view>()).empty());
 }

@@ -10,7 +10,7 @@ inline Json plan_json() {
     "hi": 2.34, "level": 0.9, "source": "fit.json (chinchilla)", "seconds": 86400,
     "intervals": {"N": {"lo": 1.7e9, "hi": 2.4e9}, "D": {"lo": 7.0e10, "hi": 9.4e10}},
     "flat": {"within": 0.005, "N": {"lo": 1.1e9, "hi": 3.9e9}, "D": {"lo": 4e10, "hi": 1.5e11}},
-    "limits": ["memory"], "unknown": ["batch"], "remarks": ["beware of <this>"],
+    "limits": ["memory"], "extrapolation": {"C": 7.718, "N": 2.2, "D/N": 0.02}, "unknown": ["batch"], "remarks": ["beware of <this>"],
     "shapes": [{"width": 2048, "depth": 37, "heads": 16, "head_size": 128, "N": 2.02e9,
                 "D": 7.9e10, "loss": 2.3101, "excess": 4e-5, "seconds": 86000, "memory": 3.2e10}],
     "aspect": {"name": "width/depth", "value": 55.0, "lo": 50.0, "hi": 60.0, "source": "a rule"},

@@ -19,11 +19,16 @@ TEST_CASE("plan page: every part of a plan is shown") {
   for (const char* part :
        {"a &lt;plan&gt;", "The basin", "1.1B to 3.9B", "2048 × 37", "+0.00 %", "Preferred width",
         "limited by memory", "batch: no fit given", "beware of &lt;this&gt;", "step.json",
-        "too large", "bits.json", "Runs to train next", "40.0 %", "2.2900 to 2.3300", "</html>"}) {
+        "too large", "bits.json", "Runs to train next", "40.0 %", "2.2900 to 2.3300", "</html>",
+        "C is 7.72 times the largest in the data", "<th class=\"n\">time</th>"}) {
     CAPTURE(part);
     CHECK(contains(page, part));
   }
   CHECK_FALSE(contains(page, "granularity"));  // no part of this choice
+  CHECK_FALSE(contains(page, "D/N is"));       // within the data
+  Json untimed = fixture::plan_json();
+  untimed["seconds"] = nullptr;
+  CHECK_FALSE(contains(plan_page(untimed, "untimed"), ">time</th>"));
   CHECK(contains(page, "data-plot=\"basin\"") == contains(page, "data-expected=\"1\""));
 }
 
