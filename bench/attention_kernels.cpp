@@ -82,9 +82,10 @@ void check_short() {
   short_heads(2, 256, 2, 64);
 }
 
-// Tiles full and partly filled, two and four warpgroups a block.
+// Tiles full and partly filled, two and four warpgroups a block; more pieces of work than blocks.
 void check_wide() {
   for (const int64_t time : {65, 100, 256, 300, 512}) heads_of_64(2, time, 3);
+  heads_of_64(60, 130, 3);
 }
 
 void time_all() {

@@ -63,7 +63,7 @@ __device__ void bring_all(const WideRoom& room, const WideMaps& maps, const Wide
 }
 
 template <bool of_keys>
-__device__ __forceinline__ void wide_items(WideGroup& group) {
+__device__ __forceinline__ void wide_items(WideGroup<of_keys> group) {
   // The first half of keys and the second of queries have a tile more: groups take turns.
 #pragma unroll 1
   for (;; group.phase ^= 1, group.half ^= 1) {
@@ -79,22 +79,22 @@ __global__ void __launch_bounds__(wide_threads, 1)
   extern __shared__ unsigned char shared[];
   const WideRoom room{(shared_address(shared) + 1023) / 1024 * 1024};
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
+  const WideShare share(work);
   if (threadIdx.x == 0) {
-    room.start();
+    room.start(share.keys);
     show_barriers();
   }
-  const WideShare share(work);
   __syncthreads();
   if (warp >= wide_users) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 24;");
     if (threadIdx.x == 32 * wide_users) bring_all(room, maps, work, share);
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 240;");
-    WideGroup group{room, maps, work, factors, warp / 4, warp % 4, lane, warp / 4, 0, {}};
+    const int group = warp / 4;
     if (share.keys)
-      wide_items<true>(group);
+      wide_items<true>({room, maps, work, factors, group, warp % 4, lane, group, 0, {}});
     else
-      wide_items<false>(group);
+      wide_items<false>({room, maps, work, factors, group, warp % 4, lane, group, 0, {}});
     // Shared memory is read until here.
     if (lane == 0) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
   }

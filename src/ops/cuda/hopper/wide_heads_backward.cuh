@@ -61,7 +61,8 @@ struct WideItem {
 
 // Which kind of items a block takes: four of seven those of keys, which have four products against
 // three. Only blocks that have nothing left end, and those that come in their place take the other
-// kind: in one block, registers would not do for both.
+// kind: in one block, registers would not do for both. (Threads of a late block that disagree about
+// the kind do so because no keys are left, and get nothing.)
 struct WideShare {
   bool keys, late;
   unsigned first;
@@ -100,10 +101,11 @@ struct WideRoom {
   __device__ uint32_t own_rows(int half) const { return base + own + half * stage; }
   __device__ uint32_t own_numbers(int half) const { return base + own_stats + half * 512; }
   __device__ uint32_t own_angles(int half) const { return base + angles + half * stage; }
-  __device__ void start() const {
+  // Where lanes have read rows or numbers themselves, each of them says so.
+  __device__ void start(bool keys) const {
     for (int i = 0; i < stages; ++i) {
       start_barrier(full(i), 1);
-      start_barrier(empty(i), wide_users);
+      start_barrier(empty(i), keys ? 32 * wide_users : wide_users);
     }
     start_barrier(own_full(), 1);
     start_barrier(own_empty(), 32 * wide_users);

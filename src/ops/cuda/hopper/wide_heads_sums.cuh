@@ -10,6 +10,7 @@ struct WideMaps {
 };
 
 // A warpgroup's view.
+template <bool of_keys>
 struct WideGroup {
   const WideRoom& room;
   const WideMaps& maps;
@@ -29,6 +30,7 @@ struct WideGroup {
     wait_barrier(room.full(next.stage), next.phase);
   }
   __device__ void done(int stage) const {
+    if (of_keys) return arrive(room.empty(stage));
     __syncwarp();
     if (lane == 0) arrive(room.empty(stage));
   }
@@ -106,7 +108,7 @@ struct WideSums {
   float dx[8][4] = {}, dy[8][4] = {};
   uint64_t rows;  // of the tile at hand
 
-  __device__ __forceinline__ void load_own_rows(const WideGroup& g) {
+  __device__ __forceinline__ void load_own_rows(const WideGroup<of_keys>& g) {
     const uint32_t own = g.room.own_rows(g.half);
     load_own(a, own, g.warp, g.lane);
     load_own(b, own + wide_panel, g.warp, g.lane);
@@ -127,7 +129,7 @@ struct WideSums {
   }
   // Of the next tile, which has come; `more`: there is one behind it.
   template <bool first>
-  __device__ __forceinline__ void step(WideGroup& g, bool more) {
+  __device__ __forceinline__ void step(WideGroup<of_keys>& g, bool more) {
     float s[8][4], dp[8][4];
     const int before = g.at.stage, c = g.lane % 4;
     if (!first) g.at.next();
@@ -164,7 +166,7 @@ struct WideSums {
 };
 
 template <bool of_keys>
-__device__ __forceinline__ void wide_gradients(WideGroup& g, const WideItem& item) {
+__device__ __forceinline__ void wide_gradients(WideGroup<of_keys>& g, const WideItem& item) {
   const int tile = 2 * item.block + g.half;
   const bool here = tile < g.work.tiles;
   WideSums<of_keys> sums;
