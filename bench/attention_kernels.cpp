@@ -82,9 +82,10 @@ void check_short() {
   short_heads(2, 256, 2, 64);
 }
 
-// Tiles full and partly filled, two and four warpgroups a block; more pieces of work than blocks.
+// Tiles full and partly filled, two and four warpgroups a block, keys alone kept; more pieces of
+// work than blocks.
 void check_wide() {
-  for (const int64_t time : {65, 100, 256, 300, 512}) heads_of_64(2, time, 3);
+  for (const int64_t time : {65, 100, 256, 300, 512, 600, 1024}) heads_of_64(2, time, 3);
   heads_of_64(60, 130, 3);
 }
 
@@ -93,7 +94,7 @@ void time_all() {
   for (const int64_t members : {32, 1})
     for (const int64_t head_dim : {16, 32}) short_heads(16 * members, 256, 4, head_dim);
   for (const int64_t sequences : {16, 64})
-    for (const int64_t time : {128, 256, 512}) heads_of_64(sequences, time, 4);
+    for (const int64_t time : {128, 256, 512, 1024}) heads_of_64(sequences, time, 4);
 }
 
 }  // namespace

@@ -81,9 +81,10 @@ TEST_CASE("attention of many short heads, and of few, on the GPU equals its twin
   }
 }
 
-// Heads of 64: over 65 to 512 positions by kernels of our own on Hopper devices, over more by the
-// library's forward pass and gradients of our own. Lengths end within a tile of 64, with a tile and
-// with a block of two; there are fewer heads than multiprocessors and more. Scores that rise by
+// Heads of 64: over 65 to 512 and to 1,024 positions by kernels of our own on Hopper devices, over
+// more, or by heads that leave multiprocessors idle, by the library's forward pass and gradients of
+// our own. Lengths end within a tile of 64, with a tile and with a block of two, in each of a
+// round's four tiles; there are fewer heads than multiprocessors and more. Scores that rise by
 // hundreds make powers overflow but for references that move.
 TEST_CASE("attention of heads of 64 on the GPU equals its twin") {
   if (no_gpu()) return;
@@ -93,12 +94,33 @@ TEST_CASE("attention of heads of 64 on the GPU equals its twin") {
     double forward = 1.2;
     double rise = 0.0;  // a score grows by rise / 64 with each position of the key
   };
-  for (const Case& c :
-       {Case{70, 256, 4}, Case{2, 256, 3, false}, Case{3, 1, 2}, Case{2, 17, 5}, Case{2, 64, 1},
-        Case{150, 100, 2}, Case{1, 130, 3}, Case{2, 200, 2, false, 0.4},
-        Case{2, 200, 2, false, 1.2, 4.0}, Case{2, 256, 2, false, 1.2, 26.0},
-        Case{2, 256, 2, false, 1.2, -26.0}, Case{2, 300, 3}, Case{1, 320, 2, true, 1.0},
-        Case{3, 384, 2, false}, Case{1, 512, 2}, Case{1, 1000, 2}, Case{40, 257, 4}}) {
+  for (const Case& c : {Case{70, 256, 4},
+                        Case{2, 256, 3, false},
+                        Case{3, 1, 2},
+                        Case{2, 17, 5},
+                        Case{2, 64, 1},
+                        Case{150, 100, 2},
+                        Case{1, 130, 3},
+                        Case{2, 200, 2, false, 0.4},
+                        Case{2, 200, 2, false, 1.2, 4.0},
+                        Case{2, 256, 2, false, 1.2, 26.0},
+                        Case{2, 256, 2, false, 1.2, -26.0},
+                        Case{2, 300, 3},
+                        Case{1, 320, 2, true, 1.0},
+                        Case{3, 384, 2, false},
+                        Case{1, 512, 2},
+                        Case{1, 1000, 2},
+                        Case{40, 257, 4},
+                        Case{1, 513, 3},
+                        Case{2, 600, 2, false},
+                        Case{1, 700, 2, true, 1.0},
+                        Case{2, 768, 1},
+                        Case{1, 1024, 2},
+                        Case{1, 960, 2, false, 1.2, 26.0},
+                        Case{1, 640, 1, false, 1.2, -26.0},
+                        Case{70, 530, 3},
+                        Case{47, 520, 3},
+                        Case{1, 1100, 1}}) {
     const AttentionOptions o{.heads = c.heads,
                              .kv_heads = c.heads,
                              .head_dim = 64,
@@ -155,7 +177,7 @@ TEST_CASE("attention on the GPU repeats to the bit, or adds in any order") {
 TEST_CASE("attention on the GPU may rotate queries and keys where they lie") {
   if (no_gpu()) return;
   for (const auto& [kv_heads, time] :
-       std::vector<std::pair<int64_t, int64_t>>{{4, 300}, {2, 300}, {4, 250}}) {
+       std::vector<std::pair<int64_t, int64_t>>{{4, 300}, {2, 300}, {4, 250}, {4, 700}}) {
     AttentionOptions o{.heads = 4, .kv_heads = kv_heads, .head_dim = 64, .logit = 0.125};
     const Tensor start =
         normal({1, 2, time, (4 + 2 * kv_heads) * 64}, 3).to(at::kCUDA).to(at::kBFloat16);

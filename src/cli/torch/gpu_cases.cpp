@@ -108,7 +108,7 @@ std::optional<double> step_bytes(const GpuCase& c) {
       cuda::fits_sliced_mlp(c.width, c.inner) && cuda::fits_wide_norm_linear(c.width, 3 * c.width);
   const bool streamed = cuda::fits_streamed_mlp(c.width, c.inner);
   const int64_t head_dim = c.width / c.heads;
-  const double rotation = head_dim == 64 && c.context > 64     ? (c.context <= 512 ? 2.0 : 6.0) * D
+  const double rotation = head_dim == 64 && c.context > 64     ? (c.context <= 1024 ? 2.0 : 6.0) * D
                           : head_dim <= 64 && c.context <= 256 ? 0.0
                                                                : 12.0 * D;
   const double layer = rotation + (narrow     ? 35.0 * D

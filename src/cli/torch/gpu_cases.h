@@ -78,7 +78,7 @@ std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary);
 //   3 F, down F + D
 // and backward 38 D + 11 F (two products for each of the forward's); head and embedding 15 D + 5 V.
 // What fused kernels do not move is not counted: of short heads the rotation (small_attention.h),
-// of heads of 64 the turning back and, over up to 512 positions, all but the writing of turned rows
+// of heads of 64 the turning back and, over up to 1,024 positions, all but the writing of turned rows
 // (wide_heads.h); of narrow layers normalised rows and hidden units (mlp.h, norm_linear.h), which
 // leaves forward 14 D (norm and QKV 4 D, the step through the ffn 4 D) and backward 21 D (9 D of
 // these two), at width 128 (sliced_mlp.h) 29 D + 6 F, as what the matrices' gradients are made of

@@ -49,7 +49,8 @@ bool fits_fp8_attention(const Tensor& x, const Weight& weight, const AttentionOp
   const RopeShape shape{x.size(0) * x.size(1), x.size(2), o.heads, o.kv_heads, o.head_dim,
                         o.head_dim / 2};
   const bool own =
-      fits_small_attention(shape) || (takes_wide_heads(shape) && !has_window(shape, o));
+      fits_small_attention(shape) ||
+      (shape.time <= few_positions && takes_wide_heads(shape) && !has_window(shape, o));
   return o.head_dim % 32 == 0 && o.head_dim <= 256 && !own;
 }
 

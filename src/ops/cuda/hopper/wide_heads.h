@@ -1,11 +1,15 @@
-// Causal attention of heads of 64 elements by wgmma on Hopper devices, forward pass over up to 512
-// positions: all of a head's rows in a block's shared memory. bf16, heads that share nothing.
+// Causal attention of heads of 64 elements by wgmma on Hopper devices, forward pass over up to
+// 1,024 positions, a block a head: all of its rows in shared memory (wide_heads_forward.cu), above
+// 512 the keys alone (wide_heads_long.cu). bf16, heads that share nothing.
 #pragma once
 #include "ops/cuda/hopper/wide_heads_backward.h"
 
 namespace rung::cuda {
 
-// Whether both passes are made for this shape.
+constexpr int64_t few_positions = 512;  // of which a block keeps all rows
+
+// Whether both passes are made for this shape, and above few_positions the device for these heads:
+// where there are more heads than multiprocessors, these idle for at most a quarter of their turns.
 bool takes_wide_heads(const RopeShape& shape);
 
 // qkv, out and lse as small_attention_forward has them. Queries and keys are written turned into

@@ -2,27 +2,14 @@
 // takes an early tile of queries and a late one (of four: the first and the last, the second and
 // the third), so that all do the same work and one computes exponentials while another multiplies.
 // A warpgroup turns the rows of its tiles itself and tells the others when keys are done.
-#include "ops/cuda/hopper/wide_heads.h"
-#include "ops/cuda/hopper/wide_heads_softmax.cuh"
+#include "ops/cuda/device.h"
+#include "ops/cuda/hopper/wide_heads_forward.cuh"
 
 namespace rung::cuda {
 namespace {
 
 // Warpgroups of a block: two up to 256 positions, two blocks a multiprocessor, or four and one.
-constexpr int most_wide_groups = 4, most_wide_tiles = 2 * most_wide_groups;
-
-struct WideForward {
-  CUtensorMap qkv, turned, out;
-  Angles angles;
-  float logit, value;  // logit: times log2(e)
-  float* lse;
-  int time, heads, tiles;
-  bool keeps;
-};
-
-__device__ inline void fetch_map(const CUtensorMap& map) {
-  asm volatile("prefetch.tensormap [%0];" ::"l"(reinterpret_cast<uint64_t>(&map)) : "memory");
-}
+constexpr int most_wide_groups = most_short_tiles / 2;
 
 // Where a block's rows lie in shared memory, and its barriers: a tile's queries and keys have come;
 // its values have; its keys are turned.
@@ -46,31 +33,6 @@ __device__ inline void copy_wide_tile(const WideForward& s, const WideRows& rows
   announce(rows.values(tile), wide_tile_bytes);
   copy_box(to + 2 * rows.tiles * wide_tile_bytes, s.qkv, rows.values(tile), 0, 64 * tile,
            2 * s.heads + head, sequence);
-}
-
-// A tile's queries with a tile's keys; the products with the values before them (p, m.sum) may
-// still run when it begins.
-__device__ inline void wide_scores(float (&s)[8][4], WideMixture& m, Quad (&p)[4], uint64_t queries,
-                                   uint64_t keys) {
-  pin(s);
-  wgmma_fence();
-  multiply<0>(s, queries, keys);
-#pragma unroll
-  for (int k = 1; k < 4; ++k) multiply_add<0>(s, moved(queries, 32 * k), moved(keys, 32 * k));
-  wgmma_commit();
-  wgmma_wait<0>();
-  pin(s);
-  pin(m.sum);
-  pin(p);
-}
-
-__device__ inline void start_mixing(WideMixture& m, Quad (&p)[4], uint64_t values) {
-  pin(m.sum);
-  pin(p);
-  wgmma_fence();
-#pragma unroll
-  for (int k = 0; k < 4; ++k) multiply_add<1>(m.sum, p[k], moved(values, 2048 * k));
-  wgmma_commit();
 }
 
 // A tile of queries over all keys up to its own. Queries are read from shared memory: as an operand
@@ -105,37 +67,6 @@ __device__ inline void synchronise_group(int group) {
   if (group == 1) asm volatile("bar.sync 2, 128;" ::: "memory");
   if (groups > 2 && group == 2) asm volatile("bar.sync 3, 128;" ::: "memory");
   if (groups > 2 && group == 3) asm volatile("bar.sync 4, 128;" ::: "memory");
-}
-
-// A warp's rows, divided by their totals, to `scratch` and from there to global memory.
-__device__ inline void write_wide_rows(const WideForward& s, WideMixture& m, uint32_t scratch,
-                                       int first, int head, int sequence, int lane) {
-  const TileLane<64> at(lane);
-  float scale[2];
-#pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    const float total = group_sum<4>(m.total[r]);
-    scale[r] = __fdividef(s.value, total);
-    const int row = first + lane / 4 + 8 * r;
-    if (lane % 4 == 0 && row < s.time)
-      s.lse[(static_cast<int64_t>(sequence) * s.heads + head) * s.time + row] =
-          m.reference[r] * s.logit + __log2f(total);
-  }
-#pragma unroll
-  for (int k = 0; k < 4; ++k) {
-    Quad out;
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-      out[i] = pack2(m.sum[2 * k + i / 2][i % 2 * 2] * scale[i % 2],
-                     m.sum[2 * k + i / 2][i % 2 * 2 + 1] * scale[i % 2]);
-    store_quad(scratch + (at.across ^ (32 * k)), out);
-  }
-  show_copies();
-  __syncwarp();
-  if (lane == 0) {
-    write_box(s.out, scratch, 0, first, head, sequence);
-    commit_writes();
-  }
 }
 
 template <int groups>
@@ -195,9 +126,12 @@ __global__ void __launch_bounds__(128 * groups, most_wide_groups / groups)
 
 }  // namespace
 
-// A single tile of queries is done sooner by small_attention.h.
+// A single tile of queries is done sooner by small_attention.h; the libraries' forward pass has
+// more blocks than heads.
 bool takes_wide_heads(const RopeShape& s) {
-  return takes_wide_heads_backward(s) && s.time > 64 && s.time <= 64 * most_wide_tiles;
+  if (!takes_wide_heads_backward(s) || s.time <= 64 || s.time > 64 * most_long_tiles) return false;
+  const int64_t heads = s.sequences * s.heads, turns = blocks_for(heads, processors());
+  return s.time <= few_positions || turns == 1 || 4 * heads >= 3 * turns * processors();
 }
 
 void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, float value,
@@ -205,6 +139,7 @@ void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, f
   const RopeShape& r = shape.rope;
   WideForward s{};
   s.qkv = wide_map(qkv, r, 3 * r.heads, 64);
+  s.few = wide_map(qkv, r, 3 * r.heads, 16);
   s.out = wide_map(out, r, r.heads, 16);
   s.keeps = turned && (shape.cosine || turned != qkv);
   if (s.keeps) s.turned = wide_map(turned, r, 3 * r.heads, 16);
@@ -221,7 +156,9 @@ void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, f
     wide_forward<groups><<<static_cast<unsigned>(r.sequences * r.heads), 128 * groups,
                            3 * s.tiles * wide_tile_bytes, stream>>>(s);
   };
-  if (s.tiles <= most_wide_tiles / 2)
+  if (s.tiles > most_short_tiles)
+    wide_long_forward(s, r.sequences * r.heads, stream);
+  else if (s.tiles <= most_short_tiles / 2)
     launch(std::integral_constant<int, most_wide_groups / 2>());
   else
     launch(std::integral_constant<int, most_wide_groups>());
