@@ -48,6 +48,7 @@ void heads_of_64(int64_t sequences, int64_t time, int64_t heads) {
               *const out = b.halves(rows * width), *const dout = b.halves(rows * width),
               *const dqkv = b.halves(3 * rows * width);
   float *const lse = b.zeros(rows * heads), *const scratch = b.zeros(wide_heads_scratch(rope));
+  int* const counters = reinterpret_cast<int*>(b.zeros(wide_counters));
   const SmallAttention small{rope, 0.2f, cosine, sine};
   if (timed && fits_small_attention(rope)) {
     run("short heads, forward",
@@ -58,9 +59,9 @@ void heads_of_64(int64_t sequences, int64_t time, int64_t heads) {
   }
   const WideHeads wide{rope, 0.2f, cosine, sine};
   run("heads of 64, forward",
-      [&] { wide_heads_forward(wide, qkv, nullptr, 0.9f, out, lse, nullptr); });
+      [&] { wide_heads_forward(wide, qkv, nullptr, 0.9f, out, lse, nullptr, nullptr); });
   run("and turned rows written",
-      [&] { wide_heads_forward(wide, qkv, turned, 0.9f, out, lse, nullptr); });
+      [&] { wide_heads_forward(wide, qkv, turned, 0.9f, out, lse, counters, nullptr); });
   const WideHeadsBackward of{.qkv = qkv,
                              .out = out,
                              .dout = dout,
@@ -69,7 +70,8 @@ void heads_of_64(int64_t sequences, int64_t time, int64_t heads) {
                              .qk = 0.8f,
                              .gradient = 0.7f,
                              .dqkv = dqkv,
-                             .scratch = scratch};
+                             .scratch = scratch,
+                             .counters = counters};
   run("backward", [&] { wide_heads_backward(wide, of, nullptr); });
 }
 
@@ -82,7 +84,7 @@ void check_short() {
   short_heads(2, 256, 2, 64);
 }
 
-// Tiles full and partly filled, two and four warpgroups a block, keys alone kept; more pieces of
+// Tiles full and partly filled; two and four warpgroups a block, keys alone kept; more pieces of
 // work than blocks.
 void check_wide() {
   for (const int64_t time : {65, 100, 256, 300, 512, 600, 1024}) heads_of_64(2, time, 3);

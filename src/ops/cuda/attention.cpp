@@ -60,8 +60,10 @@ Tensor wide_heads(const Tensor& qkv, const Rope& table, const RopeShape& rope,
   Tensor out = empty_output(input, o);
   const Tensor lse =
       at::empty({rope.sequences, o.heads, rope.time}, input.options().dtype(at::kFloat));
+  const Tensor counters = at::empty({wide_counters}, input.options().dtype(at::kInt));
   wide_heads_forward(shape, data(input), kept ? writable(turned) : nullptr,
-                     static_cast<float>(o.forward), writable(out), floats(lse), stream());
+                     static_cast<float>(o.forward), writable(out), floats(lse),
+                     counters.mutable_data_ptr<int>(), stream());
   record({out}, {qkv}, [=, saved = out.detach()](const std::vector<Tensor>& g) {
     static_cast<void>(table);
     const Tensor dout = g[0].contiguous(), dqkv = at::empty_like(turned);
@@ -74,7 +76,8 @@ Tensor wide_heads(const Tensor& qkv, const Rope& table, const RopeShape& rope,
                                .qk = static_cast<float>(o.backward / o.forward),
                                .gradient = static_cast<float>(o.backward),
                                .dqkv = writable(dqkv),
-                               .scratch = floats(scratch)};
+                               .scratch = floats(scratch),
+                               .counters = counters.mutable_data_ptr<int>()};
     wide_heads_backward(shape, of, stream());
     return std::vector<Tensor>{dqkv};
   });

@@ -8,6 +8,7 @@
 #include <ATen/ops/_scaled_dot_product_cudnn_attention_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
 
 #include <optional>
 
@@ -143,6 +144,7 @@ Tensor packed_gradient(const LibraryAttention& c, const Rope& table, const RopeS
                        const AttentionOptions& o, const Tensor& dout) {
   const Tensor lse = c.lse.contiguous();
   const Tensor scratch = at::empty({wide_heads_scratch(shape)}, lse.options());
+  const Tensor counters = at::zeros({wide_counters}, lse.options().dtype(at::kInt));
   Tensor dqkv = at::empty_like(c.packed);
   // The libraries' logarithms are natural; values have the output's factor already.
   const WideHeadsBackward of{.qkv = data(c.packed),
@@ -154,7 +156,8 @@ Tensor packed_gradient(const LibraryAttention& c, const Rope& table, const RopeS
                              .qk = static_cast<float>(o.backward / o.forward),
                              .gradient = static_cast<float>(o.backward),
                              .dqkv = writable(dqkv),
-                             .scratch = floats(scratch)};
+                             .scratch = floats(scratch),
+                             .counters = counters.mutable_data_ptr<int>()};
   const WideHeads heads{shape, static_cast<float>(o.logit), floats_in(table.cosine),
                         floats_in(table.sine)};
   wide_heads_backward(heads, of, stream());

@@ -13,8 +13,9 @@ constexpr int64_t few_positions = 512;  // of which a block keeps all rows
 bool takes_wide_heads(const RopeShape& shape);
 
 // qkv, out and lse as small_attention_forward has them. Queries and keys are written turned into
-// `turned`, packed rows like qkv and perhaps the same ones, unless it is null.
+// `turned`, packed rows like qkv and perhaps the same ones, and the backward pass's counters are
+// cleared, unless these are null.
 void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, float value,
-                        void* out, float* lse, Stream stream);
+                        void* out, float* lse, int* counters, Stream stream);
 
 }  // namespace rung::cuda

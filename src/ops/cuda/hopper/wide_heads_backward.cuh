@@ -9,8 +9,9 @@ namespace rung::cuda {
 
 constexpr int wide_head = 64, wide_tile = 64;  // elements of a head; rows of a tile
 constexpr int wide_panel = wide_tile * panel_row;
-// Two warpgroups own 64 rows each; a thread of a third one has tiles copied.
-constexpr int wide_threads = 384, wide_users = 8;
+// Two warpgroups own 64 rows each; of a third one a thread has tiles copied and two warps make
+// numbers of queries.
+constexpr int wide_threads = 384, wide_users = 8, wide_helpers = 2;
 
 struct WideFactors {
   float scale;  // of products of queries and keys, to base 2
@@ -22,8 +23,10 @@ struct WideWork {
   unsigned items;                  // of either kind
   unsigned blocks_at_once;         // that the device holds
   bool turns;                      // there are angles
-  const float* stats;  // [sequences, heads, tiles, 2, 64]: -lse (base 2), -delta / value
-  unsigned* next;      // items of keys and of queries that have been taken
+  const float* made;  // [sequences, heads, tiles, 2, 64]: -lse (base 2), -delta / value; or null,
+  const float* lse;   // then these are made of lse [sequences, heads, time] and rows here
+  float to_base_2, over_value;  // -to_base_2 lse and -over_value delta are what is added
+  int* taken;                   // items of keys and of queries but the first; blocks that ended
 };
 
 // A piece of work: 128 keys and the queries from them on, or 128 queries and the keys up to them. A
@@ -54,8 +57,16 @@ struct WideItem {
   __device__ int tiles(const WideWork& w, bool keys) const {
     return keys ? w.tiles - 2 * block : min(2 * block + 2, w.tiles);
   }
-  __device__ const float* stats(const WideWork& w, int tile) const {
-    return w.stats + (static_cast<int64_t>(sequence * w.heads + head) * w.tiles + tile) * 128;
+  __device__ int tile(const WideWork& w, bool keys, int i) const {
+    return keys ? 2 * block + i : tiles(w, keys) - 1 - i;
+  }
+  __device__ const float* made(const WideWork& w, int tile) const {
+    return w.made + (static_cast<int64_t>(sequence * w.heads + head) * w.tiles + tile) * 128;
+  }
+  // -lse to base 2 of a query, 0 beyond the sequence.
+  __device__ float lse(const WideWork& w, int row) const {
+    if (row >= w.time) return 0.0f;
+    return -w.to_base_2 * w.lse[static_cast<int64_t>(sequence * w.heads + head) * w.time + row];
   }
 };
 
@@ -66,61 +77,83 @@ struct WideItem {
 struct WideShare {
   bool keys, late;
   unsigned first;
-  unsigned* next;
   __device__ explicit WideShare(const WideWork& w) {
     const unsigned block = blockIdx.x, rest = block % 7;
     late = block >= w.blocks_at_once;
-    keys = late ? *static_cast<volatile unsigned*>(w.next) < w.items : rest < 4;
+    keys = late ? begun(w, true) + *static_cast<volatile int*>(w.taken) < w.items : rest < 4;
     first = keys ? block / 7 * 4 + rest : block / 7 * 3 + rest - 4;
-    next = w.next + (keys ? 0 : 1);
   }
-  // Items of a kind that `blocks` blocks begin with.
-  __device__ static unsigned taken(unsigned blocks, bool keys) {
+  // Items of a kind that blocks begin with.
+  __device__ static unsigned begun(const WideWork& w, bool keys) {
+    const unsigned blocks = w.blocks_at_once;
     return keys ? blocks / 7 * 4 + min(blocks % 7, 4u) : blocks / 7 * 3 + max(blocks % 7, 4u) - 4;
+  }
+  __device__ unsigned take(const WideWork& w) const {
+    return begun(w, keys) + atomicAdd(w.taken + (keys ? 0 : 1), 1);
+  }
+  // The last block leaves the counters as they were.
+  __device__ static void end(const WideWork& w) {
+    __threadfence();
+    if (atomicAdd(w.taken + 2, 1) + 1 < static_cast<int>(gridDim.x)) return;
+    for (int i = 0; i < wide_counters; ++i) w.taken[i] = 0;
   }
 };
 
-// Shared memory, from a multiple of 1,024 on: stages of two panels (q and dout, or k and v), own
-// rows (for each half two panels), what is written (two panels a warpgroup), angles of own rows
-// (for each half cosines and sines, a row of 32 numbers as long as one of 64 in bf16), numbers of
-// queries, barriers, the item.
+// Shared memory, from a multiple of 1,024 on: stages of two panels (q and dout, or k and v), panels
+// of out (of tiles, or of own rows), own rows (for each half two panels), what is written (a panel
+// a warpgroup), angles of own rows (for each half cosines and sines, a row of 32 numbers as long as
+// one of 64 in bf16), numbers of queries (for each of 64 -lse to base 2, then -delta / value), the
+// item, barriers.
 struct WideRoom {
-  static constexpr int stages = 7, stage = 2 * wide_panel;
-  static constexpr int own = stages * stage, scratch = own + 2 * stage;
-  static constexpr int angles = scratch + 2 * stage, stats = angles + 2 * stage;
+  static constexpr int stages = 7, outs = 3, two = 2 * wide_panel;
+  static constexpr int out_rows = stages * two, own = out_rows + outs * wide_panel;
+  static constexpr int scratch = own + 2 * two, angles = scratch + two, stats = angles + 2 * two;
   static constexpr int own_stats = stats + stages * 512, barriers = own_stats + 1024;
-  static constexpr int bytes = 1024 + barriers + 16 * stages + 48;
+  static constexpr int bytes = 1024 + barriers + 16 + 8 * (3 * stages + outs + 5);
   uint32_t base;
-  __device__ uint32_t full(int i) const { return base + barriers + 8 * i; }
-  __device__ uint32_t empty(int i) const { return full(i) + 8 * stages; }
-  __device__ uint32_t own_full() const { return base + barriers + 16 * stages; }
-  __device__ uint32_t own_empty() const { return own_full() + 8; }
-  __device__ uint32_t angles_full() const { return own_full() + 16; }
-  __device__ uint32_t angles_empty() const { return own_full() + 24; }
-  __device__ uint32_t item() const { return own_full() + 32; }
-  __device__ uint32_t own_rows(int half) const { return base + own + half * stage; }
+  __device__ uint32_t tile(int i) const { return base + i * two; }
+  __device__ uint32_t out(int i) const { return base + out_rows + i * wide_panel; }
+  __device__ uint32_t numbers(int i) const { return base + stats + i * 512; }
+  __device__ uint32_t own_rows(int half) const { return base + own + half * two; }
   __device__ uint32_t own_numbers(int half) const { return base + own_stats + half * 512; }
-  __device__ uint32_t own_angles(int half) const { return base + angles + half * stage; }
+  __device__ uint32_t own_angles(int half) const { return base + angles + half * two; }
+  __device__ uint32_t item() const { return base + barriers; }
+  // Barriers: a stage is full, free, has its numbers; a panel of out is free; the same of own rows.
+  __device__ uint32_t full(int i) const { return base + barriers + 16 + 8 * i; }
+  __device__ uint32_t empty(int i) const { return full(stages + i); }
+  __device__ uint32_t numbered(int i) const { return full(2 * stages + i); }
+  __device__ uint32_t out_empty(int i) const { return full(3 * stages + i); }
+  __device__ uint32_t own_full() const { return full(3 * stages + outs); }
+  __device__ uint32_t own_empty() const { return own_full() + 8; }
+  __device__ uint32_t own_numbered() const { return own_full() + 16; }
+  __device__ uint32_t angles_full() const { return own_full() + 24; }
+  __device__ uint32_t angles_empty() const { return own_full() + 32; }
   // Where lanes have read rows or numbers themselves, each of them says so.
-  __device__ void start(bool keys) const {
+  __device__ void start(bool keys, bool made) const {
     for (int i = 0; i < stages; ++i) {
       start_barrier(full(i), 1);
       start_barrier(empty(i), keys ? 32 * wide_users : wide_users);
+      start_barrier(numbered(i), 32 * wide_helpers);
     }
+    for (int i = 0; i < outs; ++i) start_barrier(out_empty(i), 32 * wide_helpers);
     start_barrier(own_full(), 1);
-    start_barrier(own_empty(), 32 * wide_users);
+    start_barrier(own_empty(), 32 * (wide_users + (made ? 0 : wide_helpers)));
+    start_barrier(own_numbered(), 32 * wide_helpers);
     start_barrier(angles_full(), 1);
     start_barrier(angles_empty(), wide_users);
   }
 };
-// Where one is in the ring.
-struct WidePlace {
+// Where one is in a ring.
+template <int stages>
+struct RingPlace {
   int stage = 0;
   uint32_t phase = 0;
   __device__ void next() {
-    if (++stage == WideRoom::stages) stage = 0, phase ^= 1;
+    if (++stage == stages) stage = 0, phase ^= 1;
   }
 };
+using WidePlace = RingPlace<WideRoom::stages>;
+using OutPlace = RingPlace<WideRoom::outs>;
 
 __device__ inline void copy_flat(uint32_t to, const void* from, int bytes, uint32_t barrier) {
   asm volatile(
@@ -149,6 +182,10 @@ __device__ inline float shared_number(uint32_t at) {
   float x;
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at) : "memory");
   return x;
+}
+
+__device__ inline void store_number(uint32_t at, float x) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(x) : "memory");
 }
 
 // A warp's 16 rows of a panel as A operands.

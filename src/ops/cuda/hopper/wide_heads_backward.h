@@ -15,6 +15,8 @@ struct WideHeads {
 };
 bool takes_wide_heads_backward(const RopeShape& shape);
 
+constexpr int wide_counters = 3;  // of pieces of work that blocks have taken, and of blocks
+
 struct WideHeadsBackward {
   const void *qkv, *out, *dout;  // q and k rotated; as small_attention.h has them
   const float* lse;              // [sequences, heads, time]
@@ -22,6 +24,7 @@ struct WideHeadsBackward {
   float value, qk, gradient;     // factors, as in small_attention_backward
   void* dqkv;                    // q's and k's gradients are turned back
   float* scratch;                // wide_heads_scratch(shape) numbers
+  int* counters;                 // wide_counters zeros, which they are again afterwards
 };
 int64_t wide_heads_scratch(const RopeShape& shape);
 void wide_heads_backward(const WideHeads& shape, const WideHeadsBackward& of, Stream stream);

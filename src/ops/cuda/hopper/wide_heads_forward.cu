@@ -86,6 +86,7 @@ __global__ void __launch_bounds__(128 * groups, most_wide_groups / groups)
     }
     show_barriers();
   }
+  if (s.counters && blockIdx.x == 0 && threadIdx.x < wide_counters) s.counters[threadIdx.x] = 0;
   __syncthreads();
   if (threadIdx.x % 32 == 0 && static_cast<int>(threadIdx.x / 32) < s.tiles)
     copy_wide_tile(s, rows, threadIdx.x / 32, head, sequence);
@@ -135,7 +136,7 @@ bool takes_wide_heads(const RopeShape& s) {
 }
 
 void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, float value,
-                        void* out, float* lse, Stream stream) {
+                        void* out, float* lse, int* counters, Stream stream) {
   const RopeShape& r = shape.rope;
   WideForward s{};
   s.qkv = wide_map(qkv, r, 3 * r.heads, 64);
@@ -147,6 +148,7 @@ void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, f
   s.logit = shape.logit * log2_e;
   s.value = value;
   s.lse = lse;
+  s.counters = counters;
   s.time = static_cast<int>(r.time);
   s.heads = static_cast<int>(r.heads);
   s.tiles = static_cast<int>((r.time + 63) / 64);

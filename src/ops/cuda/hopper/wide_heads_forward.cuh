@@ -14,6 +14,7 @@ struct WideForward {
   Angles angles;
   float logit, value;  // logit: times log2(e)
   float* lse;
+  int* counters;
   int time, heads, tiles;
   bool keeps;
 };

@@ -200,6 +200,7 @@ __global__ void __launch_bounds__(long_threads, 1)
     rows.start();
     show_barriers();
   }
+  if (s.counters && blockIdx.x == 0 && threadIdx.x < wide_counters) s.counters[threadIdx.x] = 0;
   __syncthreads();
   const int lane = threadIdx.x % 32,
             warp = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x / 32), 0);

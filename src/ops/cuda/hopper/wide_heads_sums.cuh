@@ -6,7 +6,7 @@
 namespace rung::cuda {
 
 struct WideMaps {
-  CUtensorMap qkv, dout, dqkv, cosine, sine;
+  CUtensorMap qkv, out, dout, dqkv, cosine, sine;
 };
 
 // A warpgroup's view.
@@ -21,13 +21,16 @@ struct WideGroup {
   uint32_t phase;         // the item's number modulo 2
   WidePlace at;           // of the tile whose products come next
 
-  __device__ uint32_t tile(int stage) const { return room.base + stage * WideRoom::stage; }
-  __device__ uint32_t stats(int stage) const { return room.base + WideRoom::stats + 512 * stage; }
-  __device__ void wait() const { wait_barrier(room.full(at.stage), at.phase); }
+  // Until a tile is there, with its numbers if it has some.
+  __device__ void wait(const WidePlace& place) const {
+    const bool numbers = of_keys && !work.made;
+    wait_barrier(numbers ? room.numbered(place.stage) : room.full(place.stage), place.phase);
+  }
+  __device__ void wait() const { wait(at); }
   __device__ void wait_next() const {
     WidePlace next = at;
     next.next();
-    wait_barrier(room.full(next.stage), next.phase);
+    wait(next);
   }
   __device__ void done(int stage) const {
     if (of_keys) return arrive(room.empty(stage));
@@ -47,8 +50,8 @@ struct WideGroup {
     __syncwarp();
     if (work.turns && lane == 0) arrive(room.angles_empty());
   }
-  __device__ uint32_t scratch(int panel) const {
-    return room.base + WideRoom::scratch + (2 * group + panel) * wide_panel + warp * 16 * panel_row;
+  __device__ uint32_t scratch() const {
+    return room.base + WideRoom::scratch + group * wide_panel + warp * 16 * panel_row;
   }
   __device__ int row() const { return 16 * warp + lane / 4; }  // of the half, and eight further on
 };
@@ -113,6 +116,7 @@ struct WideSums {
     load_own(a, own, g.warp, g.lane);
     load_own(b, own + wide_panel, g.warp, g.lane);
     if (of_keys) return;
+    if (!g.work.made) wait_barrier(g.room.own_numbered(), g.phase);
     const uint32_t numbers = g.room.own_numbers(g.half);
     lse.load_rows(numbers, g.row());
     delta.load_rows(numbers + 256, g.row());
@@ -133,7 +137,7 @@ struct WideSums {
     float s[8][4], dp[8][4];
     const int before = g.at.stage, c = g.lane % 4;
     if (!first) g.at.next();
-    const uint64_t next = describe(g.tile(g.at.stage), 0);
+    const uint64_t next = describe(g.room.tile(g.at.stage), 0);
     wgmma_fence();
     start_scores(s, a, next);
     wgmma_commit();
@@ -143,13 +147,13 @@ struct WideSums {
     else
       add_tile();
     rows = next;
-    if (of_keys) lse.load_columns(g.stats(g.at.stage), c);
+    if (of_keys) lse.load_columns(g.room.numbers(g.at.stage), c);
     wgmma_wait<1>();
     pin(s);
     to_powers<of_keys, first>(s, g.factors.scale, lse, g.row(), c);
     hold(s);
     if (more) g.wait_next();
-    if (of_keys) delta.load_columns(g.stats(g.at.stage) + 256, c);
+    if (of_keys) delta.load_columns(g.room.numbers(g.at.stage) + 256, c);
     wgmma_wait<0>();
     pin(dp);
     if (!first) pin_sums(), g.done(before);
@@ -193,12 +197,13 @@ __device__ __forceinline__ void wide_gradients(WideGroup<of_keys>& g, const Wide
   g.at.next();
   wait_written(g.lane);
   if (of_keys)
-    write_wide(sums.dy, g.factors.v, g.scratch(1), g.lane, g.maps.dqkv, row + 16 * g.warp,
+    write_wide(sums.dy, g.factors.v, g.scratch(), g.lane, g.maps.dqkv, row + 16 * g.warp,
                2 * g.work.heads + item.head, item.sequence);
   g.wait_angles();
   if (g.work.turns) turn_back(sums.dx, g.room.own_angles(g.half), g.row(), g.lane % 4);
   g.done_with_angles();
-  write_wide(sums.dx, g.factors.qk, g.scratch(0), g.lane, g.maps.dqkv, row + 16 * g.warp,
+  if (of_keys) wait_written(g.lane);
+  write_wide(sums.dx, g.factors.qk, g.scratch(), g.lane, g.maps.dqkv, row + 16 * g.warp,
              (of_keys ? g.work.heads : 0) + item.head, item.sequence);
 }
 
