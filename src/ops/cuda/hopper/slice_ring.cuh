@@ -5,17 +5,30 @@
 
 namespace rung::cuda {
 
+// Pairs of barriers of a ring: a stage's own where all warps use every slice. Where warpgroups take
+// turns, one may be rounds of the ring ahead of another, and a barrier's parity does not tell the
+// round before last from the present one: there each pair is of slices that are one warpgroup's
+// (C::barrier_pairs, a multiple of the stages and of the warpgroups).
+template <class C>
+constexpr int barrier_pairs = [] {
+  if constexpr (requires { C::barrier_pairs; })
+    return C::barrier_pairs;
+  else
+    return C::stages;
+}();
+
 template <class C>
 struct Ring {
-  uint32_t slices, barriers;  // barriers: a slice has come, for each stage; then: it is done with
+  static constexpr int pairs = barrier_pairs<C>, barrier_bytes = 16 * pairs;
+  uint32_t slices, barriers;  // barriers: a slice has come, of each pair; then: it is done with
   __device__ uint32_t slice(int i) const { return slices + i % C::stages * C::slice_bytes; }
-  __device__ uint32_t full(int i) const { return barriers + i % C::stages * 8; }
-  __device__ uint32_t empty(int i) const { return full(i) + C::stages * 8; }
-  __device__ static uint32_t parity(int i) { return i / C::stages & 1; }
+  __device__ uint32_t full(int i) const { return barriers + i % pairs * 8; }
+  __device__ uint32_t empty(int i) const { return full(i) + pairs * 8; }
+  __device__ static uint32_t parity(int i) { return i / pairs & 1; }
 
   // By one thread, before the block synchronises; show_barriers follows.
   __device__ void start() const {
-    for (int i = 0; i < C::stages; ++i) {
+    for (int i = 0; i < pairs; ++i) {
       start_barrier(full(i), 1);
       start_barrier(empty(i), C::users);
     }

@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   // The map comes first, in the place of the ring's last slices or its own.
   constexpr int before_map = C::stages - C::map_stages;
   const uint32_t map = C::spread ? base + C::map_at : ring.slice(before_map),
-                 map_came = ring.barriers + C::stages * 16;
+                 map_came = ring.barriers + ring.barrier_bytes;
   if (threadIdx.x == 0) {
     ring.start();
     start_barrier(map_came, 1);

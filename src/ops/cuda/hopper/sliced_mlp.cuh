@@ -1,5 +1,7 @@
 // What both passes of sliced_mlp.h share: where rows and slices lie in shared memory.
 #pragma once
+#include <numeric>
+
 #include "ops/cuda/curve.cuh"
 #include "ops/cuda/hopper/shared_rows.cuh"
 #include "ops/cuda/hopper/slice_ring.cuh"
@@ -28,7 +30,9 @@ struct Sliced {
   static constexpr int stages = spread ? 2 + 2 * parts : split ? 3 + parts : 3;
   static constexpr int step = split ? groups : 1;       // from a warpgroup's slice to its next
   static constexpr int users = split ? 4 : 4 * groups;  // warps that read a slice
-  static constexpr int lag = split ? 0 : 1;             // slices that others may be behind
+  // Two warpgroups take turns before the slices, three with these.
+  static constexpr int barrier_pairs = split ? std::lcm(stages, 6) : stages;
+  static constexpr int lag = split ? 0 : 1;  // slices that others may be behind
   static constexpr int rows_bytes = own * wide_row * 2;
   static constexpr int first_rows = parts * units;
   static constexpr int first_bytes = first_rows * wide_row * 2;
@@ -41,7 +45,7 @@ struct Sliced {
   static constexpr int barriers_at = spread ? map_at + map_bytes : rstd_at + own * 4;
   // Behind the barriers: where a warp turns what it writes, or, of one block, where the sums of
   // warpgroups but the first are joined.
-  static constexpr int staged_at = barriers_at + stages * 16 + 16;
+  static constexpr int staged_at = barriers_at + barrier_pairs * 16 + 16;
   static constexpr int staged_all = threads / 32 * staged_bytes;
   static constexpr int sum_bytes = 64 * wide_row * 4;
   static constexpr int sums_at = staged_at;

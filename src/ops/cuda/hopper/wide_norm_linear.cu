@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(128 * groups, 2)
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
   const Ring<C> ring{base + C::ring_at, base + C::barriers_at};
-  const uint32_t rows_came = ring.barriers + C::stages * 16;
+  const uint32_t rows_came = ring.barriers + ring.barrier_bytes;
   unsigned char* const x = shared + (base - start);
   float* const rstd = reinterpret_cast<float*>(x + C::rstd_at);
   const int begin = blockIdx.x * C::own, slices = (s.out + C::slice - 1) / C::slice;
@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(128 * groups, 3 - groups)
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
   const Ring<C> ring{base + C::ring_at, base + C::barriers_at};
-  const uint32_t rows_came = ring.barriers + C::stages * 16;
+  const uint32_t rows_came = ring.barriers + ring.barrier_bytes;
   unsigned char *const unit = shared + (base - start), *const around = unit + C::rows_bytes;
   float* const rstd = reinterpret_cast<float*>(unit + C::rstd_at);
   const int begin = blockIdx.x * C::own, slices = (s.out + C::slice - 1) / C::slice;

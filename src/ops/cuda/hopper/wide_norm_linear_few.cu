@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(FewRows::threads, 1)
   extern __shared__ unsigned char shared[];
   const uint32_t start = shared_address(shared), base = (start + 1023) / 1024 * 1024;
   const Ring<C> ring{base + C::ring_at, base + C::barriers_at};
-  const uint32_t rows_came = ring.barriers + C::stages * 16;
+  const uint32_t rows_came = ring.barriers + ring.barrier_bytes;
   unsigned char* const x = shared + (base - start);
   const int block = static_cast<int>(blockIdx.x) % C::blocks,
             begin = static_cast<int>(blockIdx.x) / C::blocks * C::own;
