@@ -120,7 +120,7 @@ TEST_CASE("fp8 on the GPU: the map before attention has the bits of two ops") {
     int64_t members, time, heads, kv_heads, head_dim, width;
   };
   for (const Shape& s :
-       {Shape{1, 528, 3, 3, 64, 192}, Shape{2, 160, 4, 2, 128, 128}, Shape{1, 272, 2, 1, 32, 64},
+       {Shape{1, 1040, 3, 3, 64, 192}, Shape{2, 160, 4, 2, 128, 128}, Shape{1, 272, 2, 1, 32, 64},
         Shape{1, 512, 4, 4, 128, 512}, Shape{1, 48, 1, 1, 256, 64}}) {
     CAPTURE(s.head_dim);
     const AttentionOptions o{.heads = s.heads,
