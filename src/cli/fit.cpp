@@ -9,6 +9,7 @@
 #include "config/number.h"
 #include "config/toml_json.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/json.h"
 #include "core/table.h"
 #include "law/fit_groups.h"
@@ -156,6 +157,7 @@ int run_fit(const Arguments& arguments) {
   const std::vector<std::string> laws = read_laws(arguments.text("--law"));
   if (laws.size() == 1 && arguments.has("--order"))
     fail_usage("[fit] --order orders the rungs where several laws are weighed. Received one law.");
+  if (arguments.has("--out")) check_writable(arguments.text("--out"));
   const Table table = read_runs(arguments.list("TABLE"));
   if (arguments.has("--by")) {
     if (laws.size() > 1)

@@ -57,19 +57,32 @@ void sync_folder(const fs::path& folder) {
   if (handle.fd >= 0) ::fsync(handle.fd);
 }
 
+void check_writable(const fs::path& path) {
+  const fs::path folder = path.parent_path().empty() ? "." : path.parent_path();
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+    errno = EISDIR;
+  else if (::access(folder.c_str(), W_OK | X_OK) == 0)
+    return;
+  fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
+}
+
 void write_file(const fs::path& path, std::string_view content) {
   // The process in the name keeps two writers of one cache file apart; the last rename wins.
   const fs::path temporary = fmt::format("{}.{}.tmp", path.string(), ::getpid());
-  {
+  std::error_code error;
+  try {
     Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     if (file.fd < 0) fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
     write_all(file.fd, content, path);
     if (::fsync(file.fd) != 0)
       fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
+    fs::rename(temporary, path, error);
+    if (error) fail("[files] Cannot write {}: {}.", path.string(), error.message());
+  } catch (const Error&) {
+    fs::remove(temporary, error);  // on a full disk it would hold the last of the room
+    throw;
   }
-  std::error_code error;
-  fs::rename(temporary, path, error);
-  if (error) fail("[files] Cannot write {}: {}.", path.string(), error.message());
   sync_folder(path.parent_path());
 }
 

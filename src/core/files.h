@@ -14,6 +14,10 @@ namespace fs = std::filesystem;
 
 std::string read_file(const fs::path& path);
 
+// Fails where `path` is a folder or its folder cannot be written to: before work whose result goes
+// there.
+void check_writable(const fs::path& path);
+
 // Replaces `path` by `content`: temporary file beside it, fsync, rename, fsync of the folder.
 void write_file(const fs::path& path, std::string_view content);
 

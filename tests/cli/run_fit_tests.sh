@@ -131,6 +131,9 @@ expect 0 'chinchilla: search' '' terminal "$law" fit "$kyo" --bootstrap 50
 expect 0 . '' terminal "$law" fit "$kyo" --bootstrap 50 --quiet --out quiet.json
 check "progress in spite of --quiet: $(cat out)" [ "$(grep -c search out)" = 0 ]
 
+# Where the fit could not be kept nothing is fitted first.
+expect 1 '' '^rung: .files. Cannot write nowhere/fit.json: No such file or directory' "$law" fit "$kyo" --bootstrap 1000 --out nowhere/fit.json
+
 # What means nothing is said, not passed over.
 expect 2 '' 'order orders the rungs where several laws are weighed' "$law" fit open.csv --order N
 expect 2 '' 'seed takes a whole number from 0. Received -1' "$law" fit open.csv --seed -1

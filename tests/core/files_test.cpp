@@ -32,6 +32,16 @@ TEST_CASE("file errors name the path") {
   CHECK(error_of([&] { write_file(folder / "no/such/f", "x"); }).find("no/such/f") !=
         std::string::npos);
   CHECK(error_of([&] { MappedFile map(folder / "absent"); }).find("absent") != std::string::npos);
+  fs::create_directories(folder / "taken");
+  const auto refusal = [&](const char* name) {
+    return error_of([&] { check_writable(folder / name); });
+  };
+  CHECK(refusal("taken").find("Is a directory") != std::string::npos);
+  CHECK(refusal("no/such/f").find("No such file") != std::string::npos);
+  CHECK(refusal("fresh") == "nothing was thrown");
+  // What could not be put in its place is not left beside it.
+  CHECK(error_of([&] { write_file(folder / "taken", "x"); }).find("taken") != std::string::npos);
+  CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
   // A device without space: the old content survives and the message says why.
   if (fs::exists("/dev/full"))
     CHECK(error_of([] { append_file("/dev/full", "x"); }).find("No space left") !=
