@@ -39,6 +39,24 @@ size_t members_before(const Climb& c, size_t index) {
   return count;
 }
 
+// Rates that all lie on one side of the optimum make a rule that is far from it, and with it every
+// loss of the climb: muP's best rates are far below the default's range, which is u-muP's.
+void say_edges(const Climb& c, const std::vector<BowlFit>& bowls) {
+  const double middle = std::log2(c.request.base.train.lr);
+  for (const bool lowest : {true, false}) {
+    size_t count = 0;
+    for (const BowlFit& bowl : bowls) count += bowl.at_edge && (bowl.log2_lr < middle) == lowest;
+    if (2 * count <= bowls.size()) continue;
+    const char* side = lowest ? "lower" : "higher";
+    c.say(fmt::format(
+        "rule    warning: {} of {} sweeps end at their {} rate, so the best lies beyond and all "
+        "losses "
+        "suffer; climb anew with a {} --set train.lr (now {:g}, swept 4 times lower to 4 times "
+        "higher)",
+        count, bowls.size(), lowest ? "lowest" : "highest", side, c.request.base.train.lr));
+  }
+}
+
 }  // namespace
 
 // Learning rate and batch, from this data: bowls at two horizons, and the smallest rung at half and
@@ -93,6 +111,7 @@ LrRule sweep_stage(Climb& c) {
       factor < 1.0   ? ", half of the usual"
       : factor > 1.0 ? ", twice the usual"
                      : ""));
+  say_edges(c, bowls);
   return rule;
 }
 

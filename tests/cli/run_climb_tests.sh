@@ -114,6 +114,13 @@ json "load('ablated/plan.json')['without']==['lr-rule','batch-rule'] and all(r['
 expect 0 . '' python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$rung" climb "${tiny[@]/--quiet/--keep-checkpoints}" --out shown
 check "no share of the climb: $(tail -c 600 out)" grep -aEq '(sweep|rung)-[^;]*; climb [0-9]+ %' out
 
+# Rates that are all too low: said, with what to do.
+expect 0 . 'warning: [0-9] of [0-9] sweeps end at their highest rate, .* with a higher --set train.lr .now 0.005' \
+  "$rung" climb "${tiny[@]/--quiet/--keep-checkpoints}" --set train.lr=0.005 --predict-only --out low
+cp -r one again
+expect 0 . '^rule +lr' "$rung" climb "${tiny[@]/--quiet/--keep-checkpoints}" --out again --resume
+check "a warning where the optimum was swept: $(cat err)" [ "$(grep -c 'sweeps end' err)" = 0 ]
+
 # No climb is overwritten, and none is continued under other settings.
 cp -r one kept
 expect 1 . 'holds a climb already with its prediction' "$rung" climb "${tiny[@]}" --out one
