@@ -22,7 +22,7 @@ struct LossTiles {
   static constexpr int bytes = 1024 + ring_bytes + groups * stages * side_bytes + 16 * stages;
 };
 
-// The tiles of both passes by padded width, the fastest of those that docs/kernels.md names.
+// The tiles of both passes by padded width, the fastest of those that docs/kernels/losses.md names.
 template <int width>
 struct TilesOf;
 template <>
