@@ -45,7 +45,8 @@ struct Reader {
   Quantiser result = {};
 
   [[noreturn]] void wrong(const std::string& what) const {
-    fail_usage("[formats] {}: {} Received '{}'. docs/parts.md explains formats.", key, what, text);
+    fail_usage("[formats] {}: {} Received '{}'. docs/parts/formats.md explains formats.", key, what,
+               text);
   }
 
   // eXmY, intN, fp16 or bf16.

@@ -36,7 +36,7 @@ struct Quantiser {
 };
 
 // A format and words on it: `e4m3`, `e3m2 bias=3 flush`, `int8 channel`, `e5m2 tensor stochastic`,
-// `e2m1 mx32`. docs/parts.md explains them. Empty or `none`: off. Fails (usage) naming `key`.
+// `e2m1 mx32` (docs/parts/formats.md). Empty or `none`: off. Fails (usage) naming `key`.
 Quantiser parse_quantiser(const std::string& text, const std::string& key);
 
 // Of a hidden matrix's three products: y = x W^T, dx = dy W, dW = dy^T x.

@@ -1,7 +1,7 @@
 // An ffn whose two maps are fast structured transforms (Chatelain et al. 2021, arXiv 2109.11928,
 // put such transforms in the place of dense layers; the transform is adaptive Fastfood, Yang et al.
 // 2015): down(gelu(up(x))), up and down products S H G Pi H B of diagonals, Hadamard matrices and a
-// fixed permutation. 3 (n blocks) weights a map. docs/parts.md derives the roles.
+// fixed permutation. 3 (n blocks) weights a map. docs/parts/ffns.md derives the roles.
 #include "ops/fastfood.h"
 
 #include <cmath>

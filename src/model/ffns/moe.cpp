@@ -6,7 +6,7 @@
 // Training adds for each layer, over the tokens that are computed at once,
 //   balance: E sum_e f_e P_e, f the shares of choices, P the mean softmax; 1 when even (Switch)
 //   z:       mean of logsumexp(logits)^2                             (ST-MoE, arXiv 2202.08906)
-// docs/parts.md derives the roles.
+// docs/parts/ffns.md derives the roles.
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/topk.h>

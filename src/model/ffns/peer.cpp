@@ -5,7 +5,7 @@
 //   s y += sum over them of softmax(s)_j gelu(u_e . x) v_e
 // The best k sums are those of all N. Sub-keys and experts are shared by the heads. The paper
 // normalises queries over the batch, which would let positions see each other; here each by itself.
-// docs/parts.md derives the roles.
+// docs/parts/ffns.md derives the roles.
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>

@@ -5,7 +5,7 @@
 //   y = SSD(x, softplus(dt + dt_bias), -exp(A_log), B, C, D)          with D x added
 //   out = out(RMSNorm_G(y silu(z)))                       normalised in G groups of inner / G
 // One input matrix is kept in three, which have fan-outs of different kinds: z and x, dt (one a
-// head) grow with the width; B and C do not. docs/parts.md derives the roles.
+// head) grow with the width; B and C do not. docs/parts/mixers.md derives the roles.
 #include <ATen/ops/cat.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/softplus.h>

@@ -4,7 +4,7 @@
 //   q, k = block-diagonal maps of u, v of x         blocks of 4 x 4
 //   input, forget = gates [q, k, v] + bias          a number a head
 //   out = down((LayerNorm_H(cell(q, k, v, input, forget)) + skip u) silu(z))
-// docs/parts.md derives the roles.
+// docs/parts/mixers.md derives the roles.
 #include "ops/mlstm.h"
 
 #include <ATen/ops/cat.h>
