@@ -78,12 +78,12 @@ std::shared_ptr<const TokenSource> zipf_tokens(int64_t vocabulary);
 //   3 F, down F + D
 // and backward 38 D + 11 F (two products for each of the forward's); head and embedding 15 D + 5 V.
 // What fused kernels do not move is not counted: of short heads the rotation (small_attention.h),
-// of heads of 64 the turning back and, over up to 1,024 positions, all but the writing of turned rows
-// (wide_heads.h); of narrow layers normalised rows and hidden units (mlp.h, norm_linear.h), which
-// leaves forward 14 D (norm and QKV 4 D, the step through the ffn 4 D) and backward 21 D (9 D of
-// these two), at width 128 (sliced_mlp.h) 29 D + 6 F, as what the matrices' gradients are made of
-// is written and read once; at width 256 (streamed_mlp.h) 45 D + 6 F, less 5 D from a layer to the
-// next one's norm and map and 2 D to the norm behind the last; of narrow readouts the logits
+// of heads of 64 the turning back and, over up to 1,024 positions, all but the writing of turned
+// rows (wide_heads.h); of narrow layers normalised rows and hidden units (mlp.h, norm_linear.h),
+// which leaves forward 14 D (norm and QKV 4 D, the step through the ffn 4 D) and backward 21 D (9 D
+// of these two), at width 128 (sliced_mlp.h) 29 D + 6 F, as what the matrices' gradients are made
+// of is written and read once; at width 256 (streamed_mlp.h) 45 D + 6 F, less 5 D from a layer to
+// the next one's norm and map and 2 D to the norm behind the last; of narrow readouts the logits
 // (linear_loss.h), of which 2 V + D are left at width 256 (streamed_loss.h) and 3 V + 4 D above
 // (powers_loss.h). Per parameter 42 bytes: fp32 weight, moments and gradient through AdamW (28) and
 // its bf16 copy (2), the norm (4), the gradient's writing (4), and the copy's two readings (4).
