@@ -25,7 +25,7 @@ struct PowersRows {
 
   // Until the buffer may be written again.
   __device__ void wait_buffer(int lane) const {
-    if (lane == 0) asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+    if (lane == 0) wait_writes();
     __syncwarp();
   }
   // Exponentials of 16 columns, `pair` of four.
@@ -37,14 +37,9 @@ struct PowersRows {
   __device__ void send(int column, int lane) const {
     show_copies();
     __syncwarp();
-    if (lane == 0) {
-      asm volatile(
-          "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::
-              "l"(reinterpret_cast<uint64_t>(to)),
-          "r"(buffer), "r"(column), "r"(row), "r"(0), "r"(member)
-          : "memory");
-      asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-    }
+    if (lane > 0) return;
+    write_box(*to, buffer, column, row, 0, member);
+    commit_writes();
   }
 };
 
@@ -183,7 +178,7 @@ __global__ void __launch_bounds__(powers_threads, 1)
       meet_item<C, wanted>(s, maps, walk, PowersItem(s, index), warp);
     }
   }
-  if (wanted && threadIdx.x % 32 == 0) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+  if (wanted && threadIdx.x % 32 == 0) wait_written();
 }
 
 template <class C>

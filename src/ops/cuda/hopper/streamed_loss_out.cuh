@@ -49,15 +49,10 @@ struct PowersOut {
       for (int panel = 0; panel < panels; ++panel) {
         const int column = (tile * panels + panel) * panel_columns;
         if (column >= vocabulary) break;
-        asm volatile(
-            "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], "
-            "[%1];" ::"l"(reinterpret_cast<uint64_t>(&q)),
-            "r"(data + panel * panel_bytes), "r"(column), "r"(row), "r"(0),
-            "r"(static_cast<int>(blockIdx.y))
-            : "memory");
+        write_box(q, data + panel * panel_bytes, column, row, 0, static_cast<int>(blockIdx.y));
       }
-      asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-      asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+      commit_writes();
+      cuda::wait_written();
       arrive(written());
     }
   }

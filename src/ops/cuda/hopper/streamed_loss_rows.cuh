@@ -54,6 +54,13 @@ __device__ inline void exponentials(Quad (&p)[8], const float (&z)[16][4], float
   online.total[0] += more[0], online.total[1] += more[1];
 }
 
+__device__ inline float low_of(uint32_t pair) {
+  return __uint_as_float(pair << 16);
+}
+__device__ inline float high_of(uint32_t pair) {
+  return __uint_as_float(pair & 0xffff0000u);
+}
+
 // q of the columns that have been written already, eight rows, where a row's reference has moved.
 // Around the L1 cache, which does not know what the bulk copies wrote.
 __device__ inline void scale_written(bf16* q, int64_t stride, int columns, int rows, float factor,
@@ -65,8 +72,7 @@ __device__ inline void scale_written(bf16* q, int64_t stride, int columns, int r
       uint4* const at = reinterpret_cast<uint4*>(q + row * stride + column);
       uint4 v = __ldcg(at);
       for (uint32_t* const pair : {&v.x, &v.y, &v.z, &v.w})
-        *pair =
-            pack2(low * __uint_as_float(*pair << 16), low * __uint_as_float(*pair & 0xffff0000u));
+        *pair = pack2(low * low_of(*pair), low * high_of(*pair));
       __stcg(at, v);
     }
   }
@@ -93,13 +99,6 @@ __device__ inline void move_references(OnlineRows& online, const float (&largest
       scale_written(q + 8 * r * stride, stride, columns, rows - 8 * r, factor, lane);
     }
   }
-}
-
-__device__ inline float low_of(uint32_t pair) {
-  return __uint_as_float(pair << 16);
-}
-__device__ inline float high_of(uint32_t pair) {
-  return __uint_as_float(pair & 0xffff0000u);
 }
 
 // A lane's two rows at the end: where they are, and their targets' rows of the matrix, of which a

@@ -37,6 +37,16 @@ __device__ inline void wait_barrier(uint32_t barrier, uint32_t parity) {
         : "memory");
 }
 
+// Where one is in a ring of stages, and the parity that its barriers have there.
+template <int stages>
+struct RingPlace {
+  int stage = 0;
+  uint32_t phase = 0;
+  __device__ void next() {
+    if (++stage == stages) stage = 0, phase ^= 1;
+  }
+};
+
 // A tensor [members, parts, rows, columns] in bf16 and the box [1, 1, box_rows, box_columns] of it
 // that a copy brings as a panel of wgmma.cuh, 64 or 32 columns; what lies outside is zero. Strides
 // in elements.
@@ -84,6 +94,35 @@ __device__ inline void copy_box(uint32_t to, const CUtensorMap& map, uint32_t ba
       "l"(reinterpret_cast<uint64_t>(&map)), "r"(barrier), "r"(column), "r"(row), "r"(part),
       "r"(member)
       : "memory");
+}
+
+// The same of `bytes` that lie together, a multiple of 16.
+__device__ inline void copy_flat(uint32_t to, const void* from, uint32_t bytes, uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+          "r"(to),
+      "l"(from), "r"(bytes), "r"(barrier)
+      : "memory");
+}
+
+// Starts writing a box from shared memory; what lies outside of the tensor is left out.
+__device__ inline void write_box(const CUtensorMap& map, uint32_t from, int column, int row,
+                                 int part, int member) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(
+          reinterpret_cast<uint64_t>(&map)),
+      "r"(from), "r"(column), "r"(row), "r"(part), "r"(member)
+      : "memory");
+}
+__device__ inline void commit_writes() {
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+// Until what this thread has begun to write has been read, or is all in global memory.
+__device__ inline void wait_writes() {
+  asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+__device__ inline void wait_written() {
+  asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
 }
 
 }  // namespace rung::cuda

@@ -14,23 +14,6 @@ inline CUtensorMap wide_map(const void* base, const RopeShape& r, int64_t parts,
       {base, 64, r.time, parts, r.sequences, parts * 64, 64, r.time * parts * 64, box_rows});
 }
 
-// Starts writing a box from shared memory; what lies outside of the tensor is left out.
-__device__ inline void write_box(const CUtensorMap& map, uint32_t from, int column, int row,
-                                 int part, int member) {
-  asm volatile(
-      "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(
-          reinterpret_cast<uint64_t>(&map)),
-      "r"(from), "r"(column), "r"(row), "r"(part), "r"(member)
-      : "memory");
-}
-__device__ inline void commit_writes() {
-  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-}
-// Until what this thread has begun to write has been read.
-__device__ inline void wait_writes() {
-  asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
-}
-
 // Of a warp's 16 rows a lane turns four pairs in each of four rows. Rows of half a warp are four
 // apart, which puts their pieces into different banks.
 __device__ inline int wide_row_of(int i, int lane) {

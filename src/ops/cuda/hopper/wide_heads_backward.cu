@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(wide_threads, 1)
     else
       wide_items<false>({room, maps, work, factors, group, warp % 4, lane, group, 0, {}});
     // Shared memory is read until here.
-    if (lane == 0) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+    if (lane == 0) wait_written();
   }
 }
 

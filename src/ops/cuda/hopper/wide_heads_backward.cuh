@@ -143,35 +143,8 @@ struct WideRoom {
     start_barrier(angles_empty(), wide_users);
   }
 };
-// Where one is in a ring.
-template <int stages>
-struct RingPlace {
-  int stage = 0;
-  uint32_t phase = 0;
-  __device__ void next() {
-    if (++stage == stages) stage = 0, phase ^= 1;
-  }
-};
 using WidePlace = RingPlace<WideRoom::stages>;
 using OutPlace = RingPlace<WideRoom::outs>;
-
-__device__ inline void copy_flat(uint32_t to, const void* from, int bytes, uint32_t barrier) {
-  asm volatile(
-      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
-          "r"(to),
-      "l"(from), "r"(bytes), "r"(barrier)
-      : "memory");
-}
-// A box from shared memory to where it belongs; rows that are not there are left out.
-__device__ inline void store_box(const CUtensorMap& map, uint32_t from, int row, int part,
-                                 int member) {
-  asm volatile(
-      "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(
-          reinterpret_cast<uint64_t>(&map)),
-      "r"(from), "r"(0), "r"(row), "r"(part), "r"(member)
-      : "memory");
-  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-}
 
 __device__ inline float2 shared_pair(uint32_t at) {
   float2 x;
@@ -245,11 +218,13 @@ __device__ inline void write_wide(const float (&x)[8][4], float factor, uint32_t
   }
   show_copies();
   __syncwarp();
-  if (lane == 0) store_box(map, scratch, row, part, sequence);
+  if (lane > 0) return;
+  write_box(map, scratch, 0, row, part, sequence);
+  commit_writes();
 }
 // Until what the warp has written before has left its scratch memory.
-__device__ inline void wait_written(int lane) {
-  if (lane == 0) asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+__device__ inline void wait_scratch(int lane) {
+  if (lane == 0) wait_writes();
   __syncwarp();
 }
 

@@ -60,15 +60,6 @@ __device__ inline void mix_wide_tile(const WideRows& rows, WideMixture& m, int t
   pin(p);
 }
 
-// Barriers by constant numbers: a block is taken to use all sixteen otherwise.
-template <int groups>
-__device__ inline void synchronise_group(int group) {
-  if (group == 0) asm volatile("bar.sync 1, 128;" ::: "memory");
-  if (group == 1) asm volatile("bar.sync 2, 128;" ::: "memory");
-  if (groups > 2 && group == 2) asm volatile("bar.sync 3, 128;" ::: "memory");
-  if (groups > 2 && group == 3) asm volatile("bar.sync 4, 128;" ::: "memory");
-}
-
 template <int groups>
 __global__ void __launch_bounds__(128 * groups, most_wide_groups / groups)
     wide_forward(const __grid_constant__ WideForward s) {

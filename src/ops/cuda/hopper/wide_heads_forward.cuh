@@ -50,6 +50,15 @@ __device__ inline void start_mixing(WideMixture& m, Quad (&p)[4], uint64_t value
   wgmma_commit();
 }
 
+// Barriers by constant numbers: a block is taken to use all sixteen otherwise.
+template <int groups>
+__device__ inline void synchronise_group(int group) {
+  if (group == 0) asm volatile("bar.sync 1, 128;" ::: "memory");
+  if (group == 1) asm volatile("bar.sync 2, 128;" ::: "memory");
+  if (groups > 2 && group == 2) asm volatile("bar.sync 3, 128;" ::: "memory");
+  if (groups > 2 && group == 3) asm volatile("bar.sync 4, 128;" ::: "memory");
+}
+
 // A warp's rows, divided by their totals, to `scratch` and from there to global memory.
 __device__ inline void write_wide_rows(const WideForward& s, WideMixture& m, uint32_t scratch,
                                        int first, int head, int sequence, int lane) {

@@ -37,14 +37,7 @@ struct LongRows {
   }
 };
 
-// Where one is in the ring.
-struct LongPlace {
-  int stage = 0;
-  uint32_t phase = 0;
-  __device__ void next() {
-    if (++stage == long_stages) stage = 0, phase ^= 1;
-  }
-};
+using LongPlace = RingPlace<long_stages>;
 
 // Values that a round's tiles of queries see.
 __device__ inline int values_of_round(int round, int tiles) {
@@ -111,14 +104,6 @@ __device__ inline void mix_long_tile(const LongRows& rows, float (&s)[8][4], Wid
   leave_stage(rows, before, lane);
 }
 
-// Four warps, by barriers of constant numbers as in wide_heads_forward.cu.
-__device__ inline void synchronise_long_group(int group) {
-  if (group == 0) asm volatile("bar.sync 1, 128;" ::: "memory");
-  if (group == 1) asm volatile("bar.sync 2, 128;" ::: "memory");
-  if (group == 2) asm volatile("bar.sync 3, 128;" ::: "memory");
-  if (group == 3) asm volatile("bar.sync 4, 128;" ::: "memory");
-}
-
 // A warp of a warpgroup and its tiles of queries.
 struct LongWarp {
   const WideForward& s;
@@ -175,7 +160,7 @@ struct LongWarp {
         WideMixture m;
         mix_long_tile(rows, scores, m, at, own, group, s.logit, warp, lane);
         if (lane == 0) wait_writes();
-        synchronise_long_group(group);
+        synchronise_group<long_groups>(group);
         write_wide_rows(s, m, q(), first(round), head, sequence, lane);
         bring(round + 1);
       }

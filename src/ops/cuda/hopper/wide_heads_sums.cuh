@@ -195,14 +195,14 @@ __device__ __forceinline__ void wide_gradients(WideGroup<of_keys>& g, const Wide
   sums.pin_sums();
   g.done(g.at.stage);
   g.at.next();
-  wait_written(g.lane);
+  wait_scratch(g.lane);
   if (of_keys)
     write_wide(sums.dy, g.factors.v, g.scratch(), g.lane, g.maps.dqkv, row + 16 * g.warp,
                2 * g.work.heads + item.head, item.sequence);
   g.wait_angles();
   if (g.work.turns) turn_back(sums.dx, g.room.own_angles(g.half), g.row(), g.lane % 4);
   g.done_with_angles();
-  if (of_keys) wait_written(g.lane);
+  if (of_keys) wait_scratch(g.lane);
   write_wide(sums.dx, g.factors.qk, g.scratch(), g.lane, g.maps.dqkv, row + 16 * g.warp,
              (of_keys ? g.work.heads : 0) + item.head, item.sequence);
 }

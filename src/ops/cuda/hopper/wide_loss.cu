@@ -43,24 +43,13 @@ __device__ inline float reduce(float value, float* warps, const F& f) {
 __device__ inline void copy_row_in(uint32_t to, const void* from, uint32_t bytes,
                                    uint32_t barrier) {
   announce(barrier, bytes);
-  asm volatile(
-      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
-          "r"(to),
-      "l"(from), "r"(bytes), "r"(barrier)
-      : "memory");
+  copy_flat(to, from, bytes, barrier);
 }
 __device__ inline void copy_row_out(void* to, uint32_t from, uint32_t bytes) {
   asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to), "r"(from),
                "r"(bytes)
                : "memory");
-  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-}
-// Until the copies out have read what they copy, or are done altogether.
-__device__ inline void wait_rows_read() {
-  asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
-}
-__device__ inline void wait_rows_out() {
-  asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+  commit_writes();
 }
 
 // By one thread: rows in, and those that are done out.
@@ -76,12 +65,12 @@ __device__ void move_rows(const LossRows& s, T* logits, uint32_t lines, uint32_t
       wait_barrier(done + half * 8, (i / 2 & 1) ^ 1);
       if (back) {
         copy_row_out(row - 2 * step * s.vocabulary, line, bytes);
-        wait_rows_read();
+        wait_writes();
       }
     }
     if (i < count) copy_row_in(line, row, bytes, full + half * 8);
   }
-  wait_rows_out();
+  wait_written();
 }
 
 // A row in shared memory: its loss, and its gradient in its place unless scale is 0.
