@@ -12,6 +12,8 @@ std::string shell_quoted(const std::string& text) {
   return result + "'";
 }
 
+namespace {
+
 std::string command_words(const Json& argv) {
   if (!argv.is_array() || argv.empty()) return {};
   std::string words;
@@ -20,6 +22,14 @@ std::string command_words(const Json& argv) {
     if (argv[i].is_string())
       words += (words.empty() ? "" : " ") + shell_quoted(argv[i].get<std::string>());
   return words;
+}
+
+}  // namespace
+
+std::string first_command(const std::vector<Json>& events) {
+  for (const Json& event : events)
+    if (event.contains("argv")) return command_words(event.at("argv"));
+  return {};
 }
 
 }  // namespace rung

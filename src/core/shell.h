@@ -1,6 +1,7 @@
 // Command lines as people can paste them.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "core/json.h"
 
@@ -9,8 +10,8 @@ namespace rung {
 // `text` as one word of a shell.
 std::string shell_quoted(const std::string& text);
 
-// The words behind the program of a recorded command line (an array of strings), such as
-// `climb --data 'my book.txt'`; empty where there is none.
-std::string command_words(const Json& argv);
+// The words behind the program of the first command line (`argv`, an array of strings) that a log
+// records, such as `climb --data 'my book.txt'`; empty where there is none.
+std::string first_command(const std::vector<Json>& events);
 
 }  // namespace rung

@@ -32,8 +32,7 @@ class ScanBuilder {
       fail(
           "[data] {} holds one document; training and held-out text need one each. Give a longer "
           "text, a file instead of a folder of one, or a .jsonl. `rung eval --held-out 1` "
-          "evaluates "
-          "on all of it.",
+          "evaluates on all of it.",
           path.string());
     return {content_, rule_.threshold()};
   }

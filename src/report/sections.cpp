@@ -37,9 +37,8 @@ std::string details(std::string_view summary, const std::string& content, bool o
 
 // The command line that began the climb, from the log's first event.
 std::string climb_command(const ClimbFiles& files) {
-  for (const auto& event : files.log)
-    if (event.contains("argv")) return "./rung " + command_words(event["argv"]);
-  return {};
+  const std::string words = first_command(files.log);
+  return words.empty() ? "" : "./rung " + words;
 }
 
 std::string show_exact(double value) {

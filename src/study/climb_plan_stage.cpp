@@ -77,14 +77,6 @@ bool holds_config(const fs::path& path, const RunConfig& config) {
   return to_json(resolve({}, read_settings(path)).front()) == to_json(config);
 }
 
-// The command that began the climb of a folder, as its log has it; empty where that is missing.
-std::string first_command(const fs::path& log) {
-  if (!fs::exists(log)) return {};
-  for (const Json& event : read_json_lines(log))
-    if (event.contains("argv")) return command_words(event.at("argv"));
-  return {};
-}
-
 // Writes plan.json and config.toml; true when they stood there already. Fails when they are another
 // climb's: resuming with other settings would mix two climbs.
 bool record_plan(Climb& c) {
@@ -96,7 +88,8 @@ bool record_plan(Climb& c) {
   const bool known = fs::exists(c.file("plan.json")), settled = fs::exists(c.file("config.toml"));
   if (known && (!holds_plan(c.file("plan.json"), plan) ||
                 (settled && !holds_config(c.file("config.toml"), config)))) {
-    const std::string command = first_command(c.file("log.jsonl"));
+    const fs::path log = c.file("log.jsonl");
+    const std::string command = fs::exists(log) ? first_command(read_json_lines(log)) : "";
     fail(
         "[climb] {} holds a climb of other settings. Resume with the command that started it{}, or "
         "choose another --out.",

@@ -50,9 +50,8 @@ void say_edges(const Climb& c, const std::vector<BowlFit>& bowls) {
     const char* side = lowest ? "lower" : "higher";
     c.say(fmt::format(
         "rule    warning: {} of {} sweeps end at their {} rate, so the best lies beyond and all "
-        "losses "
-        "suffer; climb anew with a {} --set train.lr (now {:g}, swept 4 times lower to 4 times "
-        "higher)",
+        "losses suffer; climb anew with a {} --set train.lr (now {:g}, swept 4 times lower to 4 "
+        "times higher)",
         count, bowls.size(), lowest ? "lowest" : "highest", side, c.request.base.train.lr));
   }
 }
