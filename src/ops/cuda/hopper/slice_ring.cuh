@@ -1,6 +1,8 @@
 // A ring of slices in shared memory. One thread has them copied; the warps that use a slice
 // (C::users) tell when they are done with it, so that warpgroups need not keep in step.
 #pragma once
+#include <type_traits>
+
 #include "ops/cuda/hopper/tensor_copy.cuh"
 
 namespace rung::cuda {
@@ -9,13 +11,10 @@ namespace rung::cuda {
 // turns, one may be rounds of the ring ahead of another, and a barrier's parity does not tell the
 // round before last from the present one: there each pair is of slices that are one warpgroup's
 // (C::barrier_pairs, a multiple of the stages and of the warpgroups).
+template <class C, class = void>
+constexpr int barrier_pairs = C::stages;
 template <class C>
-constexpr int barrier_pairs = [] {
-  if constexpr (requires { C::barrier_pairs; })
-    return C::barrier_pairs;
-  else
-    return C::stages;
-}();
+constexpr int barrier_pairs<C, std::enable_if_t<(C::barrier_pairs > 0)>> = C::barrier_pairs;
 
 template <class C>
 struct Ring {
