@@ -85,7 +85,8 @@ TEST_CASE("attention of many short heads, and of few, on the GPU equals its twin
 // more, or by heads that leave multiprocessors idle, by the library's forward pass and gradients of
 // our own. Lengths end within a tile of 64, with a tile and with a block of two, in each of a
 // round's four tiles; there are fewer heads than multiprocessors and more. Scores that rise by
-// hundreds make powers overflow but for references that move.
+// hundreds make powers overflow but for references that move, and fp32 has a digit less for what is
+// behind the point.
 TEST_CASE("attention of heads of 64 on the GPU equals its twin") {
   if (no_gpu()) return;
   struct Case {
@@ -137,7 +138,7 @@ TEST_CASE("attention of heads of 64 on the GPU equals its twin") {
     check_on_gpu(attention_twin(fmt::format("attention of {} heads of 64, T={}",
                                             c.sequences * c.heads, c.time),
                                 qkv, o, c.rope),
-                 1.5e-2);
+                 1.5e-2, c.rise == 0.0 ? 1e-5 : 1e-4);
   }
 }
 
