@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "ops/cuda/company.h"
+#include "ops/cuda/runtime.h"
 #include "ops/cuda/tensor.h"
 
 namespace rung::cuda {
@@ -13,10 +14,6 @@ namespace rung::cuda {
 using at::Tensor;
 
 namespace {
-
-void check_event(cudaError_t error) {
-  if (error != cudaSuccess) launch_failed(cudaGetErrorString(error));
-}
 
 // The backward pass has a thread of its own.
 struct Companies {
@@ -54,7 +51,7 @@ Company::~Company() {
 Mark Company::next_event() {
   if (used_ == events_.size()) {
     events_.push_back(nullptr);
-    check_event(cudaEventCreateWithFlags(&events_.back(), cudaEventDisableTiming));
+    check_runtime(cudaEventCreateWithFlags(&events_.back(), cudaEventDisableTiming));
   }
   return events_[used_++];
 }
@@ -62,13 +59,13 @@ Mark Company::next_event() {
 Mark Company::run(std::vector<Tensor> read, const Tensor& written,
                   const std::function<void()>& work) {
   const Mark start = next_event(), done = next_event();
-  check_event(cudaEventRecord(start, main_.stream()));
-  check_event(cudaStreamWaitEvent(side_.get().stream(), start));
+  check_runtime(cudaEventRecord(start, main_.stream()));
+  check_runtime(cudaStreamWaitEvent(side_.get().stream(), start));
   {
     const c10::cuda::CUDAStreamGuard guard(side_.get());
     work();
   }
-  check_event(cudaEventRecord(done, side_.get().stream()));
+  check_runtime(cudaEventRecord(done, side_.get().stream()));
   int64_t bytes = 0;
   for (const Tensor& t : read)
     if (t.defined()) bytes += static_cast<int64_t>(t.nbytes());
@@ -84,7 +81,7 @@ Mark Company::run(std::vector<Tensor> read, const Tensor& written,
 // Work beside is in order, so that the last one's end is the end of all before it.
 void Company::wait_for_first(size_t count) {
   if (count == 0) return;
-  check_event(cudaStreamWaitEvent(main_.stream(), uses_[count - 1].done));
+  check_runtime(cudaStreamWaitEvent(main_.stream(), uses_[count - 1].done));
   for (size_t i = 0; i < count; ++i) bytes_ -= uses_[i].bytes;
   uses_.erase(uses_.begin(), uses_.begin() + static_cast<int64_t>(count));
 }
@@ -113,7 +110,7 @@ bool is_accompanied() {
 }
 
 void wait_for(Mark mark) {
-  if (mark) check_event(cudaStreamWaitEvent(stream(), mark));
+  if (mark) check_runtime(cudaStreamWaitEvent(stream(), mark));
 }
 
 void wait_for_writers(const Tensor& written) {

@@ -35,9 +35,9 @@ size_t clear_by_kernels(cudaGraph_t graph) {
     kernel.kernelParams = arguments;
     const std::vector<Node> before = nodes_before(m.node), behind = nodes_behind(m.node);
     Node node = nullptr;
-    check_graph(cudaGraphAddKernelNode(&node, graph, before.data(), before.size(), &kernel));
+    check_runtime(cudaGraphAddKernelNode(&node, graph, before.data(), before.size(), &kernel));
     for (const Node to : behind) depend(graph, node, to);
-    check_graph(cudaGraphDestroyNode(m.node));
+    check_runtime(cudaGraphDestroyNode(m.node));
     ++changed;
   }
   return changed;

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/runtime.h"
 
 namespace rung::cuda {
 
@@ -160,8 +161,7 @@ __device__ inline V block_sum(V value) {
 }
 
 inline void check_launch() {
-  const cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess) launch_failed(cudaGetErrorString(error));
+  check_runtime(cudaGetLastError());
 }
 
 inline unsigned blocks_for(int64_t count, int64_t each) {

@@ -1,28 +1,22 @@
 // What a captured graph is made of, and how it is changed before it is instantiated.
 #pragma once
-#include <cuda_runtime_api.h>
-
 #include <algorithm>
 #include <vector>
 
-#include "ops/cuda/kernels.h"
+#include "ops/cuda/runtime.h"
 
 namespace rung::cuda {
 
 using Node = cudaGraphNode_t;
 
-inline void check_graph(cudaError_t error) {
-  if (error != cudaSuccess) launch_failed(cudaGetErrorString(error));
-}
-
 // Nodes that a node waits for, or that wait for it. What kind an edge is must be asked for too.
 template <class Neighbours>
 std::vector<Node> neighbours(Node node, const Neighbours& get) {
   size_t count = 0;
-  check_graph(get(node, nullptr, nullptr, &count));
+  check_runtime(get(node, nullptr, nullptr, &count));
   std::vector<Node> nodes(count);
   std::vector<cudaGraphEdgeData> edges(count);
-  check_graph(get(node, nodes.data(), edges.data(), &count));
+  check_runtime(get(node, nodes.data(), edges.data(), &count));
   return nodes;
 }
 inline std::vector<Node> nodes_before(Node node) {
@@ -39,16 +33,16 @@ struct MemsetNode {
 
 inline std::vector<MemsetNode> memsets_of(cudaGraph_t graph) {
   size_t count = 0;
-  check_graph(cudaGraphGetNodes(graph, nullptr, &count));
+  check_runtime(cudaGraphGetNodes(graph, nullptr, &count));
   std::vector<Node> nodes(count);
-  check_graph(cudaGraphGetNodes(graph, nodes.data(), &count));
+  check_runtime(cudaGraphGetNodes(graph, nodes.data(), &count));
   std::vector<MemsetNode> found;
   for (const Node node : nodes) {
     cudaGraphNodeType type{};
-    check_graph(cudaGraphNodeGetType(node, &type));
+    check_runtime(cudaGraphNodeGetType(node, &type));
     if (type != cudaGraphNodeTypeMemset) continue;
     found.push_back({node, {}});
-    check_graph(cudaGraphMemsetNodeGetParams(node, &found.back().set));
+    check_runtime(cudaGraphMemsetNodeGetParams(node, &found.back().set));
   }
   return found;
 }
@@ -57,7 +51,7 @@ inline std::vector<MemsetNode> memsets_of(cudaGraph_t graph) {
 inline void depend(cudaGraph_t graph, Node from, Node to) {
   const std::vector<Node> known = nodes_before(to);
   if (std::find(known.begin(), known.end(), from) == known.end())
-    check_graph(cudaGraphAddDependencies(graph, &from, &to, nullptr, 1));
+    check_runtime(cudaGraphAddDependencies(graph, &from, &to, nullptr, 1));
 }
 
 }  // namespace rung::cuda

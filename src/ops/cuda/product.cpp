@@ -16,6 +16,7 @@
 
 #include "core/error.h"
 #include "ops/cuda/lt_product.h"
+#include "ops/cuda/runtime.h"
 #include "ops/cuda/tensor.h"
 
 namespace rung::cuda {
@@ -23,10 +24,6 @@ namespace rung::cuda {
 using at::Tensor;
 
 namespace {
-
-void check_event(cudaError_t error) {
-  if (error != cudaSuccess) launch_failed(cudaGetErrorString(error));
-}
 
 using LtPreference = std::unique_ptr<cublasLtMatmulPreferenceOpaque_t,
                                      cublasStatus_t (*)(cublasLtMatmulPreference_t)>;
@@ -63,7 +60,7 @@ std::vector<LtKernel> kernels_for(const LtProduct& p) {
 
 struct LtEvent {
   cudaEvent_t event = nullptr;
-  LtEvent() { check_event(cudaEventCreate(&event)); }
+  LtEvent() { check_runtime(cudaEventCreate(&event)); }
   ~LtEvent() { cudaEventDestroy(event); }
   LtEvent(const LtEvent&) = delete;
   LtEvent& operator=(const LtEvent&) = delete;
@@ -74,13 +71,13 @@ float shortest(const LtProduct& p, const LtKernel& kernel, void* to, int runs, i
   const LtEvent begin, end;
   float least = 1e30f;
   for (int i = 0; i < runs; ++i) {
-    check_event(cudaEventRecord(begin.event, stream()));
+    check_runtime(cudaEventRecord(begin.event, stream()));
     for (int k = 0; k < each; ++k)
       if (!p.run(kernel, to)) return least;
-    check_event(cudaEventRecord(end.event, stream()));
-    check_event(cudaEventSynchronize(end.event));
+    check_runtime(cudaEventRecord(end.event, stream()));
+    check_runtime(cudaEventSynchronize(end.event));
     float time = 0.0f;
-    check_event(cudaEventElapsedTime(&time, begin.event, end.event));
+    check_runtime(cudaEventElapsedTime(&time, begin.event, end.event));
     least = std::min(least, time / static_cast<float>(each));
   }
   return least;

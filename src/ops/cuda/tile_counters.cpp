@@ -21,7 +21,7 @@ std::atomic<TileCounters*> in_use = nullptr;
 void take_out(cudaGraph_t graph, Node node) {
   for (const Node to : nodes_behind(node))
     for (const Node from : nodes_before(node)) depend(graph, from, to);
-  check_graph(cudaGraphDestroyNode(node));
+  check_runtime(cudaGraphDestroyNode(node));
 }
 
 // Adds all that comes behind a node, and the node, to `reached`.
@@ -88,7 +88,7 @@ size_t TileCounters::clear_at_once(cudaGraph_t graph) const {
   all.width = width;
   all.height = static_cast<size_t>(std::min(taken_.load(), memory_.size(0)));
   Node first = nullptr;
-  check_graph(cudaGraphAddMemsetNode(&first, graph, nullptr, 0, &all));
+  check_runtime(cudaGraphAddMemsetNode(&first, graph, nullptr, 0, &all));
   std::set<Node> reached;
   for (const Clearing& c : found)
     for (const Node product : c.products) {
