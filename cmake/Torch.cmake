@@ -14,6 +14,7 @@ target_include_directories(torch SYSTEM INTERFACE ${TORCH_ROOT}/include
 target_compile_definitions(torch INTERFACE AT_PER_OPERATOR_HEADERS)
 target_link_directories(torch INTERFACE ${TORCH_ROOT}/lib)
 target_link_libraries(torch INTERFACE torch_cpu c10)
+set(RUNG_CUDA_DIALECT 17)  # CMake 3.25 knows no later one for nvcc
 if(RUNG_CUDA)
   # An option, not a test for libtorch_cuda.so: a CPU-only install holds that file too, without its dependencies.
   set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # the one that torch loads: two in a program disagree
@@ -21,7 +22,7 @@ if(RUNG_CUDA)
   if(NOT CMAKE_CUDA_ARCHITECTURES OR CMAKE_CUDA_ARCHITECTURES STREQUAL "75")
     set(CMAKE_CUDA_ARCHITECTURES 90a)
   endif()
-  set(CMAKE_CUDA_STANDARD 17)  # CMake 3.25 knows no later dialect for nvcc
+  set(CMAKE_CUDA_STANDARD ${RUNG_CUDA_DIALECT})
   find_package(CUDAToolkit REQUIRED)
   target_include_directories(torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})
   target_compile_definitions(torch INTERFACE RUNG_CUDA)

@@ -1,0 +1,50 @@
+# The target gpu_sources compiles the CUDA half without linking it: on a host that has CUDA's toolkit and LibTorch for
+# CPUs, it keeps sources that such a host does not build from rotting. Kernels go to PTX unoptimised, which is a third
+# of the time; the rest is compiled in groups, as in a GPU build. Nothing of it is run.
+find_program(RUNG_NVCC nvcc HINTS /usr/local/cuda/bin)
+if(NOT RUNG_NVCC)
+  add_test(NAME gpu-sources COMMAND ${CMAKE_COMMAND} -E echo "GPU sources skipped: no nvcc")
+  set_tests_properties(gpu-sources PROPERTIES LABELS slow)
+  return()
+endif()
+get_filename_component(cuda ${RUNG_NVCC} REALPATH)
+get_filename_component(cuda ${cuda}/../../include ABSOLUTE)
+
+file(GLOB_RECURSE kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/*.cu)
+foreach(kernel ${kernels})
+  cmake_path(RELATIVE_PATH kernel BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/src OUTPUT_VARIABLE name)
+  string(REPLACE "/" "." name ${name})
+  set(ptx ${CMAKE_BINARY_DIR}/gpu_sources/${name}.ptx)
+  add_custom_command(
+    OUTPUT ${ptx} DEPENDS ${kernel} DEPFILE ${ptx}.d VERBATIM
+    COMMAND ${RUNG_NVCC} -std=c++${RUNG_CUDA_DIALECT} -arch=sm_90a -G -I${CMAKE_SOURCE_DIR}/src -ptx -MD -MF ${ptx}.d
+            -o ${ptx} ${kernel})
+  list(APPEND compiled ${ptx})
+endforeach()
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/gpu_sources)
+
+foreach(layer ops optim train)
+  foreach(half src tests)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${half}/${layer}/*.cpp)
+    set(own "")
+    foreach(source ${sources})
+      file(STRINGS ${source} guards REGEX "ifdef RUNG_CUDA" LIMIT_COUNT 1)
+      if(guards)
+        list(APPEND own ${source})
+      endif()
+    endforeach()
+    set(target gpu_${half}_${layer})
+    add_library(${target} OBJECT EXCLUDE_FROM_ALL ${own})
+    target_compile_definitions(${target} PRIVATE RUNG_CUDA)
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
+    target_include_directories(${target} SYSTEM PRIVATE ${cuda})
+    target_link_libraries(${target} PRIVATE rung_train rung_doctest rung_options)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+    rung_precompile(${target} TRUE)
+    list(APPEND compiled ${target})
+  endforeach()
+endforeach()
+
+add_custom_target(gpu_sources DEPENDS ${compiled})
+add_test(NAME gpu-sources COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR} --target gpu_sources)
+set_tests_properties(gpu-sources PROPERTIES LABELS slow)
