@@ -5,6 +5,7 @@
 
 #include "config/pattern.h"
 #include "model/block_memory.h"
+#include "ops/cross_entropy.h"
 #include "ops/cuda/hopper/linear_loss.h"
 #include "ops/cuda/hopper/loss_chunk.h"
 #include "ops/cuda/hopper/powers_loss.h"
@@ -19,7 +20,7 @@ namespace {
 
 double logit_bytes(const Decoder& d, const PassKind& kind, double rows) {
   if (kind.without_logits) return 0.0;
-  constexpr double chunk = 1024.0, most = 1073741824.0;  // as ops/cross_entropy.cpp cuts them
+  constexpr double chunk = LossOptions{}.chunk, most = most_logits_on_gpu;
   const double vocabulary = static_cast<double>(d.vocabulary);
   const double all = rows * static_cast<double>(kind.members) * vocabulary;
   if (!kind.cuda) return 4.0 * std::min(rows, chunk) * vocabulary;

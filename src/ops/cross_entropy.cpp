@@ -72,12 +72,11 @@ Tensor cap_logits(Tensor logits, double cap, bool wanted) {
   return slope;
 }
 
-// Rows of logits held at a time. A GPU works best on few large chunks: up to 2^30 elements, cut
-// evenly.
+// Rows of logits held at a time.
 int64_t chunk_rows(const Tensor& x, int64_t rows, int64_t vocabulary, int64_t chunk) {
   if (!x.is_cuda()) return chunk;
-  constexpr int64_t most = int64_t{1} << 30;
-  const int64_t chunks = (x.size(0) * rows * vocabulary + most - 1) / most;
+  const int64_t all = x.size(0) * rows * vocabulary;
+  const int64_t chunks = (all + most_logits_on_gpu - 1) / most_logits_on_gpu;
   return (rows + chunks - 1) / chunks;
 }
 

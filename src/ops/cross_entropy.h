@@ -10,8 +10,11 @@ struct LossOptions {
       1.0;  // gradient of the summed loss is multiplied by this (1 / batch tokens for a mean)
   double cap = 0.0;        // logits l then become cap tanh(l / cap); 0: off
   int64_t vocabulary = 0;  // rows of the weight beyond it are padding; 0: none
-  int64_t chunk = 1024;    // rows of logits held at a time
+  int64_t chunk = 1024;    // rows of logits held at a time on a CPU
 };
+
+// Logits held at a time on a GPU, which works best on few large chunks: the rows are cut evenly.
+constexpr int64_t most_logits_on_gpu = int64_t{1} << 28;
 
 // x [P, B, T, D], weight [P, V, D], targets [P, B, T] int64 -> losses in nats, fp32 [P, B, T].
 // Call backward with a gradient of ones on losses.sum(): the weight's gradient is already summed
