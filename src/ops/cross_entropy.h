@@ -14,7 +14,7 @@ struct LossOptions {
 };
 
 // Logits held at a time on a GPU, which works best on few large chunks: the rows are cut evenly.
-constexpr int64_t most_logits_on_gpu = int64_t{1} << 28;
+constexpr int64_t most_logits_on_gpu = int64_t{3} << 27;
 
 // x [P, B, T, D], weight [P, V, D], targets [P, B, T] int64 -> losses in nats, fp32 [P, B, T].
 // Call backward with a gradient of ones on losses.sum(): the weight's gradient is already summed
