@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
+#include "config/difference.h"
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/json_field.h"
@@ -63,18 +62,16 @@ void open_log(Climb& c, double seconds) {
 
 namespace {
 
-// Whether plan.json says what is planned now. Files of an earlier build lack its newer entries.
-bool holds_plan(const fs::path& path, const Json& plan) {
-  const Json saved = read_json(path);
-  return std::all_of(saved.items().begin(), saved.items().end(), [&](const auto& entry) {
-    return plan.contains(entry.key()) && plan.at(entry.key()) == entry.value();
-  });
-}
-
-// Whether config.toml, which people may read and an earlier build may have written, has the
-// configuration's settings.
-bool holds_config(const fs::path& path, const RunConfig& config) {
-  return to_json(resolve({}, read_settings(path)).front()) == to_json(config);
+// In what the climb of a folder differs from one of this configuration and plan, settings first;
+// empty where it is the same. config.toml, the target's, is read as people may have written it; its
+// seed follows from the plan's, which takes its place.
+std::string climb_difference(const Climb& c, const RunConfig& config, const Json& plan) {
+  const fs::path settings = c.file("config.toml");
+  Json saved = Json::object(), now = to_json(config);
+  if (fs::exists(settings)) saved = to_json(resolve({}, read_settings(settings)).front());
+  saved.update(read_json(c.file("plan.json")));
+  now.update(plan);
+  return difference_text(saved, now);
 }
 
 // Writes plan.json and config.toml; true when they stood there already. Fails when they are another
@@ -86,14 +83,15 @@ bool record_plan(Climb& c) {
                                       c.plan.options.batch_coefficient, c.plan.options)
                                .front();
   const bool known = fs::exists(c.file("plan.json")), settled = fs::exists(c.file("config.toml"));
-  if (known && (!holds_plan(c.file("plan.json"), plan) ||
-                (settled && !holds_config(c.file("config.toml"), config)))) {
+  const std::string difference = known ? climb_difference(c, config, plan) : "";
+  if (!difference.empty()) {
     const fs::path log = c.file("log.jsonl");
     const std::string command = fs::exists(log) ? first_command(read_json_lines(log)) : "";
     fail(
-        "[climb] {} holds a climb of other settings. Resume with the command that started it{}, or "
-        "choose another --out.",
-        c.request.folder.string(), command.empty() ? "" : fmt::format(" (rung {})", command));
+        "[climb] {} holds a climb of other settings: {}. Resume with the command that started "
+        "it{}, or choose another --out.",
+        c.request.folder.string(), difference,
+        command.empty() ? "" : fmt::format(" (rung {})", command));
   }
   if (!known || !settled) write_file(c.file("config.toml"), to_toml(config));
   if (!known) write_json(c.file("plan.json"), plan);

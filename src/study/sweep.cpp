@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <map>
 
+#include "config/difference.h"
 #include "config/number.h"
 #include "config/resolve.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_field.h"
 #include "study/open_run.h"
 
 namespace rung {
@@ -60,13 +62,20 @@ void complete_members(Json& saved) {
 void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
   const fs::path path = folder / "study.json";
   if (fs::exists(path)) {
-    if (!resume)
-      fail("[study] {} holds a study already. Use --resume to continue it, or another --out.",
-           folder.string());
     Json saved = read_json(path);
     complete_members(saved);
-    if (saved != plan)
-      fail("[study] {} holds another study. Resume with its own settings, or choose another --out.",
+    const Json kind = read_field(path, "study");
+    if (kind != plan.at("study"))
+      fail("[study] {} holds a {}, not a {}. Choose another --out.", folder.string(),
+           kind.get<std::string>(), plan.at("study").get<std::string>());
+    const std::string difference = difference_text(saved, plan);
+    if (!difference.empty())
+      fail(
+          "[study] {} holds a study of other settings: {}. Resume with its own settings, or "
+          "choose another --out.",
+          folder.string(), difference);
+    if (!resume)
+      fail("[study] {} holds a study already. Use --resume to continue it, or another --out.",
            folder.string());
     return;
   }

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/from_blob.h>
 
+#include "config/difference.h"
 #include "config/resolve.h"
 #include "core/crc32c.h"
 #include "core/error.h"
@@ -78,19 +79,12 @@ Json members_json(const Population& p) {
 }
 
 void check_same_config(const Json& saved, const Json& wanted, const fs::path& path) {
-  const Json whole = with_defaults(saved);
-  for (const auto& [key, value] : whole.items()) {
-    if (!wanted.contains(key))
-      fail(
-          "[checkpoint] {} has a setting that this build does not know: {} is {}. Resume with the "
-          "build that wrote it, or choose another folder.",
-          path.string(), key, value.dump());
-    if (wanted.at(key) != value)
-      fail(
-          "[checkpoint] {} belongs to another configuration: {} was {}, now {}. Resume with the "
-          "old value or choose another folder.",
-          path.string(), key, value.dump(), wanted.at(key).dump());
-  }
+  const std::string difference = difference_text(with_defaults(saved), wanted);
+  if (!difference.empty())
+    fail(
+        "[checkpoint] {} belongs to another configuration: {}. Resume with the settings and the "
+        "build that it was begun with, or choose another folder.",
+        path.string(), difference);
 }
 
 [[noreturn]] void fail_damaged(const fs::path& checkpoint, std::string_view what) {

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "config/difference.h"
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -30,11 +31,11 @@ Json settings_json(std::span<const RunConfig> members) {
   return list;
 }
 
-// Whether a file's settings are those of the members; it may lack keys that are new since.
-bool same_settings(const Json& saved, std::span<const RunConfig> members) {
+// A file's settings, comparable with those of members; it may lack keys that are new since.
+Json saved_settings(const Json& saved) {
   Json list = Json::array();
   for (const Json& config : saved) list.push_back(with_defaults(config));
-  return list == settings_json(members);
+  return list;
 }
 
 }  // namespace
@@ -88,11 +89,13 @@ std::optional<EndedRun> read_result(const fs::path& folder, std::span<const RunC
   if (!fs::exists(path)) return {};
   const Json json = read_json(path);
   if (!json.contains("settings")) return {};  // of an early build: nobody knows whose it is
-  if (!same_settings(json.at("settings"), members))
+  const std::string difference =
+      difference_text(saved_settings(json.at("settings")), settings_json(members));
+  if (!difference.empty())
     fail(
-        "[train] {} belongs to other settings. Resume with the settings that it was run with, or "
-        "choose another folder.",
-        path.string());
+        "[train] {} belongs to other settings: {}. Resume with the settings that it was run with, "
+        "or choose another folder.",
+        path.string(), difference);
   const Json& flat = json.at("results");
   if (flat.empty() || flat.size() % members.size() != 0)
     fail("[train] {} is damaged: {} results of {} members. Remove it and resume.", path.string(),

@@ -87,7 +87,7 @@ rm -r early/result.json early/checkpoints/0000{30,40}
 check "a setting to forget" forget train.moments $state
 expect 1 . 'another configuration: train.moments was "fp32", now "fp8"' "${early[@]}"
 sed 's/"model.width": 16,/&"model.from_later": 1,/' whole_state.json >$state
-expect 1 . 'this build does not know: model.from_later is 1' "${early[@]}"
+expect 1 . 'another configuration: model.from_later is 1, which this build does not know' "${early[@]}"
 # Sweeps, whose results are all that is left of their runs.
 swept=("$rung" sweep "${tiny[@]}" --over 'train.lr=[0.25,0.5]' --out swept --json)
 expect 0 . '' "${swept[@]}"
@@ -101,7 +101,7 @@ check "settings to forget" forget settings swept/runs/*/result.json
 expect 0 . '' "${swept[@]}" --resume
 json "[r['L'] for r in d['runs']]==[r['L'] for r in load('swept.json')['runs']]"
 check "nothing was trained again" grep -q '"settings"' swept/runs/*/result.json
-expect 1 '' 'holds another study' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.25,1]' --out swept --resume
+expect 1 '' 'of other settings: train.lr was \[0.25, 0.5\], now \[0.25, 1.0\]' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.25,1]' --out swept --resume
 
 echo "$checks checks, $failures failures"
 [ $failures = 0 ]

@@ -125,9 +125,9 @@ check "a warning where the optimum was swept: $(cat err)" [ "$(grep -c 'sweeps e
 cp -r one kept
 expect 1 . 'holds a climb already with its prediction' "$rung" climb "${tiny[@]}" --out one
 check "a refused climb changed the folder" diff -r one kept
-expect 1 . 'holds a climb of other settings. Resume with the command that started it \(rung climb --data synthetic:vocabulary=32 .* --out one\)' \
+expect 1 . 'holds a climb of other settings: seed was 1, now 2. Resume with the command that started it \(rung climb --data synthetic:vocabulary=32 .* --out one\)' \
   "$rung" climb "${tiny[@]}" --seed 2 --out one --resume
-expect 1 . 'holds a climb of other settings' "$rung" climb "${tiny[@]}" --set model.ffn=geglu --out one --resume
+expect 1 . 'holds a climb of other settings: model.ffn was "swiglu", now "geglu"' "$rung" climb "${tiny[@]}" --set model.ffn=geglu --out one --resume
 check "another climb's resumption changed the folder" diff -r one kept
 
 # same DIR: the prediction's bytes and the measured loss are those of the undisturbed climb.

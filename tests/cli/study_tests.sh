@@ -39,7 +39,15 @@ json "rows('sweep/runs.csv')[0]['kind']=='sweep' and float(rows('sweep/runs.csv'
 json "[t['key'] for t in d['transfers']]==['model.width'] and [p['value'] for p in d['transfers'][0]['points']]==[16,24] and d['transfers'][0]['lo']<=d['transfers'][0]['drift']<=d['transfers'][0]['hi']"
 cp out sweep.json
 expect 0 'diverged' '' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.5,1e6]' --over 'model.norm_gain=[false,true]' --set train.warmup=0 --out rough
-expect 1 '' 'holds a study already' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --out sweep
+expect 1 '' 'holds a study already' "$rung" sweep "${tiny[@]}" --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep
+# Another study in its folder is named by what differs, whether it was to be resumed or not.
+for resume in '' --resume; do
+  expect 1 '' 'sweep holds a study of other settings: train.lr was \[0.125, 0.5, 2.0\], now \[0.125, 0.5, 4.0\]. Resume' \
+    "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.125,0.5,4]' --over 'model.width=[16,24]' --out sweep $resume
+  expect 1 '' 'other settings: model.depth was 2, now 3; train.warmup was [0-9.e-]+, now 0.5. Resume' \
+    "$rung" sweep "${tiny[@]}" --set model.depth=3 train.warmup=0.5 --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep $resume
+done
+expect 1 '' 'sweep holds a sweep, not a ladder' "$rung" ladder "${tiny[@]}" --shapes 16x2 --tokens-per-parameter 2 --set train.batch_tokens=512 data.repeat=true --out sweep
 lines=(--over train.lr=2^-3..2^1:3 --over 'multipliers.alpha_attn=[0.5,2]')
 expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search independent --out independent --json
 json "d['points']==6 and len(d['runs'])==6 and d['winner']['train.lr'] in (0.125,0.5,2) and d['winner_loss']==min(r['L'] for r in d['runs']) and len(rows('independent/lines/runs.csv'))==2"
@@ -67,6 +75,10 @@ json "len(d['runs'])==4 and d['runs'][1]['D']>1.9*d['runs'][0]['D'] and d['runs'
 json "[int(r['branch_step'])<int(r['steps']) for r in rows('ladder/runs.csv')]==[True]*4"
 # A branch from the trunk is the run of its length, to the bit, whose warm-up the trunk shares.
 cp out ladder.json
+expect 1 '' 'other settings: model.width was \[16, 24\], now \[16, 32\]; train.tokens was .*; rungs.name was \["w16d2", "w24d2"\], now \["w16d2", "w32d2"\]; and 3 more' \
+  "$rung" ladder "${tiny[@]}" --shapes 16x2,32x2 --tokens-per-parameter 2,4 --set train.batch_tokens=2048 data.repeat=true --out ladder --resume
+expect 1 '' 'other settings: train.tokens was .*; rungs.finishes.steps was \[.*\], now \[.*\]; ' \
+  "$rung" ladder "${tiny[@]}" --shapes 16x2,24x2 --tokens-per-parameter 2,5 --set train.batch_tokens=2048 data.repeat=true --out ladder --resume
 for branch in 0 1; do
   read -r tokens warmup < <(python3 -c "import json
 print(json.load(open('ladder.json'))['runs'][$branch]['D'], json.load(open('ladder/study.json'))['rungs'][0]['finishes'][$branch]['warmup'])")
