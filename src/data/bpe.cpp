@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "data/bpe_tables.h"
+#include "data/byte_alphabet.h"
 #include "data/utf8.h"
 
 namespace rung {
@@ -14,7 +15,8 @@ namespace {
 
 class BpeTokenizer : public Tokenizer {
  public:
-  BpeTokenizer(const std::string& text, const std::string& name, int64_t vocabulary);
+  BpeTokenizer(BpeTables tables, const std::string& text, const std::string& name,
+               int64_t vocabulary);
 
   std::string name() const override { return name_; }
   int64_t vocabulary() const override { return static_cast<int64_t>(tables_.pieces.size()); }
@@ -128,18 +130,47 @@ void BpeTokenizer::encode_word(std::string_view word, std::vector<int32_t>& out)
   out.insert(out.end(), tokens.begin(), tokens.end());
 }
 
-BpeTokenizer::BpeTokenizer(const std::string& text, const std::string& name, int64_t vocabulary)
-    : file_(name), tables_(read_bpe_tables(text, name)) {
+BpeTokenizer::BpeTokenizer(BpeTables tables, const std::string& text, const std::string& name,
+                           int64_t vocabulary)
+    : file_(name), tables_(std::move(tables)) {
   tables_.pieces.resize(
       std::max(tables_.pieces.size(), static_cast<size_t>(std::max<int64_t>(0, vocabulary))));
   name_ = fmt::format("bpe-{}-{}", tables_.pieces.size(), sha256(text).substr(0, 8));
+}
+
+// Whether each token is the byte of its number.
+bool are_bytes(const BpeTables& tables) {
+  for (size_t byte = 0; byte < tables.bytes.size(); ++byte)
+    if (tables.bytes[byte] != static_cast<int32_t>(byte)) return false;
+  return tables.pieces.size() == tables.bytes.size() && tables.merges.empty() &&
+         tables.added.empty() && tables.special.empty();
 }
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> bpe_tokenizer(const std::string& json, const std::string& name,
                                          int64_t vocabulary) {
-  return std::make_unique<BpeTokenizer>(json, name, vocabulary);
+  BpeTables tables = read_bpe_tables(json, name);
+  if (are_bytes(tables) && vocabulary <= 256) return byte_tokenizer();
+  return std::make_unique<BpeTokenizer>(std::move(tables), json, name, vocabulary);
+}
+
+Json byte_tokenizer_json() {
+  Json vocabulary = Json::object();
+  for (int byte = 0; byte < 256; ++byte) vocabulary[byte_entry(static_cast<uint8_t>(byte))] = byte;
+  const Json step{{"type", "ByteLevel"},
+                  {"add_prefix_space", false},
+                  {"trim_offsets", false},
+                  {"use_regex", false}};
+  return {{"version", "1.0"},
+          {"truncation", Json()},
+          {"padding", Json()},
+          {"added_tokens", Json::array()},
+          {"normalizer", Json()},
+          {"pre_tokenizer", step},
+          {"post_processor", Json()},
+          {"decoder", step},
+          {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", Json::array()}}}};
 }
 
 }  // namespace rung

@@ -4,16 +4,18 @@
 #include <mutex>
 
 #include "core/error.h"
+#include "core/files.h"
+#include "data/tokenizer.h"
 
 namespace rung {
 namespace {
 
 class IdsSource : public TokenSource {
  public:
-  IdsSource(int64_t vocabulary, std::string file, std::function<std::unique_ptr<Tokenizer>()> open)
-      : vocabulary_(vocabulary), file_(std::move(file)), open_(std::move(open)) {}
+  explicit IdsSource(const DataConfig& config)
+      : config_(config), file_(fs::is_regular_file(config.tokenizer) ? config.tokenizer : "") {}
 
-  int64_t vocabulary() const override { return vocabulary_; }
+  int64_t vocabulary() const override { return config_.vocabulary; }
   int64_t sequences(int64_t) const override { return 0; }
   void read(int64_t, std::span<int32_t>) const override { no_text(); }
   HeldOut held_out(int64_t, int64_t) const override { no_text(); }
@@ -27,8 +29,8 @@ class IdsSource : public TokenSource {
   }
   double entropy(int64_t) const override { return std::numeric_limits<double>::quiet_NaN(); }
   Json describe() const override {
-    Json json = {{"path", "none"}, {"vocabulary", vocabulary_}, {"tokenizer_model", file_}};
-    if (!file_.empty()) json["separator"] = tokenizer().separator();
+    Json json = {{"path", "none"}, {"vocabulary", vocabulary()}, {"tokenizer_model", file_}};
+    if (!file_.empty() || config_.tokenizer == "bytes") json["separator"] = tokenizer().separator();
     return json;
   }
 
@@ -38,22 +40,20 @@ class IdsSource : public TokenSource {
   }
   const Tokenizer& tokenizer() const {
     const std::lock_guard lock(mutex_);
-    if (!tokenizer_) tokenizer_ = open_();
+    if (!tokenizer_) tokenizer_ = given_tokenizer(config_);
     return *tokenizer_;
   }
 
-  int64_t vocabulary_;
+  DataConfig config_;
   std::string file_;
-  std::function<std::unique_ptr<Tokenizer>()> open_;
   mutable std::mutex mutex_;
   mutable std::unique_ptr<Tokenizer> tokenizer_;
 };
 
 }  // namespace
 
-std::shared_ptr<const TokenSource> ids_source(int64_t vocabulary, std::string file,
-                                              std::function<std::unique_ptr<Tokenizer>()> open) {
-  return std::make_shared<IdsSource>(vocabulary, std::move(file), std::move(open));
+std::shared_ptr<const TokenSource> ids_source(const DataConfig& config) {
+  return std::make_shared<IdsSource>(config);
 }
 
 }  // namespace rung

@@ -121,8 +121,9 @@ std::unique_ptr<Tokenizer> trained_tokenizer(Making& making, fs::path& model) {
 std::unique_ptr<Tokenizer> find_tokenizer(Making& making, fs::path& model) {
   const std::string& kind = making.config.tokenizer;
   if (is_trained(kind)) return trained_tokenizer(making, model);
-  if (fs::is_regular_file(kind)) model = kind;
-  return given_tokenizer(making.config);
+  std::unique_ptr<Tokenizer> given = given_tokenizer(making.config);
+  if (given->name() != "bytes") model = kind;
+  return given;
 }
 
 fs::path shard_path(const Making& making, const Tokenizer& tokenizer, const char* part) {

@@ -39,10 +39,7 @@ std::shared_ptr<const TokenSource> open_source(const DataConfig& config, const s
     fail_usage("[data] The path of the data is empty. Give text, default or synthetic.");
   if (config.path == "synthetic" || config.path.starts_with("synthetic:"))
     return synthetic_source(parse_synthetic(config.path), language_seed);
-  if (config.path == "none")
-    return ids_source(config.vocabulary,
-                      fs::is_regular_file(config.tokenizer) ? config.tokenizer : "",
-                      [config] { return given_tokenizer(config); });
+  if (config.path == "none") return ids_source(config);
   if (cache.empty()) fail_usage("[data] The cache folder is empty. Name one.");
   static std::mutex mutex;  // threads that open the same text should not both make its shards
   const std::lock_guard lock(mutex);

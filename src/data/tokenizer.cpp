@@ -40,8 +40,10 @@ std::unique_ptr<Tokenizer> given_tokenizer(const DataConfig& config) {
   if (kind == "bytes") return byte_tokenizer();
   if (kind.starts_with(no_tokenizer))
     fail(
-        "[tokenizer] The run has no tokenizer that could be read; `rung logits` takes token ids. "
-        "Received {}.",
+        "[tokenizer] The run came without a tokenizer that can be read; `rung logits` takes token "
+        "ids. For texts put its tokenizer.json or tokenizer.model beside its config.json and "
+        "import "
+        "that folder again. Received {}.",
         kind);
   if (!fs::is_regular_file(kind))
     fail_usage(

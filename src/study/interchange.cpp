@@ -3,6 +3,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "data/bpe.h"
 #include "data/tokenizer.h"
 #include "model/interchange/convert.h"
 #include "scaling/count.h"
@@ -33,7 +34,7 @@ std::string unfit(const Tokenizer& tokenizer, const fs::path& file, int64_t voca
 }
 
 // Copies the folder's tokenizer beside the run where it can be read; returns data.tokenizer: the
-// file's name, or why there is none.
+// file's name, bytes, or why there is none.
 std::string import_tokenizer(const fs::path& from, const fs::path& run, DataConfig data) {
   for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
     const fs::path file = from / name;
@@ -41,7 +42,9 @@ std::string import_tokenizer(const fs::path& from, const fs::path& run, DataConf
     data.tokenizer = file.string();
     std::string reason;
     try {
-      reason = unfit(*given_tokenizer(data), file, data.vocabulary);
+      const std::unique_ptr<Tokenizer> tokenizer = given_tokenizer(data);
+      reason = unfit(*tokenizer, file, data.vocabulary);
+      if (reason.empty() && tokenizer->name() == "bytes") return "bytes";
     } catch (const Error& error) {
       reason = error.what();
     }
@@ -52,18 +55,19 @@ std::string import_tokenizer(const fs::path& from, const fs::path& run, DataConf
   return std::string(no_tokenizer);
 }
 
-// The run's tokenizer as the folder's files; returns what there is.
+// The run's tokenizer as the folder's files; returns what there is. Of bytes none is special, not
+// even the one that ends a document: transformers would look for it in texts.
 std::string export_tokenizer(const OpenRun& run, const Json& source, const fs::path& folder) {
+  const bool bytes = source.value("tokenizer", run.config.data.tokenizer) == "bytes";
   const fs::path file = source.value("tokenizer_model", "");
-  if (file.empty())
-    return run.config.data.tokenizer == "bytes" ? "none: token ids are bytes" : "none";
-  const bool json = file.extension() == ".json";
+  if (!bytes && file.empty()) return "none";
+  const bool json = bytes || file.extension() == ".json";
   Json config = {{"tokenizer_class", json ? "PreTrainedTokenizerFast" : "LlamaTokenizer"},
                  {"model_max_length", run.config.model.context},
                  {"clean_up_tokenization_spaces", false}};
   const auto separator = static_cast<int32_t>(separator_of(source));
   if (json) {
-    config["eos_token"] = run.source->decode({&separator, 1});
+    if (!bytes) config["eos_token"] = run.source->decode({&separator, 1});
   } else {
     config.update({{"unk_token", "<unk>"},
                    {"eos_token", "</s>"},
@@ -74,7 +78,7 @@ std::string export_tokenizer(const OpenRun& run, const Json& source, const fs::p
                    {"legacy", false}});
   }
   const std::string name = json ? "tokenizer.json" : "tokenizer.model";
-  write_file(folder / name, read_file(file));
+  write_file(folder / name, bytes ? byte_tokenizer_json().dump(1) : read_file(file));
   write_json(folder / "tokenizer_config.json", config);
   return name;
 }

@@ -43,7 +43,7 @@ expect 0 . '' "$rung" import folder --out again --quiet
 expect 0 . '' "$rung" logits again --tokens "$expected" --out again.safetensors --quiet
 expect 0 '' '' cmp in.safetensors again.safetensors
 expect 1 '' 'takes token ids' "$rung" generate in --prompt the
-expect 1 '' 'takes token ids' "$rung" eval in --data text.txt
+expect 1 '' 'takes token ids. For texts put its tokenizer.json or tokenizer.model' "$rung" eval in --data text.txt
 expect 1 '' 'came without text' "$rung" eval in
 expect 1 '' 'holds a run already' "$rung" import folder --out in
 expect 1 '' 'holds a model already' "$rung" export in --out folder
@@ -73,15 +73,16 @@ near bit.safetensors bit_back.safetensors 0.1 0.01
 expect 1 '' 'Packed maps are ternary' "$rung" export in --packed --out bad_folder
 
 # Runs with multipliers and a tokenizer: the loss of a text is the same after a way out and in.
-for kind in bpe "$golden/tokenizers/gpt2.json"; do
+for kind in bytes bpe "$golden/tokenizers/gpt2.json"; do
   rm -rf own hf back
   expect 0 . '' "$rung" train "${tiny[@]}" --set "data.tokenizer=$kind" data.vocabulary=300 --out own --json
   expect 0 . '' "$rung" eval own --data text.txt --json --quiet
   cp out own.json
   expect 0 . '' "$rung" export own --out hf --json
   json "d['family']=='llama' and d['tokenizer'].startswith('tokenizer.') and os.path.exists('hf/tokenizer_config.json')"
+  cp out out_hf.json
   expect 0 . '' "$rung" import hf --out back --json
-  json "d['tokenizer'].startswith('tokenizer.')"
+  json "d['tokenizer']==('bytes' if '$kind'=='bytes' else load('out_hf.json')['tokenizer'])"
   expect 0 . '' "$rung" eval back --data text.txt --held-out 0.2 --tokens 1024 --json --quiet
   json "abs(d['loss']-load('own.json')['loss']) < 1e-4 and d['held_out_sha256']==load('own.json')['held_out_sha256']"
   expect 0 . '' "$rung" generate own --prompt 'the rate' --tokens 12 --temperature 0 --json --quiet
@@ -89,6 +90,10 @@ for kind in bpe "$golden/tokenizers/gpt2.json"; do
   expect 0 . '' "$rung" generate back --prompt 'the rate' --tokens 12 --temperature 0 --json --quiet
   json "d['text']==load('own_text.json')['text']"
 done
+# Tokens of a synthetic language are no bytes.
+expect 0 . '' "$rung" train --data synthetic:vocabulary=256 "${tiny[@]:2}" --out language
+expect 0 'tokenizer none;' '' "$rung" export language --out language_hf --quiet
+check "a tokenizer of nothing" [ ! -e language_hf/tokenizer.json ]
 # A tokenizer of another kind, or of another size, does not keep a model from coming in.
 python3 -c "
 import json

@@ -10,6 +10,26 @@
 
 using namespace rung;
 
+TEST_CASE("the byte tokenizer's file is read as the byte tokenizer") {
+  const Json file = byte_tokenizer_json();
+  const auto bytes = bpe_tokenizer(file.dump(), "tokenizer.json", 0);
+  CHECK(bytes->name() == "bytes");
+  CHECK(bytes->separator() == 0);
+  Json turned = file, merging = file, ending = file;
+  std::swap(turned["model"]["vocab"]["A"], turned["model"]["vocab"]["B"]);
+  merging["model"]["vocab"]["AB"] = 256;
+  merging["model"]["merges"].push_back("A B");
+  ending["added_tokens"].push_back({{"id", 256}, {"content", "</s>"}, {"special", true}});
+  for (const Json& other : {turned, merging, ending}) {
+    const auto bpe = bpe_tokenizer(other.dump(), "tokenizer.json", 0);
+    CHECK(bpe->name().starts_with("bpe-"));
+    std::vector<int32_t> ids;
+    bpe->encode("ABé", ids);
+    CHECK(bpe->decode(ids) == "ABé");
+  }
+  CHECK(bpe_tokenizer(file.dump(), "tokenizer.json", 300)->vocabulary() == 300);
+}
+
 #ifdef RUNG_ICU
 namespace {
 

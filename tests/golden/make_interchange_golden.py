@@ -274,18 +274,29 @@ def check_ternary(call, root):
 
 
 def check_tokenizer(call, root):
-    """A SentencePiece run's folder, read by transformers, spells texts as SentencePiece itself does."""
-    run, out = root / "pieces", root / "hf-pieces"
-    call("train", "--set", "data.tokenizer=bpe", "--set", "data.vocabulary=512", "--set", "train.tokens=4096", "--set",
-         "train.batch_tokens=2048", "--out", run)
+    """Folders of runs on SentencePiece and on bytes, read by transformers, spell texts as the runs do."""
+    pieces = exported_tokenizer(call, root, "pieces", "data.tokenizer=bpe", "data.vocabulary=512")
+    ours = sentencepiece.SentencePieceProcessor(model_file=str(root / "hf-pieces" / "tokenizer.model"))
+    letters = exported_tokenizer(call, root, "bytes", "data.tokenizer=bytes")
+    texts = ("The rate of a rung", " two  spaces ", "lines\n\n  and\ttabs", "na\u00efve \u4f60\u597d \U0001f600",
+             "\u0100 e\u0301 \u0120")
+    for name, theirs, spell in (("tokenizer.model", pieces, ours.encode),
+                                ("bytes", letters, lambda text: list(text.encode()))):
+        for text in texts:
+            a, b = theirs(text, add_special_tokens=False)["input_ids"], spell(text)
+            same = a == b and (name != "bytes" or theirs.decode(a) == text)
+            if not same:
+                failed.append(text)
+            print(f"{name:22} {text!r:34} {'equal' if same else f'{a} {b}  DIFFERS'}")
+
+
+def exported_tokenizer(call, root, name, *settings):
+    """What transformers makes of the exported folder of a run with these settings."""
+    run, out = root / name, root / f"hf-{name}"
+    sets = [word for setting in settings for word in ("--set", setting)]
+    call("train", *sets, "--set", "train.tokens=4096", "--set", "train.batch_tokens=2048", "--out", run)
     call("export", run, "--out", out)
-    theirs = transformers.AutoTokenizer.from_pretrained(out)
-    ours = sentencepiece.SentencePieceProcessor(model_file=str(out / "tokenizer.model"))
-    for text in ("The rate of a rung", " two  spaces ", "lines\n\n  and\ttabs", "na\u00efve \u4f60\u597d \U0001f600"):
-        a, b = theirs(text, add_special_tokens=False)["input_ids"], ours.encode(text)
-        if a != b:
-            failed.append(text)
-        print(f"{'tokenizer.model':22} {text!r:34} {'equal' if a == b else f'{a} {b}  DIFFERS'}")
+    return transformers.AutoTokenizer.from_pretrained(out)
 
 
 if __name__ == "__main__":
