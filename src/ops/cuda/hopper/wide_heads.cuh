@@ -6,7 +6,8 @@
 
 namespace rung::cuda {
 
-constexpr int wide_tile_bytes = 64 * panel_row;
+constexpr int wide_head = 64, wide_tile = 64;  // elements of a head; rows of a tile
+constexpr int wide_panel = wide_tile * panel_row;
 
 // Packed rows [sequences, time, parts, 64] in boxes of `box_rows` rows of a part.
 inline CUtensorMap wide_map(const void* base, const RopeShape& r, int64_t parts, int box_rows) {

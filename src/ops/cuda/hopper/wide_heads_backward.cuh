@@ -1,14 +1,11 @@
 // What a block of wide_heads_backward.h has in shared memory, its work, and what it does with
 // registers at a tile's end.
 #pragma once
-#include "ops/cuda/hopper/tensor_copy.cuh"
-#include "ops/cuda/hopper/wgmma.cuh"
+#include "ops/cuda/hopper/wide_heads.cuh"
 #include "ops/cuda/hopper/wide_heads_backward.h"
 
 namespace rung::cuda {
 
-constexpr int wide_head = 64, wide_tile = 64;  // elements of a head; rows of a tile
-constexpr int wide_panel = wide_tile * panel_row;
 // Two warpgroups own 64 rows each; of a third one a thread has tiles copied and two warps make
 // numbers of queries.
 constexpr int wide_threads = 384, wide_users = 8, wide_helpers = 2;

@@ -16,8 +16,8 @@ constexpr int most_wide_groups = most_short_tiles / 2;
 struct WideRows {
   uint32_t q, barriers;
   int tiles;
-  __device__ uint32_t k() const { return q + tiles * wide_tile_bytes; }
-  __device__ uint32_t v() const { return k() + tiles * wide_tile_bytes; }
+  __device__ uint32_t k() const { return q + tiles * wide_panel; }
+  __device__ uint32_t v() const { return k() + tiles * wide_panel; }
   __device__ uint32_t come(int tile) const { return barriers + 24 * tile; }
   __device__ uint32_t values(int tile) const { return come(tile) + 8; }
   __device__ uint32_t turned(int tile) const { return come(tile) + 16; }
@@ -26,12 +26,12 @@ struct WideRows {
 // By one thread.
 __device__ inline void copy_wide_tile(const WideForward& s, const WideRows& rows, int tile,
                                       int head, int sequence) {
-  const uint32_t to = rows.q + tile * wide_tile_bytes, come = rows.come(tile);
-  announce(come, 2 * wide_tile_bytes);
+  const uint32_t to = rows.q + tile * wide_panel, come = rows.come(tile);
+  announce(come, 2 * wide_panel);
   copy_box(to, s.qkv, come, 0, 64 * tile, head, sequence);
-  copy_box(to + rows.tiles * wide_tile_bytes, s.qkv, come, 0, 64 * tile, s.heads + head, sequence);
-  announce(rows.values(tile), wide_tile_bytes);
-  copy_box(to + 2 * rows.tiles * wide_tile_bytes, s.qkv, rows.values(tile), 0, 64 * tile,
+  copy_box(to + rows.tiles * wide_panel, s.qkv, come, 0, 64 * tile, s.heads + head, sequence);
+  announce(rows.values(tile), wide_panel);
+  copy_box(to + 2 * rows.tiles * wide_panel, s.qkv, rows.values(tile), 0, 64 * tile,
            2 * s.heads + head, sequence);
 }
 
@@ -42,17 +42,17 @@ __device__ inline void mix_wide_tile(const WideRows& rows, WideMixture& m, int t
                                      int warp, int lane) {
   Quad p[4] = {};
   float s[8][4] = {};
-  const uint64_t queries = describe(rows.q + tile * wide_tile_bytes, 0);
+  const uint64_t queries = describe(rows.q + tile * wide_panel, 0);
   wait_barrier(rows.turned(tile), 0);
 #pragma unroll 1
   for (int j = 0;; ++j) {
     wait_barrier(rows.turned(j), 0);
-    wide_scores(s, m, p, queries, describe(rows.k() + j * wide_tile_bytes, 0));
+    wide_scores(s, m, p, queries, describe(rows.k() + j * wide_panel, 0));
     const bool last = j == tile;
     if (last) hide_later_keys(s, warp, lane);
     take_wide_powers(m, s, p, logit, j == 0, last ? warp + 1 : 4);
     wait_barrier(rows.values(j), 0);
-    start_mixing(m, p, describe(rows.v() + j * wide_tile_bytes, 0));
+    start_mixing(m, p, describe(rows.v() + j * wide_panel, 0));
     if (last) break;
   }
   wgmma_wait<0>();
@@ -145,9 +145,9 @@ void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, f
   s.tiles = static_cast<int>((r.time + 63) / 64);
   const auto launch = [&](auto count) {
     constexpr int groups = decltype(count)::value;
-    allow_shared(wide_forward<groups>, 6 * groups * wide_tile_bytes);
+    allow_shared(wide_forward<groups>, 6 * groups * wide_panel);
     wide_forward<groups><<<static_cast<unsigned>(r.sequences * r.heads), 128 * groups,
-                           3 * s.tiles * wide_tile_bytes, stream>>>(s);
+                           3 * s.tiles * wide_panel, stream>>>(s);
   };
   if (s.tiles > most_short_tiles)
     wide_long_forward(s, r.sequences * r.heads, stream);

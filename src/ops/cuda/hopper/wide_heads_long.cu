@@ -13,7 +13,7 @@ constexpr int long_warps = 4 * long_groups, long_threads = 128 * (long_groups + 
 // A block's shared memory: all keys, a tile of queries a warpgroup, the ring of values.
 struct LongRows {
   uint32_t keys, barriers;
-  __device__ uint32_t k(int tile) const { return keys + tile * wide_tile_bytes; }
+  __device__ uint32_t k(int tile) const { return keys + tile * wide_panel; }
   __device__ uint32_t q(int group) const { return k(long_tiles + group); }
   __device__ uint32_t v(int stage) const { return k(long_tiles + long_groups + stage); }
   // A tile's keys have come, and are turned; a warp's queries have come; a stage is full, or free.
@@ -23,7 +23,7 @@ struct LongRows {
   __device__ uint32_t full(int stage) const { return come(2 * long_tiles + long_warps + stage); }
   __device__ uint32_t empty(int stage) const { return full(long_stages + stage); }
   static constexpr int count = 2 * long_tiles + long_warps + 2 * long_stages;
-  static constexpr int bytes = (long_tiles + long_groups + long_stages) * wide_tile_bytes;
+  static constexpr int bytes = (long_tiles + long_groups + long_stages) * wide_panel;
   __device__ void start() const {
     for (int i = 0; i < long_tiles; ++i) {
       start_barrier(come(i), 1);
@@ -48,7 +48,7 @@ __device__ inline int values_of_round(int round, int tiles) {
 __device__ inline void bring_long_keys(const WideForward& s, const LongRows& rows, int round,
                                        int head, int sequence) {
   for (int i = round * long_groups; i < values_of_round(round, s.tiles); ++i) {
-    announce(rows.come(i), wide_tile_bytes);
+    announce(rows.come(i), wide_panel);
     copy_box(rows.k(i), s.qkv, rows.come(i), 0, 64 * i, s.heads + head, sequence);
   }
 }
@@ -63,7 +63,7 @@ __device__ inline void bring_long_head(const WideForward& s, const LongRows& row
     const int end = values_of_round(round, s.tiles);
     for (int i = 0; i < end; ++i) {
       wait_barrier(rows.empty(at.stage), at.phase ^ 1);
-      announce(rows.full(at.stage), wide_tile_bytes);
+      announce(rows.full(at.stage), wide_panel);
       copy_box(rows.v(at.stage), s.qkv, rows.full(at.stage), 0, 64 * i, 2 * s.heads + head,
                sequence);
       at.next();
