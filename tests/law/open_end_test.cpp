@@ -31,6 +31,19 @@ Table concave(double decades, double bend, double noise) {
   return table;
 }
 
+// Losses of a law with E = 1.8 over five decades, with ripples of 1 % of what is reducible.
+Table bending() {
+  Table table;
+  std::vector<double> n, loss;
+  for (int i = 0; i < 12; ++i) {
+    n.push_back(1e6 * std::pow(3.0, i));
+    loss.push_back(1.8 + 400.0 * std::pow(n.back(), -0.35) * (1 + 0.01 * std::sin(2.4 * i)));
+  }
+  table.add("N", n);
+  table.add("L", loss);
+  return table;
+}
+
 Fit fit_power(const Table& table, FitOptions options = {}) {
   options.law = "power";
   options.columns = {{"x", "N"}};
@@ -99,15 +112,7 @@ TEST_CASE("open end: long precise ladders hold E near 0, and predictions ten tim
 TEST_CASE("open end: none for an E inside, an E that the caller gives, or refusals turned off") {
   CHECK(fit_power(concave(1.2, 0.004, 0.01), {.fixed = {{"E", 0.0}}}).open_ends.empty());
   CHECK(fit_power(concave(1.2, 0.004, 0.01), {.refuse = false}).open_ends.empty());
-  Table table;
-  std::vector<double> n, loss;
-  for (int i = 0; i < 12; ++i) {
-    n.push_back(1e6 * std::pow(3.0, i));
-    loss.push_back(1.8 + 400.0 * std::pow(n.back(), -0.35) * (1 + 0.01 * std::sin(2.4 * i)));
-  }
-  table.add("N", n);
-  table.add("L", loss);
-  const Fit inside = fit_power(table);
+  const Fit inside = fit_power(bending());
   CHECK(inside.open_ends.empty());
   CHECK(predict(inside, {{"N", 1e12}}).at_bound.empty());
 }
@@ -124,15 +129,7 @@ TEST_CASE("open end: laws of a mixture that share an E move it together") {
 }
 
 TEST_CASE("open end: the caller's upper bound leaves E open downwards") {
-  Table table;
-  std::vector<double> n, loss;
-  for (int i = 0; i < 12; ++i) {
-    n.push_back(1e6 * std::pow(3.0, i));
-    loss.push_back(1.8 + 400.0 * std::pow(n.back(), -0.35) * (1 + 0.01 * std::sin(2.4 * i)));
-  }
-  table.add("N", n);
-  table.add("L", loss);
-  const Fit fit = fit_power(table, {.bounds = {{"E", {0.0, 1.7}}}});
+  const Fit fit = fit_power(bending(), {.bounds = {{"E", {0.0, 1.7}}}});
   REQUIRE(fit.open_ends.size() == 1);
   CHECK(fit.open_ends[0].bound == 1.7);
   CHECK(fit.open_ends[0].values[0] < 1.7);

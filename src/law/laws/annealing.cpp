@@ -9,6 +9,7 @@
 #include "law/bind.h"
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 #include "law/schedule_rows.h"
 
 namespace rung {
@@ -26,12 +27,7 @@ struct Annealing {
 constexpr std::string_view annealing_inputs[] = {"S1", "S2"};
 constexpr Coefficient annealing_coefficients[] = {
     {.name = "L0", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 2.628},
-    {.name = "A",
-     .meaning = "reducible loss at S1 = 1",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 0.429},
+    factor_coefficient("A", "reducible loss at S1 = 1", 0.429),
     {.name = "alpha",
      .meaning = "exponent of the area",
      .lo = 0.01,

@@ -10,6 +10,7 @@
 #include "law/bend_rows.h"
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -106,13 +107,8 @@ void evaluate_broken_power(const Law&, const double* c, const double* inputs, si
 
 constexpr std::string_view broken_power_inputs[] = {"x"};
 constexpr Coefficient broken_power_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.7},
-    {.name = "A",
-     .meaning = "reducible loss at x = 1",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 20.0},
+    irreducible_loss(1.7),
+    factor_coefficient("A", "reducible loss at x = 1", 20.0),
     {.name = "a",
      .meaning = "exponent before the break",
      .lo = 0.0,

@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "law/law.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -51,12 +52,7 @@ constexpr Coefficient base_coefficients[] = {
      .lo = 0.0,
      .linear = true,
      .typical = 1.5},
-    {.name = "k",
-     .meaning = "the rest, on the unnamed domain alone",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 1.5},
+    factor_coefficient("k", "the rest, on the unnamed domain alone", 1.5),
 };
 
 constexpr Coefficient effect(std::string_view name, std::string_view meaning, int points,

@@ -11,6 +11,7 @@
 
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 #include "law/simulate.h"
 
 namespace rung {
@@ -54,27 +55,14 @@ constexpr Coefficient positive(std::string_view name, std::string_view meaning, 
           .typical = typical};
 }
 
-constexpr Coefficient distillation_exponent(std::string_view name, std::string_view meaning,
-                                            double grid_lo, double grid_hi, int points,
-                                            double typical) {
-  return {.name = name,
-          .meaning = meaning,
-          .lo = 0.005,
-          .hi = 3.0,
-          .grid_lo = grid_lo,
-          .grid_hi = grid_hi,
-          .grid_points = points,
-          .typical = typical};
-}
-
 constexpr std::string_view supervised_inputs[] = {"N", "D"};
 constexpr Coefficient supervised_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.220},
+    irreducible_loss(1.220),
     positive("A", "size term", 30.0, 3e4, 4, 3355.0),
     positive("B", "data term", 30.0, 3e5, 5, 18186.0),
-    distillation_exponent("alpha", "exponent of size", 0.2, 0.6, 5, 0.408),
-    distillation_exponent("beta", "exponent of data", 0.2, 0.6, 5, 0.431),
-    distillation_exponent("gamma", "joint exponent", 0.4, 1.0, 3, 0.452),
+    loss_exponent("alpha", "exponent of size", 0.408, {0.2, 0.6, 5}),
+    loss_exponent("beta", "exponent of data", 0.431, {0.2, 0.6, 5}),
+    loss_exponent("gamma", "joint exponent", 0.452, {0.4, 1.0, 3}),
 };
 constexpr InputRange supervised_design[] = {{1.4e8, 1.26e10}, {2e9, 5e11}};
 
@@ -84,10 +72,10 @@ constexpr InputRule distillation_rules[] = {
 constexpr Coefficient distillation_coefficients[] = {
     positive("A", "size term", 100.0, 1e4, 2, 2243.0),
     positive("B", "data term", 1e3, 1e5, 2, 24181.0),
-    distillation_exponent("alpha", "exponent of size", 0.25, 0.45, 2, 0.321),
-    distillation_exponent("beta", "exponent of data", 0.35, 0.65, 2, 0.637),
-    distillation_exponent("gamma", "joint exponent", 0.5, 0.9, 2, 0.764),
-    distillation_exponent("c0", "exponent of the teacher's loss", 1.0, 2.5, 2, 2.549),
+    loss_exponent("alpha", "exponent of size", 0.321, {0.25, 0.45, 2}),
+    loss_exponent("beta", "exponent of data", 0.637, {0.35, 0.65, 2}),
+    loss_exponent("gamma", "joint exponent", 0.764, {0.5, 0.9, 2}),
+    loss_exponent("c0", "exponent of the teacher's loss", 2.549, {1.0, 2.5, 2}),
     positive("c1", "slope where the teacher outgrows the student", 30.0, 1000.0, 2, 522.61, true),
     positive("d1", "ratio of losses where the slope changes", 1.2, 1.2, 1, 1.315),
     positive("f1", "width of that change", 0.1, 0.1, 1, 0.090, true),

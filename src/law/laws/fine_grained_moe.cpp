@@ -4,6 +4,7 @@
 // L(N, D, G) = c + (g/G^gamma + a)/N^alpha + b/D^beta.
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -21,18 +22,8 @@ struct FineGrainedMoe {
 constexpr std::string_view fine_grained_moe_inputs[] = {"N", "D", "G"};
 constexpr Coefficient fine_grained_moe_coefficients[] = {
     {.name = "c", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 0.47},
-    {.name = "a",
-     .meaning = "size term at endless granularity",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 18.1},
-    {.name = "g",
-     .meaning = "granularity term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 2.1},
+    factor_coefficient("a", "size term at endless granularity", 18.1),
+    factor_coefficient("g", "granularity term", 2.1),
     {.name = "gamma",
      .meaning = "exponent of granularity",
      .lo = 0.02,
@@ -41,28 +32,9 @@ constexpr Coefficient fine_grained_moe_coefficients[] = {
      .grid_hi = 2.0,
      .grid_points = 6,
      .typical = 0.58},
-    {.name = "alpha",
-     .meaning = "exponent of size",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.05,
-     .grid_hi = 0.8,
-     .grid_points = 10,
-     .typical = 0.115},
-    {.name = "b",
-     .meaning = "data term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 30.8},
-    {.name = "beta",
-     .meaning = "exponent of data",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.05,
-     .grid_hi = 0.8,
-     .grid_points = 10,
-     .typical = 0.147},
+    loss_exponent("alpha", "exponent of size", 0.115, {0.05, 0.8, 10}),
+    factor_coefficient("b", "data term", 30.8),
+    loss_exponent("beta", "exponent of data", 0.147, {0.05, 0.8, 10}),
 };
 constexpr InputRange fine_grained_moe_design[] = {{6e7, 4e9}, {8e9, 1.3e11}, {1.0, 16.0}};
 

@@ -10,6 +10,7 @@
 #include "law/formula.h"
 #include "law/laws/laws.h"
 #include "law/laws/saturation.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -30,12 +31,7 @@ struct JointMoe {
 constexpr std::string_view joint_moe_inputs[] = {"N", "D", "E"};
 // The grid leaves the interactions and the saturation at one point each: the polish finds them.
 constexpr Coefficient joint_moe_coefficients[] = {
-    {.name = "a",
-     .meaning = "size term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 150.0},
+    factor_coefficient("a", "size term", 150.0),
     {.name = "delta",
      .meaning = "experts in the size term",
      .lo = -5.0,
@@ -58,12 +54,7 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .hi = 1.0,
      .grid_points = 1,
      .typical = 0.003},
-    {.name = "b",
-     .meaning = "data term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 600.0},
+    factor_coefficient("b", "data term", 600.0),
     {.name = "omega",
      .meaning = "experts in the data term",
      .lo = -5.0,
@@ -87,28 +78,8 @@ constexpr Coefficient joint_moe_coefficients[] = {
      .grid_points = 1,
      .typical = -0.005},
     {.name = "c", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.6},
-    {.name = "E_start",
-     .meaning = "experts that a dense model is worth",
-     .scale = Scale::log,
-     .lo = 1.0,
-     .hi = 64.0,
-     .grid_lo = 2.0,
-     .grid_hi = 2.0,
-     .grid_points = 1,
-     .held = true,
-     .nuisance = true,
-     .typical = 2.394},
-    {.name = "E_max",
-     .meaning = "experts beyond which nothing is gained",
-     .scale = Scale::log,
-     .lo = 8.0,
-     .hi = 1e6,
-     .grid_lo = 300.0,
-     .grid_hi = 300.0,
-     .grid_points = 1,
-     .held = true,
-     .nuisance = true,
-     .typical = 217.7},
+    experts_at_start({2.0, 2.0, 1}, true),
+    experts_at_most({300.0, 300.0, 1}, true),
 };
 constexpr InputRange joint_moe_design[] = {{5e7, 2.7e9}, {1e9, 1.3e11}, {1.0, 64.0}};
 

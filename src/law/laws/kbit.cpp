@@ -8,6 +8,7 @@
 // c bits e^(-bits/gamma) = b gamma (the larger root).
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -32,12 +33,7 @@ constexpr Coefficient kbit_coefficients[] = {
      .linear = true,
      .typical = 0.55},
     {.name = "b", .meaning = "gain by ln N", .lo = 0.0, .linear = true, .typical = 0.045},
-    {.name = "c",
-     .meaning = "cost of rounding",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 2.5},
+    factor_coefficient("c", "cost of rounding", 2.5),
     {.name = "gamma",
      .meaning = "bits by which the cost falls to 1/e",
      .scale = Scale::log,

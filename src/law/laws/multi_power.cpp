@@ -12,6 +12,7 @@
 #include "law/annealing_sum.h"
 #include "law/bind.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 #include "law/schedule_rows.h"
 #include "law/schedule_sum.h"
 
@@ -21,12 +22,7 @@ namespace {
 constexpr std::string_view inputs[] = {"run", "step"};
 constexpr Coefficient multi_power_coefficients[] = {
     {.name = "L0", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 2.65145},
-    {.name = "A",
-     .meaning = "power term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 0.601152},
+    factor_coefficient("A", "power term", 0.601152),
     {.name = "alpha",
      .meaning = "exponent of the summed rate",
      .lo = 0.01,
@@ -35,12 +31,7 @@ constexpr Coefficient multi_power_coefficients[] = {
      .grid_hi = 0.85,
      .grid_points = 5,
      .typical = 0.452958},
-    {.name = "B",
-     .meaning = "drop of the loss by annealing",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 437.946},
+    factor_coefficient("B", "drop of the loss by annealing", 437.946),
     {.name = "C",
      .meaning = "speed of the drop",
      .scale = Scale::log,

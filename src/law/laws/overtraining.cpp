@@ -4,6 +4,7 @@
 // a 6^-eta N^(-2 eta) + b 6^-eta D^(-2 eta), so N and D are its inputs here.
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -22,19 +23,9 @@ struct Overtraining {
 constexpr std::string_view overtraining_inputs[] = {"N", "D"};
 // Typical values: RedPajama runs evaluated on C4, fitted on the five runs that the source uses.
 constexpr Coefficient overtraining_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.84},
-    {.name = "a",
-     .meaning = "size term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 212.0},
-    {.name = "b",
-     .meaning = "data term",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 367.0},
+    irreducible_loss(1.84),
+    factor_coefficient("a", "size term", 212.0),
+    factor_coefficient("b", "data term", 367.0),
     {.name = "eta",
      .meaning = "exponent of compute",
      .lo = 0.0025,

@@ -4,6 +4,7 @@
 // equation 1.1.
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 #include "law/power_term.h"
 
 namespace rung {
@@ -19,21 +20,9 @@ struct Power {
 
 constexpr std::string_view power_inputs[] = {"x"};
 constexpr Coefficient power_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.7},
-    {.name = "A",
-     .meaning = "reducible loss at x = 1",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 1070.0},
-    {.name = "a",
-     .meaning = "exponent",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.01,
-     .grid_hi = 1.5,
-     .grid_points = 128,
-     .typical = 0.155},
+    irreducible_loss(1.7),
+    factor_coefficient("A", "reducible loss at x = 1", 1070.0),
+    loss_exponent("a", "exponent", 0.155, {0.01, 1.5, 128}),
 };
 constexpr InputRange power_design[] = {{1e17, 1e21}};
 

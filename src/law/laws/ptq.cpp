@@ -3,6 +3,7 @@
 // harder to round. Source: Kumar et al. 2024, "Scaling Laws for Precision", equation 2.
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -18,12 +19,7 @@ struct PostTraining {
 
 constexpr std::string_view ptq_inputs[] = {"N", "D", "P"};
 constexpr Coefficient ptq_coefficients[] = {
-    {.name = "C_T",
-     .meaning = "degradation at N = D = 1 and no bits",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 0.0598},
+    factor_coefficient("C_T", "degradation at N = D = 1 and no bits", 0.0598),
     {.name = "gamma_D", .meaning = "exponent of data", .linear = true, .typical = 0.5068},
     {.name = "gamma_N", .meaning = "exponent of size", .linear = true, .typical = 0.3439},
     {.name = "gamma_post",

@@ -5,6 +5,7 @@
 // undefined and its loss lies off the curve).
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -20,12 +21,7 @@ struct Rectified {
 
 constexpr std::string_view rectified_inputs[] = {"D"};
 constexpr Coefficient rectified_coefficients[] = {
-    {.name = "B",
-     .meaning = "what fine-tuning can remove, times D_l",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 1100.0},
+    factor_coefficient("B", "what fine-tuning can remove, times D_l", 1100.0),
     {.name = "D_l",
      .meaning = "size of the pre-learned data",
      .scale = Scale::log,
@@ -44,7 +40,7 @@ constexpr Coefficient rectified_coefficients[] = {
      .grid_hi = 1.2,
      .grid_points = 20,
      .typical = 0.6},
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 0.9},
+    irreducible_loss(0.9),
 };
 constexpr InputRange rectified_design[] = {{200.0, 1.6384e6}};
 

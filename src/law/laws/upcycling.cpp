@@ -6,6 +6,7 @@
 // (section 5) of eight experts, two active; there E = 0.165 + 8.53 N^-0.112, 1.00 at N = 1e9.
 #include "law/formula.h"
 #include "law/laws/laws.h"
+#include "law/laws/terms.h"
 
 namespace rung {
 namespace {
@@ -21,12 +22,7 @@ struct Upcycling {
 
 constexpr std::string_view upcycling_inputs[] = {"D1", "D2"};
 constexpr Coefficient upcycling_coefficients[] = {
-    {.name = "A",
-     .meaning = "reducible loss at D1 = D2 = 1",
-     .scale = Scale::log,
-     .lo = 0.0,
-     .linear = true,
-     .typical = 16.3},
+    factor_coefficient("A", "reducible loss at D1 = D2 = 1", 16.3),
     {.name = "a1",
      .meaning = "exponent of the dense data",
      .lo = -3.0,
@@ -51,7 +47,7 @@ constexpr Coefficient upcycling_coefficients[] = {
      .grid_hi = 0.03,
      .grid_points = 5,
      .typical = 7.98e-4},
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.0},
+    irreducible_loss(1.0),
 };
 constexpr InputRange upcycling_design[] = {{5e8, 5e10}, {5e8, 5e10}};
 

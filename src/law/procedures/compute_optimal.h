@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 
+#include "law/laws/terms.h"
 #include "law/procedure.h"
 #include "law/procedures/monomial.h"
 
@@ -22,7 +23,7 @@ constexpr Coefficient optimal_data_coefficients[] = {
     exponent_coefficient("a_D", "exponent of the optimal tokens", 0.51),
 };
 constexpr Coefficient optimal_loss_coefficients[] = {
-    {.name = "E", .meaning = "irreducible loss", .lo = 0.0, .linear = true, .typical = 1.82},
+    irreducible_loss(1.82),
     factor_coefficient("A", "reducible loss at one FLOP", 2650.0),
     {.name = "alpha",
      .meaning = "exponent of compute",

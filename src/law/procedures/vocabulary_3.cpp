@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "law/laws/terms.h"
 #include "law/power_term.h"
 #include "law/procedures/monomial.h"
 #include "law/procedures/procedures.h"
@@ -39,22 +40,8 @@ constexpr Coefficient vocabulary_3_loss_coefficients[] = {
     factor_coefficient("A1", "term of the body", 876.0),
     factor_coefficient("A2", "term of the vocabulary", 2070.0),
     factor_coefficient("B", "term of the data", 22200.0),
-    {.name = "alpha",
-     .meaning = "exponent of the vocabulary",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.05,
-     .grid_hi = 1.2,
-     .grid_points = 12,
-     .typical = 0.6707},
-    {.name = "beta",
-     .meaning = "exponent of body and data",
-     .lo = 0.005,
-     .hi = 3.0,
-     .grid_lo = 0.05,
-     .grid_hi = 1.2,
-     .grid_points = 12,
-     .typical = 0.4466},
+    loss_exponent("alpha", "exponent of the vocabulary", 0.6707, {0.05, 1.2, 12}),
+    loss_exponent("beta", "exponent of body and data", 0.4466, {0.05, 1.2, 12}),
 };
 constinit const Law vocabulary_3_loss_law = {
     .name = "vocabulary-3.L_u",
