@@ -34,8 +34,7 @@ __device__ void apply_map(bf16* rows, const Tile<line<D>>& map, float factor) {
     for (int k = 0; k < D / 16; ++k) {
       Quad b;
       map.as_b_of_rows(b, n, k);
-      multiply_add(sum[0], a[k], b[0], b[1]);
-      multiply_add(sum[1], a[k], b[2], b[3]);
+      multiply_add(sum, a[k], b);
     }
 #pragma unroll
     for (int j = 0; j < 2; ++j)
@@ -57,12 +56,10 @@ __device__ void add_units(float (&sum)[D / 8][4], const Quad (&a)[D / 16], const
   for (int k = 0; k < D / 16; ++k) {
     Quad b;
     first.as_b_of_rows(b, chunk, k);
-    multiply_add(gate[0], a[k], b[0], b[1]);
-    multiply_add(gate[1], a[k], b[2], b[3]);
+    multiply_add(gate, a[k], b);
     if constexpr (gated<curve>) {
       first.as_b_of_rows(b, s.chunks + chunk, k);
-      multiply_add(up[0], a[k], b[0], b[1]);
-      multiply_add(up[1], a[k], b[2], b[3]);
+      multiply_add(up, a[k], b);
     }
   }
 #pragma unroll
@@ -80,8 +77,7 @@ __device__ void add_units(float (&sum)[D / 8][4], const Quad (&a)[D / 16], const
   for (int n = 0; n < D / 16; ++n) {
     Quad b;
     second.as_b_of_rows(b, n, chunk);
-    multiply_add(sum[2 * n], hidden, b[0], b[1]);
-    multiply_add(sum[2 * n + 1], hidden, b[2], b[3]);
+    multiply_add(sum + 2 * n, hidden, b);
   }
 }
 

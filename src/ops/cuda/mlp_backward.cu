@@ -22,8 +22,7 @@ __device__ void input_gradient(const Tile<unit_line>& units, const Tile<line<D>>
       first.as_b_of_columns(b, k, n);
 #pragma unroll
       for (int t = 0; t < 2; ++t) {
-        multiply_add(sum[t][0], a[t], b[0], b[1]);
-        multiply_add(sum[t][1], a[t], b[2], b[3]);
+        multiply_add(sum[t], a[t], b);
       }
     }
     write_product<D>(sum, factor, to, m, n, lane);
@@ -46,8 +45,7 @@ __device__ void map_back(const Tile<line<D>>& df, const Tile<line<D>>& map, cons
 #pragma unroll
       for (int t = 0; t < 2; ++t) {
         df.as_a(a, 2 * m + t, k);
-        multiply_add(sum[t][0], a, b[0], b[1]);
-        multiply_add(sum[t][1], a, b[2], b[3]);
+        multiply_add(sum[t], a, b);
       }
     }
 #pragma unroll

@@ -98,17 +98,14 @@ __device__ void pass_rows(Gradients<D, gated<curve> ? 2 : 1>& sum, const Backwar
     Quad a, b;
     in.x.as_b_of_rows(b, step, k);
     in.first.as_a(a, warp, k);
-    multiply_add(gate[0], a, b[0], b[1]);
-    multiply_add(gate[1], a, b[2], b[3]);
+    multiply_add(gate, a, b);
     if constexpr (two) {
       in.first.as_a(a, s.chunks + warp, k);
-      multiply_add(up[0], a, b[0], b[1]);
-      multiply_add(up[1], a, b[2], b[3]);
+      multiply_add(up, a, b);
     }
     in.dout.as_b_of_rows(b, step, k);
     in.second.as_a_of_columns(a, k, warp);
-    multiply_add(d[0], a, b[0], b[1]);
-    multiply_add(d[1], a, b[2], b[3]);
+    multiply_add(d, a, b);
   }
 #pragma unroll
   for (int n = 0; n < 2; ++n)

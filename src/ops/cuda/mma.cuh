@@ -33,6 +33,12 @@ __device__ inline void multiply_add(float (&sum)[4], const Quad& a, uint32_t b0,
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// The same for 16 columns, of which sum[0] and sum[1] have eight each.
+__device__ inline void multiply_add(float (*sum)[4], const Quad& a, const Quad& b) {
+  multiply_add(sum[0], a, b[0], b[1]);
+  multiply_add(sum[1], a, b[2], b[3]);
+}
+
 __device__ inline float exp2_fast(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));

@@ -48,8 +48,7 @@ __global__ void __launch_bounds__(32 * most_forward) forward(Args s) {
       for (int k = 0; k < D / 16; ++k) {
         Quad b;
         tile.as_b_of_rows(b, n, k);
-        multiply_add(sum[0], a[k], b[0], b[1]);
-        multiply_add(sum[1], a[k], b[2], b[3]);
+        multiply_add(sum, a[k], b);
       }
 #pragma unroll
       for (int i = 0; i < 4; ++i)
@@ -116,8 +115,7 @@ __device__ void input_gradient(const Tile<0>& dy, const Tile<line<D>>& matrix, i
       matrix.as_b_of_columns(b, k, n);
 #pragma unroll
       for (int t = 0; t < 2; ++t) {
-        multiply_add(sum[t][0], a[t], b[0], b[1]);
-        multiply_add(sum[t][1], a[t], b[2], b[3]);
+        multiply_add(sum[t], a[t], b);
       }
     }
     write_product<D>(sum, factor, to, m, n, lane);
@@ -159,8 +157,7 @@ __global__ void __launch_bounds__(32 * most_backward, 1) backward(Args s) {
 #pragma unroll
       for (int n = 0; n < D / 16; ++n) {
         units.as_b_of_columns(b, step, n);
-        multiply_add(sum[2 * n], a, b[0], b[1]);
-        multiply_add(sum[2 * n + 1], a, b[2], b[3]);
+        multiply_add(sum + 2 * n, a, b);
       }
     }
     input_gradient<D>(dy, {at.matrix(), lane}, s.tile, s.chunks, s.factor, at.du(), warp);

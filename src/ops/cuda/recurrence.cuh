@@ -95,8 +95,7 @@ __device__ void add_product(float (&sum)[count][4], const Quad& a, const Tile<fi
   for (int n = 0; n < count / 2; ++n) {
     Quad b;
     rows.as_b_of_columns(b, tile, first + n);
-    multiply_add(sum[2 * n], a, b[0], b[1]);
-    multiply_add(sum[2 * n + 1], a, b[2], b[3]);
+    multiply_add(sum + 2 * n, a, b);
   }
 }
 
@@ -106,8 +105,7 @@ __device__ void add_transposed(float (&sum)[2][4], const Quad& a, const Tile<fix
                                int k) {
   Quad b;
   rows.as_b_of_rows(b, tile, k);
-  multiply_add(sum[0], a, b[0], b[1]);
-  multiply_add(sum[1], a, b[2], b[3]);
+  multiply_add(sum, a, b);
 }
 
 // Two neighbours along k of a B matrix whose columns 0 and 1 are the leading and the remaining

@@ -21,8 +21,7 @@ __device__ void scores(float (&s)[2][4], const Quad (&q)[D / 16], const Tile<str
   for (int k = 0; k < D / 16; ++k) {
     Quad b;
     keys.as_b_of_rows(b, tile, k);
-    multiply_add(s[0], q[k], b[0], b[1]);
-    multiply_add(s[1], q[k], b[2], b[3]);
+    multiply_add(s, q[k], b);
   }
 }
 
@@ -74,8 +73,7 @@ __device__ void mix(Mixture<D>& m, const Quad (&q)[D / 16], const Tile<stride_of
     for (int n = 0; n < D / 16; ++n) {
       Quad b;
       v.as_b_of_columns(b, tile + i, n);
-      multiply_add(m.sum[2 * n], p, b[0], b[1]);
-      multiply_add(m.sum[2 * n + 1], p, b[2], b[3]);
+      multiply_add(m.sum + 2 * n, p, b);
     }
   }
 }

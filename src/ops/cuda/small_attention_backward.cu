@@ -42,8 +42,7 @@ __device__ void add_product(float (&sum)[D / 8][4], const Quad& a, const Tile<st
   for (int n = 0; n < D / 16; ++n) {
     Quad b;
     rows.as_b_of_columns(b, tile, n);
-    multiply_add(sum[2 * n], a, b[0], b[1]);
-    multiply_add(sum[2 * n + 1], a, b[2], b[3]);
+    multiply_add(sum + 2 * n, a, b);
   }
 }
 
