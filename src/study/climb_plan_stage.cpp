@@ -3,6 +3,7 @@
 #include "config/difference.h"
 #include "config/resolve.h"
 #include "core/error.h"
+#include "core/folder.h"
 #include "core/json_field.h"
 #include "core/shell.h"
 #include "study/climb_stages.h"
@@ -15,9 +16,7 @@ void open_folder(Climb& c) {
   if (!c.request.resume && fs::exists(c.file("plan.json")))
     fail("[climb] {} holds a climb already{}. Continue it with --resume, or choose another --out.",
          folder.string(), fs::exists(c.file("prediction.json")) ? " with its prediction" : "");
-  std::error_code error;
-  fs::create_directories(folder / "runs", error);
-  if (error) fail("[climb] Cannot create {}: {}.", folder.string(), error.message());
+  make_folder(folder / "runs", "climb");
   c.lock = std::make_unique<FolderLock>(folder);
 }
 

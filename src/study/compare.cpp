@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "core/json_field.h"
 #include "report/compare_page.h"
 #include "study/rate.h"
@@ -97,7 +98,7 @@ void time_alone(ClimbRequest request) {
 ClimbOutcome compare_climbs(const fs::path& folder, std::vector<NamedClimb> alternatives,
                             bool together, const ClimbHooks& hooks) {
   const auto start = Clock::now();
-  fs::create_directories(folder);
+  make_folder(folder, "compare");
   place(folder, together, alternatives);
   check_shares(alternatives);
   if (together) {

@@ -7,6 +7,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "core/json_field.h"
 #include "core/progress.h"
 #include "optim/optimizer.h"
@@ -111,9 +112,7 @@ void keep_places(const fs::path& folder, std::span<const Group> groups) {
       places[group.index[m]] = {{"folder", "runs/" + group.name}, {"member", m}};
   Json list = Json::array();
   for (const auto& [index, place] : places) list.push_back(place);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail("[runs] Cannot create {}: {}.", folder.string(), error.message());
+  make_folder(folder, "runs");
   write_json(folder / "runs.json", {{"members", list}});
 }
 

@@ -3,6 +3,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "data/bpe.h"
 #include "data/tokenizer.h"
 #include "model/interchange/convert.h"
@@ -11,12 +12,6 @@
 
 namespace rung {
 namespace {
-
-void make_folder(const fs::path& folder, const char* where) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail("[{}] Cannot create {}: {}.", where, folder.string(), error.message());
-}
 
 // The end of a document in the run's tokens; -1 where nothing says it.
 int64_t separator_of(const Json& source) {

@@ -3,6 +3,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "core/json_field.h"
 #include "core/json_reason.h"
 #include "data/tokenizer.h"
@@ -103,9 +104,7 @@ OpenRun open_run(const OpenRequest& request) {
 void keep_tokenizer(const TokenSource& source, const fs::path& folder) {
   const std::string model = source.describe().value("tokenizer_model", "");
   if (model.empty()) return;
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail("[run] Cannot create {}: {}.", folder.string(), error.message());
+  make_folder(folder, "run");
   const bool json = model.ends_with(".json");
   write_file(folder / (json ? "tokenizer.json" : "tokenizer.model"), read_file(model));
 }

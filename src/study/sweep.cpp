@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "core/json_field.h"
 #include "study/open_run.h"
 
@@ -79,9 +80,7 @@ void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
            folder.string());
     return;
   }
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail("[study] Cannot create {}: {}.", folder.string(), error.message());
+  make_folder(folder, "study");
   write_json(path, plan);
 }
 

@@ -6,6 +6,7 @@
 #include "config/resolve.h"
 #include "core/crc32c.h"
 #include "core/error.h"
+#include "core/folder.h"
 #include "core/safetensors.h"
 
 namespace rung {
@@ -132,9 +133,7 @@ fs::path checkpoint_path(const fs::path& folder, int64_t step) {
 
 void save_checkpoint(const Population& p, const fs::path& folder, const Json& position) {
   const fs::path target = checkpoint_path(folder, p.step);
-  std::error_code error;
-  fs::create_directories(target, error);
-  if (error) fail("[checkpoint] Cannot create {}: {}.", target.string(), error.message());
+  make_folder(target, "checkpoint");
   Blocks weights, optimizer;
   const Tensor used = p.eval_weights();
   for (size_t i = 0; i < p.decoder.layout.tensors.size(); ++i)

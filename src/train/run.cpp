@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/events.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "train/checkpoint.h"
 
 namespace rung {
@@ -205,9 +206,7 @@ bool read_ended(Driver& d) {
 
 // Opens the folder; returns the index of the finish to continue with.
 size_t open_folder(Driver& d) {
-  std::error_code error;
-  fs::create_directories(d.request.folder, error);
-  if (error) fail("[train] Cannot create {}: {}.", d.request.folder.string(), error.message());
+  make_folder(d.request.folder, "train");
   d.lock = std::make_unique<FolderLock>(d.request.folder);
   const auto newest = newest_checkpoint(d.checkpoints());
   if (!d.request.resume && (newest || fs::exists(d.request.folder / "result.json")))

@@ -12,6 +12,8 @@ cp out mup.json
 expect 0 . '' "$rung" audit --set parametrisation=standard model.width=128 --json
 json "[t['name'] for t in d['tensors']]==[t['name'] for t in load('mup.json')['tensors']] and d['tensors']!=load('mup.json')['tensors']"
 expect 0 '^readout +readout' '' "$rung" audit
+expect 2 '' 'One configuration at a time. Received 4: model.width of \[16, 32\]; train.lr of \[0.5, 1.0\]' \
+  "$rung" audit --set 'model.width=[16,32]' 'train.lr=[0.5,1]'
 
 # The coordinate check: a right rule, one that promises nothing, files, a page, and bad plans.
 coord=(--data text.txt --set model.depth=2 model.context=16 train.batch_tokens=256 data.held_out=0.2 base_width=16 base_depth=2
@@ -30,6 +32,7 @@ json "d['status']=='refused' and all(r.startswith('decay of') for r in d['reason
 expect 0 'FLOPs' '' "$rung" coord "${coord[@]}" --widths 16,32 --dry-run
 expect 2 '' 'two widths or two depths' "$rung" coord "${coord[@]}" --widths 16
 expect 2 '' 'whole numbers from 1' "$rung" coord "${coord[@]}" --widths 16,x
+expect 1 '' 'Cannot create text.txt/coord: Not a directory' "$rung" coord "${coord[@]}" --widths 16,32 --out text.txt/coord
 expect 2 '' '2 seeds' "$rung" coord "${coord[@]}" --widths 16,32 --seeds 1
 
 # Sweep and ladder.
@@ -87,6 +90,8 @@ print(json.load(open('ladder.json'))['runs'][$branch]['D'], json.load(open('ladd
 done
 expect 0 'FLOPs' '' "$rung" ladder "${tiny[@]}" --shapes 16x2 --tokens-per-parameter 4 --dry-run
 expect 0 . '' "$rung" eval sweep --member 1
+expect 2 '' 'learning rate, decay, multipliers and seed only.*Received model.ffn of \["swiglu", "geglu"\]' \
+  "$rung" ladder "${tiny[@]}" --set 'model.ffn=[swiglu,geglu]' 'train.lr=[0.5,1]' --shapes 16x2 --tokens-per-parameter 4 --out bad
 expect 2 '' 'WIDTHxDEPTH' "$rung" ladder "${tiny[@]}" --shapes 16 --tokens-per-parameter 4 --out bad
 check "bad input left a folder" [ ! -e bad ]
 

@@ -8,6 +8,7 @@
 #include "cli/torch/profile.h"
 #include "config/resolve.h"
 #include "core/error.h"
+#include "core/folder.h"
 
 namespace rung {
 
@@ -45,7 +46,7 @@ void add_profile(const BenchOptions& options, std::string_view name,
                  BenchTable& table) {
   if (options.profile.empty()) return;
   constexpr int64_t steps = 3;
-  std::filesystem::create_directories(options.profile);
+  make_folder(options.profile, "bench");
   const StepProfile profile =
       profile_steps(make, steps, fmt::format("{}/{}.json", options.profile, name));
   row["profile"] = profile_json(profile);

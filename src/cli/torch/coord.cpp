@@ -10,6 +10,7 @@
 #include "config/number.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "core/table.h"
 #include "report/coord_page.h"
 
@@ -137,17 +138,17 @@ int run(const Arguments& arguments) {
   Sources sources;
   const auto source = sources.open(config.data);
   if (arguments.dry_run) return dry_run(arguments, config, plan, *source);
+  const fs::path out = arguments.text("--out");
+  if (!out.empty()) make_folder(out, "coord");  // before the work whose result goes there
   const CoordResult result = check_coordinates(
       config, plan, source, make_machine(config.device, arguments.threads), make_hooks(arguments));
   arguments.out->end_progress();
   if (result.interrupted) return report_interrupted(arguments);
-  const fs::path out = arguments.text("--out");
   Json json = to_json(result, plan);
   json["parametrisation"] = config.parametrisation;
   std::string text = axis_table(result, "width") + axis_table(result, "depth") +
                      alignment_table(result) + verdict_text(result, plan, config);
   if (!out.empty()) {
-    fs::create_directories(out);
     write_json(out / "coord.json", json);
     write_file(out / "coord.html", coord_page(json, config.parametrisation + " coordinate check"));
     json["out"] = out.string();

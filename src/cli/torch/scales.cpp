@@ -7,6 +7,7 @@
 #include "config/number.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "core/table.h"
 #include "report/scales_page.h"
 
@@ -87,15 +88,15 @@ int run_scales(const Arguments& arguments) {
   Sources sources;
   const auto source = sources.open(config.data);
   if (arguments.dry_run) return dry_run(arguments, config, plan, *source);
+  const fs::path out = arguments.text("--out");
+  if (!out.empty()) make_folder(out, "scales");  // before the work whose result goes there
   const ScalesResult result = record_scales(
       config, plan, source, make_machine(config.device, arguments.threads), make_hooks(arguments));
   arguments.out->end_progress();
   if (result.interrupted) return report_interrupted(arguments);
-  const fs::path out = arguments.text("--out");
   Json json = to_json(result, config);
   std::string text = range_table(result) + class_table(result) + legend;
   if (!out.empty()) {
-    fs::create_directories(out);
     write_json(out / "scales.json", json);
     write_file(out / "scales.csv", scales_csv(result));
     write_file(out / "scales.html", scales_page(json, config.parametrisation + " tensor scales"));

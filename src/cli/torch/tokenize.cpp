@@ -2,6 +2,7 @@
 #include "cli/torch/setup.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder.h"
 #include "core/safetensors.h"
 #include "data/source.h"
 #include "data/tokenizer.h"
@@ -20,9 +21,7 @@ void keep_file(const Json& facts, const char* key, const fs::path& to) {
 
 // The tokenizer and both shards (docs/data.md has their format), with what the record says.
 void write_data_set(const Json& facts, const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail("[tokenize] Cannot create {}: {}.", folder.string(), error.message());
+  make_folder(folder, "tokenize");
   if (!fs::is_empty(folder))
     fail("[tokenize] {} is not empty. Choose another folder.", folder.string());
   const fs::path model = facts.value("tokenizer_model", "");
