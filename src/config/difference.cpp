@@ -35,12 +35,13 @@ class ValuesByKey {
         if (name != members) gather(value, prefix + name);
       return;
     }
+    if (json.is_array() && !json.empty()) {
+      for (const Json& value : json) gather(value, key);
+      return;
+    }
     const auto [at, fresh] = values_.try_emplace(key);
     if (fresh) keys_.push_back(key);
-    if (!json.is_array())
-      at->second.push_back(json);
-    else
-      for (const Json& value : json) gather(value, key);
+    if (!json.is_array()) at->second.push_back(json);
   }
 
   std::vector<std::string> keys_;
@@ -102,17 +103,30 @@ std::string rearrangement(const ValuesByKey& before, const ValuesByKey& after) {
   return "";
 }
 
-}  // namespace
-
-std::string difference_text(const Json& saved, const Json& now) {
+// The first of them, and how many there are beside these.
+std::string joined(const std::vector<std::string>& texts) {
   constexpr size_t most = 3;
-  const ValuesByKey before(saved), after(now);
-  const std::vector<std::string> texts = changes(before, after);
-  if (texts.empty()) return rearrangement(before, after);
   const size_t shown = std::min(most, texts.size());
   std::string text = fmt::format("{}", fmt::join(texts.data(), texts.data() + shown, "; "));
   if (texts.size() > shown) text += fmt::format("; and {} more", texts.size() - shown);
   return text;
+}
+
+}  // namespace
+
+std::string difference_text(const Json& saved, const Json& now) {
+  const ValuesByKey before(saved), after(now);
+  const std::vector<std::string> texts = changes(before, after);
+  return texts.empty() ? rearrangement(before, after) : joined(texts);
+}
+
+std::string variety_text(const Json& configurations) {
+  const ValuesByKey all(configurations);
+  std::vector<std::string> texts;
+  for (const std::string& key : all.keys())
+    if (const Values values = distinct(*all.find(key)); values.size() > 1)
+      texts.push_back(fmt::format("{} of {}", key, list_text(values, 0)));
+  return joined(texts);
 }
 
 }  // namespace rung

@@ -13,4 +13,8 @@ namespace rung {
 // (with_defaults fills a configuration's in).
 std::string difference_text(const Json& saved, const Json& now);
 
+// Such as `model.width of [16, 24]`, of the first keys in which the configurations of a list are
+// not all alike; empty where they are.
+std::string variety_text(const Json& configurations);
+
 }  // namespace rung

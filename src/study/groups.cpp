@@ -45,17 +45,6 @@ void check_memory(const Decoder& decoder, const RunConfig& config) {
         short_amount(least, "B"), short_amount(config.train.memory, "B"));
 }
 
-// What members of one population share: on CUDA their multipliers too, which are constants of its
-// kernels.
-std::string group_key(const RunConfig& config) {
-  std::string key = program_key(config);
-  if (config.device != "cuda") return key;
-  const Json json = to_json(config);
-  for (const auto& [name, value] : json.items())
-    if (name.starts_with("multipliers.")) key += value.dump() + ' ';
-  return key;
-}
-
 // Numbers those that share a name.
 void name_groups(std::vector<Group>& groups) {
   std::map<std::string, size_t> names;
@@ -68,11 +57,20 @@ void name_groups(std::vector<Group>& groups) {
 
 }  // namespace
 
+Json shared_settings(const RunConfig& config) {
+  Json shared = program_settings(config);
+  if (config.device != "cuda") return shared;
+  const Json all = to_json(config);
+  for (const auto& [name, value] : all.items())
+    if (name.starts_with("multipliers.")) shared[name] = value;
+  return shared;
+}
+
 std::vector<Group> group_members(std::span<const RunConfig> members) {
   std::map<std::string, size_t> found;
   std::vector<Group> groups;
   for (size_t i = 0; i < members.size(); ++i) {
-    const auto [at, fresh] = found.try_emplace(group_key(members[i]), groups.size());
+    const auto [at, fresh] = found.try_emplace(shared_settings(members[i]).dump(), groups.size());
     if (fresh) groups.emplace_back();
     groups[at->second].members.push_back(members[i]);
     groups[at->second].index.push_back(i);

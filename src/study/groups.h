@@ -19,6 +19,10 @@ struct Group {
   std::vector<size_t> index;  // of each member in the list that was split
 };
 
+// What members of one population have in common: on CUDA their multipliers too, which are constants
+// of its kernels.
+Json shared_settings(const RunConfig& config);
+
 // Groups in order of their first member. Learning rate, decay, betas, epsilon, clip, multipliers
 // and seed may differ inside a group; every other key splits.
 std::vector<Group> group_members(std::span<const RunConfig> members);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/difference.h"
 #include "config/resolve.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -97,10 +98,13 @@ std::vector<RungPlan> plan_ladder(std::span<const RunConfig> members, std::span<
                                   const TokenSource& source) {
   if (members.empty() || shapes.empty() || tokens_per_parameter.empty())
     fail_usage("[ladder] Give at least one shape and one number of tokens per parameter.");
-  if (group_members(members).size() > 1)
+  Json shared = Json::array();
+  for (const RunConfig& config : members) shared.push_back(shared_settings(config));
+  if (const std::string varied = variety_text(shared); !varied.empty())
     fail_usage(
         "[ladder] The members of a ladder may differ in learning rate, decay, multipliers and seed "
-        "only. Shapes come from --shapes.");
+        "only. Shapes come from --shapes. Received {}.",
+        varied);
   if (members.front().train.schedule == "cosine")
     fail_usage(
         "[ladder] A ladder branches from a trunk at constant rate, which train.schedule = cosine "

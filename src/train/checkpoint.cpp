@@ -64,8 +64,9 @@ void read_into(const Safetensors& file, const std::string& name, Tensor target,
   const TensorBlock& block = file.at(name);
   const Tensor kind = target.select(0, 0);
   if (block.dtype != dtype_name(kind) || block.shape != target.sizes().vec())
-    fail("[checkpoint] {} holds {} in another shape or type than this run needs. Start a new run.",
-         path.string(), name);
+    fail("[checkpoint] {} holds {} as {} of [{}], this run needs {} of [{}]. Start a new run.",
+         path.string(), name, block.dtype, fmt::join(block.shape, ", "), dtype_name(kind),
+         fmt::join(target.sizes().vec(), ", "));
   target.copy_(at::from_blob(const_cast<std::byte*>(block.bytes.data()), block.shape,
                              kind.options().device(at::kCPU)));
 }
@@ -79,8 +80,13 @@ Json members_json(const Population& p) {
   return members;
 }
 
-void check_same_config(const Json& saved, const Json& wanted, const fs::path& path) {
-  const std::string difference = difference_text(with_defaults(saved), wanted);
+// Fails where a checkpoint's members have other settings than the population's, or are another
+// number.
+void check_same_settings(const Json& members, const Population& p, const fs::path& path) {
+  Json saved = Json::array(), wanted = Json::array();
+  for (const Json& member : members) saved.push_back(with_defaults(member.at("config")));
+  for (const MemberState& state : p.states) wanted.push_back(to_json(state.config));
+  const std::string difference = difference_text(saved, wanted);
   if (!difference.empty())
     fail(
         "[checkpoint] {} belongs to another configuration: {}. Resume with the settings and the "
@@ -154,11 +160,8 @@ Json load_checkpoint(Population& p, const fs::path& checkpoint) {
   const Json state = read_state(checkpoint);
   try {
     const Json& members = state.at("members");
-    if (static_cast<int64_t>(members.size()) != p.members())
-      fail("[checkpoint] {} holds {} members, this run has {}.", checkpoint.string(),
-           members.size(), p.members());
+    check_same_settings(members, p, checkpoint);
     for (size_t m = 0; m < p.states.size(); ++m) {
-      check_same_config(members[m].at("config"), to_json(p.states[m].config), checkpoint);
       const bool running = members[m].at("status").get<std::string>() == "running";
       p.states[m].status = running ? MemberStatus::running : MemberStatus::diverged;
     }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/difference.h"
 #include "config/keys.h"
 #include "config/resolve.h"
 #include "core/error.h"
@@ -29,12 +30,12 @@ at::ScalarType master_type(const std::string& precision) {
 }
 
 void check_same_program(const std::vector<RunConfig>& members) {
-  const std::string first = program_key(members.front());
-  for (const RunConfig& c : members)
-    if (program_key(c) != first)
-      fail_usage(
-          "[population] Members must share shape, batch, tokens, schedule and parts. Received "
-          "members that differ.");
+  Json list = Json::array();
+  for (const RunConfig& c : members) list.push_back(program_settings(c));
+  if (std::any_of(list.begin(), list.end(), [&](const Json& one) { return one != list.front(); }))
+    fail_usage(
+        "[population] Members must share shape, batch, tokens, schedule and parts. Received {}.",
+        variety_text(list));
 }
 
 void check_optimizer(const Optimizer& optimizer, const Schedule& schedule) {
@@ -47,14 +48,14 @@ void check_optimizer(const Optimizer& optimizer, const Schedule& schedule) {
 
 }  // namespace
 
-std::string program_key(const RunConfig& config) {
+Json program_settings(const RunConfig& config) {
   Json json = to_json(config);
   for (const char* key : own_keys) json.erase(key);
   RunConfig names;
   visit_config(names, [&](const char* key, auto&, const char*, const char*) {
     if (std::string_view(key).starts_with("multipliers.")) json.erase(key);
   });
-  return json.dump();
+  return json;
 }
 
 Machine make_machine(const std::string& device, int threads) {

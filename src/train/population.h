@@ -48,8 +48,9 @@ struct Machine {
 };
 Machine make_machine(const std::string& device, int threads);
 
-// The configuration without what may differ inside a population; members have it in common.
-std::string program_key(const RunConfig& config);
+// The configuration, as to_json writes it, without what may differ inside a population; members
+// have it in common.
+Json program_settings(const RunConfig& config);
 
 class Population {
  public:

@@ -25,6 +25,8 @@ json "d['tokens']==2048"
 expect 2 '' 'held-out lies above 0 and at most at 1. Received 1.5' "$rung" eval one --held-out 1.5
 expect 1 '' 'holds a run already' "$rung" train "${tiny[@]}" --out one
 expect 1 '' 'another configuration: train.lr' "$rung" train "${tiny[@]}" --set train.lr=0.25 --out one --resume
+expect 1 '' 'another configuration: train.lr was 0.5, now \[0.25, 0.5\]' \
+  "$rung" train "${tiny[@]}" --set 'train.lr=[0.25,0.5]' --out one --resume
 
 # A text in a configuration's place, and a cache that cannot be kept.
 expect 2 '' 'text.txt, line [0-9]+, .*A text is given with --data' "$rung" train text.txt --out none

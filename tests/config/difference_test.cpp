@@ -52,6 +52,14 @@ TEST_CASE("differences of order or number alone are differences") {
   CHECK(difference_text(two, three) == "lr had 2 values, now 3");
 }
 
+TEST_CASE("what varies among configurations is named with its values") {
+  const Json list = members({"train.lr=[0.25,0.5]", "model.width=[16,32]"}).at("members");
+  CHECK(variety_text(list) == "model.width of [16, 32]; train.lr of [0.25, 0.5]");
+  CHECK(variety_text(Json{list[0], list[0]}) == "");
+  CHECK(variety_text(members({"train.members=9"}).at("members")) ==
+        "seed of [1, 2, 3, 4, 5, ... (9 values)]");
+}
+
 TEST_CASE(
     "differences of plans: keys by their place, later entries passed over, unknown ones not") {
   const Json saved{

@@ -4,6 +4,8 @@
 
 #include "cli/cache.h"
 #include "cli/interrupt.h"
+#include "config/difference.h"
+#include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/table.h"
@@ -78,9 +80,12 @@ std::vector<Setting> given_rule(const Arguments& arguments) {
 RunConfig read_one(const Arguments& arguments, std::string_view verb,
                    const std::vector<Setting>& extra) {
   const std::vector<RunConfig> members = read_members(arguments, extra);
-  if (members.size() > 1)
-    fail_usage("[{}] One configuration at a time. Received lists that make {}.", verb,
-               members.size());
+  if (members.size() > 1) {
+    Json list = Json::array();
+    for (const RunConfig& config : members) list.push_back(to_json(config));
+    fail_usage("[{}] One configuration at a time. Received {}: {}.", verb, members.size(),
+               variety_text(list));
+  }
   return members.front();
 }
 

@@ -197,7 +197,8 @@ ImportedModel read_model(const fs::path& folder) {
     for (const Tensor& piece : pieces)
       if (piece.dim() != pieces.front().dim() ||
           piece.sizes().slice(1) != pieces.front().sizes().slice(1))
-        fail("[import] The parts of {} differ in their inputs.", name);
+        fail("[import] The parts of {} differ in their inputs: [{}] and [{}].", name,
+             fmt::join(pieces.front().sizes().vec(), ", "), fmt::join(piece.sizes().vec(), ", "));
     model.tensors[name] = pieces.size() == 1 ? pieces.front() : at::cat(pieces);
   }
   return model;
