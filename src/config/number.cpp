@@ -11,22 +11,34 @@
 namespace rung {
 namespace {
 
+std::optional<double> finite(double value) {
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
 std::optional<double> parse_plain(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
   double value = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) return {};
-  if (!std::isfinite(value)) return {};
-  return value;
+  return finite(value);
 }
 
-// 10^3, 10^6, ... of `7B`; 1 where the text ends with none of these letters.
-double prefix_of(char last) {
-  constexpr std::array<std::pair<char, double>, 6> prefixes{
-      {{'k', 1e3}, {'K', 1e3}, {'M', 1e6}, {'B', 1e9}, {'G', 1e9}, {'T', 1e12}}};
-  for (const auto& [letter, factor] : prefixes)
-    if (last == letter) return factor;
-  return 1.0;
+// 3, 6, ... of `7B`, whose letter stands for 10^9; 0 where the text ends with none of these.
+int exponent_of(char last) {
+  constexpr std::array<std::pair<char, int>, 6> prefixes{
+      {{'k', 3}, {'K', 3}, {'M', 6}, {'B', 9}, {'G', 9}, {'T', 12}}};
+  for (const auto& [letter, exponent] : prefixes)
+    if (last == letter) return exponent;
+  return 0;
+}
+
+// `digits` times 10^exponent. Read as one decimal text where they have no exponent of their own:
+// 32.3 times 1000 is not the whole number that 32.3k means.
+std::optional<double> parse_scaled(const std::string& digits, int exponent) {
+  if (digits.find_first_of("eE") == std::string::npos)
+    return parse_plain(fmt::format("{}e{}", digits, exponent));
+  const std::optional<double> value = parse_plain(digits);
+  return value ? finite(*value * std::pow(10.0, exponent)) : std::nullopt;
 }
 
 }  // namespace
@@ -34,17 +46,14 @@ double prefix_of(char last) {
 std::optional<double> parse_number(const std::string& text) {
   const size_t caret = text.find('^');
   if (caret == std::string::npos) {
-    const double factor = text.empty() ? 1.0 : prefix_of(text.back());
-    if (factor == 1.0) return parse_plain(text);
-    const std::optional<double> value =
-        parse_plain(std::string_view(text).substr(0, text.size() - 1));
-    return value ? std::optional(*value * factor) : std::nullopt;
+    const int exponent = text.empty() ? 0 : exponent_of(text.back());
+    return exponent == 0 ? parse_plain(text)
+                         : parse_scaled(text.substr(0, text.size() - 1), exponent);
   }
   const std::optional<double> base = parse_plain(text.substr(0, caret));
   const std::optional<double> power = parse_plain(text.substr(caret + 1));
   if (!base || !power) return {};
-  const double value = std::pow(*base, *power);
-  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+  return finite(std::pow(*base, *power));
 }
 
 std::optional<double> parse_seconds(const std::string& text) {
