@@ -2,6 +2,8 @@
 
 #include <ATen/ops/from_blob.h>
 
+#include <limits>
+
 #include "config/difference.h"
 #include "config/resolve.h"
 #include "core/crc32c.h"
@@ -76,8 +78,22 @@ Json members_json(const Population& p) {
   for (const MemberState& state : p.states)
     members.push_back({{"config", to_json(state.config)},
                        {"status", state.status == MemberStatus::running ? "running" : "diverged"},
-                       {"loss", json_number(state.loss)}});
+                       {"loss", json_number(state.loss)},
+                       {"gradient_norm", json_number(state.gradient_norm)}});
   return members;
+}
+
+// What members_json wrote. The loss and norm of a diverged member are those of its last step for
+// good: without them a resumed run would end with other records than an undisturbed one.
+void read_member(const Json& saved, MemberState& state) {
+  const auto number = [&](const char* key) {
+    const Json value = saved.value(key, Json());  // an early build wrote no norm; null is NaN
+    return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+  };
+  const bool running = saved.at("status").get<std::string>() == "running";
+  state.status = running ? MemberStatus::running : MemberStatus::diverged;
+  state.loss = number("loss");
+  state.gradient_norm = number("gradient_norm");
 }
 
 // Fails where a checkpoint's members have other settings than the population's, or are another
@@ -162,8 +178,7 @@ Json load_checkpoint(Population& p, const fs::path& checkpoint) {
     const Json& members = state.at("members");
     check_same_settings(members, p, checkpoint);
     for (size_t m = 0; m < p.states.size(); ++m) {
-      const bool running = members[m].at("status").get<std::string>() == "running";
-      p.states[m].status = running ? MemberStatus::running : MemberStatus::diverged;
+      read_member(members[m], p.states[m]);
     }
     const Safetensors weights = open_tensors(checkpoint, state, "weights"),
                       optimizer = open_tensors(checkpoint, state, "optimizer");
