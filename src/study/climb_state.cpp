@@ -21,7 +21,7 @@ void enter_stage(Climb& c, const std::string& stage) {
 namespace {
 
 void write_table(Climb& c) {
-  fill_seed_sd(c.records);
+  fill_seed_sd(c.records, c.points);
   write_runs(c.file("runs.csv"), c.records);
 }
 
@@ -106,6 +106,7 @@ std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double
     record.used = planned.kind == "ladder";
     record.seconds = result.seconds;
     records.push_back(record);
+    c.points.push_back(point_text(members[m]));
   }
   c.records.insert(c.records.end(), records.begin(), records.end());
   write_table(c);

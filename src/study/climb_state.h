@@ -26,6 +26,7 @@ struct Climb {
   Machine machine;
   ClimbPlan plan;
   std::vector<RunRecord> records;
+  std::vector<std::string> points;  // of each record (study/runs_csv.h)
   std::unique_ptr<FolderLock> lock;
   std::unique_ptr<JsonLog> log;
   Clock::time_point last_report = Clock::now();

@@ -130,20 +130,27 @@ StudyResult run_ladder(std::span<const RungPlan> plan, const StudyContext& conte
   std::vector<RunRecord> done;
   if (context.resume && fs::exists(table)) done = read_runs(table);
   StudyResult study;
+  std::vector<std::string> points;  // of each record
   for (const RungPlan& rung : plan) {
-    const auto own = [&](const RunRecord& r) { return r.run == "runs/" + rung.name; };
-    if (std::any_of(done.begin(), done.end(), own)) {
-      std::copy_if(done.begin(), done.end(), std::back_inserter(study.records), own);
-      continue;
+    std::vector<RunRecord> records;
+    std::copy_if(done.begin(), done.end(), std::back_inserter(records),
+                 [&](const RunRecord& r) { return r.run == "runs/" + rung.name; });
+    const bool known = !records.empty();
+    if (!known) {
+      const TrainedGroup trained = train_in_study(
+          context, {.name = rung.name, .members = rung.members, .index = {}}, rung.finishes);
+      if (trained.result.interrupted) {
+        study.interrupted = true;
+        break;
+      }
+      records = rung_records(rung, trained);
     }
-    const TrainedGroup trained = train_in_study(
-        context, {.name = rung.name, .members = rung.members, .index = {}}, rung.finishes);
-    if (trained.result.interrupted) {
-      study.interrupted = true;
-      break;
+    for (RunRecord& r : records) {
+      points.push_back(point_text(rung.members.at(static_cast<size_t>(r.member))));
+      study.records.push_back(std::move(r));
     }
-    for (RunRecord& r : rung_records(rung, trained)) study.records.push_back(std::move(r));
-    fill_seed_sd(study.records);
+    if (known) continue;
+    fill_seed_sd(study.records, points);
     write_runs(table, study.records);
   }
   study.seconds = seconds_since(start);

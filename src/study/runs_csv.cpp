@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "config/number.h"
+#include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/table.h"
@@ -54,14 +55,6 @@ void read_cell(T& field, const std::string& text, const std::string& column,
   }
 }
 
-// Everything but seed and outcome.
-std::string point_key(RunRecord r) {
-  r.member = 0, r.seed = 0, r.seconds = 0.0, r.status.clear(), r.used = true;
-  r.L = r.L_se = r.seed_sd = r.bits_per_byte = r.L_unigram = NAN;
-  r.run.clear();
-  return to_csv({&r, 1});
-}
-
 }  // namespace
 
 RunRecord plan_record(const RunConfig& config, const Schedule& schedule,
@@ -104,11 +97,20 @@ RunRecord make_record(const MemberResult& result, const Schedule& schedule,
   return r;
 }
 
-void fill_seed_sd(std::span<RunRecord> records) {
-  std::map<std::string, std::vector<RunRecord*>> points;
-  for (RunRecord& r : records)
-    if (std::isfinite(r.L)) points[point_key(r)].push_back(&r);
-  for (const auto& [key, members] : points) {
+std::string point_text(const RunConfig& config) {
+  Json json = to_json(config);
+  json.erase("seed");
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void fill_seed_sd(std::span<RunRecord> records, std::span<const std::string> points) {
+  std::map<std::string, std::vector<RunRecord*>> seeds;
+  for (size_t i = 0; i < records.size(); ++i) {
+    RunRecord& r = records[i];
+    if (std::isfinite(r.L))
+      seeds[fmt::format("{} {} {} {}", r.kind, r.steps, r.branch_step, points[i])].push_back(&r);
+  }
+  for (const auto& [key, members] : seeds) {
     if (members.size() < 2) continue;
     const double n = static_cast<double>(members.size());
     double mean = 0.0, squares = 0.0;

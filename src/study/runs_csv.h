@@ -59,8 +59,13 @@ RunRecord plan_record(const RunConfig& config, const Schedule& schedule, const T
 RunRecord make_record(const MemberResult& result, const Schedule& schedule,
                       const TokenSource& source, const HeldOut& held_out);
 
-// Sets seed_sd where at least two records differ in nothing but seed and outcome.
-void fill_seed_sd(std::span<RunRecord> records);
+// All that a run is trained with but its seed, whether the table has a column for it or not: seeds
+// of one point have equal texts.
+std::string point_text(const RunConfig& config);
+
+// Sets seed_sd where at least two records are seeds of one point and ended at the same step.
+// `points`: point_text of each record's configuration.
+void fill_seed_sd(std::span<RunRecord> records, std::span<const std::string> points);
 
 // The whole table as text. Numbers read back identically; an empty cell is NaN.
 std::string to_csv(std::span<const RunRecord> records);

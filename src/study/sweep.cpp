@@ -115,13 +115,19 @@ StudyResult run_sweep(std::span<const RunConfig> members, const StudyContext& co
   if (context.resume && fs::exists(table))
     for (RunRecord& r : read_runs(table)) done[{r.run, r.member}] = r;
   StudyResult study;
+  std::vector<std::string> points;
+  for (const RunConfig& config : members) points.push_back(point_text(config));
   std::vector<std::pair<size_t, RunRecord>> placed;
   const auto collect = [&] {
     study.records.clear();
+    std::vector<std::string> placed_points;
     std::stable_sort(placed.begin(), placed.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (const auto& [index, record] : placed) study.records.push_back(record);
-    fill_seed_sd(study.records);
+    for (const auto& [index, record] : placed) {
+      study.records.push_back(record);
+      placed_points.push_back(points[index]);
+    }
+    fill_seed_sd(study.records, placed_points);
     write_runs(table, study.records);
   };
   for (const Group& group : groups) {

@@ -54,6 +54,7 @@ expect 1 '' 'sweep holds a sweep, not a ladder' "$rung" ladder "${tiny[@]}" --sh
 lines=(--over train.lr=2^-3..2^1:3 --over 'multipliers.alpha_attn=[0.5,2]')
 expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search independent --out independent --json
 json "d['points']==6 and len(d['runs'])==6 and d['winner']['train.lr'] in (0.125,0.5,2) and d['winner_loss']==min(r['L'] for r in d['runs']) and len(rows('independent/lines/runs.csv'))==2"
+json "all(r['seed_sd']=='' for r in rows('independent/lines/runs.csv'))"  # they differ in a multiplier, not in seeds
 cp out independent.json
 expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search independent --out independent --json --resume
 json "[r['L'] for r in d['runs']]==[r['L'] for r in load('independent.json')['runs']]"

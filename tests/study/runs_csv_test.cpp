@@ -65,17 +65,33 @@ TEST_CASE("diverged members are unused and have no loss") {
   CHECK(std::isnan(from_csv(to_csv({&r, 1}), "x")[0].L));
 }
 
-TEST_CASE("seed_sd is that of equal points") {
+TEST_CASE("seed_sd is that of a point's seeds, whatever of it the table has a column for") {
   const auto source = open_source(small().data, "");
   const Schedule schedule = make_schedule(small().train, 100);
   std::vector<RunRecord> records;
-  for (const auto& [seed, loss] : {std::pair{1, 3.0}, {2, 3.2}, {3, 3.4}})
-    records.push_back(
-        make_record(outcome(static_cast<uint64_t>(seed), loss), schedule, *source, {}));
-  records[2].lr *= 2.0;  // another point
-  fill_seed_sd(records);
-  CHECK(records[0].seed_sd == doctest::Approx(0.1414213562));
-  CHECK(records[1].seed_sd == records[0].seed_sd);
+  std::vector<std::string> points;
+  const auto add = [&](double loss, const RunConfig& config) {
+    MemberResult result = outcome(config.seed, loss);
+    result.config = config;
+    records.push_back(make_record(result, schedule, *source, {}));
+    points.push_back(point_text(config));
+  };
+  for (const double alpha : {1.0, 2.0})
+    for (const uint64_t seed : {1, 2}) {
+      RunConfig config = small();
+      config.seed = seed;
+      config.multipliers.alpha_res = alpha;  // no column
+      add(3.0 * alpha + 0.2 * static_cast<double>(seed), config);
+    }
+  RunConfig other = small();
+  other.train.lr *= 2.0;
+  add(3.0, other);
+  fill_seed_sd(records, points);
+  for (size_t i = 0; i < 4; ++i) CHECK(records[i].seed_sd == doctest::Approx(0.1414213562));
+  CHECK(std::isnan(records[4].seed_sd));
+  records[3].steps = 50;  // a branch of its own
+  records[2].seed_sd = records[3].seed_sd = NAN;
+  fill_seed_sd(records, points);
   CHECK(std::isnan(records[2].seed_sd));
 }
 
