@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/quantiser.h"
+#include "core/utf8.h"
 
 namespace rung {
 namespace {
@@ -134,6 +135,12 @@ void check_choice(std::string_view key, const std::string& value) {
   }
 }
 
+// A run's files, which are JSON and TOML, could not name other text, nor a resumed run find it.
+void check_text(std::string_view key, const std::string& value) {
+  if (valid_utf8_prefix(value) != value.size())
+    fail_usage("[config] {} takes UTF-8. Received {}. Rename what it names.", key, value);
+}
+
 void check_model(const ModelConfig& m) {
   if (m.head_dim == 0 && m.width % 4 != 0)
     fail_usage(
@@ -191,10 +198,12 @@ void check_train(const TrainConfig& t, int64_t context) {
 void validate(const RunConfig& config) {
   RunConfig copy = config;
   visit_config(copy, []<class T>(const char* key, T& field, const char*, const char*) {
-    if constexpr (std::is_same_v<T, std::string>)
+    if constexpr (std::is_same_v<T, std::string>) {
+      check_text(key, field);
       check_choice(key, field);
-    else if constexpr (!std::is_same_v<T, bool>)
+    } else if constexpr (!std::is_same_v<T, bool>) {
       check_range(key, static_cast<double>(field));
+    }
   });
   check_model(config.model);
   check_train(config.train, config.model.context);

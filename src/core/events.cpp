@@ -14,7 +14,7 @@
 namespace rung {
 namespace {
 
-// Offset behind the last line that ends and parses; a crash tears at most the last one.
+// Offset behind the last line that ends; a crash tears at most the one after it.
 size_t whole_lines(const std::string& text) {
   const size_t end = text.rfind('\n');
   return end == std::string::npos ? 0 : end + 1;
@@ -74,7 +74,7 @@ JsonLog::JsonLog(std::filesystem::path path) : path_(std::move(path)) {
 }
 
 void JsonLog::write(const Json& event, bool sync) {
-  append_file(path_, event.dump() + "\n", sync);
+  append_file(path_, event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", sync);
 }
 
 std::vector<Json> read_json_lines(const std::filesystem::path& path) {

@@ -18,7 +18,7 @@ Json read_json(const fs::path& path) {
 }
 
 void write_json(const fs::path& path, const Json& value) {
-  write_file(path, value.dump(2) + "\n");
+  write_file(path, value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 Json json_number(double value) {

@@ -13,6 +13,7 @@ using Json = nlohmann::ordered_json;
 Json read_json(const std::filesystem::path& path);
 
 // Writes `value`, indented by two spaces, whole or not at all (temporary file, fsync, rename).
+// Names from the disk need not be UTF-8: a replaced letter is better than no file.
 void write_json(const std::filesystem::path& path, const Json& value);
 
 // A number that JSON can hold: null for NaN and infinities.

@@ -6,9 +6,9 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/utf8.h"
 #include "data/bpe_tables.h"
 #include "data/byte_alphabet.h"
-#include "data/utf8.h"
 
 namespace rung {
 namespace {

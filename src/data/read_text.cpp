@@ -8,7 +8,7 @@
 #include "data/byte_stream.h"
 #include "data/cut_text.h"
 #include "data/json_lines.h"
-#include "data/utf8.h"
+#include "data/text_check.h"
 
 namespace rung {
 namespace fs = std::filesystem;

@@ -3,7 +3,7 @@
 #include <iterator>
 
 #include "core/random.h"
-#include "data/utf8.h"
+#include "core/utf8.h"
 
 namespace rung {
 

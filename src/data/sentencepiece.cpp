@@ -8,8 +8,8 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/utf8.h"
 #include "data/tokenizer.h"
-#include "data/utf8.h"
 
 #ifdef RUNG_SENTENCEPIECE
 #include <sentencepiece_processor.h>

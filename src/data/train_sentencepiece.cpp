@@ -6,9 +6,9 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "data/sentencepiece.h"
 #include "data/tokenizer.h"
-#include "data/utf8.h"
 
 #ifdef RUNG_SENTENCEPIECE
 #include <sentencepiece_trainer.h>

@@ -177,9 +177,7 @@ Json load_checkpoint(Population& p, const fs::path& checkpoint) {
   try {
     const Json& members = state.at("members");
     check_same_settings(members, p, checkpoint);
-    for (size_t m = 0; m < p.states.size(); ++m) {
-      read_member(members[m], p.states[m]);
-    }
+    for (size_t m = 0; m < p.states.size(); ++m) read_member(members[m], p.states[m]);
     const Safetensors weights = open_tensors(checkpoint, state, "weights"),
                       optimizer = open_tensors(checkpoint, state, "optimizer");
     if (p.optimizer->eval_weights)

@@ -14,6 +14,13 @@ json "all(os.path.exists(os.path.join('one', p)) for p in ['config.toml','log.js
 cp out first.json
 expect 0 . '' "$rung" eval one --data text.txt --json --quiet
 json "d['loss']==load('first.json')['loss'] and d['step']==40"
+# A text's name that is not UTF-8 could not stand in the run's files; its folder's stands nowhere.
+latin=$'caf\xe9'
+cp text.txt "$latin.txt"
+expect 2 '' 'data.path takes UTF-8. Received caf' "$rung" train "${tiny[@]/text.txt/$latin.txt}" --out refused
+check "a run that was refused left a folder" [ ! -e refused ]
+expect 0 . '' "$rung" train "${tiny[@]}" --out "$latin" --json
+json "d['loss']==load('first.json')['loss']"
 # Another text is read as the run's own was, a share of its documents, or whole: one document as well.
 expect 0 'bits a byte on 2048 of [0-9]+ held-out tokens' '' "$rung" eval one --data text.txt --quiet
 expect 0 . '' "$rung" eval one --data text.txt --held-out 1 --tokens 1e9 --json --quiet

@@ -63,6 +63,8 @@ TEST_CASE("JSON keeps its order, and errors name file and position") {
   write_json(folder / "a.json",
              {{"zebra", 1}, {"ant", json_number(2.5)}, {"nan", json_number(0.0 / 0.0)}});
   CHECK(read_json(folder / "a.json").dump() == R"({"zebra":1,"ant":2.5,"nan":null})");
+  write_json(folder / "latin.json", {{"name", "caf\xe9"}});  // a file's name need not be UTF-8
+  CHECK(read_json(folder / "latin.json").at("name") == "caf\xef\xbf\xbd");
   write_file(folder / "b.json", "{\"a\": }");
   const std::string message = error_of([&] { read_json(folder / "b.json"); });
   CHECK(message.find("json.exception") == std::string::npos);

@@ -6,7 +6,6 @@
 
 #include "data/cut_text.h"
 #include "data/temporary.h"
-#include "data/utf8.h"
 
 namespace rung {
 namespace {
@@ -128,15 +127,6 @@ TEST_CASE("bad data give one clear line") {
   CHECK(has(failure(folder.write("nul.jsonl", "{\"text\": \"a\\u0000\"}\n")), "binary"));
   for (const char* name : {"missing", "empty.txt", "torn.jsonl", "nul.txt"})
     CHECK(failure(folder / name).find('\n') == std::string::npos);
-}
-
-TEST_CASE("valid UTF-8 ends where it ends") {
-  CHECK(valid_utf8_prefix("caf\xC3\xA9 and more than eight") == 25);
-  CHECK(valid_utf8_prefix("12345678\xC0\xAF") == 8);  // overlong
-  CHECK(valid_utf8_prefix("a\xED\xA0\x80") == 1);     // surrogate
-  CHECK(valid_utf8_prefix("\xF0\x9F\x98\x80") == 4);
-  CHECK(valid_utf8_prefix("\xF0\x9F\x98") == 0);  // cut off
-  CHECK(utf8_boundary("a\xC3\xA9z", 2) == 1);
 }
 
 }  // namespace

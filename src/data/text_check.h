@@ -1,17 +1,10 @@
-// UTF-8 checks: what is text, and where a stretch of valid text ends.
+// Whether a file is text.
 #pragma once
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace rung {
-
-// Length in bytes of the longest prefix that is valid UTF-8 (no overlong forms, no surrogates).
-size_t valid_utf8_prefix(std::string_view text);
-
-// The largest cut <= `limit` that does not split a character of valid UTF-8.
-size_t utf8_boundary(std::string_view text, size_t limit);
 
 // Looks at a file block by block and fails, naming it, when it is binary: a NUL byte, or more than
 // one byte in ten outside valid UTF-8.
