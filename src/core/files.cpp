@@ -89,7 +89,15 @@ void write_file(const fs::path& path, std::string_view content) {
 void append_file(const fs::path& path, std::string_view content, bool sync) {
   Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)};
   if (file.fd < 0) fail("[files] Cannot append to {}: {}.", path.string(), std::strerror(errno));
-  write_all(file.fd, content, path);
+  const off_t before = ::lseek(file.fd, 0, SEEK_END);
+  try {
+    write_all(file.fd, content, path);
+  } catch (const Error&) {
+    // What comes next must not go on behind half a line.
+    if (::lseek(file.fd, 0, SEEK_END) > before && ::ftruncate(file.fd, before) != 0)
+      fail("[files] Cannot take a torn line of {} back: {}.", path.string(), std::strerror(errno));
+    throw;
+  }
   if (sync && ::fsync(file.fd) != 0)
     fail("[files] Cannot append to {}: {}.", path.string(), std::strerror(errno));
 }

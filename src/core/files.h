@@ -21,7 +21,8 @@ void check_writable(const fs::path& path);
 // Replaces `path` by `content`: temporary file beside it, fsync, rename, fsync of the folder.
 void write_file(const fs::path& path, std::string_view content);
 
-// Appends to `path` in one write call and, with `sync`, waits for the disk.
+// Appends to `path` in one write call and, with `sync`, waits for the disk. What does not fit on it
+// is taken back as a whole.
 void append_file(const fs::path& path, std::string_view content, bool sync = false);
 
 // Flushes a folder's own entries, so that a rename inside it survives a power cut.

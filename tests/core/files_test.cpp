@@ -1,6 +1,9 @@
 #include "core/files.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <csignal>
 
 #include "core/error.h"
 #include "core/json.h"
@@ -46,6 +49,24 @@ TEST_CASE("file errors name the path") {
   if (fs::exists("/dev/full"))
     CHECK(error_of([] { append_file("/dev/full", "x"); }).find("No space left") !=
           std::string::npos);
+}
+
+TEST_CASE("a line that does not fit is taken back, so that the next one is whole") {
+  const TemporaryFolder folder;
+  const auto path = folder / "log.jsonl";
+  append_file(path, "first\n");
+  // Files may grow to ten bytes: a disk that fills up within a line.
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const rlimit ten{.rlim_cur = 10, .rlim_max = before.rlim_max};
+  const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &ten) == 0);
+  const std::string message = error_of([&] { append_file(path, "second line\n"); });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, ignored);
+  CHECK(message.find("log.jsonl") != std::string::npos);
+  append_file(path, "third\n");
+  CHECK(read_file(path) == "first\nthird\n");
 }
 
 TEST_CASE("a folder has one writer at a time") {
