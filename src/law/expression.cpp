@@ -23,8 +23,10 @@ Value number(double value) {
   return {.number = value};
 }
 
-double truth(const Value& value) {
-  return value.is_text ? !value.text.empty() : value.number != 0.0;
+// A column with an empty cell or a word somewhere has text in every row, and its zeros are false
+// too.
+bool is_true(const Value& value) {
+  return std::isnan(value.number) ? !value.text.empty() : value.number != 0.0;
 }
 
 // Recursive descent; every rule returns a function of the row's index.
@@ -48,7 +50,7 @@ class Parser {
     Node left = both();
     while (take("||") || take("or")) {
       left = [left, right = both()](size_t row) {
-        return number(truth(left(row)) != 0.0 || truth(right(row)) != 0.0);
+        return number(is_true(left(row)) || is_true(right(row)));
       };
       enter();
     }
@@ -58,7 +60,7 @@ class Parser {
     Node left = negation();
     while (take("&&") || take("and")) {
       left = [left, right = negation()](size_t row) {
-        return number(truth(left(row)) != 0.0 && truth(right(row)) != 0.0);
+        return number(is_true(left(row)) && is_true(right(row)));
       };
       enter();
     }
@@ -67,7 +69,7 @@ class Parser {
   Node negation() {
     if (take("not") || take("!")) {
       enter();
-      return [inner = negation()](size_t row) { return number(truth(inner(row)) == 0.0); };
+      return [inner = negation()](size_t row) { return number(!is_true(inner(row))); };
     }
     return comparison();
   }
@@ -202,7 +204,7 @@ std::vector<size_t> filter_rows(const Table& table, std::string_view expression,
   const Node keep =
       all ? Node([](size_t) { return number(1.0); }) : Parser(table, expression, mapping).parse();
   for (size_t row = 0; row < table.rows; ++row)
-    if (truth(keep(row)) != 0.0) rows.push_back(row);
+    if (is_true(keep(row))) rows.push_back(row);
   return rows;
 }
 

@@ -13,8 +13,9 @@
 namespace rung {
 
 // Indices of the rows for which `expression` holds; every row for an empty one. N, D, C and L stand
-// for the mapped columns. A row with a missing value in a comparison is left out. Syntax errors and
-// unknown names are usage errors.
+// for the mapped columns. A row with a missing value in a comparison, or for itself, is left out; a
+// cell with text in it is true, one with a number unless that is 0. Syntax errors and unknown names
+// are usage errors.
 std::vector<size_t> filter_rows(const Table& table, std::string_view expression,
                                 const std::map<std::string, std::string>& mapping = {});
 

@@ -111,6 +111,12 @@ TEST_CASE("filter: comparisons, logic, arithmetic, text and derived C") {
   CHECK(filter_rows(table, "C > 1e14") == Rows{0, 2});
   CHECK(filter_rows(table, "log10(N) > 6.1 && -N < 0 && 2^3 = 8 && 2**3**0 == 2") == Rows{1, 2});
   CHECK(filter_rows(table, "`my col` >= 1") == Rows{0, 1});
+  CHECK(filter_rows(table, "split && N") == Rows{0, 1, 2});
+  // An empty cell makes all cells of a column text: a 0 among them is false for all that.
+  const Table flagged = parse_table("N,used\n1,1\n2,0\n3,\n4,yes\n", TableFormat::csv);
+  CHECK(filter_rows(flagged, "used") == Rows{0, 3});
+  CHECK(filter_rows(flagged, "not used") == Rows{1, 2});
+  CHECK(filter_rows(flagged, "used or N == 2") == Rows{0, 1, 3});
   CHECK(contains(message([&] { filter_rows(table, "M > 1"); }), "nearest is"));
   // Trackers name columns model.width and val/loss.
   const Table tracked = parse_table("model.width,val/loss\n256,3\n512,2.5\n", TableFormat::csv);
