@@ -46,7 +46,7 @@ const Verb forecast_verb{
                 {"--without", Takes::list,
                  "measures left out: regime offset prior rollout goodness noise seeds"},
                 {"--ahead", Takes::value,
-                 "only rungs of at most this fraction of the target's FLOPs; 0: all", "0"}},
+                 "only rungs whose FLOPs the target's are this many times; 0: all", "0"}},
     .run = run_forecast};
 
 }  // namespace rung
