@@ -14,6 +14,12 @@ json "d['text']==load('sample.json')['text'] and d['tokens']==12 and d['tokens_p
 # Several texts at once, of which the first is the one that is made alone; nuclei and floors; bad input.
 expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --seed 3 --samples 3 --json --quiet
 json "d['texts'][0]==load('sample.json')['text'] and len(set(d['texts']))==3 and d['tokens']==36"
+# The synthetic language parts its tokens by blanks: token by token they make the text of all at once.
+expect 0 . '' "$rung" train "${tiny[@]/text.txt/synthetic}" --out numbers --json
+expect 0 . '' "$rung" generate numbers --prompt '1 2' --tokens 12 --seed 3 --json --quiet
+cp out numbers.json
+expect 0 . '' "$rung" generate numbers --prompt '1 2' --tokens 12 --seed 3 --samples 2 --json --quiet
+json "d['texts'][0]==load('numbers.json')['text'] and len(d['texts'][0].split())==12"
 expect 0 '^.1. ab' '' "$rung" generate one --prompt ab --tokens 5 --samples 2 --quiet
 expect 0 . '' "$rung" generate one --prompt ab --tokens 12 --temperature 0 --json --quiet
 cp out greedy.json

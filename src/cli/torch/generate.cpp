@@ -24,6 +24,18 @@ size_t whole_characters(const std::string& text) {
   return text.size();
 }
 
+// Appends what the tokens from `spelt` on add to the text of those behind the prompt. They are
+// spelt behind the one before them, as some sources part tokens by blanks; all of the text anew for
+// every token would take the square of its length.
+void append_text(const TokenSource& source, std::span<const int32_t> tokens, size_t prompt,
+                 size_t& spelt, std::string& text) {
+  const std::span<const int32_t> made = tokens.subspan(prompt);
+  const size_t before = spelt > 0 ? 1 : 0;
+  const size_t known = source.decode(made.subspan(spelt - before, before)).size();
+  text += source.decode(made.subspan(spelt - before)).substr(known);
+  spelt = made.size();
+}
+
 Sampling read_sampling(const Arguments& arguments) {
   const Sampling sampling{.temperature = arguments.number("--temperature"),
                           .top_k = arguments.integer("--top-k"),
@@ -167,12 +179,12 @@ int run_generate(const Arguments& arguments) {
   Sampler sampler = make_sampler(arguments, bound, speculate, std::move(start));
   const auto made = [&] { return sampler.tokens.size() - prompt_tokens; };
   std::string text;
-  size_t shown = 0, compared = 0;
+  size_t shown = 0, compared = 0, spelt = 0;
   double compared_seconds = 0.0;
   while (static_cast<int64_t>(made()) < wanted && !arguments.interrupted()) {
     sampler.extend(wanted - static_cast<int64_t>(made()));
     if (compared < compared_tokens) compared = made(), compared_seconds = sampler.seconds;
-    text = opened.source->decode(std::span(sampler.tokens).subspan(prompt_tokens));
+    append_text(*opened.source, sampler.tokens, prompt_tokens, spelt, text);
     const size_t ready = std::max(shown, whole_characters(text));
     arguments.out->text(text.substr(shown, ready - shown));
     shown = ready;
