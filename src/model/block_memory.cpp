@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "config/pattern.h"
+#include "model/ffns/ffns.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cuda/norm_linear.h"
 
@@ -39,7 +40,6 @@ bool is_fused_fp8(const Decoder& d, const PassKind& kind) {
 
 Sizes sizes_of(const Decoder& d, const PassKind& kind, size_t layer) {
   const ModelConfig& m = d.model;
-  const std::string_view ffn = d.ffns[layer]->name;
   const bool windowed = d.windows[layer] && d.windows[layer] < m.context;
   const auto of = [](int64_t n) { return static_cast<double>(n); };
   return {
@@ -50,7 +50,7 @@ Sizes sizes_of(const Decoder& d, const PassKind& kind, size_t layer) {
       .F = of(ffn_width_of(m)),
       .heads = of(heads_of(m)),
       .time = of(m.context),
-      .gated = ffn == "swiglu" || ffn == "geglu",
+      .gated = d.ffns[layer]->describe == describe_gated,
       .in_place = !m.key_offset && d.block.attention_output.forward == 1.0,
       .packed = head_dim_of(m) == 64 && heads_of(m) == kv_heads_of(m) && !m.key_offset && !windowed,
       .fp8 = is_fused_fp8(d, kind)};

@@ -45,6 +45,15 @@ struct Case {
 
 }  // namespace
 
+TEST_CASE("memory: a gated ffn of which not all is counted is guessed as a gated one") {
+  const auto pass = [](const char* ffn) {
+    const RunConfig config = config_of([&](RunConfig& r) { r.model.ffn = ffn; });
+    return plan_memory(make_decoder(config, 256), config, 1, 0, 1).pass;
+  };
+  CHECK(pass("reglu2") == pass("geglu"));
+  CHECK(pass("reglu2") > 1.1 * pass("relu2"));
+}
+
 TEST_CASE("memory: the plan of a run on the CPU is within 5 % of what it holds" *
           doctest::test_suite("slow")) {
   for (const Case& c :
