@@ -234,8 +234,7 @@ Prediction predict_mixture(std::span<const Fit> fits, std::span<const double> we
   const Point full = complete(fits.front(), at);
   double total = 0.0, centre = 0.0;
   for (size_t i = 0; i < fits.size(); ++i) total += weights[i];
-  if (fits.empty() || !(total > 0.0))
-    fail("[predict] A mixture needs a positive weight. Received {}.", total);
+  if (!(total > 0.0)) fail("[predict] A mixture needs a positive weight. Received {}.", total);
   const bool logs = fits.front().objective.log_residual;
   for (const Fit& fit : fits)
     if (fit.law->target != fits.front().law->target || fit.objective.log_residual != logs)
