@@ -64,11 +64,15 @@ std::vector<StateSpec> states_of(const Optimizer& optimizer, const Layout& layou
                                  const std::string& moments) {
   std::vector<StateSpec> states = optimizer.state(layout);
   if (moments == "fp32") return states;
-  if (!optimizer.adam_moments)
+  if (!optimizer.adam_moments) {
+    std::vector<std::string_view> others;
+    for (const Optimizer& other : optimizers())
+      if (other.adam_moments) others.push_back(other.name);
     fail_usage(
-        "[optimizer] {} keeps its state in fp32; adamw, adam-atan2 and adam-scaled keep moments in "
-        "fewer bits. Received train.moments = {}.",
-        optimizer.name, moments);
+        "[optimizer] {} keeps its state in fp32; {} keep moments in fewer bits. Received "
+        "train.moments = {}.",
+        optimizer.name, fmt::join(others, ", "), moments);
+  }
   for (StateSpec& state : states)
     state.type =
         moments == "fp8" && state.name == first_moment ? at::kFloat8_e4m3fn : at::kBFloat16;

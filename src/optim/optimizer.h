@@ -1,5 +1,5 @@
 // What an optimizer is: named states beside the arena and one step over it. A new optimizer is one
-// source file, one test and one line in the table.
+// source file, one test, one line in the table and one in scaling/conventions.cpp's.
 #pragma once
 #include <ATen/core/Tensor.h>
 #include <c10/core/ScalarType.h>
