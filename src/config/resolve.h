@@ -40,8 +40,8 @@ void validate(const RunConfig& config);
 // identically.
 std::string to_toml(const RunConfig& config);
 Json to_json(const RunConfig& config);  // flat: {"model.width": 64, ...}
-RunConfig config_from_json(
-    const Json& json);  // inverse of to_json; missing keys keep their defaults
+// The inverse of to_json; missing keys keep their defaults.
+RunConfig config_from_json(const Json& json);
 
 // A configuration as a file holds it, comparable with to_json: keys that it lacks, as the files of
 // an earlier build do, have their defaults. Keys that this build does not know stay, behind all

@@ -38,8 +38,8 @@ class ShardWriter {
   ~ShardWriter();
   ShardWriter(const ShardWriter&) = delete;
   ShardWriter& operator=(const ShardWriter&) = delete;
-  void append(std::span<const int32_t> tokens,
-              uint64_t text_bytes);  // one document, separator included
+  // One document, separator included.
+  void append(std::span<const int32_t> tokens, uint64_t text_bytes);
   uint64_t tokens() const { return header_.tokens; }
   uint64_t documents() const { return header_.documents; }
   // Writes what is left, waits for the disk and renames the file to `path`.

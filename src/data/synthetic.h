@@ -3,12 +3,13 @@
 //
 //   p(x | x_1 .. x_t) = (1 - g) sum_{k=0}^{min(t, K)} w_k q_k(x | last k tokens) + g [x = follower]
 //
-//   q_0        Zipf: weight of token r proportional to (r + 1)^-zipf, in units of 2^-16
-//   q_k, k>0   `candidates` tokens drawn from q_0 by a hash of the last k tokens; the j-th has
-//   weight ~ j^-spread w_k        w_0 = base, w_k ~ decay^k; where fewer than K tokens are in
-//   sight, those orders share all the weight follower   the token that followed the last earlier
-//   occurrence of x_t in the window; g = transition where there is
-//              one and 0 elsewhere, so that copying in context is worth learning
+// - q_0 is Zipf's law: the weight of token r is proportional to (r + 1)^-zipf, in units of 2^-16.
+// - q_k, k > 0, has `candidates` tokens, drawn from q_0 by a hash of the last k tokens; the j-th
+//   has a weight proportional to j^-spread.
+// - w_0 = base, w_k proportional to decay^k; where fewer than K tokens are in sight, their orders
+//   share all the weight.
+// - follower is the token that followed the last earlier occurrence of x_t in the window;
+//   g = transition where there is one, else 0: copying in context is worth learning.
 //
 // The token i places back enters the hash through one of vocabulary / classes^(i-1) classes
 // (classes = 1: itself). Source of the idea: power-law popularity of contexts gives power-law
@@ -37,8 +38,8 @@ struct SyntheticConfig {
 // "synthetic", "synthetic:transition", "synthetic:vocabulary=64,orders=4,...". Fails (usage) on
 // unknown knobs and values out of range. `transition` without a value is 0.25.
 SyntheticConfig parse_synthetic(const std::string& path);
-std::string to_string(
-    const SyntheticConfig& config);  // the path with every knob; parses back to the same
+// The path with every knob; parses back to the same.
+std::string to_string(const SyntheticConfig& config);
 
 // Immutable; all members are safe to call from many threads.
 class SyntheticLanguage {

@@ -14,8 +14,8 @@ namespace rung {
 struct TextBatch {
   std::vector<std::string> documents;
   std::vector<DocumentHash> hashes;
-  std::vector<int32_t>
-      tokens;                // each document followed by the separator; empty without a tokenizer
+  // Each document followed by the separator; empty without a tokenizer.
+  std::vector<int32_t> tokens;
   std::vector<size_t> ends;  // of each document in `tokens`
 };
 

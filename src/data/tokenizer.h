@@ -15,20 +15,19 @@ namespace rung {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  virtual std::string name()
-      const = 0;  // bytes, bpe-1024-<hash>, ...: equal names tokenise equally
+  // bytes, bpe-1024-<hash>, ...: equal names tokenise equally.
+  virtual std::string name() const = 0;
   virtual int64_t vocabulary() const = 0;
   // The token after each document, which no text encodes to. bytes: 0x00 (text holds no NUL);
   // SentencePiece: </s>.
   virtual int32_t separator() const = 0;
   virtual void encode(std::string_view text, std::vector<int32_t>& out) const = 0;  // appends
-  virtual std::string decode(
-      std::span<const int32_t> tokens) const = 0;  // fails on ids outside the vocabulary
-  virtual int64_t text_bytes(
-      int32_t token) const = 0;  // bytes that a token stands for; 0 for the separator
-  virtual std::string model() const {
-    return {};
-  }  // the serialised SentencePiece model, empty for bytes
+  // Fails on tokens outside the vocabulary.
+  virtual std::string decode(std::span<const int32_t> tokens) const = 0;
+  // Bytes that a token stands for; 0 for the separator.
+  virtual int64_t text_bytes(int32_t token) const = 0;
+  // The serialised SentencePiece model; empty for others.
+  virtual std::string model() const { return {}; }
 };
 
 // The pieces of a vocabulary in a row. Fails on tokens outside it.

@@ -9,8 +9,8 @@
 namespace rung {
 namespace {
 
-constexpr double constant_spread =
-    0.02;  // standard deviation of a logarithm below which nothing varies
+// Standard deviation of a logarithm below which nothing varies.
+constexpr double constant_spread = 0.02;
 constexpr double high_correlation = 0.98;
 
 using List = Diagnostics;

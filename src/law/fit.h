@@ -29,8 +29,8 @@ struct Prior {
 struct FitOptions {
   std::string law = "chinchilla";            // a name, or a text that makes a law (LawFamily)
   std::shared_ptr<const Table> schedules{};  // of the runs, for learning curves: law/schedule.h
-  std::map<std::string, std::string>
-      columns{};                // quantity or input -> column: {"L", "loss"}, {"x", "N"}
+  // Quantity or input -> column: {"L", "loss"}, {"x", "N"}.
+  std::map<std::string, std::string> columns{};
   std::string where{};          // filter expression (law/expression.h)
   std::string objective{};      // empty: the law's own
   double delta = 1e-3;          // Huber's threshold
@@ -76,8 +76,8 @@ struct Estimate {
 struct Profile {
   std::string name;
   std::vector<double> values, objective, deviance;  // ascending values; the optimum among them
-  double threshold =
-      0.0;  // of the deviance: chi-square of one degree of freedom at the fit's level
+  // Of the deviance: chi-square of one degree of freedom at the fit's level.
+  double threshold = 0.0;
   double lo = 0.0, hi = 0.0;  // where the deviance crosses it; NaN on a side that stays open
 };
 
@@ -117,16 +117,16 @@ struct Fit {
   Objective objective;
   double objective_value = 0.0;
   size_t points = 0, rows_read = 0;
-  std::vector<std::string>
-      inputs;  // what each input of the law stands for: N, D, C or a column's name
+  // What each input of the law stands for: N, D, C or a column's name.
+  std::vector<std::string> inputs;
   std::vector<Estimate> coefficients;
   std::vector<Profile> profiles;     // where asked for
   std::vector<FittedRow> fitted;     // an even choice of the rows
   std::vector<OpenEnd> open_ends{};  // unless the caller turned refusals off
   double level = 0.9;
   std::vector<std::vector<double>> samples;  // coefficients of each resample: [bootstrap][K]
-  std::vector<double>
-      sample_noise;  // factor on `noise` for each resample (uncertainty of the noise itself)
+  // Factor on `noise` for each resample (uncertainty of the noise itself).
+  std::vector<double> sample_noise;
   std::vector<double> noise;  // sorted quantiles of the residuals, corrected for degrees of freedom
   NoiseGrowth noise_growth{};
   double residual_rms = 0.0;            // in the objective's unit: of ln(measured / law), or raw

@@ -12,8 +12,8 @@ namespace rung {
 struct Form {
   Fit fit;
   double weight = 0.0;  // they sum to one; 0 for a refused fit
-  double rollout_error =
-      0.0;                // root mean square over held-out rungs; infinite where none was possible
+  // Root mean square over held-out rungs; infinite where none was possible.
+  double rollout_error = 0.0;
   std::string problem{};  // why not
 };
 

@@ -27,8 +27,8 @@ struct Coefficient {
                         // the start grid, as a non-negative value unless `lo` allows less
   double grid_lo = 0.0, grid_hi = 0.0;  // non-linear ones: range of the start grid
   int grid_points = 0;
-  int along_input =
-      -1;  // >= 0: bounds and grid are the range of this input instead (the place of a break)
+  // >= 0: bounds and grid are the range of this input instead (the place of a break).
+  int along_input = -1;
   bool held = false;      // at its typical value unless the caller bounds it
   bool nuisance = false;  // may stay undetermined without making the fit useless
   double typical = std::numeric_limits<double>::quiet_NaN();  // value in the law's source
@@ -70,8 +70,8 @@ struct Law {
   std::string_view definition{};  // of a law made at run time: the text that makes it again
   std::string_view target = "L";  // the quantity that the formula gives: L, accuracy, lr, ...
   std::string_view objective = "huber-log";  // what is minimised unless the caller asks for another
-  std::span<const InputRange>
-      design{};          // per input; with the typical coefficients, a planted truth
+  // Per input; with the typical coefficients, a planted truth.
+  std::span<const InputRange> design{};
   double noise = 0.005;  // typical deviation of a measurement, in the objective's residual
   std::span<const InputRule> input_rules{};  // per input; empty: all positive, all must vary
   bool log_linear = false;  // a product of powers: its linear coefficients act on the logarithm

@@ -9,8 +9,8 @@
 
 namespace rung {
 
-inline constexpr size_t chunk_rows =
-    64;  // rows evaluated per call of a law: the jets stay in the first-level cache
+// Rows evaluated per call of a law: the jets stay in the first-level cache.
+inline constexpr size_t chunk_rows = 64;
 
 // Calls use(first row, rows, jet) for the law's jet at each point: consecutive rows of equal inputs
 // are one.

@@ -11,8 +11,8 @@ namespace rung {
 
 struct PolishOptions {
   int max_steps = 400;
-  double tolerance =
-      1e-13;  // stop when a step's promised decrease is below this fraction of the objective
+  // Stop when a step's promised decrease is below this fraction of the objective.
+  double tolerance = 1e-13;
   // The next two end only a polish that has settled: full Newton steps whose promises the last one
   // kept and of which the next promises less than a quarter, so that hardly more than the promise
   // is left to gain.

@@ -28,8 +28,8 @@ struct BoundShare {
 struct Prediction {
   std::string target = "L";
   double loss = 0.0, lo = 0.0, hi = 0.0, level = 0.9;
-  std::map<std::string, double>
-      extrapolation;  // value over the data's maximum: N, D, C, D/N and inputs where known
+  // Value over the data's maximum: N, D, C, D/N and inputs where known.
+  std::map<std::string, double> extrapolation;
   // How many times beyond the nearest end of the data, for what lies outside them; 1 is the end.
   std::map<std::string, double> outside;
   // Half-widths of the interval by source: coefficients, noise; for a mixture also form and

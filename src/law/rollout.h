@@ -14,8 +14,8 @@ namespace rung {
 struct Candidate {
   std::string label;
   FitOptions options;  // law, columns, weights, bounds, priors; bootstrap is not used here
-  int drop_smallest =
-      0;  // rungs (distinct values of the ordering column) left out at the small end
+  // Rungs (distinct values of the ordering column) left out at the small end.
+  int drop_smallest = 0;
 };
 
 struct RolloutOptions {

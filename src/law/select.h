@@ -19,10 +19,10 @@ struct Selection {
   std::vector<size_t> rows{};  // their indices in the table
   std::vector<double> sd{};    // of the residual, after the floor; empty unknown
   std::vector<int> cluster{};  // per row its cluster, numbered from 0; empty without clusters
-  std::vector<std::string>
-      inputs{};  // what each input of the law stands for: N, D, C or a column's name
-  std::map<std::string, std::vector<double>>
-      quantities{};  // N, D, C where known (per selected row)
+  // What each input of the law stands for: N, D, C or a column's name.
+  std::vector<std::string> inputs{};
+  // N, D, C where known (per selected row).
+  std::map<std::string, std::vector<double>> quantities{};
   std::map<std::string, Range> ranges{};
 };
 

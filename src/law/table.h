@@ -25,8 +25,8 @@ std::string shown_cell(const Column* column, size_t row, double value);
 struct Table {
   std::vector<Column> columns{};
   size_t rows = 0;
-  int header_lines =
-      0;  // row r (from 1) stands on line r + header_lines of a file without line breaks in cells
+  // Row r (from 1) stands on line r + header_lines of a file without line breaks in cells.
+  int header_lines = 0;
   std::string source = "table";   // file name, for errors
   std::string sha256{};           // of the file's bytes; empty for a table made in memory
   std::vector<int64_t> index{};   // what the caller calls its rows (a data frame's index), if known

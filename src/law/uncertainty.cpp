@@ -11,8 +11,8 @@
 namespace rung {
 namespace {
 
-constexpr double largest_noise_factor =
-    5.0;  // one degree of freedom leaves the noise's scale wide open
+// One degree of freedom leaves the noise's scale wide open.
+constexpr double largest_noise_factor = 5.0;
 
 constexpr size_t noise_quantiles = 257;  // kept of the residuals' distribution
 

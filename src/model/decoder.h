@@ -29,8 +29,8 @@ struct Decoder {
   std::vector<const Part*> mixers, ffns;       // by layer
   std::vector<int64_t> windows;                // of attention, by layer; 0: all tokens before
   std::vector<size_t> mixer_start, ffn_start;  // first tensor of each
-  std::vector<size_t>
-      shared_start;              // of each layer's mixer: what its layers have in common; 0: none
+  // Of each layer's mixer: what its layers have in common; 0: none.
+  std::vector<size_t> shared_start;
   std::vector<size_t> ffn_gain;  // learned scalar on the branch; 0: none
   // The branches that are there, in order: 2 x layer for a mixer, 2 x layer + 1 for an ffn.
   std::vector<size_t> branches;

@@ -6,8 +6,8 @@ namespace rung {
 
 struct LossOptions {
   double logit = 1.0;  // multiplies A x W^T before the softmax
-  double gradient =
-      1.0;  // gradient of the summed loss is multiplied by this (1 / batch tokens for a mean)
+  // The gradient of the summed loss is multiplied by this (1 / batch tokens for a mean).
+  double gradient = 1.0;
   double cap = 0.0;        // logits l then become cap tanh(l / cap); 0: off
   int64_t vocabulary = 0;  // rows of the weight beyond it are padding; 0: none
   int64_t chunk = 1024;    // rows of logits held at a time on a CPU

@@ -11,10 +11,10 @@ struct NormOptions {
   bool center = false;  // LayerNorm; else RMSNorm
   double skip = 1.0;    // h = skip x + branch f
   double branch = 1.0;
-  double branch_gradient =
-      1.0;  // df = branch_gradient dh (branch, or 1 when unit scaling delays it to the split)
-  double input_gradient =
-      1.0;  // factor on the gradient through the norm (the delayed factor of the next branch)
+  // df = branch_gradient dh (branch, or 1 when unit scaling delays it to the split).
+  double branch_gradient = 1.0;
+  // On the gradient through the norm (the delayed factor of the next branch).
+  double input_gradient = 1.0;
 };
 
 // y = norm(x) * gain. x [P, B, T, D], gain [P, D] (value may be undefined).

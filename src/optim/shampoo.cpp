@@ -15,8 +15,8 @@ namespace {
 using at::Tensor;
 
 constexpr double roots_every = 10.0;  // steps
-constexpr double eigenvalue_ridge =
-    1e-6;  // of the largest eigenvalue, about fp32's error in the others
+// Of the largest eigenvalue, about fp32's error in the others.
+constexpr double eigenvalue_ridge = 1e-6;
 constexpr double least_eigenvalue = 1e-30;  // keeps the root of a factor of zeros defined
 
 Tensor inverse_fourth_root(const Tensor& factor) {

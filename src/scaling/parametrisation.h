@@ -71,8 +71,8 @@ struct OpFactor {
 };
 struct ResidualFactor {
   double skip = 1.0, branch = 1.0;
-  bool delayed =
-      false;  // unit scaling: the branch's backward factor is applied where it was split off
+  // Unit scaling: the branch's backward factor is applied where it was split off.
+  bool delayed = false;
 };
 // Of an ffn: on the output of its activation, on a weighted sum over some of many experts, and on
 // the sum of that and the shared expert.
@@ -121,8 +121,8 @@ struct Parametrisation {
 };
 
 std::span<const Parametrisation> parametrisations();
-const Parametrisation& find_parametrisation(
-    std::string_view name);  // fails (usage), naming the nearest
+// Fails (usage), naming the nearest.
+const Parametrisation& find_parametrisation(std::string_view name);
 
 // The rule's factors with the run's conventions applied: what the arena is laid out from.
 Factors complete_factors(const Parametrisation& rule, const TensorSpec& tensor, const Dims& dims,

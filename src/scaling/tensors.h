@@ -31,8 +31,8 @@ struct TensorSpec {
   int64_t fan_out = 1;      // embedding: width
   int layer = -1;           // block that holds it; -1 outside the residual stack
   bool counts_in_N = true;  // false for embedding tables: no token multiplies by them
-  double init_std_factor =
-      1.0;              // extra factor on B that the architecture prescribes (0: zero init)
+  // Extra factor on B that the architecture prescribes (0: zero init).
+  double init_std_factor = 1.0;
   double active = 1.0;  // share that one token multiplies by (mixtures of experts)
   // Share of the elements that training may move; the others, drawn once, stay zero. Counted in
   // `active` by whoever sets it.

@@ -11,8 +11,8 @@
 namespace rung {
 namespace {
 
-constexpr double target_spacing =
-    1.8;  // least ratio of the target's N (and D) to the largest rung's
+// Least ratio of the target's N (and D) to the largest rung's.
+constexpr double target_spacing = 1.8;
 
 constexpr double fixed_batch = 4096.0;  // where the batch rule is left out
 

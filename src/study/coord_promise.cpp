@@ -1,21 +1,17 @@
 // What a parametrisation promises of one slope. Exponents of an RMS value, over width (a) and
 // depth:
-//   activation    0. Logits and attention's q.k start as the rule says, and routers as logits;
-//   while
-//                 training aligns what was independent, q.k may gain m^1/2, and logits that start
-//                 lower may rise to 0
-//   change        0, the full-alignment rule itself; block_step over depth. SGD's is the
-//   gradient's,
-//                 which falls up to m^1/2 short of the rule where the backward pass is not aligned;
-//                 an orthogonal update of full rank has m^1/2 more elements' worth of RMS than of
-//                 effect
-//   step          that of Adam's change times alignment, fan_in^-1/2 (none) to 1 (full); tables
-//                 have no alignment: what the rule says of embeddings
-//   update        -1/2 to 0: sums of steps, aligned or not; q.k as its activation
-//   decay         0: every weight forgets its start at one rate; hidden matrices -1 over width
-//   under
-//                 decay_rule=width
-//   alignment     measured alone
+// - activation: 0. Logits and attention's q.k start as the rule says, and routers as logits; while
+//   training aligns what was independent, q.k may gain m^1/2, and logits that start lower may rise
+//   to 0.
+// - change: 0, the full-alignment rule itself; block_step over depth. SGD's is the gradient's,
+//   which falls up to m^1/2 short of the rule where the backward pass is not aligned; an orthogonal
+//   update of full rank has m^1/2 more elements' worth of RMS than of effect.
+// - step: that of Adam's change times alignment, fan_in^-1/2 (none) to 1 (full); tables have no
+//   alignment: what the rule says of embeddings.
+// - update: -1/2 to 0, sums of steps, aligned or not; q.k as its activation.
+// - decay: 0, every weight forgets its start at one rate; hidden matrices -1 over width under
+//   decay_rule=width.
+// - alignment: measured alone.
 // Sources: Everett et al. 2024 (arXiv 2407.05872) for alignment between 1/2 and 1; Yang et al.
 // 2022 (arXiv 2203.03466) for activations, q.k and updates.
 #include <algorithm>

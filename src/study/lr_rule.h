@@ -15,12 +15,12 @@ struct BowlPoint {
   double lr = 0.0, loss = 0.0;  // loss NaN: diverged
 };
 
-// The optimum of one sweep: a parabola in log2 lr through points near the best.
+// The optimum of one sweep: the parabola loss + curvature (log2 lr - log2_lr)^2 through the points
+// near the best.
 struct BowlFit {
-  double log2_lr = 0.0, se = 0.0, loss = 0.0,
-         curvature = 0.0;  // loss = loss + curvature (log2 lr - log2_lr)^2
-  bool at_edge =
-      false;  // the best point is the first or last of the line: the true optimum may lie beyond
+  double log2_lr = 0.0, se = 0.0, loss = 0.0, curvature = 0.0;
+  // The best point is the first or last of the line: the true optimum may lie beyond.
+  bool at_edge = false;
 };
 
 // Fits points whose loss lies within `window` (relative) of the best. With fewer than three usable

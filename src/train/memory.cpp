@@ -13,8 +13,8 @@
 namespace rung {
 namespace {
 
-constexpr int64_t shard_tokens =
-    512;  // activations of one shard stay in cache; small batches still split
+// Activations of one shard stay in cache; small batches still split.
+constexpr int64_t shard_tokens = 512;
 constexpr int64_t max_lanes = 4;
 constexpr double memory_share = 0.7;                // of a GPU, for one population
 constexpr int64_t evaluation_tokens = 262'144;      // of all members at a time, on a GPU, at most

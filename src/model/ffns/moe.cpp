@@ -1,8 +1,7 @@
 // Mixture of experts, token choice without dropping: a router picks k of E SwiGLU ffns a token.
 //   logits = R x;  y = sum over the k largest of gate_e ffn_e(x), and shared(x) where there is one
 //   gates "chosen": softmax over the chosen logits (Mixtral, arXiv 2401.04088)
-//   gates "all":    softmax over all logits, of which the chosen are kept (Switch, arXiv
-//   2101.03961)
+//   gates "all":    softmax over all, of which the chosen are kept (Switch, arXiv 2101.03961)
 // Training adds for each layer, over the tokens that are computed at once,
 //   balance: E sum_e f_e P_e, f the shares of choices, P the mean softmax; 1 when even (Switch)
 //   z:       mean of logsumexp(logits)^2                             (ST-MoE, arXiv 2202.08906)

@@ -1,5 +1,4 @@
-// mLSTM as in xLSTM 7B (Beck et al. 2025, arXiv 2503.13427; the authors' xlstm_large): with H
-// heads,
+// mLSTM of H heads as in xLSTM 7B (Beck et al. 2025, arXiv 2503.13427; the authors' xlstm_large):
 //   q, k, v, o = maps of x                          sizes width / 2, width / 2, width, width
 //   input, forget = 15 tanh((gates x + bias) / 15)  a number a head
 //   out = out(sigmoid(o) LayerNorm_H(cell(q, k, v, input, forget)))

@@ -5,8 +5,7 @@
 // lambda times LR is what weights lose in a step, so an independent decay has m_B / m_D: over a run
 // of m_D / m_B times the steps they lose as much. These are Adam's rules (its square-root batch
 // rule); other updates are refused. Epsilon of QK-norm's gains is m_L^-1 with heads of a fixed size
-// (mup_rules.h). base_batch_tokens and base_tokens of 0 are the run's own: no
-// factor.
+// (mup_rules.h). base_batch_tokens and base_tokens of 0 are the run's own: no factor.
 #include "scaling/parametrisations/depth_rule.h"
 
 namespace rung {

@@ -1,5 +1,5 @@
-// Mean-field parametrisation (Mei et al. 2018; Everett et al. 2024, table 1): (embedding, hidden,
-// readout)
+// Mean-field parametrisation (Mei et al. 2018; Everett et al. 2024, table 1).
+// Exponents of (embedding, hidden, readout):
 //   a 0, 1/2, 1   b 0, 0, 0   g 1, 3/2, 1   c (Adam) full 0, 1/2, 0; none 0, 0, -1/2; global 0
 // that is weights that start at 1, hidden A = fan_in^-1/2 and a readout with A ~ 1 / fan_in (times
 // sqrt(base_width), which makes it the standard rule at the base shape): muP in another form.

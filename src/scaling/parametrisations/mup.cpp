@@ -1,10 +1,9 @@
 // Maximal update parametrisation (Tensor Programs V, arXiv 2203.03466) for m = width / base_width,
 // which is fan_in over base fan_in of every matrix whose inputs grow with the width. Three forms
 // that train alike: (embedding, hidden, readout)
-//   table 3, no multipliers:          a 0, 0, 0        b 0, 1/2, 1      g 1, 1, 0       c 0, 1, 1
-//   table 8, the default `mup`:       a 0, 0, 1        b 0, 1/2, 0      g 1, 1, 1       c 0, 1, 0
-//   table 9, Everett et al.'s muP:    a -1/2, 0, 1/2   b 1/2, 1/2, 1/2  g 1/2, 1, 1/2   c 1/2, 1,
-//   1/2
+//   table 3, no multipliers:     a 0, 0, 0       b 0, 1/2, 1      g 1, 1, 0      c 0, 1, 1
+//   table 8, the default `mup`:  a 0, 0, 1       b 0, 1/2, 0      g 1, 1, 1      c 0, 1, 0
+//   table 9, Everett et al.'s:   a -1/2, 0, 1/2  b 1/2, 1/2, 1/2  g 1/2, 1, 1/2  c 1/2, 1, 1/2
 // c is Adam's under full alignment; SGD's is c - g, which gives tables 3 and 8 fan_out for
 // embeddings and biases, and table 9 zero everywhere. At the base shape embeddings start at 1 and
 // matrices at fan_in^-1/2. Attention logits q.k sqrt(base d) / d: 1/d scaling that equals 1/sqrt(d)

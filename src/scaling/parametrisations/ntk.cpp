@@ -1,5 +1,5 @@
-// Neural-tangent parametrisation (Jacot et al. 2018; Everett et al. 2024, table 1): (embedding,
-// hidden, readout)
+// Neural-tangent parametrisation (Jacot et al. 2018; Everett et al. 2024, table 1).
+// Exponents of (embedding, hidden, readout):
 //   a 0, 1/2, 1/2   b 0, 0, 0   g 1/2, 1, 1/2   c (Adam) full 0, 1/2, 1/2; none 0, 0, 0; global 0
 // that is A = fan_in^-1/2 and weights that start at 1: the standard rule shifted by t =
 // fan_in^-1/2, and the same training under a scale-free optimizer for full and none.

@@ -1,8 +1,7 @@
 // Spectral condition (Yang, Simon & Bernstein 2023, arXiv 2310.17813): weights and updates have
 // spectral norm sqrt(fan_out / fan_in). With embeddings read as one-hot maps of fan_in 1,
-//   B = fan_in^-1/2 min(1, sqrt(fan_out / fan_in)), and LR
-//   Adam 1 / fan_in   SGD fan_out / fan_in   each over that of the base shape, such that C is 1
-//   there.
+//   B = fan_in^-1/2 min(1, sqrt(fan_out / fan_in))
+//   LR: Adam 1 / fan_in, SGD fan_out / fan_in, each over that of the base shape, where C is 1
 // It is muP in the form without multipliers, with the constants of the condition.
 #include "scaling/parametrisations/mup_rules.h"
 

@@ -1,5 +1,5 @@
-// Standard parametrisation (STP of Everett et al. 2024, arXiv 2407.05872, table 1): (embedding,
-// hidden, readout)
+// Standard parametrisation (STP of Everett et al. 2024, arXiv 2407.05872, table 1).
+// Exponents of (embedding, hidden, readout):
 //   a 0, 0, 0   b 0, 1/2, 1/2   g 1/2, 1/2, 0   c (Adam) full 0, 1, 1; none 0, 1/2, 1/2; global 0
 // Attention q.k / sqrt(d); residual factors 1. Global, the default, is one LR and one epsilon for
 // all tensors; full and none come with epsilon that follows the gradient. Embeddings start at 1, as

@@ -1,17 +1,18 @@
 // Unit-scaled muP (arXiv 2407.17465): all weights start with B = 1, so that no base shape is
 // needed.
-//   embedding A 1, weight gradient sqrt(vocabulary / batch_tokens), C 1/sqrt(width)
-//   hidden    A fan_in^-1/2 both ways (what `constraint` chooses), weight gradient
-//   batch_tokens^-1/2, C fan_in^-1/2 readout   A 1/fan_in forward, fan_out^-1/2 backward, weight
-//   gradient batch_tokens^-1/2, C 1 gain, bias  1 both ways, weight gradient batch_tokens^-1/2, C 1
-//   channel   as a gain, with an embedding's C 1/sqrt(width) (derived: both have a fixed fan_in)
+//   embedding   A 1; weight gradient sqrt(vocabulary / batch_tokens); C width^-1/2
+//   hidden      A fan_in^-1/2 both ways (what `constraint` chooses); C fan_in^-1/2
+//   readout     A 1 / fan_in forward, fan_out^-1/2 backward; C 1
+//   gain, bias  A 1 both ways; C 1
+//   channel     as a gain, but C width^-1/2, an embedding's (derived: both have a fixed fan_in)
+// Weight gradients of all but embeddings and tied matrices batch_tokens^-1/2.
 // C * depth^-1/2 inside the residual stack; depth is the number of blocks, as in the unit-scaling
 // package (2 * blocks elsewhere). Weight decay is independent: factor 1. Split factors change
 // gradients by constants alone, which Adam cancels while epsilon is small. A tied matrix adds the
 // gradients of two uses, which must keep their true ratio: plain differentiation. A router is a
 // readout inside the stack, where its input's gradient meets others and must be the true one.
-// Weights and gradients are at scale 1, so that SGD (the package's,
-// without constraint on the readout) and parameter scaling have Adam's factors.
+// Weights and gradients are at scale 1, so that SGD (the package's, without constraint on the
+// readout) and parameter scaling have Adam's factors.
 #include "config/pattern.h"
 #include "scaling/parametrisations/unit_rules.h"
 
