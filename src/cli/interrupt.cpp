@@ -1,18 +1,37 @@
 #include "cli/interrupt.h"
 
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
 
 namespace rung {
 namespace {
 
 std::atomic<int> received{0};
-static_assert(std::atomic<int>::is_always_lock_free, "the handler may only touch lock-free state");
+std::atomic<int64_t> received_at{0};  // milliseconds
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free,
+              "the handler may only touch lock-free state");
 
+int64_t milliseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{1000} * now.tv_sec + now.tv_nsec / 1'000'000;
+}
+
+// Only a second Ctrl-C asks to end at once. Whoever stops a job often sends a signal twice (GNU
+// timeout to the process and its group, a scheduler to a step and its tasks): SIGTERM may come any
+// number of times, and a SIGINT sooner than a hand repeats it is the same one.
 void handle(int signal) {
-  if (received.exchange(signal) != 0) _exit(128 + signal);
+  constexpr int64_t same_press = 100;
+  if (received.load() == 0) {
+    received_at.store(milliseconds());
+    received.store(signal);
+  } else if (signal == SIGINT && milliseconds() - received_at.load() >= same_press) {
+    _exit(128 + signal);
+  }
 }
 
 }  // namespace
@@ -22,6 +41,8 @@ void catch_interrupts() {
   action.sa_handler = handle;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
+  sigaddset(&action.sa_mask, SIGINT);
+  sigaddset(&action.sa_mask, SIGTERM);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }

@@ -42,6 +42,7 @@ int waits(const Arguments& a) {
   a.out->text("ready\n");
   for (int i = 0; i < 1000; ++i) {
     if (a.interrupted() && !a.flag("--stubborn")) {
+      if (a.flag("--slowly")) std::this_thread::sleep_for(std::chrono::milliseconds(500));
       a.out->note("saved");
       return interrupt_status();
     }
@@ -75,7 +76,8 @@ const std::array<Verb, 7> verbs = {
      {.name = "reports", .group = "two", .run = reports, .trains = true},
      {.name = "waits",
       .group = "two",
-      .options = {{.name = "--stubborn", .takes = Takes::flag}},
+      .options = {{.name = "--stubborn", .takes = Takes::flag},
+                  {.name = "--slowly", .takes = Takes::flag}},
       .run = waits}}};
 
 }  // namespace

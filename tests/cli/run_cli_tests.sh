@@ -70,14 +70,20 @@ expect 0 'probe echo runs.csv N=7e9' '' "$probe" echo -h
 expect 0 '--law chinchilla\|power' '' "$probe" help echo
 expect 0 '--dry-run' '' "$probe" reports --help
 
-# Interruption: the first signal saves, the second ends at once.
+# Interruption: the first signal saves, a second Ctrl-C ends at once. What stops jobs sends a signal more than once, in
+# the same moment (timeout) or some time later (a scheduler): that is no second Ctrl-C.
 signal() {
-  local name=$1 status=$2 sends=$3
-  shift 3
+  local name=$1 status=$2 sends=$3 apart=$4 pid pids
+  shift 4
   "$probe" waits "$@" >"$work/out" 2>"$work/err" &
-  local pid=$!
+  pid=$! pids=
   for _ in $(seq 100); do grep -q ready "$work/out" && break; sleep 0.05; done
-  for _ in $(seq "$sends"); do kill -s "$name" $pid; sleep 0.1; done
+  if [ "$apart" = 0 ]; then
+    for _ in $(seq "$sends"); do pids="$pids $pid"; done
+    kill -s "$name" $pids
+  else
+    for _ in $(seq "$sends"); do kill -s "$name" $pid 2>/dev/null; sleep "$apart"; done
+  fi
   wait $pid
   local got=$?
   checks=$((checks + 1))
@@ -85,10 +91,12 @@ signal() {
 }
 # A background job of a script ignores SIGINT unless job control is on.
 set -m
-signal INT 130 1
-checks=$((checks + 1)); grep -q saved "$work/err" || { failures=$((failures + 1)); echo "FAILED: not saved"; }
-signal TERM 143 1
-signal INT 130 2 --stubborn
+saved() { checks=$((checks + 1)); grep -q saved "$work/err" || { failures=$((failures + 1)); echo "FAILED: $*: not saved"; }; }
+signal INT 130 1 0; saved once
+signal TERM 143 1 0
+signal INT 130 2 0.2 --stubborn
+signal INT 130 2 0 --slowly; saved two in the same moment
+signal TERM 143 3 0.15 --slowly; saved a scheduler that repeats itself
 set +m
 
 # The real program.
