@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM: the first asks long work to save and stop; a SIGINT after it, a second Ctrl-C,
-// ends the program at once.
+// SIGINT and SIGTERM: the first asks long work to save and stop; a SIGINT after it, a second
+// Ctrl-C, ends the program at once.
 #pragma once
 
 namespace rung {

@@ -210,4 +210,19 @@ std::optional<fs::path> newest_checkpoint(const fs::path& folder) {
   return newest;
 }
 
+void remove_passing_checkpoints(const fs::path& folder, const fs::path& newest) {
+  std::vector<fs::path> passing;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (!entry.is_directory() || entry.path() == newest) continue;
+    const bool committed = fs::exists(entry.path() / "state.json");
+    if (committed && !read_state(entry.path()).at("position").value("passing", false)) continue;
+    passing.push_back(entry.path());
+  }
+  std::error_code error;  // what stays costs room alone
+  for (const fs::path& path : passing) {
+    fs::remove(path / "state.json", error);  // first: the rest is then no checkpoint any more
+    fs::remove_all(path, error);
+  }
+}
+
 }  // namespace rung

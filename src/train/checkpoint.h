@@ -20,6 +20,10 @@ Json load_checkpoint(Population& population, const std::filesystem::path& checkp
 // The committed checkpoint furthest along a run (position.done_steps, then position.finish), if
 // any; uncommitted remains are ignored. Step numbers alone do not order a trunk and its cooldowns.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& folder);
+// Removes what an interruption alone wrote (position.passing) and what was never committed, except
+// `newest`: a job that is stopped every minute would fill its disk.
+void remove_passing_checkpoints(const std::filesystem::path& folder,
+                                const std::filesystem::path& newest);
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step);
 
 }  // namespace rung

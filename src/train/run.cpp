@@ -1,8 +1,10 @@
 #include "train/run.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "config/resolve.h"
 #include "core/clock.h"
@@ -28,6 +30,7 @@ struct Driver {
   Clock::time_point start = Clock::now();
   double earlier_seconds = 0.0;  // of processes that were interrupted
   int64_t total_steps = 0, done_steps = 0, resumed_steps = 0;
+  bool behind = false;  // an earlier process may have left checkpoints that the next one replaces
   RunResult result;
 
   fs::path checkpoints() const { return request.folder / "checkpoints"; }
@@ -148,14 +151,27 @@ void report_progress(Driver& d) {
                     .resumed_from = static_cast<double>(d.resumed_steps) * unit});
 }
 
-void save(Driver& d, size_t finish) {
+void save(Driver& d, size_t finish, bool passing = false) {
   if (!d.on_disk()) return;
   d.population.sync();
   save_checkpoint(d.population, d.checkpoints(),
                   {{"finish", finish},
                    {"done_steps", d.done_steps},
                    {"seconds", d.seconds()},
+                   {"passing", passing},
                    {"results", finishes_to_json(d.result.finishes)}});
+  if (std::exchange(d.behind, false))
+    remove_passing_checkpoints(d.checkpoints(),
+                               checkpoint_path(d.checkpoints(), d.population.step));
+}
+
+// Whether a checkpoint of this step is wanted whatever happens: branches begin at trunks' ends.
+bool scheduled_checkpoint(const Driver& d) {
+  const int64_t step = d.population.step;
+  const int64_t every = d.population.states.front().config.train.checkpoint_every;
+  return (every > 0 && step % every == 0) ||
+         std::any_of(d.finishes.begin(), d.finishes.end(),
+                     [step](const Schedule& s) { return s.trunk() == step; });
 }
 
 // Advances to `target` steps; false when interrupted (saved).
@@ -165,7 +181,7 @@ bool advance_to(Driver& d, int64_t target, size_t finish) {
   const int64_t log_every = std::max<int64_t>(1, d.finishes.back().steps / 200);
   while (p.step < target) {
     if (d.hooks.interrupted && d.hooks.interrupted()) {
-      save(d, finish);
+      save(d, finish, !scheduled_checkpoint(d));
       d.result.interrupted = true;
       return false;
     }
@@ -215,6 +231,7 @@ size_t open_folder(Driver& d) {
   size_t finish = 0;
   if (d.request.resume && newest) {
     const Json position = load_checkpoint(d.population, *newest);
+    d.behind = true;
     finish = position.at("finish").get<size_t>();
     d.done_steps = d.resumed_steps = position.at("done_steps").get<int64_t>();
     d.earlier_seconds = position.value("seconds", 0.0);

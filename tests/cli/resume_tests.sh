@@ -35,19 +35,31 @@ check "the run ended before it was killed" [ ! -e torn/result.json ]
 expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 train.checkpoint_every=5 --out torn --resume --json
 json "d['loss']==load('whole.json')['loss'] and d['members'][0]['training_loss']==load('whole.json')['members'][0]['training_loss']"
 
-# Interrupted: saved, status 130 or 143, and resumed bitwise.
+check "scheduled checkpoints are gone: $(ls torn/checkpoints)" [ -e torn/checkpoints/000005/state.json -a -e torn/checkpoints/000020/state.json ]
+
+# Interrupted time and again: saved, status 130 or 143, and resumed bitwise by one command line. Of what interruptions
+# saved, and of what a killed process left unfinished, nothing stays.
+stopped=("${tiny[@]}" --set train.tokens=102400 --out stopped --resume --json)
 set -m
-"$rung" train "${tiny[@]}" --set train.tokens=102400 --out stopped --json >out 2>err &
-pid=$!
-for _ in $(seq 400); do [ "$(cat stopped/log.jsonl 2>/dev/null | wc -l)" -gt 5 ] && break; sleep 0.02; done
-kill -TERM $pid
-wait $pid
-got=$?
+for starts in 1 2; do
+  "$rung" train "${stopped[@]}" >out 2>err &
+  pid=$!
+  for _ in $(seq 400); do
+    [ "$(grep -c run_start stopped/log.jsonl 2>/dev/null)" = $starts ] && tail -n 1 stopped/log.jsonl | grep -q '"step",' && break
+    sleep 0.02
+  done
+  kill -TERM $pid
+  wait $pid
+  got=$?
+  check "SIGTERM: status $got, wanted 143" [ $got = 143 ]
+  json "d['status']=='interrupted'"
+  check "stop $starts left other checkpoints than one: $(ls stopped/checkpoints)" [ "$(ls stopped/checkpoints | grep -vc unfinished)" = 1 ]
+  [ $starts = 1 ] && mkdir stopped/checkpoints/unfinished
+done
 set +m
-check "SIGTERM: status $got, wanted 143" [ $got = 143 ]
-json "d['status']=='interrupted'"
-expect 0 . '' "$rung" train "${tiny[@]}" --set train.tokens=102400 --out stopped --resume --json
+expect 0 . '' "$rung" train "${stopped[@]}"
 json "d['loss']==load('whole.json')['loss']"
+check "checkpoints beside the last: $(ls stopped/checkpoints)" [ "$(ls stopped/checkpoints)" = "$(ls whole/checkpoints)" ]
 
 # Two processes never train into one folder.
 "$rung" train "${tiny[@]/text.txt/synthetic}" --set train.tokens=1e9 --out busy >/dev/null 2>&1 &
