@@ -7,6 +7,7 @@
 #include "core/json_field.h"
 #include "core/shell.h"
 #include "study/climb_stages.h"
+#include "study/known_data.h"
 #include "study/rate.h"
 
 namespace rung {
@@ -46,6 +47,10 @@ void open_data(Climb& c) {
   if (c.held_out.windows() < 1)
     fail("[climb] The text holds no held-out window of {} tokens. Give more text.", context);
   say_held_out(c, c.source->describe());
+  if (c.request.resume) {
+    std::string& path = c.request.base.data.path;
+    path = known_data_path(c.request.folder, path, *c.source);
+  }
 }
 
 void open_log(Climb& c, double seconds) {

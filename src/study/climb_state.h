@@ -18,7 +18,7 @@ struct Interrupted {};  // unwinds to run_climb once everything is saved
 
 // The state of one call: what every stage reads and writes.
 struct Climb {
-  const ClimbRequest& request;
+  ClimbRequest request;  // its text by the path that the folder knows it by
   const ClimbHooks& hooks;
   Clock::time_point start = Clock::now();
   std::shared_ptr<const TokenSource> source;

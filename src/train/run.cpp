@@ -22,6 +22,7 @@ struct Driver {
   const RunRequest& request;
   const HeldOut& held_out;
   const RunHooks& hooks;
+  const Json data;
   Population population;
   std::vector<Schedule> finishes;
   std::unique_ptr<FolderLock> lock;
@@ -220,6 +221,14 @@ bool read_ended(Driver& d) {
   return true;
 }
 
+// The text's path in the settings, and its hash, by which the same text is known elsewhere.
+Json data_json(const RunConfig& config, const TokenSource& source) {
+  Json data{{"path", config.data.path}};
+  const Json text = source.describe();
+  if (text.contains("sha256")) data["sha256"] = text.at("sha256");
+  return data;
+}
+
 // Opens the folder; returns the index of the finish to continue with.
 size_t open_folder(Driver& d) {
   make_folder(d.request.folder, "train");
@@ -243,6 +252,7 @@ size_t open_folder(Driver& d) {
   d.log->write({{"event", "run_start"},
                 {"step", d.population.step},
                 {"members", d.population.members()},
+                {"data", d.data},
                 {"config", to_json(d.population.states.front().config)}});
   return finish;
 }
@@ -251,7 +261,9 @@ size_t open_folder(Driver& d) {
 
 RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource> source,
                     const HeldOut& held_out, const Machine& machine, const RunHooks& hooks) {
-  Driver d{request, held_out, hooks, Population(request.members, std::move(source), machine)};
+  Json data = data_json(request.members.front(), *source);
+  Driver d{request, held_out, hooks, std::move(data),
+           Population(request.members, std::move(source), machine)};
   d.finishes = finishes_of(request, d.population);
   d.total_steps = count_steps(d.finishes);
   const size_t first = read_ended(d) ? d.finishes.size() : d.on_disk() ? open_folder(d) : 0;

@@ -39,10 +39,10 @@ check "scheduled checkpoints are gone: $(ls torn/checkpoints)" [ -e torn/checkpo
 
 # Interrupted time and again: saved, status 130 or 143, and resumed bitwise by one command line. Of what interruptions
 # saved, and of what a killed process left unfinished, nothing stays.
-stopped=("${tiny[@]}" --set train.tokens=102400 --out stopped --resume --json)
+stopped=("${tiny[@]}" --set train.tokens=102400 --resume --json)
 set -m
 for starts in 1 2; do
-  "$rung" train "${stopped[@]}" >out 2>err &
+  "$rung" train "${stopped[@]}" --out stopped >out 2>err &
   pid=$!
   for _ in $(seq 400); do
     [ "$(grep -c run_start stopped/log.jsonl 2>/dev/null)" = $starts ] && tail -n 1 stopped/log.jsonl | grep -q '"step",' && break
@@ -57,9 +57,20 @@ for starts in 1 2; do
   [ $starts = 1 ] && mkdir stopped/checkpoints/unfinished
 done
 set +m
-expect 0 . '' "$rung" train "${stopped[@]}"
+cp -r stopped moved && cp -r stopped changed
+expect 0 . '' "$rung" train "${stopped[@]}" --out stopped
 json "d['loss']==load('whole.json')['loss']"
 check "checkpoints beside the last: $(ls stopped/checkpoints)" [ "$(ls stopped/checkpoints)" = "$(ls whole/checkpoints)" ]
+
+# On another machine the text lies elsewhere: it is known by its content. Another text under the old path is refused.
+mkdir elsewhere && cp text.txt elsewhere/
+expect 0 . '' "$rung" train "${stopped[@]/%text.txt/elsewhere/text.txt}" --out moved
+json "d['loss']==load('whole.json')['loss']"
+printf 'More text.\n' >>elsewhere/text.txt
+expect 1 . 'belongs to .*other settings|another configuration: data.path was' "$rung" train "${stopped[@]/%text.txt/elsewhere/text.txt}" --out changed
+mv text.txt kept.txt && cp elsewhere/text.txt .
+expect 1 . 'text.txt has changed since changed was begun' "$rung" train "${stopped[@]}" --out changed
+mv kept.txt text.txt && cp text.txt elsewhere/
 
 # Two processes never train into one folder.
 "$rung" train "${tiny[@]/text.txt/synthetic}" --set train.tokens=1e9 --out busy >/dev/null 2>&1 &
@@ -113,6 +124,9 @@ check "settings to forget" forget settings swept/runs/*/result.json
 expect 0 . '' "${swept[@]}" --resume
 json "[r['L'] for r in d['runs']]==[r['L'] for r in load('swept.json')['runs']]"
 check "nothing was trained again" grep -q '"settings"' swept/runs/*/result.json
+# The text elsewhere.
+expect 0 . '' "${swept[@]/%text.txt/elsewhere/text.txt}" --resume
+json "[r['L'] for r in d['runs']]==[r['L'] for r in load('swept.json')['runs']]"
 expect 1 '' 'of other settings: train.lr was \[0.25, 0.5\], now \[0.25, 1.0\]' "$rung" sweep "${tiny[@]}" --over 'train.lr=[0.25,1]' --out swept --resume
 
 echo "$checks checks, $failures failures"

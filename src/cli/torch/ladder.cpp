@@ -65,8 +65,9 @@ int run_ladder(const Arguments& arguments) {
   std::vector<Shape> shapes;
   for (const std::string& text : split_commas(arguments.list("--shapes")))
     shapes.push_back(parse_shape(text));
-  const std::vector<RunConfig> members = read_members(arguments);
+  std::vector<RunConfig> members = read_members(arguments);
   Sources sources;
+  keep_known_data(arguments, sources, members);
   const auto source = sources.open(members.front().data);
   const std::vector<RungPlan> plan = plan_ladder(members, shapes, read_ratios(arguments), *source);
   if (arguments.dry_run) {

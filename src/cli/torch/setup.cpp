@@ -10,6 +10,7 @@
 #include "core/files.h"
 #include "core/table.h"
 #include "study/ceiling.h"
+#include "study/known_data.h"
 #include "train/device.h"
 
 namespace rung {
@@ -89,12 +90,28 @@ RunConfig read_one(const Arguments& arguments, std::string_view verb,
   return members.front();
 }
 
+std::string Sources::key(const DataConfig& config) {
+  return fmt::format("{}\n{}\n{}\n{}", config.path, config.tokenizer, config.vocabulary,
+                     config.held_out);
+}
+
 std::shared_ptr<const TokenSource> Sources::open(const DataConfig& config) {
-  const std::string key = fmt::format("{}\n{}\n{}\n{}", config.path, config.tokenizer,
-                                      config.vocabulary, config.held_out);
-  std::shared_ptr<const TokenSource>& source = open_[key];
+  std::shared_ptr<const TokenSource>& source = open_[key(config)];
   if (!source) source = open_source(config, data_cache_folder());
   return source;
+}
+
+void Sources::add(const DataConfig& config, std::shared_ptr<const TokenSource> source) {
+  open_.emplace(key(config), std::move(source));
+}
+
+void keep_known_data(const Arguments& arguments, Sources& sources, std::span<RunConfig> members) {
+  if (!arguments.flag("--resume") || !arguments.has("--out")) return;
+  for (RunConfig& config : members) {
+    const auto source = sources.open(config.data);
+    config.data.path = known_data_path(out_folder(arguments), config.data.path, *source);
+    sources.add(config.data, source);
+  }
 }
 
 RunHooks make_hooks(const Arguments& arguments) {

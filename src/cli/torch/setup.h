@@ -38,10 +38,16 @@ std::string absolute_data_path(const std::string& path);
 class Sources {
  public:
   std::shared_ptr<const TokenSource> open(const DataConfig& config);
+  // What `config` opens from now on.
+  void add(const DataConfig& config, std::shared_ptr<const TokenSource> source);
 
  private:
+  static std::string key(const DataConfig& config);
   std::map<std::string, std::shared_ptr<const TokenSource>> open_;
 };
+
+// With --resume: members whose text the folder knows by another path take that path.
+void keep_known_data(const Arguments& arguments, Sources& sources, std::span<RunConfig> members);
 
 RunHooks make_hooks(const Arguments& arguments);
 // The value of --out. Fails (usage) when it is missing.

@@ -178,10 +178,11 @@ int search_in_stages(const Arguments& arguments, const std::vector<Setting>& ove
         "[sweep] --dry-run prices a product or random points; what --search {} trains depends on "
         "what it finds.",
         search);
-  const std::vector<RunConfig> seeds = seeds_for(arguments, over);
+  std::vector<RunConfig> seeds = seeds_for(arguments, over);
   const int64_t points = arguments.integer("--points");
   const uint64_t seed = seeds.front().seed;
   Sources sources;
+  keep_known_data(arguments, sources, seeds);
   const StudyContext context = sweep_context(arguments, sources, seeds.front());
   const TrainStage train = [&](const std::string& stage, std::span<const RunConfig> members) {
     arguments.out->note(stage);
@@ -212,6 +213,7 @@ int run_sweep(const Arguments& arguments) {
     members = read_members(arguments, over);
   }
   Sources sources;
+  keep_known_data(arguments, sources, members);
   const std::vector<DryRow> dry = announce(members, sources, arguments);
   if (arguments.dry_run) {
     report_dry_run(arguments, dry, members.front());

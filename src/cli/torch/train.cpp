@@ -169,6 +169,7 @@ void resume_groups(Work& work, const fs::path& out) {
 
 int run_train(const Arguments& arguments) {
   Work work{.members = read_members(arguments)};
+  keep_known_data(arguments, work.sources, work.members);
   const auto vocabulary = [&](const DataConfig& data) {
     return work.sources.open(data)->vocabulary();
   };
