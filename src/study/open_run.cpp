@@ -54,6 +54,18 @@ fs::path find_tokenizer(const fs::path& folder) {
   return {};
 }
 
+// The run's data; where its text is not here, as after a copy to another machine, its tokenizer.
+std::shared_ptr<const TokenSource> run_source(DataConfig data, const OpenRequest& request) {
+  const bool file =
+      data.path != "default" && data.path != "none" && !data.path.starts_with("synthetic");
+  const bool known = data.tokenizer == "bytes" || fs::is_regular_file(data.tokenizer);
+  if (file && known && !request.reads_text && !fs::exists(data.path)) {
+    data.path = "none";
+    data.vocabulary = given_tokenizer(data)->vocabulary();
+  }
+  return open_source(data, request.cache.string());
+}
+
 // A population of the chosen member alone, with its weights.
 std::unique_ptr<Population> pick(const Population& all, int64_t member,
                                  std::shared_ptr<const TokenSource> source,
@@ -90,7 +102,7 @@ OpenRun open_run(const OpenRequest& request) {
       data.tokenizer = model.string();
   if (!request.data_path.empty()) data.path = request.data_path;
   if (request.held_out > 0.0) data.held_out = request.held_out;
-  run.source = open_source(data, request.cache.string());
+  run.source = run_source(data, request);
   run.machine =
       make_machine(request.device.empty() ? run.config.device : request.device, request.threads);
   Population all(members, run.source, run.machine);

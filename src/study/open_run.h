@@ -20,9 +20,10 @@ struct OpenRun {
 struct OpenRequest {
   std::filesystem::path folder;
   int64_t member = 0;
-  std::string data_path;  // empty: the run's own
-  double held_out = 0.0;  // 0: the run's own share
-  std::string device;     // empty: as trained
+  std::string data_path;    // empty: the run's own
+  bool reads_text = false;  // else its tokenizer is enough where the run's own text is not there
+  double held_out = 0.0;    // 0: the run's own share
+  std::string device;       // empty: as trained
   int threads = 1;
   std::filesystem::path cache;  // of token shards
 };

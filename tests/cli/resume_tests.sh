@@ -72,6 +72,20 @@ mv text.txt kept.txt && cp elsewhere/text.txt .
 expect 1 . 'text.txt has changed since changed was begun' "$rung" train "${stopped[@]}" --out changed
 mv kept.txt text.txt && cp text.txt elsewhere/
 
+# A run without its text still has its tokenizer.
+mv text.txt kept.txt
+expect 0 . '' "$rung" generate moved --tokens 8 --seed 1 --json --quiet
+mv out generated.json && mv kept.txt text.txt
+expect 0 . '' "$rung" generate moved --tokens 8 --seed 1 --json --quiet
+json "d['text']==load('generated.json')['text']"
+expect 0 . '' "$rung" export moved --out exported
+mv text.txt kept.txt
+expect 0 . '' "$rung" export moved --out bare
+check "another export without the data" diff -r exported bare
+expect 1 '' 'text.txt does not exist' "$rung" eval moved
+expect 0 . '' "$rung" eval moved --data kept.txt
+mv kept.txt text.txt
+
 # Two processes never train into one folder.
 "$rung" train "${tiny[@]/text.txt/synthetic}" --set train.tokens=1e9 --out busy >/dev/null 2>&1 &
 pid=$!

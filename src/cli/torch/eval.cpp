@@ -11,7 +11,7 @@ namespace rung {
 namespace {
 
 int run_eval(const Arguments& arguments) {
-  OpenRequest request;
+  OpenRequest request{.reads_text = true};
   if (arguments.has("--data")) request.data_path = absolute_data_path(arguments.text("--data"));
   if (arguments.has("--held-out")) {
     request.held_out = arguments.number("--held-out");
