@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "core/error.h"
@@ -24,6 +25,13 @@ int terminal_columns() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 100;
 }
 
+// Whether lines can be drawn anew. A dumb terminal (an editor's shell, some CI) shows the escape
+// sequence that takes it as text.
+bool redraws() {
+  const char* term = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) != 0 && !(term && std::strcmp(term, "dumb") == 0);
+}
+
 void print_out(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     fail("[output] Cannot write to standard output: {}.", std::strerror(errno));
@@ -35,8 +43,7 @@ void print_error(const std::string& text) {
 
 }  // namespace
 
-Output::Output(bool json, bool quiet)
-    : json_(json), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {
+Output::Output(bool json, bool quiet) : json_(json), quiet_(quiet), terminal_(redraws()) {
   if (!terminal_) last_ = now();
 }
 

@@ -111,7 +111,7 @@ expect 0 . '' "$rung" climb "${tiny[@]}" --without lr-rule --without batch-rule 
 json "load('ablated/plan.json')['without']==['lr-rule','batch-rule'] and all(r['kind']!='sweep' for r in load('ablated/plan.json')['runs'])"
 
 # A terminal shows how far the whole climb is, not its present part alone.
-expect 0 . '' python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$rung" climb "${tiny[@]/--quiet/--keep-checkpoints}" --out shown
+expect 0 . '' env TERM=xterm python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$rung" climb "${tiny[@]/--quiet/--keep-checkpoints}" --out shown
 check "no share of the climb: $(tail -c 600 out)" grep -aEq '(sweep|rung)-[^;]*; climb [0-9]+ %' out
 
 # Rates that are all too low: said, with what to do.

@@ -126,8 +126,10 @@ expect 0 '^loss' '' "$law" predict given.json N=200M D=4B
 expect 0 '^loss' '' "$law" predict given.json N=2e11 D=4e12
 
 # A terminal shows how far a fit is.
-terminal() { python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$@" </dev/null; }
+terminal() { TERM=${term:-xterm} python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$@" </dev/null; }
 expect 0 'chinchilla: search' '' terminal "$law" fit "$kyo" --bootstrap 50
+term=dumb expect 0 . '' terminal "$law" fit "$kyo" --bootstrap 50
+check "escape sequences on a dumb terminal" [ "$(grep -c $'\033' out)" = 0 ]
 expect 0 . '' terminal "$law" fit "$kyo" --bootstrap 50 --quiet --out quiet.json
 check "progress in spite of --quiet: $(cat out)" [ "$(grep -c search out)" = 0 ]
 
