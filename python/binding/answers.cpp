@@ -132,6 +132,8 @@ py::dict predict_rows(const Forms& forms, const Table& table,
   if (m.rows > 0) {
     py::dict misfit;
     misfit["rows"] = m.rows;
+    misfit["inside"] = m.inside;
+    misfit["bias"] = m.bias;
     misfit["r2"] = m.r2;
     misfit["mae"] = m.mae;
     misfit["rmse"] = m.rmse;

@@ -208,4 +208,18 @@ std::vector<size_t> filter_rows(const Table& table, std::string_view expression,
   return rows;
 }
 
+Table part_of(const Table& table, const std::vector<size_t>& rows) {
+  Table part{.rows = rows.size(), .header_lines = table.header_lines, .source = table.source};
+  for (const Column& column : table.columns) {
+    Column& own = part.columns.emplace_back(Column{.name = column.name});
+    for (const size_t row : rows) {
+      own.values.push_back(column.values[row]);
+      if (!column.text.empty()) own.text.push_back(column.text[row]);
+    }
+  }
+  part.numbers = rows;
+  part.index = table.index;
+  return part;
+}
+
 }  // namespace rung

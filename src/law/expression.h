@@ -19,4 +19,7 @@ namespace rung {
 std::vector<size_t> filter_rows(const Table& table, std::string_view expression,
                                 const std::map<std::string, std::string>& mapping = {});
 
+// Some rows of a table, which keep their numbers for errors.
+Table part_of(const Table& table, const std::vector<size_t>& rows);
+
 }  // namespace rung

@@ -16,21 +16,6 @@ std::string value_text(const Column& column, size_t row) {
   return column.text.empty() ? fmt::format("{}", column.values[row]) : column.text[row];
 }
 
-// Some rows of a table, which keep their numbers for errors.
-Table part_of(const Table& table, const std::vector<size_t>& rows) {
-  Table part{.rows = rows.size(), .header_lines = table.header_lines, .source = table.source};
-  for (const Column& column : table.columns) {
-    Column& own = part.columns.emplace_back(Column{.name = column.name});
-    for (const size_t row : rows) {
-      own.values.push_back(column.values[row]);
-      if (!column.text.empty()) own.text.push_back(column.text[row]);
-    }
-  }
-  part.numbers = rows;
-  part.index = table.index;
-  return part;
-}
-
 void fit_group(const Table& table, const std::vector<size_t>& rows, const FitOptions& options,
                GroupFit& group) {
   try {

@@ -57,16 +57,22 @@ std::vector<double> inputs_of(const Fit& fit, const Law& law, const BoundLaw& bo
   return x;
 }
 
-Misfit measure(const std::vector<double>& predicted, const std::vector<double>& measured) {
-  Misfit misfit{.rows = measured.size()};
-  const double n = static_cast<double>(measured.size());
+Misfit measure(const std::vector<RowPrediction>& rows) {
+  Misfit misfit;
+  std::vector<RowPrediction> known;
+  for (const RowPrediction& row : rows)
+    if (std::isfinite(row.measured)) known.push_back(row);
+  misfit.rows = known.size();
+  const double n = static_cast<double>(known.size());
   double mean = 0.0, spread = 0.0, squares = 0.0;
-  for (const double y : measured) mean += y / n;
-  for (size_t i = 0; i < measured.size(); ++i) {
-    const double error = predicted[i] - measured[i];
-    const double relative = std::fabs(error) / std::fabs(measured[i]);
-    spread += (measured[i] - mean) * (measured[i] - mean);
+  for (const RowPrediction& row : known) mean += row.measured / n;
+  for (const RowPrediction& row : known) {
+    const double error = row.loss - row.measured;
+    const double relative = std::fabs(error) / std::fabs(row.measured);
+    spread += (row.measured - mean) * (row.measured - mean);
     squares += error * error;
+    misfit.inside += row.inside();
+    misfit.bias += error / n;
     misfit.mae += std::fabs(error) / n;
     misfit.mean_relative += relative / n;
     misfit.worst_relative = std::max(misfit.worst_relative, relative);
@@ -147,10 +153,9 @@ TablePrediction predict_table(const Fit& fit, const Table& table,
                            std::max(best[row], quantile(draws[row], 0.5 * (1.0 + level)))});
   }
   result.undetermined = first_undetermined(fit, result.rows, evaluate);
-  const Column* measured = match_column(table, std::string(fit.law->target), columns);
-  if (measured && std::all_of(measured->values.begin(), measured->values.end(),
-                              [](double value) { return std::isfinite(value); }))
-    result.misfit = measure(best, measured->values);
+  if (const Column* measured = match_column(table, std::string(fit.law->target), columns))
+    for (size_t row = 0; row < table.rows; ++row) result.rows[row].measured = measured->values[row];
+  result.misfit = measure(result.rows);
   return result;
 }
 

@@ -1,6 +1,7 @@
 // What a fit says about every row of a table, learning curves included, and how far off it is where
 // the table holds measurements.
 #pragma once
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,12 +14,16 @@
 namespace rung {
 
 struct RowPrediction {
-  double loss = 0.0, lo = 0.0, hi = 0.0;  // interval for a new measurement
+  double loss = 0.0, lo = 0.0, hi = 0.0;                       // interval for a new measurement
+  double measured = std::numeric_limits<double>::quiet_NaN();  // where the table says
+  bool inside() const { return lo <= measured && measured <= hi; }
 };
 
 // Of prediction against measurement, in the target's own unit.
 struct Misfit {
-  size_t rows = 0;  // 0: the table holds no measurements
+  size_t rows = 0;    // with a measurement
+  size_t inside = 0;  // of these within their intervals
+  double bias = 0.0;  // mean of prediction - measurement
   double r2 = 0.0, mae = 0.0, rmse = 0.0, mean_relative = 0.0, worst_relative = 0.0;
 };
 

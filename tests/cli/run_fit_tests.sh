@@ -56,6 +56,17 @@ expect 0 '^loss [0-9.]+, 90 % interval' '' "$law" predict fit.json N=7e10 D=1.4e
 expect 0 . '' "$law" predict fit.json N=7e10 D=1.4e12 --json
 json "d['lo'] < d['loss'] < d['hi'] and set(d['sources']) == {'coefficients', 'noise'} and d['outside']['N'] > 1"
 
+# A check on runs that were not fitted: how many lie within their intervals, and how far beyond the fit they are.
+expect 0 . '' "$law" fit "$kyo" --where 'C < 1e20' --bootstrap 50 --out near.json
+expect 0 '^[0-9]+ of 23 measured rows lie within their 90 % intervals' '' "$law" predict near.json --table "$kyo" --where 'C >= 1e21'
+check "the table's reach is not said" grep -Eq '^C is up to [0-9.]+ times the largest' out
+expect 0 . '' "$law" predict near.json --table "$kyo" --where 'C >= 1e21' --json
+json "len(d['rows'])==d['misfit']['rows']==23 and d['misfit']['inside']==sum(r['lo']<=r['measured']<=r['hi'] for r in d['rows'])"
+json "abs(d['misfit']['bias']-sum(r['loss']-r['measured'] for r in d['rows'])/23)<1e-12 and d['law']=='chinchilla'"
+printf 'N,D,L\n1e9,2e10,\n2e9,4e10,2.5\n' >half.csv
+expect 0 '^[01] of 1 measured rows' '' "$law" predict near.json --table half.csv
+expect 2 '' 'where keeps rows of a --table' "$law" predict near.json --where 'C > 1' N=1e9 D=2e10
+
 # A tracker's table: dotted names in a filter, others in backticks; a procedure's page with its budgets.
 python3 - >tracked.csv <<'PYTHON'
 print('model.size,flops,val/loss')

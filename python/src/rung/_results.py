@@ -56,9 +56,12 @@ class Profile:
 
 @dataclass(frozen=True)
 class Misfit:
-    """Predictions against the measurements of a table, in the target's own unit."""
+    """Predictions against the measurements of a table, in the target's own unit: ``inside`` of ``rows`` lie within
+    their intervals, ``bias`` is the mean of prediction minus measurement."""
 
     rows: int
+    inside: int
+    bias: float
     r2: float
     mae: float
     rmse: float
