@@ -51,6 +51,13 @@ for resume in '' --resume; do
     "$rung" sweep "${tiny[@]}" --set model.depth=3 train.warmup=0.5 --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep $resume
 done
 expect 1 '' 'sweep holds a sweep, not a ladder' "$rung" ladder "${tiny[@]}" --shapes 16x2 --tokens-per-parameter 2 --set train.batch_tokens=512 data.repeat=true --out sweep
+# Seeds tell a difference from noise; FLOPs that differ are said.
+expect 0 "^one seed a setting: train.members=3" '' "$rung" sweep "${tiny[@]}" --over 'model.mixer=[attention,mlgru]' --out parts
+expect 0 '^FLOPs of one run differ up to [0-9.]+ times' '' "$rung" sweep "${tiny[@]}" --set train.members=2 --over 'model.mixer=[attention,mamba2]' --out seeded
+check "no best setting: $(cat out)" grep -Eq '^(attention|mamba2) +2 .*best$' out
+expect 0 . '' "$rung" sweep "${tiny[@]}" --set train.members=2 --over 'model.mixer=[attention,mamba2]' --out seeded --resume --json
+json "len(d['means'])==2 and d['means'][0]['behind']==0 and d['means'][1]['lo']<d['means'][1]['behind']<d['means'][1]['hi']"
+json "abs(d['means'][0]['loss']-sum(r['L'] for r in d['runs'] if r['mixer']==d['means'][0]['settings']['model.mixer'])/2)<1e-12"
 lines=(--over train.lr=2^-3..2^1:3 --over 'multipliers.alpha_attn=[0.5,2]')
 expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search independent --out independent --json
 json "d['points']==6 and len(d['runs'])==6 and d['winner']['train.lr'] in (0.125,0.5,2) and d['winner_loss']==min(r['L'] for r in d['runs']) and len(rows('independent/lines/runs.csv'))==2"

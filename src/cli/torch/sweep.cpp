@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "core/table.h"
 #include "study/search.h"
+#include "study/seed_means.h"
 #include "study/transfer.h"
 
 namespace rung {
@@ -66,6 +67,14 @@ Json record_json(const RunRecord& record) {
   return json;
 }
 
+// Whether parts or rules are compared, named as they are, by one seed each.
+bool compares_names(const RunConfig& config, const std::vector<std::string>& keys) {
+  const Json settings = to_json(config);
+  return std::find(keys.begin(), keys.end(), "seed") == keys.end() &&
+         std::any_of(keys.begin(), keys.end(),
+                     [&](const std::string& key) { return settings.at(key).is_string(); });
+}
+
 int report_sweep(const std::vector<RunConfig>& members, const StudyResult& study,
                  const std::vector<std::string>& keys, const Arguments& arguments,
                  const SearchOutcome* search) {
@@ -74,6 +83,12 @@ int report_sweep(const std::vector<RunConfig>& members, const StudyResult& study
   Json runs = Json::array(), optima = Json::array(), moves = Json::array();
   for (const RunRecord& record : study.records) runs.push_back(record_json(record));
   std::string text = table_text(members, study, keys, best);
+  // A search's stages train to several lengths, of which means would make one.
+  const std::vector<SeedMean> means =
+      search ? std::vector<SeedMean>() : seed_means(members, study.records, keys);
+  if (!means.empty()) text += "\n" + seed_means_text(means, members, keys);
+  if (!search && compares_names(members.front(), keys))
+    text += "one seed a setting: train.members=3 tells differences from seeds' noise\n";
   if (std::find(keys.begin(), keys.end(), "train.lr") != keys.end())
     for (const SweepOptimum& o : sweep_optima(members, study.records, keys)) {
       Json entry = to_json(o.bowl);
@@ -90,6 +105,7 @@ int report_sweep(const std::vector<RunConfig>& members, const StudyResult& study
   }
   Json result{{"best", record_json(study.records[best])},
               {"best_member", best},
+              {"means", to_json(means, members, keys)},
               {"optima", optima},
               {"transfers", moves},
               {"runs", runs},
