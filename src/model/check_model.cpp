@@ -9,6 +9,12 @@
 namespace rung {
 namespace {
 
+// Before rules look up what they know of a part: a slip in its name is then named as one.
+void check_part_names(const ModelConfig& model) {
+  for (const std::string& name : mixers_by_layer(model)) find_part(mixers(), "mixer", name);
+  for (const std::string& name : ffns_by_layer(model)) find_part(ffns(), "ffn", name);
+}
+
 void check_shape(const ModelConfig& model, int64_t vocabulary) {
   const auto wrong = [](const char* what, int64_t received) {
     fail_usage("[model] {} Received {}.", what, received);
@@ -108,6 +114,7 @@ void check_kind(const RunConfig& config) {
 }  // namespace
 
 void check_model(const RunConfig& config, int64_t vocabulary) {
+  check_part_names(config.model);
   check_shape(config.model, vocabulary);
   check_positions(config);
   check_attention(config);

@@ -109,8 +109,10 @@ const Optimizer& find_optimizer(std::string_view name) {
     if (optimizer.name == name) return optimizer;
     names.emplace_back(optimizer.name);
   }
-  fail_usage("[optimizer] No optimizer is called '{}'. Did you mean '{}'?", name,
-             nearest(std::string(name), names));
+  const std::string near = nearest(std::string(name), names);
+  fail_usage(
+      "[optimizer] No optimizer is called '{}'.{}", name,
+      near.empty() ? " `rung optimizers` lists them." : fmt::format(" Did you mean '{}'?", near));
 }
 
 }  // namespace rung

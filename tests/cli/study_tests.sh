@@ -51,6 +51,10 @@ for resume in '' --resume; do
     "$rung" sweep "${tiny[@]}" --set model.depth=3 train.warmup=0.5 --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep $resume
 done
 expect 1 '' 'sweep holds a sweep, not a ladder' "$rung" ladder "${tiny[@]}" --shapes 16x2 --tokens-per-parameter 2 --set train.batch_tokens=512 data.repeat=true --out sweep
+# Slips in names of parts, also where no name is near.
+expect 2 '' "No ffn is called 'swigul'. Did you mean 'swiglu'" "$rung" sweep "${tiny[@]}" --over 'model.ffn=[geglu,swigul]' --out slip
+expect 2 '' "No optimizer is called 'lion'. .rung optimizers. lists them" "$rung" sweep "${tiny[@]}" --over 'train.optimizer=[adamw,lion]' --out slip
+
 # Seeds tell a difference from noise; FLOPs that differ are said.
 expect 0 "^one seed a setting: train.members=3" '' "$rung" sweep "${tiny[@]}" --over 'model.mixer=[attention,mlgru]' --out parts
 expect 0 '^FLOPs of one run differ up to [0-9.]+ times' '' "$rung" sweep "${tiny[@]}" --set train.members=2 --over 'model.mixer=[attention,mamba2]' --out seeded
