@@ -109,10 +109,16 @@ std::string fit_page(const Json& fit, const Json& curves, std::string_view title
   const ClimbFiles files{.fit = fit};
   Json charts = Json::array();
   std::string html = fit_header(fit, title);
-  const std::string which = text_at(curves, "by").empty() ? "" : " on the last line of the legend";
-  const std::string caption =
-      "Circles are measured rows, lines the law, the band where a new measurement would lie" +
-      which + ".";
+  const std::string by = text_at(curves, "by");
+  std::string caption =
+      "Circles are measured rows, lines the law, the band where a new measurement would lie";
+  if (by.empty())
+    caption += ".";
+  else
+    caption += fmt::format(
+        " on the last line of the legend. Rows of another {} than the lines' have the color of the "
+        "nearest line and lie beside it.",
+        escape_html(by));
   html +=
       html_section("ladder", "The law",
                    law_section(files) + figure(charts, fit_data_chart(fit, curves), "", caption) +

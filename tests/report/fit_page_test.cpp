@@ -16,8 +16,9 @@ bool contains(const std::string& text, const char* part) {
 
 TEST_CASE("fit page: sections follow what the fit holds") {
   const std::string page = fit_page(fixture::fit_json(), fixture::curves_json(), "a <b> fit");
-  for (const char* part : {"a &lt;b&gt; fit", "Profile likelihood", "0.31 to open",
-                           "At equal FLOPs", "narrow-range", "Forms", "broken-power", "</html>"}) {
+  for (const char* part :
+       {"a &lt;b&gt; fit", "Profile likelihood", "0.31 to open", "At equal FLOPs",
+        "color of the nearest line", "narrow-range", "Forms", "broken-power", "</html>"}) {
     CAPTURE(part);
     CHECK(contains(page, part));
   }

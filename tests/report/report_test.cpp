@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <sstream>
+
 #include "core/error.h"
+#include "core/files.h"
 #include "fixture.h"
 #include "temporary.h"
 
@@ -58,6 +61,23 @@ TEST_CASE("every stage of a running climb has a page that renews itself") {
     CHECK(has(page, "<section id=\"bowl\">") == (stage != Stage::started));
     CHECK(has(page, "<section id=\"audit\">") == (stage == Stage::predicted));
   }
+}
+
+TEST_CASE("one sweep has one optimum, several have a spread") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fixture::write_climb(folder, Stage::sweep);
+  CHECK(has(report_page(folder), "Stars mark the optima"));
+  std::istringstream table(read_file(folder / "runs.csv"));
+  std::string head, line, first, kept;
+  std::getline(table, head);
+  while (std::getline(table, line)) {
+    const std::string run = line.substr(0, line.find(','));
+    if (first.empty()) first = run;
+    if (run == first) kept += line + "\n";
+  }
+  write_file(folder / "runs.csv", head + "\n" + kept);
+  CHECK(has(report_page(folder), "The star marks the optimum, 2<sup>"));
 }
 
 TEST_CASE("a changed prediction is shown as changed") {
