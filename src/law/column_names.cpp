@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <utility>
 
 #include "core/error.h"
 #include "core/nearest.h"
@@ -12,7 +14,34 @@ namespace {
 constexpr std::array<std::string_view, 8> usual_names = {"N", "D",   "C",    "L",
                                                          "x", "run", "step", "lr"};
 
+// What the names of a quantity's columns hold, however trackers nest them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> telling_parts = {
+    {{"N", "param"}, {"D", "token"}, {"C", "flop"}, {"L", "loss"}}};
+
+// COLUMN, or the columns that may be meant.
+std::string likely_columns(const Table& table, const std::string& quantity) {
+  constexpr size_t most = 3;
+  std::vector<std::string> likely;
+  for (const auto& [name, part] : telling_parts)
+    for (const Column& column : table.columns) {
+      std::string lower = column.name;
+      std::transform(lower.begin(), lower.end(), lower.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      if (name == quantity && lower.find(part) != std::string::npos && likely.size() < most)
+        likely.push_back(quantity + "=" + column.name);
+    }
+  return likely.empty() ? quantity + "=COLUMN" : fmt::format("{}", fmt::join(likely, " or "));
+}
+
 }  // namespace
+
+void fail_no_column(const Table& table, std::string_view who, const std::string& quantity) {
+  std::string names;
+  for (const Column& column : table.columns) names += (names.empty() ? "" : ", ") + column.name;
+  fail_usage("[{}] {} has no column for {}. Received columns {}. Name it: --columns {}.", who,
+             table.source, quantity == "L" ? "the loss" : quantity, names,
+             likely_columns(table, quantity));
+}
 
 std::vector<std::string_view> columns_of(const Law& law) {
   std::vector<std::string_view> names(law.inputs.begin(), law.inputs.end());

@@ -21,4 +21,9 @@ bool reads_column(const FitOptions& options, const std::vector<std::string_view>
 void check_column_names(const FitOptions& options, std::string_view reader,
                         const std::vector<std::string_view>& own);
 
+// Fails as `who` for want of a column for `quantity`: names those there are, and such as may be it
+// (a tracker's eval/loss).
+[[noreturn]] void fail_no_column(const Table& table, std::string_view who,
+                                 const std::string& quantity);
+
 }  // namespace rung

@@ -199,10 +199,7 @@ RawRows read_rows(const Table& table, const Procedure& procedure, const FitOptio
   for (const RawColumn& wanted : procedure.columns) {
     if (wanted.kind == ColumnKind::list) read_list(table, procedure, wanted, options, raw);
     if (wanted.kind == ColumnKind::list || wanted.optional || raw.has(wanted.name)) continue;
-    std::string names;
-    for (const Column& column : table.columns) names += (names.empty() ? "" : ", ") + column.name;
-    fail_usage("[{}] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN.",
-               procedure.name, table.source, wanted.name, names, wanted.name);
+    fail_no_column(table, procedure.name, std::string(wanted.name));
   }
   return raw;
 }

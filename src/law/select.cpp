@@ -62,12 +62,6 @@ std::map<std::string, Values> read_quantities(const Table& table, const FitOptio
   return found;
 }
 
-std::string column_names(const Table& table) {
-  std::string names;
-  for (const Column& column : table.columns) names += (names.empty() ? "" : ", ") + column.name;
-  return names;
-}
-
 // What an input stands for. The one-variable laws' x is, unless mapped: C, else N, else D, else a
 // column x.
 std::string resolve_input(const Table& table, const FitOptions& options, const Selection& selection,
@@ -89,8 +83,7 @@ std::string resolve_input(const Table& table, const FitOptions& options, const S
     for (const char* quantity : {"C", "N", "D"})
       if (selection.quantities.contains(quantity)) return quantity;
   if (selection.quantities.contains(name) || match_column(table, name, {})) return name;
-  fail_usage("[fit] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN.",
-             table.source, name, column_names(table), name);
+  fail_no_column(table, "fit", name);
 }
 
 void fill_inputs(const Table& table, const FitOptions& options, Selection& selection,
@@ -219,9 +212,7 @@ Selection select_rows(const Law& law, const Table& table, const FitOptions& opti
     selection.bound = bound.diagnostics;
   }
   const Column* column = match_column(table, target, options.columns);
-  if (!column)
-    fail_usage("[fit] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN.",
-               table.source, target == "L" ? "the loss" : target, column_names(table), target);
+  if (!column) fail_no_column(table, "fit", target);
   const Values loss = *pick(column, selection.rows);
   // A loss is positive whatever the objective; other targets only need it for their logarithm.
   const bool positive = target == "L" || objective_of(*selection.law, options).log_residual;
