@@ -58,6 +58,9 @@ fs::path find_tokenizer(const fs::path& folder) {
 std::shared_ptr<const TokenSource> run_source(DataConfig data, const OpenRequest& request) {
   const bool file =
       data.path != "default" && data.path != "none" && !data.path.starts_with("synthetic");
+  if (file && request.reads_text && request.data_path.empty() && !fs::exists(data.path))
+    fail("[run] The text that {} was trained on is not there. Received {}. Name it: --data PATH.",
+         request.folder.string(), data.path);
   const bool known = data.tokenizer == "bytes" || fs::is_regular_file(data.tokenizer);
   if (file && known && !request.reads_text && !fs::exists(data.path)) {
     data.path = "none";

@@ -82,7 +82,7 @@ expect 0 . '' "$rung" export moved --out exported
 mv text.txt kept.txt
 expect 0 . '' "$rung" export moved --out bare
 check "another export without the data" diff -r exported bare
-expect 1 '' 'text.txt does not exist' "$rung" eval moved
+expect 1 '' 'moved was trained on is not there. .*Name it: --data PATH' "$rung" eval moved
 expect 0 . '' "$rung" eval moved --data kept.txt
 mv kept.txt text.txt
 
