@@ -53,6 +53,7 @@ def test_predict_a_table(epoch_fit: rung.Fit) -> None:
     assert rows.loss.shape == (245,) and rows.misfit is not None
     assert rows.misfit.rows == 245 and rows.misfit.mae < 0.03
     assert 200 < rows.misfit.inside < 245 and abs(rows.misfit.bias) < rows.misfit.mae
+    assert f"{rows.misfit.inside} of 245 measurements inside" in repr(rows)
     assert np.all(rows.lo <= rows.loss) and np.all(rows.loss <= rows.hi)
 
 

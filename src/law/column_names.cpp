@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 8> usual_names = {"N", "D",   "C",    "L"
 constexpr std::array<std::pair<std::string_view, std::string_view>, 4> telling_parts = {
     {{"N", "param"}, {"D", "token"}, {"C", "flop"}, {"L", "loss"}}};
 
-// COLUMN, or the columns that may be meant.
+// `, perhaps eval/loss`: the columns that may be meant, if any.
 std::string likely_columns(const Table& table, const std::string& quantity) {
   constexpr size_t most = 3;
   std::vector<std::string> likely;
@@ -28,9 +28,9 @@ std::string likely_columns(const Table& table, const std::string& quantity) {
       std::transform(lower.begin(), lower.end(), lower.begin(),
                      [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
       if (name == quantity && lower.find(part) != std::string::npos && likely.size() < most)
-        likely.push_back(quantity + "=" + column.name);
+        likely.push_back(column.name);
     }
-  return likely.empty() ? quantity + "=COLUMN" : fmt::format("{}", fmt::join(likely, " or "));
+  return likely.empty() ? "" : fmt::format(", perhaps {}", fmt::join(likely, " or "));
 }
 
 }  // namespace
@@ -38,8 +38,8 @@ std::string likely_columns(const Table& table, const std::string& quantity) {
 void fail_no_column(const Table& table, std::string_view who, const std::string& quantity) {
   std::string names;
   for (const Column& column : table.columns) names += (names.empty() ? "" : ", ") + column.name;
-  fail_usage("[{}] {} has no column for {}. Received columns {}. Name it: --columns {}.", who,
-             table.source, quantity == "L" ? "the loss" : quantity, names,
+  fail_usage("[{}] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN{}.",
+             who, table.source, quantity == "L" ? "the loss" : quantity, names, quantity,
              likely_columns(table, quantity));
 }
 

@@ -75,7 +75,7 @@ for c in (1e18, 1e19, 1e20, 1e21):
         n = 0.3 * (c / 6) ** 0.49 * 2 ** k
         print(f'{n:.6g},{c:g},{1.8 + 480 / n ** 0.35 + 2000 / (c / 6 / n) ** 0.37:.6f}')
 PYTHON
-expect 2 '' 'no column for the loss. .*Name it: --columns L=val/loss\.$' "$law" fit tracked.csv
+expect 2 '' 'no column for the loss. .*Name it: --columns L=COLUMN, perhaps val/loss\.$' "$law" fit tracked.csv
 columns=N=model.size,C=flops,L=val/loss
 expect 0 . '' "$law" fit tracked.csv --columns $columns --where 'model.size > 1e6 and `val/loss` < 9' --bootstrap 0
 expect 2 '' 'backticks: `val/loss`' "$law" fit tracked.csv --columns $columns --where 'val/loss < 9'

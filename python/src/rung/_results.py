@@ -94,6 +94,8 @@ class Prediction(Generic[T]):
         name = "loss" if self.target == "L" else self.target
         if isinstance(self.loss, np.ndarray):
             text = f"Prediction of {name} at {self.loss.size} points, {100 * self.level:g} % intervals"
+            if self.misfit is not None:
+                text += f"; {self.misfit.inside} of {self.misfit.rows} measurements inside"
             far = {f"{key} up to": float(np.max(factor)) for key, factor in self.outside.items()}
         else:
             text = f"Prediction({name} {self.loss:.5g}, {100 * self.level:g} % {self.lo:.5g} to {self.hi:.5g}"
