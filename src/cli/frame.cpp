@@ -170,11 +170,12 @@ const Verb& find_verb(std::string_view program, std::span<const Verb* const> ver
 // One line on stderr; with --json also the object that a script waits for.
 int report_error(std::string_view program, const std::string& message, Failure kind, bool json) {
   const std::string line = first_line(message);
-  fmt::print(stderr, "{}: {}\n", program, line);
+  // fmt::print would throw where nobody reads any more, as after a terminal went away.
+  std::fputs(fmt::format("{}: {}\n", program, line).c_str(), stderr);
   if (json) {
     const Json object = {{"status", kind == Failure::refused ? "refused" : "failed"},
                          {"error", line}};
-    fmt::print("{}\n", object.dump(2, ' ', false, Json::error_handler_t::replace));
+    std::puts(object.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   }
   return interrupted() ? interrupt_status() : static_cast<int>(kind);
 }

@@ -97,6 +97,20 @@ signal TERM 143 1 0
 signal INT 130 2 0.2 --stubborn
 signal INT 130 2 0 --slowly; saved two in the same moment
 signal TERM 143 3 0.15 --slowly; saved a scheduler that repeats itself
+signal HUP 129 1 0; saved when the terminal went away
+trap '' HUP # as under nohup: the HUP is nothing, the TERM after it ends
+"$probe" waits >"$work/out" 2>"$work/err" &
+pid=$!
+for _ in $(seq 100); do grep -q ready "$work/out" && break; sleep 0.05; done
+kill -s HUP $pid; kill -s TERM $pid; wait $pid
+got=$?
+checks=$((checks + 1)); [ $got = 143 ] || { failures=$((failures + 1)); echo "FAILED: HUP under nohup: status $got"; }
+trap - HUP
+# Whom nobody reads any more ends with its status, not in an abort.
+if [ -w /dev/full ]; then
+  "$probe" fails >/dev/full 2>/dev/full; got=$?
+  checks=$((checks + 1)); [ $got = 1 ] || { failures=$((failures + 1)); echo "FAILED: an error that cannot be printed: status $got"; }
+fi
 set +m
 
 # The real program.
