@@ -168,11 +168,10 @@ void save(Driver& d, size_t finish, bool passing = false) {
 
 // Whether a checkpoint of this step is wanted whatever happens: branches begin at trunks' ends.
 bool scheduled_checkpoint(const Driver& d) {
-  const int64_t step = d.population.step;
-  const int64_t every = d.population.states.front().config.train.checkpoint_every;
+  const int64_t step = d.population.step,
+                every = d.population.states.front().config.train.checkpoint_every;
   return (every > 0 && step % every == 0) ||
-         std::any_of(d.finishes.begin(), d.finishes.end(),
-                     [step](const Schedule& s) { return s.trunk() == step; });
+         std::ranges::any_of(d.finishes, [step](const Schedule& s) { return s.trunk() == step; });
 }
 
 // Advances to `target` steps; false when interrupted (saved).
@@ -221,12 +220,9 @@ bool read_ended(Driver& d) {
   return true;
 }
 
-// The text's path in the settings, and its hash, by which the same text is known elsewhere.
+// The text's path in the settings, and its hash (empty: no text), by which it is known elsewhere.
 Json data_json(const RunConfig& config, const TokenSource& source) {
-  Json data{{"path", config.data.path}};
-  const Json text = source.describe();
-  if (text.contains("sha256")) data["sha256"] = text.at("sha256");
-  return data;
+  return {{"path", config.data.path}, {"sha256", source.describe().value("sha256", "")}};
 }
 
 // Opens the folder; returns the index of the finish to continue with.
@@ -261,8 +257,7 @@ size_t open_folder(Driver& d) {
 
 RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource> source,
                     const HeldOut& held_out, const Machine& machine, const RunHooks& hooks) {
-  Json data = data_json(request.members.front(), *source);
-  Driver d{request, held_out, hooks, std::move(data),
+  Driver d{request, held_out, hooks, data_json(request.members.front(), *source),
            Population(request.members, std::move(source), machine)};
   d.finishes = finishes_of(request, d.population);
   d.total_steps = count_steps(d.finishes);
