@@ -225,4 +225,10 @@ void remove_passing_checkpoints(const fs::path& folder, const fs::path& newest) 
   }
 }
 
+void remove_checkpoints(const fs::path& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) fail("[train] Cannot remove {}: {}.", folder.string(), error.message());
+}
+
 }  // namespace rung

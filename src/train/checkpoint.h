@@ -24,6 +24,8 @@ std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::pa
 // `newest`: a job that is stopped every minute would fill its disk.
 void remove_passing_checkpoints(const std::filesystem::path& folder,
                                 const std::filesystem::path& newest);
+// Removes all. Fails with the folder's name.
+void remove_checkpoints(const std::filesystem::path& folder);
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step);
 
 }  // namespace rung

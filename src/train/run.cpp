@@ -201,12 +201,6 @@ bool advance_to(Driver& d, int64_t target, size_t finish) {
   return true;
 }
 
-void remove_checkpoints(const Driver& d) {
-  std::error_code error;
-  fs::remove_all(d.checkpoints(), error);
-  if (error) fail("[train] Cannot remove {}: {}.", d.checkpoints().string(), error.message());
-}
-
 // Whether the folder's run has ended and kept no checkpoints: its result is then read back.
 bool read_ended(Driver& d) {
   if (!d.request.resume || !d.on_disk()) return false;
@@ -216,7 +210,7 @@ bool read_ended(Driver& d) {
   d.result.finishes = std::move(ended->finishes);
   d.earlier_seconds = ended->seconds;
   // A run that was killed while it removed them has left some.
-  if (!d.request.keep_checkpoints) remove_checkpoints(d);
+  if (!d.request.keep_checkpoints) remove_checkpoints(d.checkpoints());
   return true;
 }
 
@@ -293,7 +287,7 @@ RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource
       for (const MemberResult& r : members) all.push_back(to_json(r));
     d.log->write({{"event", "run_end"}, {"results", all}}, true);
     write_result(request.folder, {d.result.finishes, d.result.flops, d.result.seconds});
-    if (!request.keep_checkpoints) remove_checkpoints(d);
+    if (!request.keep_checkpoints) remove_checkpoints(d.checkpoints());
   }
   return d.result;
 }
