@@ -148,10 +148,11 @@ std::optional<Measured> measured_target(const ClimbFiles& files) {
     measured.se = std::sqrt(sampling * sampling + variance / n);
     return measured;
   }
-  for (const auto& event : files.log)  // a target trained elsewhere: `rung verify`
-    if (std::isfinite(number_at(event, "measured/loss"))) {
-      const double se = number_at(event, "measured/se");
-      return Measured{number_at(event, "measured/loss"), std::isfinite(se) ? se : 0.0, 1};
+  // A target trained elsewhere, as the last `rung verify` had it: a slip is mended by another one.
+  for (auto event = files.log.rbegin(); event != files.log.rend(); ++event)
+    if (std::isfinite(number_at(*event, "measured/loss"))) {
+      const double se = number_at(*event, "measured/se");
+      return Measured{number_at(*event, "measured/loss"), std::isfinite(se) ? se : 0.0, 1};
     }
   return std::nullopt;
 }

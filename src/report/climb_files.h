@@ -36,8 +36,8 @@ struct ClimbFiles {
   std::vector<std::string> notes;  // files that could not be read, and why
   std::string prediction_sha256;   // of the file as it is now
 
-  std::string stage,
-      status;  // of the log: the stage entered last; end's status, empty while running
+  // Of the log: the stage entered last; end's status, empty while running.
+  std::string stage, status;
   bool running() const { return !log.empty() && status.empty(); }
 };
 
@@ -45,7 +45,7 @@ struct ClimbFiles {
 ClimbFiles read_climb_files(const std::filesystem::path& folder);
 
 // Target's measured loss and standard error: mean over its members in runs.csv, or what `verify`
-// recorded.
+// recorded last.
 struct Measured {
   double loss = 0, se = 0;
   int members = 0;

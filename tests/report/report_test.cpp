@@ -40,6 +40,20 @@ TEST_CASE("a finished climb states prediction, measurement and error") {
     CHECK_MESSAGE(has(page, fmt::format("<section id=\"{}\">", id)), id);
 }
 
+TEST_CASE("of several measurements of a target trained elsewhere the last one stands") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fixture::write_climb(folder, Stage::predicted);
+  for (const double loss : {9.8765, 1.2345})
+    append_file(
+        folder / "log.jsonl",
+        Json{{"event", "end"}, {"status", "done"}, {"measured", {{"loss", loss}}}}.dump() + "\n");
+  write_report(folder);
+  const auto page = read_file(folder / "report.html");
+  CHECK(has(page, "<strong>1.2345</strong>"));
+  CHECK_FALSE(has(page, "9.8765"));
+}
+
 TEST_CASE("nothing on the page comes from elsewhere") {
   const TemporaryFolder temporary;
   const auto folder = temporary / "climb";
