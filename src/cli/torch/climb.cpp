@@ -88,9 +88,7 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
   if (arguments.has("--data")) request.base.data.path = arguments.text("--data");
   if (arguments.has("--seed")) request.base.seed = arguments.seed();
   if (arguments.flag("--repeat")) request.base.data.repeat = true;
-  request.base.data.path = absolute_data_path(request.base.data.path);
-  if (std::filesystem::is_regular_file(request.base.data.tokenizer))
-    request.base.data.tokenizer = absolute_data_path(request.base.data.tokenizer);
+  make_paths_absolute(request.base.data);
   if (!arguments.device.empty()) request.base.device = arguments.device;
   validate(request.base);
   request.plan.seed = request.base.seed;

@@ -36,6 +36,11 @@ std::string absolute_data_path(const std::string& path) {
   return fs::absolute(path).lexically_normal().string();
 }
 
+void make_paths_absolute(DataConfig& data) {
+  data.path = absolute_data_path(data.path);
+  if (fs::is_regular_file(data.tokenizer)) data.tokenizer = absolute_data_path(data.tokenizer);
+}
+
 std::vector<std::string> split_commas(const std::vector<std::string>& texts) {
   std::vector<std::string> parts;
   for (const std::string& text : texts)
@@ -64,9 +69,7 @@ std::vector<RunConfig> read_members(const Arguments& arguments, const std::vecto
   if (!arguments.device.empty()) settings.push_back({"device", {arguments.device}});
   std::vector<RunConfig> members = resolve({}, settings);
   for (RunConfig& config : members) {
-    config.data.path = absolute_data_path(config.data.path);
-    if (fs::is_regular_file(config.data.tokenizer))
-      config.data.tokenizer = absolute_data_path(config.data.tokenizer);
+    make_paths_absolute(config.data);
     if (config.device != members.front().device)
       fail_usage("[config] All runs of one call share a device. Received cpu and cuda.");
   }
@@ -107,9 +110,12 @@ void Sources::add(const DataConfig& config, std::shared_ptr<const TokenSource> s
 
 void keep_known_data(const Arguments& arguments, Sources& sources, std::span<RunConfig> members) {
   if (!arguments.flag("--resume") || !arguments.has("--out")) return;
+  std::map<std::string, std::string> known;  // members mostly share a text, which all logs name
   for (RunConfig& config : members) {
     const auto source = sources.open(config.data);
-    config.data.path = known_data_path(out_folder(arguments), config.data.path, *source);
+    const auto [path, fresh] = known.try_emplace(config.data.path);
+    if (fresh) path->second = known_data_path(out_folder(arguments), config.data.path, *source);
+    config.data.path = path->second;
     sources.add(config.data, source);
   }
 }

@@ -33,6 +33,8 @@ std::vector<Setting> given_rule(const Arguments& arguments);
 // The parts of texts such as 64,128.
 std::vector<std::string> split_commas(const std::vector<std::string>& texts);
 std::string absolute_data_path(const std::string& path);
+// Of the text and of a tokenizer that is a file.
+void make_paths_absolute(DataConfig& data);
 
 // Opens each data set once.
 class Sources {
