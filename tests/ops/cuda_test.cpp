@@ -17,7 +17,7 @@ using namespace rung::test;
 
 TEST_CASE("norms on the GPU equal their twins") {
   if (no_gpu()) return;
-  for (const int64_t width : {8, 20, 64, 96, 128, 256, 264, 768, 1024, 2048, 4096})
+  for (const int64_t width : {8, 20, 64, 96, 128, 256, 264, 768, 1000, 1024, 1536, 2048, 4096})
     for (const bool center : {false, true})
       for (const bool added : {false, true})
         for (const bool gained : {false, true}) {
@@ -58,11 +58,15 @@ TEST_CASE("gains over many rows sum to the twin's gradient") {
       return {function(x[0], w[0], NormOptions{})};
     };
   };
-  check_on_gpu({.name = "long norm",
-                .inputs = {normal({2, 9, 1031, 64}, 1)},
-                .weights = {normal({2, 64}, 3)},
-                .fused = op(norm),
-                .plain = op(norm_plain)});
+  const auto check = [&](const char* name, const std::vector<int64_t>& shape) {
+    check_on_gpu({.name = name,
+                  .inputs = {normal(shape, 1)},
+                  .weights = {normal({shape[0], shape[3]}, 3)},
+                  .fused = op(norm),
+                  .plain = op(norm_plain)});
+  };
+  check("long norm", {2, 9, 1031, 64});
+  check("long norm of wide rows", {1, 7, 601, 2048});
 }
 
 TEST_CASE("activations on the GPU equal their twins") {
