@@ -159,7 +159,9 @@ BranchBytes ffn_bytes(const Sizes& s, const PassKind& kind, std::string_view nam
   const double inner = s.gated && !fused ? 5.0 : in + 1.0;
   b.kept = e * (2.0 * s.D + inner * s.F) + norm_statistics;
   b.forward = e * s.D;
-  b.backward = e * (s.D + in * s.F + (fused ? 0.0 : 2.0 * s.F));
+  // The gradient before the curve lies over what the curve read, where that is the step's own.
+  const double before = kind.wide && fused ? 1.0 : in;
+  b.backward = e * (s.D + before * s.F + (fused ? 0.0 : 2.0 * s.F));
   b.unrecorded = e * (3.0 * s.D + (in + 1.0) * s.F);
   return b;
 }

@@ -1,7 +1,6 @@
 #include "model/pass_memory.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "config/pattern.h"
 #include "model/block_memory.h"
@@ -13,6 +12,7 @@
 #include "ops/cuda/hopper/streamed_loss.h"
 #include "ops/cuda/hopper/streamed_mlp.h"
 #include "ops/cuda/hopper/streamed_rows.h"
+#include "ops/cuda/kernels.h"
 #include "ops/cuda/mlp.h"
 
 namespace rung {
@@ -20,9 +20,8 @@ namespace {
 
 double logit_bytes(const Decoder& d, const PassKind& kind, double rows) {
   if (kind.without_logits) return 0.0;
-  constexpr double chunk = LossOptions{}.chunk, most = most_logits_on_gpu;
+  constexpr double chunk = LossOptions{}.chunk;
   const double vocabulary = static_cast<double>(d.vocabulary);
-  const double all = rows * static_cast<double>(kind.members) * vocabulary;
   if (!kind.cuda) return 4.0 * std::min(rows, chunk) * vocabulary;
   if (kind.streamed_loss) {
     // Exponentials in the logits' place, and beside them rows divided by their sums.
@@ -31,7 +30,9 @@ double logit_bytes(const Decoder& d, const PassKind& kind, double rows) {
     return 2.0 * static_cast<double>(chunk_of.members * chunk_of.rows) *
            (vocabulary + static_cast<double>(d.model.width));
   }
-  return (kind.half ? 2.0 : 4.0) * all / std::ceil(all / most);
+  return (kind.half ? 2.0 : 4.0) * vocabulary *
+         static_cast<double>(
+             kind.members * gpu_logit_rows(kind.members, static_cast<int64_t>(rows), d.vocabulary));
 }
 
 }  // namespace
@@ -48,11 +49,13 @@ PassKind pass_kind(const Decoder& d, const RunConfig& config, int64_t members, i
   kind.half = kind.half && kind.cuda;
   const bool filled =
       kind.half && cuda::fills_device(members, sequences * m.context, hopper_processors);
-  kind.narrow = kind.half && !formats && !m.ffn_bias && !m.norm_gain && !m.norm_bias &&
-                m.norm == "rmsnorm" && m.norm_place == "before" &&
+  const bool in_steps = kind.half && !formats && !m.ffn_bias && !m.norm_gain && !m.norm_bias &&
+                        !m.sub_norm && m.norm_place == "before";
+  kind.narrow = in_steps && m.norm == "rmsnorm" &&
                 (cuda::fits_mlp(m.width, ffn_width_of(m)) ||
                  cuda::fits_sliced_mlp(m.width, ffn_width_of(m)) ||
                  (filled && cuda::fits_streamed_mlp(m.width, ffn_width_of(m))));
+  kind.wide = in_steps && !kind.narrow && m.width % 8 == 0 && m.width <= cuda::max_norm_width;
   kind.sliced = kind.narrow && !cuda::fits_mlp(m.width, ffn_width_of(m));
   kind.streamed_loss = filled && m.logit_cap == 0.0 &&
                        (cuda::fits_streamed_loss(m.width, d.vocabulary) ||

@@ -10,6 +10,7 @@ struct PassKind {
   bool half = false;    // bf16
   bool narrow = false;  // the ffn's and the QKV's kernels that keep hidden units on chip
   bool sliced = false;  // of these, the ones that leave matrices' gradients to products
+  bool wide = false;    // the ffn's step of library products
   bool without_logits = false;
   bool streamed_loss = false;  // writes logits' exponentials: width 256's and wide models'
   bool ordered = true;         // gradients are added in a fixed order

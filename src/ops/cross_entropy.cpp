@@ -72,14 +72,6 @@ Tensor cap_logits(Tensor logits, double cap, bool wanted) {
   return slope;
 }
 
-// Rows of logits held at a time.
-int64_t chunk_rows(const Tensor& x, int64_t rows, int64_t vocabulary, int64_t chunk) {
-  if (!x.is_cuda()) return chunk;
-  const int64_t all = x.size(0) * rows * vocabulary;
-  const int64_t chunks = (all + most_logits_on_gpu - 1) / most_logits_on_gpu;
-  return (rows + chunks - 1) / chunks;
-}
-
 // x [P, rows, D] -> losses [P, rows] and, when wanted, the gradient of x; logits exist for a chunk
 // of rows at a time, or not at all.
 std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& weight,
@@ -101,7 +93,9 @@ std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& wei
   Tensor losses = at::empty({members, rows}, x.options().dtype(wide)), dx;
   if (wanted) dx = at::empty_like(x);
   // A tap keeps all logits at once.
-  const int64_t chunk = weight.taps ? rows : chunk_rows(x, rows, vocabulary, o.chunk);
+  const int64_t chunk = weight.taps   ? rows
+                        : x.is_cuda() ? gpu_logit_rows(members, rows, vocabulary)
+                                      : o.chunk;
   for (int64_t start = 0; start < rows; start += chunk) {
     const int64_t count = std::min(chunk, rows - start);
     const Tensor part = x.narrow(1, start, count);
@@ -124,6 +118,13 @@ std::pair<Tensor, Tensor> losses_and_gradient(const Tensor& x, const Weight& wei
 }
 
 }  // namespace
+
+int64_t gpu_logit_rows(int64_t members, int64_t rows, int64_t vocabulary) {
+  constexpr int64_t most = int64_t{1} << 27, tile = 128;  // logits; rows of the library's products
+  const int64_t chunks = (members * rows * vocabulary + most - 1) / most;
+  const int64_t even = (rows + chunks - 1) / chunks;
+  return std::min(rows, (even + tile - 1) / tile * tile);
+}
 
 Tensor linear_cross_entropy(const Tensor& x, const Weight& weight, const Tensor& targets,
                             const LossOptions& o) {

@@ -13,8 +13,8 @@ struct LossOptions {
   int64_t chunk = 1024;    // rows of logits held at a time on a CPU
 };
 
-// Logits held at a time on a GPU, which works best on few large chunks: the rows are cut evenly.
-constexpr int64_t most_logits_on_gpu = int64_t{3} << 27;
+// Rows of a member's logits held at a time on a GPU, which works best on few large chunks.
+int64_t gpu_logit_rows(int64_t members, int64_t rows, int64_t vocabulary);
 
 // x [P, B, T, D], weight [P, V, D], targets [P, B, T] int64 -> losses in nats, fp32 [P, B, T].
 // Call backward with a gradient of ones on losses.sum(): the weight's gradient is already summed

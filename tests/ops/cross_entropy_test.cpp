@@ -124,3 +124,11 @@ TEST_CASE("exponentials are held of whole members where these are few enough, el
   CHECK(chunk(3, 40000, 32768) == std::pair<int64_t, int64_t>{1, 20000});
   CHECK(chunk(1, 16384, 8192) == std::pair<int64_t, int64_t>{1, 16384});
 }
+
+TEST_CASE("logits on a GPU are held of rows cut evenly, in whole tiles") {
+  CHECK(gpu_logit_rows(1, 16384, 32768) == 4096);  // 1.16B: four chunks
+  CHECK(gpu_logit_rows(1, 16384, 8192) == 16384);
+  CHECK(gpu_logit_rows(1, 10000, 32768) == 3456);  // 3,456, 3,456 and 3,088
+  CHECK(gpu_logit_rows(1, 7, 32768) == 7);
+  CHECK(gpu_logit_rows(64, 4096, 32768) == 128);
+}

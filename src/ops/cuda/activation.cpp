@@ -33,7 +33,7 @@ Tensor activation(Activation kind, const Tensor& x, const ActivationOptions& o) 
                      static_cast<float>(o.forward), writable(y), stream());
   record({y}, {x}, [=](const std::vector<Tensor>& g) {
     const Tensor dy = g[0].contiguous();
-    Tensor dx = at::empty_like(input);
+    const Tensor dx = o.in_place ? input : at::empty_like(input);
     activation_backward(type_of(input), curve, rows, width, data(input), data(dy), slope,
                         static_cast<float>(o.backward), writable(dx), stream());
     return std::vector<Tensor>{dx};

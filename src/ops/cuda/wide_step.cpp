@@ -93,7 +93,9 @@ Stepped wide_mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const Resi
   const bool mapped = f.defined() && step.map.value.defined();
   const auto [h, u] = mapped ? map_add_norm(x, f, step.map, step.norm, step.skip)
                              : add_norm(x, f, {}, step.norm, step.skip);
-  const Tensor inner = rung::activation(m.kind, linear(u, m.first), m.activation);
+  ActivationOptions curve = m.activation;
+  curve.in_place = true;  // nothing but the curve reads what the first map gives
+  const Tensor inner = rung::activation(m.kind, linear(u, m.first), curve);
   return {map_add(h, inner, m.second, {step.skip, step.branch, step.branch_gradient})};
 }
 
