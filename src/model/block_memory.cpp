@@ -51,7 +51,8 @@ Sizes sizes_of(const Decoder& d, const PassKind& kind, size_t layer) {
       .heads = of(heads_of(m)),
       .time = of(m.context),
       .gated = d.ffns[layer]->describe == describe_gated,
-      .in_place = !m.key_offset && d.block.attention_output.forward == 1.0,
+      .in_place =
+          !m.key_offset && (d.block.attention_output.forward == 1.0 || is_fused_fp8(d, kind)),
       .packed = head_dim_of(m) == 64 && heads_of(m) == kv_heads_of(m) && !m.key_offset && !windowed,
       .fp8 = is_fused_fp8(d, kind)};
 }

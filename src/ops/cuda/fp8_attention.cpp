@@ -2,12 +2,14 @@
 // the library gives is turned back straight into the codes that the map's products read.
 #ifdef RUNG_CUDA
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 
 #include "ops/cuda/fp8_casts.h"
 #include "ops/cuda/fp8_stream.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/hopper/wide_heads.h"
 #include "ops/cuda/library_attention.h"
+#include "ops/cuda/product.h"
 #include "ops/cuda/small_attention.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
@@ -67,6 +69,27 @@ struct Fp8Attention {
   Tensor out;
 };
 
+// [q | k | v] of the codes, and what is left of the attention's factor on its output: where two
+// products can be had, v has it, and nothing needs to be copied for it.
+std::pair<Tensor, double> packed_map(const Fp8Codes& input, const Fp8Codes& map, double factor,
+                                     const AttentionOptions& o) {
+  const Tensor &x = input.rows, &by = map.rows;
+  const int64_t turned = (o.heads + o.kv_heads) * o.head_dim, values = o.kv_heads * o.head_dim;
+  if (o.forward == 1.0) return {fp8_product(x, by, factor, true), 1.0};
+  const Tensor y = at::empty({x.size(0), x.size(1), by.size(1)}, x.options().dtype(at::kBFloat16));
+  const auto fits = [&](int64_t begin, int64_t count) {
+    return fits_product(y.narrow(2, begin, count), x, by.narrow(1, begin, count).mT());
+  };
+  if (!fits(0, turned) || !fits(turned, values))
+    return {fp8_product(x, by, factor, true), o.forward};
+  const auto give = [&](int64_t begin, int64_t count, double alpha) {
+    product(y.narrow(2, begin, count), x, by.narrow(1, begin, count).mT(), alpha, false, true);
+  };
+  give(0, turned, factor);
+  give(turned, values, factor * o.forward);
+  return {y, 1.0};
+}
+
 // input: codes of [members, rows, in]; sequences: of a member.
 Fp8Attention attend_in_fp8(const Fp8Codes& input, int64_t sequences, const Weight& weight,
                            const Rope& rope, const AttentionOptions& options, bool both) {
@@ -75,11 +98,13 @@ Fp8Attention attend_in_fp8(const Fp8Codes& input, int64_t sequences, const Weigh
   Fp8Attention s{.weight = weight, .options = options, .table = fp32_tables(rope)};
   s.options.overwrite = true;
   const Fp8Codes map = fp8_codes_of(weight, both);
-  const Tensor qkv =
-      fp8_product(input.rows, map.rows, weight.A / fp8_scale(f.activation, f.weight), true)
-          .view({members, sequences, time, weight.value.size(1)});
+  const auto [mapped, left] =
+      packed_map(input, map, weight.A / fp8_scale(f.activation, f.weight), options);
+  const Tensor qkv = mapped.view({members, sequences, time, weight.value.size(1)});
   s.shape = rope_shape_of(qkv, s.options);
-  s.attended = attend_by_library(qkv, s.table, s.shape, s.options);
+  AttentionOptions behind = s.options;
+  behind.forward = left;
+  s.attended = attend_by_library(qkv, s.table, s.shape, behind);
   s.out = s.attended.out.view({members, sequences, time, options.heads * options.head_dim});
   s.attended.out = s.attended.out.detach();
   s.read = input.columns;
