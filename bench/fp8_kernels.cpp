@@ -15,16 +15,6 @@ using namespace rung::cuda;
 
 namespace {
 
-// `run`, which says the rate of its bytes as well.
-template <class Launch>
-void run(const char* what, double bytes, const Launch& launch) {
-  launch();
-  check_cuda(cudaDeviceSynchronize());
-  if (!timed) return;
-  const double least = least_microseconds(launch);
-  std::printf("  %-24s %8.1f us %6.2f TB/s\n", what, least, 1e-6 * bytes / least);
-}
-
 Fp8Shape shape_of(int64_t members, int64_t rows, int64_t columns, bool e5m2) {
   return {.members = members,
           .rows = rows,

@@ -19,6 +19,16 @@ void run(const char* what, const Launch& launch) {
   if (timed) std::printf("  %-32s %8.1f us\n", what, least_microseconds(launch));
 }
 
+// The same, and the rate of its bytes.
+template <class Launch>
+void run(const char* what, double bytes, const Launch& launch) {
+  launch();
+  check_cuda(cudaDeviceSynchronize());
+  if (!timed) return;
+  const double least = least_microseconds(launch);
+  std::printf("  %-24s %8.1f us %6.2f TB/s\n", what, least, 1e-6 * bytes / least);
+}
+
 struct KernelChoice {
   const char* name;
   void (*run)();
