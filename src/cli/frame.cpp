@@ -52,10 +52,8 @@ void check_extras(const std::vector<std::string>& extras, const std::vector<Opti
   for (const std::string& word : extras) {
     if (!is_dashed(word) || word == "--") continue;
     const std::string name = word.substr(0, word.find('='));
-    const std::string near = nearest(name, names);
     fail_usage("[cli] Unknown option of {}. Received {}.{}", verb.name, name,
-               near.empty() ? fmt::format(" See `{} --help`.", verb.name)
-                            : fmt::format(" Did you mean {}?", near));
+               suggestion(name, names, fmt::format(" See `{} --help`.", verb.name)));
   }
   if (!extras.empty())
     fail_usage("[cli] {} takes no such argument. Received {}.", verb.name, extras.front());
@@ -76,10 +74,8 @@ void check_value(const Option& option, const Arguments::Value& value) {
   for (const std::string& word : value.values) {
     if (std::find(option.choices.begin(), option.choices.end(), word) != option.choices.end())
       continue;
-    const std::string near = nearest(word, option.choices);
     fail_usage("[cli] {} is one of {}. Received {}.{}", option.name,
-               fmt::join(option.choices, ", "), word,
-               near.empty() ? "" : fmt::format(" Did you mean {}?", near));
+               fmt::join(option.choices, ", "), word, suggestion(word, option.choices));
   }
 }
 
@@ -161,10 +157,8 @@ const Verb& find_verb(std::string_view program, std::span<const Verb* const> ver
     if (verb->name == name) return *verb;
     names.push_back(verb->name);
   }
-  const std::string near = nearest(name, names);
   fail_usage("[cli] Unknown verb. Received {}.{}", name,
-             near.empty() ? fmt::format(" `{} help` lists them.", program)
-                          : fmt::format(" Did you mean {}?", near));
+             suggestion(name, names, fmt::format(" `{} help` lists them.", program)));
 }
 
 // One line on stderr; with --json also the object that a script waits for.

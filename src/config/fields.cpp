@@ -33,10 +33,8 @@ std::vector<std::string> field_keys() {
 }
 
 std::string unknown_key_text(const std::string& key) {
-  const std::string near = nearest(key, field_keys());
-  return fmt::format(
-      "Unknown key. Received {}.{}", key,
-      near.empty() ? " docs/config.md lists them." : fmt::format(" Did you mean {}?", near));
+  return fmt::format("Unknown key. Received {}.{}", key,
+                     suggestion(key, field_keys(), " docs/config.md lists them."));
 }
 
 void expand_ranges(Setting& setting) {

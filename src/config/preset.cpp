@@ -144,10 +144,8 @@ void apply_preset(RunConfig& config, const std::string& name) {
       apply_setting(config, std::string(setting.key), std::string(setting.value));
     return;
   }
-  const std::string near = nearest(name, names);
-  fail_usage("[config] Unknown preset. Received {}. {}", name,
-             near.empty() ? fmt::format("Known: {}.", fmt::join(names, ", "))
-                          : fmt::format("Did you mean {}?", near));
+  fail_usage("[config] Unknown preset. Received {}.{}", name,
+             suggestion(name, names, fmt::format(" Known: {}.", fmt::join(names, ", "))));
 }
 
 }  // namespace rung

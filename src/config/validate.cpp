@@ -129,9 +129,8 @@ void check_choice(std::string_view key, const std::string& value) {
     for (const std::string_view word : choice.values)
       if (!word.empty()) known.emplace_back(word);
     if (std::find(known.begin(), known.end(), value) != known.end()) continue;
-    const std::string near = nearest(value, known);
     fail_usage("[config] {} is one of {}. Received {}.{}", key, fmt::join(known, ", "), value,
-               near.empty() ? "" : fmt::format(" Did you mean {}?", near));
+               suggestion(value, known));
   }
 }
 

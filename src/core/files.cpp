@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/pending_file.h"
 
 namespace rung {
 namespace {
@@ -69,21 +70,9 @@ void check_writable(const fs::path& path) {
 
 void write_file(const fs::path& path, std::string_view content) {
   // The process in the name keeps two writers of one cache file apart; the last rename wins.
-  const fs::path temporary = fmt::format("{}.{}.tmp", path.string(), ::getpid());
-  std::error_code error;
-  try {
-    Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-    if (file.fd < 0) fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
-    write_all(file.fd, content, path);
-    if (::fsync(file.fd) != 0)
-      fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
-    fs::rename(temporary, path, error);
-    if (error) fail("[files] Cannot write {}: {}.", path.string(), error.message());
-  } catch (const Error&) {
-    fs::remove(temporary, error);  // on a full disk it would hold the last of the room
-    throw;
-  }
-  sync_folder(path.parent_path());
+  PendingFile file(fmt::format("{}.{}.tmp", path.string(), ::getpid()), path.string());
+  file.write(content);
+  file.commit(path);
 }
 
 void append_file(const fs::path& path, std::string_view content, bool sync) {

@@ -49,6 +49,12 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
   return best;
 }
 
+std::string suggestion(const std::string& word, const std::vector<std::string>& candidates,
+                       const std::string& otherwise) {
+  const std::string near = nearest(word, candidates);
+  return near.empty() ? otherwise : " Did you mean " + near + "?";
+}
+
 std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates) {
   const std::string wanted = lower(std::string(name.substr(0, 256)));
   std::string_view best;

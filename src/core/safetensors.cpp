@@ -1,18 +1,15 @@
 #include "core/safetensors.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <set>
 
 #include "core/error.h"
 #include "core/json.h"
 #include "core/json_reason.h"
+#include "core/pending_file.h"
 
 static_assert(std::endian::native == std::endian::little,
               "the data blocks are written as they lie");
@@ -60,45 +57,6 @@ std::string header_text(std::span<const TensorBlock> blocks,
   text.resize((text.size() + 7) / 8 * 8, ' ');
   return text;
 }
-
-// A file being written beside its final name; removed unless it was committed.
-class PendingFile {
- public:
-  explicit PendingFile(const fs::path& path) : path_(path), temporary_(path.string() + ".tmp") {
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd_ < 0) fail("[safetensors] Cannot write {}: {}.", path_.string(), std::strerror(errno));
-  }
-  PendingFile(const PendingFile&) = delete;
-  PendingFile& operator=(const PendingFile&) = delete;
-  ~PendingFile() {
-    if (fd_ < 0) return;
-    ::close(fd_);
-    ::unlink(temporary_.c_str());
-  }
-  void write(const void* data, size_t size) {
-    const char* at = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t written = ::write(fd_, at, size);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0)
-        fail("[safetensors] Cannot write {}: {}.", path_.string(), std::strerror(errno));
-      at += written;
-      size -= static_cast<size_t>(written);
-    }
-  }
-  void commit() {
-    if (::fsync(fd_) != 0)
-      fail("[safetensors] Cannot write {}: {}.", path_.string(), std::strerror(errno));
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0)
-      fail("[safetensors] Cannot write {}: {}.", path_.string(), std::strerror(errno));
-    ::close(std::exchange(fd_, -1));
-    sync_folder(path_.parent_path());
-  }
-
- private:
-  fs::path path_, temporary_;
-  int fd_ = -1;
-};
 
 // One entry of a header; `where` names the file and the tensor in errors.
 TensorBlock read_block(const std::string& name, const Json& entry, std::span<const std::byte> data,
@@ -189,11 +147,11 @@ void write_safetensors(const fs::path& path, std::span<const TensorBlock> blocks
                        const std::map<std::string, std::string>& metadata) {
   const std::string header = header_text(blocks, metadata);
   const uint64_t length = header.size();
-  PendingFile file(path);
+  PendingFile file(path.string() + ".tmp", path.string());
   file.write(&length, sizeof length);
-  file.write(header.data(), header.size());
+  file.write(header);
   for (const TensorBlock& block : blocks) file.write(block.bytes.data(), block.bytes.size());
-  file.commit();
+  file.commit(path);
 }
 
 Safetensors::Safetensors(const fs::path& path) : path_(path), file_(path) {

@@ -1,11 +1,9 @@
 #include "data/shard.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <bit>
-#include <cerrno>
 #include <cstddef>
 #include <cstring>
 
@@ -67,47 +65,21 @@ std::string temporary_name() {
 }  // namespace
 
 ShardWriter::ShardWriter(fs::path folder, int64_t vocabulary, bool keep_ends)
-    : temporary_(folder / temporary_name()),
+    : file_(folder / temporary_name(), "token shards to " + folder.string(),
+            "Free some space or choose another folder."),
       keep_ends_(keep_ends),
       counts_(static_cast<size_t>(vocabulary)) {
   std::memcpy(header_.magic, magic, sizeof magic);
   header_.version = version;
   header_.vocabulary = static_cast<uint64_t>(vocabulary);
   header_.token_bytes = vocabulary <= 65536 ? 2 : 4;
-  file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file_ < 0) fail("[data] Cannot write {}: {}.", temporary_.string(), std::strerror(errno));
-  try {
-    buffer_.reserve(block_bytes);
-    write(&header_, sizeof header_);
-  } catch (...) {
-    ::close(file_);
-    ::unlink(temporary_.c_str());
-    throw;
-  }
-}
-
-ShardWriter::~ShardWriter() {
-  if (file_ < 0) return;
-  ::close(file_);
-  ::unlink(temporary_.c_str());
-}
-
-void ShardWriter::write(const void* data, size_t size) {
-  const char* at = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t written = ::write(file_, at, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0)
-      fail("[data] Cannot write token shards to {}: {}. Free some space or choose another folder.",
-           temporary_.parent_path().string(), std::strerror(errno));
-    at += written;
-    size -= static_cast<size_t>(written);
-  }
+  buffer_.reserve(block_bytes);
+  file_.write(&header_, sizeof header_);
 }
 
 void ShardWriter::flush() {
   header_.token_hash = block_hash(buffer_.data(), buffer_.size(), header_.token_hash);
-  write(buffer_.data(), buffer_.size());
+  file_.write(buffer_.data(), buffer_.size());
   buffer_.clear();
 }
 
@@ -130,23 +102,16 @@ void ShardWriter::commit(const fs::path& path, const std::string& content) {
   if (!buffer_.empty()) flush();
   const std::array<std::byte, 8> zeros{};
   const uint64_t token_bytes = header_.tokens * header_.token_bytes;
-  write(zeros.data(), padded(token_bytes) - token_bytes);
-  write(ends_.data(), ends_.size() * sizeof(uint64_t));
-  write(counts_.data(), counts_.size() * sizeof(uint64_t));
+  file_.write(zeros.data(), padded(token_bytes) - token_bytes);
+  file_.write(ends_.data(), ends_.size() * sizeof(uint64_t));
+  file_.write(counts_.data(), counts_.size() * sizeof(uint64_t));
   header_.ends = ends_.size();
   header_.tail_hash = hash_tail(ends_, counts_);
   content.copy(header_.content, sizeof header_.content);
   header_.header_hash = hash_header(header_);
-  if (::lseek(file_, 0, SEEK_SET) != 0)
-    fail("[data] Cannot write {}: {}.", path.string(), std::strerror(errno));
-  write(&header_, sizeof header_);
-  if (::fsync(file_) != 0) fail("[data] Cannot write {}: {}.", path.string(), std::strerror(errno));
-  std::error_code error;
-  fs::rename(temporary_, path, error);
-  if (error) fail("[data] Cannot write {}: {}.", path.string(), error.message());
-  ::close(file_);
-  file_ = -1;
-  sync_folder(path.parent_path());
+  file_.rewind();
+  file_.write(&header_, sizeof header_);
+  file_.commit(path);
 }
 
 std::optional<Shard> Shard::open(const fs::path& path, const std::string& content,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/files.h"
+#include "core/pending_file.h"
 
 namespace rung {
 
@@ -35,9 +36,6 @@ static_assert(sizeof(ShardHeader) == 128);
 class ShardWriter {
  public:
   ShardWriter(std::filesystem::path folder, int64_t vocabulary, bool keep_ends);
-  ~ShardWriter();
-  ShardWriter(const ShardWriter&) = delete;
-  ShardWriter& operator=(const ShardWriter&) = delete;
   // One document, separator included.
   void append(std::span<const int32_t> tokens, uint64_t text_bytes);
   uint64_t tokens() const { return header_.tokens; }
@@ -47,10 +45,8 @@ class ShardWriter {
 
  private:
   void flush();
-  void write(const void* data, size_t size);
   ShardHeader header_{};
-  std::filesystem::path temporary_;
-  int file_ = -1;
+  PendingFile file_;
   bool keep_ends_;
   std::vector<uint64_t> ends_, counts_;
   std::vector<std::byte> buffer_;

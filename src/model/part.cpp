@@ -32,10 +32,8 @@ const Part& find_part(std::span<const Part> table, std::string_view kind, std::s
     if (part.name == name) return part;
     names.emplace_back(part.name);
   }
-  const std::string near = nearest(std::string(name), names);
   fail_usage("[{}] No {} is called '{}'.{}", kind, kind, name,
-             near.empty() ? fmt::format(" `rung {}s` lists them.", kind)
-                          : fmt::format(" Did you mean '{}'?", near));
+             suggestion(std::string(name), names, fmt::format(" `rung {}s` lists them.", kind)));
 }
 
 int64_t head_dim_of(const ModelConfig& model) {

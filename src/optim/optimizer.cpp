@@ -109,10 +109,8 @@ const Optimizer& find_optimizer(std::string_view name) {
     if (optimizer.name == name) return optimizer;
     names.emplace_back(optimizer.name);
   }
-  const std::string near = nearest(std::string(name), names);
-  fail_usage(
-      "[optimizer] No optimizer is called '{}'.{}", name,
-      near.empty() ? " `rung optimizers` lists them." : fmt::format(" Did you mean '{}'?", near));
+  fail_usage("[optimizer] No optimizer is called '{}'.{}", name,
+             suggestion(std::string(name), names, " `rung optimizers` lists them."));
 }
 
 }  // namespace rung

@@ -40,8 +40,9 @@ Schedule make_schedule(const TrainConfig& train, int64_t steps) {
     found = true;
   }
   if (!found)
-    fail_usage("[schedule] Unknown schedule '{}'. Did you mean '{}'?", train.schedule,
-               nearest(train.schedule, names));
+    fail_usage(
+        "[schedule] No schedule is called '{}'.{}", train.schedule,
+        suggestion(train.schedule, names, fmt::format(" Known are {}.", fmt::join(names, ", "))));
   if (schedule.kind == Cooldown::constant) schedule.cooldown = 0;
   if (schedule.kind == Cooldown::cosine) schedule.cooldown = steps - schedule.warmup;
   if (schedule.warmup > steps || schedule.warmup + schedule.cooldown > steps)

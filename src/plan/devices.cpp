@@ -49,13 +49,10 @@ Hardware parse_hardware(const std::string& text, bool other) {
     }
     names.emplace_back(device.name);
   }
-  if (!other) {
-    const std::string near = nearest(hardware.name, names);
+  if (!other)
     fail_usage(
         "[plan] No device is called so. Received {}.{} Known are {}; for others give --peak-flops.",
-        hardware.name, near.empty() ? "" : fmt::format(" Did you mean {}?", near),
-        fmt::join(names, ", "));
-  }
+        hardware.name, suggestion(hardware.name, names), fmt::join(names, ", "));
   return hardware;
 }
 

@@ -40,10 +40,9 @@ const Parametrisation& find_parametrisation(std::string_view name) {
     if (p.name == name) return p;
     names.emplace_back(p.name);
   }
-  const std::string near = nearest(std::string(name), names);
-  fail_usage("[parametrisation] Unknown name. Received {}. {}", name,
-             near.empty() ? fmt::format("Known: {}.", fmt::join(names, ", "))
-                          : fmt::format("Did you mean {}?", near));
+  fail_usage(
+      "[parametrisation] Unknown name. Received {}.{}", name,
+      suggestion(std::string(name), names, fmt::format(" Known: {}.", fmt::join(names, ", "))));
 }
 
 Dims dims_of(const RunConfig& config, int64_t vocabulary) {

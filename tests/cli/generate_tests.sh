@@ -39,7 +39,7 @@ json "d['N']==load('dense.json')['N'] and d['flops_per_token']==load('dense.json
 expect 2 '' 'moe has no ternary form' "$rung" audit --set model.linear=bitnet model.ffn=moe
 expect 2 '' 'linear is one of dense, bitnet, ternary' "$rung" audit --set model.linear=binary
 expect 2 '' 'mamba2 has no norm inside' "$rung" audit --set model.mixer=mamba2 model.sub_norm=true
-expect 2 '' 'Did you mean .mamba2.' "$rung" audit --set model.mixer=mamba3
+expect 2 '' 'Did you mean mamba2?' "$rung" audit --set model.mixer=mamba3
 expect 2 '' 'multiple of the layers' "$rung" audit --set "model.pattern=mamba2 x7, attention"
 expect 2 '' 'layers that model.ffn_pattern lists' "$rung" audit --set "model.ffn_pattern=none x7, swiglu"
 expect 0 . '' "$rung" audit --set model.mixer=mamba2 model.ffn=none --json

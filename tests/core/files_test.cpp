@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/pending_file.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -26,6 +27,26 @@ TEST_CASE("files are replaced whole, appended to and mapped") {
   CHECK(map.bytes().empty());
   write_file(path, "");
   CHECK(MappedFile(path).bytes().empty());
+}
+
+TEST_CASE("a pending file is there whole or not at all") {
+  const TemporaryFolder folder;
+  const auto temporary = folder / "part", path = folder / "whole";
+  {
+    PendingFile file(temporary, "it");
+    file.write("begun");
+  }
+  CHECK_FALSE(fs::exists(temporary));
+  PendingFile file(temporary, "it");
+  file.write("....end");
+  file.rewind();
+  file.write("the ");
+  CHECK_FALSE(fs::exists(path));
+  file.commit(path);
+  CHECK(read_file(path) == "the end");
+  CHECK_FALSE(fs::exists(temporary));
+  CHECK(error_of([&] { PendingFile(folder / "no/such/f", "shards", "Free some space."); }) ==
+        "[files] Cannot write shards: No such file or directory. Free some space.");
 }
 
 TEST_CASE("file errors name the path") {

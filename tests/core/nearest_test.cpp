@@ -14,6 +14,13 @@ TEST_CASE("nearest: only what is near") {
   CHECK(nearest("q", verbs).empty());
 }
 
+TEST_CASE("nearest: a suggestion ends a line, or what else helps") {
+  const std::vector<std::string> verbs{"climb", "train"};
+  CHECK(suggestion("cilmb", verbs) == " Did you mean climb?");
+  CHECK(suggestion("xyz", verbs).empty());
+  CHECK(suggestion("xyz", verbs, " See help.") == " See help.");
+}
+
 TEST_CASE("nearest: the nearest of all, however far") {
   const std::vector<std::string_view> names{"chinchilla", "power"};
   CHECK(nearest_name("CHINCILLA", names) == "chinchilla");

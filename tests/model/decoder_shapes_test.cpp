@@ -106,11 +106,11 @@ TEST_CASE("impossible shapes are refused in one line that names what to change")
   CHECK(holds(message([](RunConfig& c) { c.model.head_dim = 7; }), "head_dim 7"));
   CHECK(holds(message([](RunConfig& c) { c.model.head_dim = 3; }), "even head_dim"));
   CHECK(holds(message([](RunConfig& c) { c.model.kv_heads = 3; }), "kv_heads"));
-  CHECK(holds(message([](RunConfig& c) { c.model.mixer = "attentoin"; }), "'attention'"));
-  CHECK(holds(message([](RunConfig& c) { c.model.pattern = "mamba, attention"; }), "'mamba2'"));
+  CHECK(holds(message([](RunConfig& c) { c.model.mixer = "attentoin"; }), "mean attention?"));
+  CHECK(holds(message([](RunConfig& c) { c.model.pattern = "mamba, attention"; }), "mean mamba2?"));
   CHECK(holds(message([](RunConfig& c) { c.model.pattern = "mamba2 x2, attention"; }),
               "multiple of the layers"));
-  CHECK(holds(message([](RunConfig& c) { c.model.ffn = "swigul"; }), "'swiglu'"));
+  CHECK(holds(message([](RunConfig& c) { c.model.ffn = "swigul"; }), "mean swiglu?"));
   CHECK(holds(message([](RunConfig& c) { c.model.depth = 0; }), "Depth"));
   CHECK(holds(message([](RunConfig& c) { c.model.position = "cope", c.model.cope_positions = 1; }),
               "at least 2 positions"));

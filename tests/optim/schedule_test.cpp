@@ -79,6 +79,6 @@ TEST_CASE("schedules that do not fit are refused") {
         0);
   CHECK(error_of([] { make_schedule(train_of("cosine", 200.0, 0.3), 100); }).find("[schedule]") ==
         0);
-  CHECK(error_of([] { make_schedule(train_of("linaer", 0.1, 0.3), 100); }).find("'linear'") !=
+  CHECK(error_of([] { make_schedule(train_of("linaer", 0.1, 0.3), 100); }).find("mean linear?") !=
         std::string::npos);
 }

@@ -47,11 +47,10 @@ Setting setting_of(const std::string& word) {
     if (part.name == word) return {part.key, {word}};
     known.push_back(part.name);
   }
-  const std::string near = nearest(word, known);
   fail_usage(
       "[compare] No part has this name. Received {}.{} `rung mixers`, `rung ffns`, `rung "
       "optimizers` and `rung parametrisations` list them; key=value names any setting.",
-      word, near.empty() ? "" : " Did you mean " + near + "?");
+      word, suggestion(word, known));
 }
 
 // Folder names: what a path or a shell may not like becomes '-'.
