@@ -1,7 +1,6 @@
 #include "study/groups.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 
 #include "config/resolve.h"
@@ -150,28 +149,6 @@ void check_group(const Group& group, const TokenSource& source) {
   make_schedule(first.train, first.train.tokens / first.train.batch_tokens);
   check_tokens(first, first.train.tokens / first.train.batch_tokens * first.train.batch_tokens,
                source);
-}
-
-RunResult train_group(const RunRequest& request, std::shared_ptr<const TokenSource> source,
-                      const HeldOut& held_out, const Machine& machine, const RunHooks& hooks) {
-  try {
-    return train_run(request, std::move(source), held_out, machine, hooks);
-  } catch (const Error& error) {
-    if (!std::string_view(error.what()).starts_with("[train] Every member diverged")) throw;
-  }
-  RunResult result;
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  for (size_t finish = 0; finish < std::max<size_t>(1, request.finishes.size()); ++finish) {
-    std::vector<MemberResult> members;
-    for (const RunConfig& config : request.members)
-      members.push_back({.config = config,
-                         .status = MemberStatus::diverged,
-                         .loss = nan,
-                         .standard_error = nan,
-                         .training_loss = nan});
-    result.finishes.push_back(std::move(members));
-  }
-  return result;
 }
 
 Requirements estimate(const Group& group, int64_t vocabulary, int threads) {

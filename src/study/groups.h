@@ -9,7 +9,6 @@
 
 #include "data/source.h"
 #include "train/memory.h"
-#include "train/run.h"
 
 namespace rung {
 
@@ -43,11 +42,6 @@ std::vector<Group> kept_groups(const std::filesystem::path& folder, std::vector<
 // Fails before any training where a group cannot be trained: shapes, parts, schedule, or (unless
 // data.repeat) fewer distinct training tokens than it wants.
 void check_group(const Group& group, const TokenSource& source);
-
-// train_run, but a population in which every member diverged is a result with statuses instead of a
-// failure: one finish whose losses are NaN.
-RunResult train_group(const RunRequest& request, std::shared_ptr<const TokenSource> source,
-                      const HeldOut& held_out, const Machine& machine, const RunHooks& hooks);
 
 // What training will need, before it begins. flops are those of all members.
 struct Requirements {

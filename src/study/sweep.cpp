@@ -91,13 +91,14 @@ TrainedGroup train_in_study(const StudyContext& context, const Group& group,
   TrainedGroup trained{.source = context.open(first.data)};
   trained.held_out = trained.source->held_out(first.model.context, first.train.eval_tokens);
   keep_tokenizer(*trained.source, folder);
-  trained.result = train_group({.members = group.members,
-                                .finishes = finishes,
-                                .folder = folder,
-                                .label = group.name,
-                                .resume = context.resume,
-                                .keep_checkpoints = context.keep_checkpoints},
-                               trained.source, trained.held_out, context.machine, context.hooks);
+  trained.result = train_run({.members = group.members,
+                              .finishes = finishes,
+                              .folder = folder,
+                              .label = group.name,
+                              .resume = context.resume,
+                              .keep_checkpoints = context.keep_checkpoints,
+                              .fails_diverged = false},
+                             trained.source, trained.held_out, context.machine, context.hooks);
   return trained;
 }
 

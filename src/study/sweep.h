@@ -11,6 +11,7 @@
 #include "study/groups.h"
 #include "study/lr_rule.h"
 #include "study/runs_csv.h"
+#include "train/run.h"
 
 namespace rung {
 

@@ -31,6 +31,7 @@ struct Driver {
   Clock::time_point start = Clock::now();
   double earlier_seconds = 0.0;  // of processes that were interrupted
   int64_t total_steps = 0, done_steps = 0, resumed_steps = 0;
+  bool all_diverged = false;
   bool behind = false;  // an earlier process may have left checkpoints that the next one replaces
   RunResult result;
 
@@ -174,7 +175,7 @@ bool scheduled_checkpoint(const Driver& d) {
          std::ranges::any_of(d.finishes, [step](const Schedule& s) { return s.trunk() == step; });
 }
 
-// Advances to `target` steps; false when interrupted (saved).
+// Advances to `target` steps; false when interrupted (saved), or when no member is left.
 bool advance_to(Driver& d, int64_t target, size_t finish) {
   Population& p = d.population;
   const TrainConfig& train = p.states.front().config.train;
@@ -187,11 +188,15 @@ bool advance_to(Driver& d, int64_t target, size_t finish) {
     }
     p.advance();
     ++d.done_steps;
-    if (p.all_diverged())
-      fail(
-          "[train] Every member diverged by step {} (last learning rate {:g}). Lower train.lr, or "
-          "set train.clip.",
-          p.step, p.states.front().config.train.lr);
+    if (p.all_diverged()) {
+      if (d.request.fails_diverged)
+        fail(
+            "[train] Every member diverged by step {} (last learning rate {:g}). Lower train.lr, "
+            "or set train.clip.",
+            p.step, train.lr);
+      d.all_diverged = true;
+      return false;
+    }
     if (p.step % log_every == 0 || p.step == target) log_step(d);
     report_progress(d);
     if (train.eval_every > 0 && p.step % train.eval_every == 0 && p.step != target) evaluate(d);
@@ -199,6 +204,20 @@ bool advance_to(Driver& d, int64_t target, size_t finish) {
       save(d, finish);
   }
   return true;
+}
+
+// What a run that stopped before its end gives.
+RunResult stopped(Driver& d) {
+  if (!d.all_diverged) return d.result;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  std::vector<MemberResult> members;
+  for (const RunConfig& config : d.request.members)
+    members.push_back({.config = config,
+                       .status = MemberStatus::diverged,
+                       .loss = nan,
+                       .standard_error = nan,
+                       .training_loss = nan});
+  return {.finishes = Finishes(d.finishes.size(), members)};
 }
 
 // Whether the folder's run has ended and kept no checkpoints: its result is then read back.
@@ -260,13 +279,13 @@ RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource
     const bool last = k + 1 == d.finishes.size();
     d.population.reschedule(d.finishes[k]);
     if (d.population.step < d.finishes[k].trunk() && !advance_to(d, d.finishes[k].trunk(), k))
-      return d.result;
+      return stopped(d);
     if (!last) {
       if (!d.on_disk())
         fail("[train] A trunk with several branches needs a folder for its checkpoints.");
       if (d.population.step == d.finishes[k].trunk()) save(d, k);
     }
-    if (!advance_to(d, d.finishes[k].steps, k)) return d.result;
+    if (!advance_to(d, d.finishes[k].steps, k)) return stopped(d);
     d.result.finishes.push_back(evaluate(d));
     if (last) {
       if (request.keep_checkpoints) save(d, k + 1);

@@ -21,6 +21,8 @@ struct RunRequest {
   bool resume = false;
   // Of a run that has ended; without them result.json, which `resume` reads back, is what is left.
   bool keep_checkpoints = true;
+  // Whether a population of which every member diverged fails; else its losses are NaN.
+  bool fails_diverged = true;
 };
 
 struct RunResult {
@@ -36,8 +38,8 @@ struct RunHooks {
 };
 
 // Trains and evaluates. With `resume`, finished work in the folder is read back and a torn run
-// continues bitwise. Fails when every member diverged, and on a folder that holds another run or
-// that another process is training into.
+// continues bitwise. Fails on a folder that holds another run or that another process is training
+// into.
 RunResult train_run(const RunRequest& request, std::shared_ptr<const TokenSource> source,
                     const HeldOut& held_out, const Machine& machine, const RunHooks& hooks);
 

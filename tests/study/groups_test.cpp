@@ -9,6 +9,7 @@
 #include "study/audit.h"
 #include "study/ladder.h"
 #include "support/configs.h"
+#include "train/run.h"
 
 using namespace rung;
 using rung::test::ChainSource;
@@ -50,14 +51,18 @@ TEST_CASE("multipliers are a member's own on the CPU and a population's on CUDA"
   CHECK(groups[0].index == std::vector<size_t>{0, 2});
 }
 
-TEST_CASE("a population of diverged members is a result, not a failure") {
+TEST_CASE("a population of diverged members fails, or is a result where that is wanted") {
   RunConfig wild = small(16, 1e6, 1);
   wild.model.norm_gain = true;  // gains reach infinity; without them the norms hold it back
   wild.train.warmup = 0.0;
   const std::vector<RunConfig> members = {wild};
   const auto source = open_source(wild.data, "");
-  const RunResult result = train_group({.members = members}, source, source->held_out(16, 64),
-                                       make_machine("cpu", 1), {});
+  const auto run = [&](bool fails) {
+    return train_run({.members = members, .fails_diverged = fails}, source,
+                     source->held_out(16, 64), make_machine("cpu", 1), {});
+  };
+  CHECK_THROWS_AS(run(true), Error);
+  const RunResult result = run(false);
   REQUIRE(result.finishes.size() == 1);
   CHECK(result.finishes[0][0].status == MemberStatus::diverged);
   CHECK(std::isnan(result.finishes[0][0].loss));

@@ -56,9 +56,9 @@ bool train_one(Work& work, const Group& group, const Arguments& arguments, const
   const RunRequest request{.members = group.members,
                            .folder = folder,
                            .label = several ? group.name : "train",
-                           .resume = arguments.flag("--resume")};
-  trained.result = several ? train_group(request, source, held_out, machine, hooks)
-                           : train_run(request, source, held_out, machine, hooks);
+                           .resume = arguments.flag("--resume"),
+                           .fails_diverged = !several};
+  trained.result = train_run(request, source, held_out, machine, hooks);
   arguments.out->end_progress();
   if (trained.result.interrupted) return false;
   const double share = last.total > 0.0 ? (last.done - last.resumed_from) / last.total : 0.0;
