@@ -9,14 +9,18 @@
 #include "config/pattern.h"
 #include "model/ffns/ffns.h"
 #include "ops/cpu/kernels.h"
+#include "ops/cuda/device.h"
+#include "ops/cuda/hopper/wide_heads.h"
 #include "ops/cuda/norm_linear.h"
+#include "ops/cuda/small_attention.h"
 
 namespace rung {
 namespace {
 
 struct Sizes {
   double element, D, Q, O, F, heads, time;
-  bool gated;
+  cuda::RopeShape rope;  // of all members
+  bool windowed, gated;
   bool in_place;  // the library's attention rotates what the map wrote
   bool packed;    // and its gradient comes as one (ops/cuda/hopper/wide_heads_backward.h)
   bool fp8;       // maps multiply on FP8 units, by the ops that make codes on the way
@@ -50,6 +54,13 @@ Sizes sizes_of(const Decoder& d, const PassKind& kind, size_t layer) {
       .F = of(ffn_width_of(m)),
       .heads = of(heads_of(m)),
       .time = of(m.context),
+      .rope = {.sequences = kind.members * kind.sequences,
+               .time = m.context,
+               .heads = heads_of(m),
+               .kv_heads = kv_heads_of(m),
+               .head_dim = head_dim_of(m),
+               .fast = m.key_offset ? fast_pairs(head_dim_of(m)) : head_dim_of(m) / 2},
+      .windowed = windowed,
       .gated = d.ffns[layer]->describe == describe_gated,
       .in_place =
           !m.key_offset && (d.block.attention_output.forward == 1.0 || is_fused_fp8(d, kind)),
@@ -66,18 +77,13 @@ double attention_work(const Decoder& d) {
                                                            .head_dim = head_dim_of(m)}));
 }
 
-// Short heads and sequences on a GPU (taken for a Hopper), whose kernels rotate as they read
-// (ops/cuda/small_attention.h).
-bool is_small(const Sizes& s, const PassKind& kind) {
-  const double dim = s.O / s.heads, padded = std::ceil(dim / 16.0) * 16.0,
-               rows = std::ceil(s.time / 16.0) * 16.0;
-  return kind.half && s.Q == 3.0 * s.O && dim <= 64.0 &&
-         rows * (8.0 * (padded + 8.0) + 8.0) <= (dim > 32.0 ? 163840.0 : 102400.0) && rows <= 256.0;
-}
-
-// Heads of 64 over some positions, likewise (ops/cuda/hopper/wide_heads.h).
-bool is_wide(const Sizes& s, const PassKind& kind) {
-  return kind.half && s.packed && s.time > 64.0 && s.time <= 512.0;
+// Whether kernels of our own attend on a GPU (taken for a Hopper), which rotate as they read;
+// behind a map in FP8 those over more positions do not.
+bool is_own(const Sizes& s, const PassKind& kind) {
+  if (!kind.half || s.windowed) return false;
+  if (cuda::fits_small_attention(s.rope, cuda::hopper_block_memory)) return true;
+  return (!s.fp8 || s.rope.time <= cuda::few_positions) &&
+         cuda::takes_wide_heads_on_hopper(s.rope, hopper_processors);
 }
 
 // Attention op by op, as fp32 has it on a GPU (attention_plain): q, k and v as the products read
@@ -110,7 +116,7 @@ BranchBytes attention_bytes(const Sizes& s, const PassKind& kind, bool narrow) {
   // The stream, its norm, q, k and v (rotated), the output and its log-sums.
   b.kept = e * (2.0 * s.D + s.Q + s.O) + norm_statistics + 4.0 * s.heads;
   if (narrow) b.kept -= e * s.D + norm_statistics;  // no norm is written
-  const bool library = kind.cuda && !is_small(s, kind) && !is_wide(s, kind);
+  const bool library = kind.cuda && !is_own(s, kind);
   const bool copied = library && !s.in_place;
   // A logarithm and a sum of each query, or the library's sums in fp32 and its gradients.
   const double numbers = 8.0 * s.heads * std::ceil(s.time / 64.0) * 64.0 / s.time;
@@ -207,7 +213,7 @@ BlockBytes block_bytes(const Decoder& d, size_t layer, const PassKind& kind, dou
 bool is_counted_fp8(const Decoder& d, const PassKind& kind) {
   const bool fp8 = std::any_of(d.layout.tensors.begin(), d.layout.tensors.end(), in_fp8);
   const Sizes s = sizes_of(d, kind, 0);
-  return !fp8 || (is_fused_fp8(d, kind) && !is_small(s, kind) && !is_wide(s, kind));
+  return !fp8 || (is_fused_fp8(d, kind) && !is_own(s, kind));
 }
 
 }  // namespace rung

@@ -139,10 +139,7 @@ __global__ void __launch_bounds__(few ? 512 : 256, few       ? 1
 }  // namespace
 
 bool fits_small_attention(const RopeShape& s) {
-  const int64_t padded = (s.head_dim + 15) / 16 * 16, rows = (s.time + 15) / 16 * 16;
-  const int64_t bytes = rows * (4 * (padded + 8) * 2 + 8);
-  if (bytes > (s.head_dim > 32 ? 160 : 100) * 1024 || bytes > block_memory()) return false;
-  return s.heads == s.kv_heads && s.head_dim % 8 == 0 && s.head_dim <= 64 && rows <= 256;
+  return fits_small_attention(s, block_memory());
 }
 
 Small small_of(const SmallAttention& shape, float direction) {

@@ -14,9 +14,15 @@ struct SmallAttention {
   const float *cosine, *sine;
 };
 
-// Whether the kernels take this shape: head_dim a multiple of 8 up to 64, and all of a head's rows
-// within a block's shared memory.
-bool fits_small_attention(const RopeShape& shape);
+// Whether the kernels take this shape where a block may have so much shared memory: head_dim a
+// multiple of 8 up to 64, and all of a head's rows within it.
+constexpr bool fits_small_attention(const RopeShape& s, int64_t block_memory) {
+  const int64_t padded = (s.head_dim + 15) / 16 * 16, rows = (s.time + 15) / 16 * 16;
+  const int64_t bytes = rows * (4 * (padded + 8) * 2 + 8);
+  return bytes <= (s.head_dim > 32 ? 160 : 100) * 1024 && bytes <= block_memory &&
+         s.heads == s.kv_heads && s.head_dim % 8 == 0 && s.head_dim <= 64 && rows <= 256;
+}
+bool fits_small_attention(const RopeShape& shape);  // on the present device
 
 // qkv [sequences, time, 3 heads head_dim] -> out [sequences, time, heads head_dim], values times
 // `value`; lse [sequences, heads, time], base 2.

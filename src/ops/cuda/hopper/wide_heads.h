@@ -7,10 +7,18 @@
 namespace rung::cuda {
 
 constexpr int64_t few_positions = 512;  // of which a block keeps all rows
+constexpr int64_t most_positions = 1024;
 
-// Whether both passes are made for this shape, and above few_positions the device for these heads:
-// where there are more heads than multiprocessors, these idle for at most a quarter of their turns.
-bool takes_wide_heads(const RopeShape& shape);
+// Whether both passes are made for this shape, and above few_positions a Hopper device for these
+// heads: where there are more heads than multiprocessors, these idle for at most a quarter of their
+// turns.
+constexpr bool takes_wide_heads_on_hopper(const RopeShape& s, int64_t processors) {
+  if (!takes_wide_heads_backward_on_hopper(s) || s.time <= 64 || s.time > most_positions)
+    return false;
+  const int64_t heads = s.sequences * s.heads, turns = (heads + processors - 1) / processors;
+  return s.time <= few_positions || turns == 1 || 4 * heads >= 3 * turns * processors;
+}
+bool takes_wide_heads(const RopeShape& shape);  // on the present device
 
 // qkv, out and lse as small_attention_forward has them. Queries and keys are written turned into
 // `turned`, packed rows like qkv and perhaps the same ones, and the backward pass's counters are

@@ -146,8 +146,7 @@ WideWork work_of(const WideHeads& s, const WideHeadsBackward& of) {
 }  // namespace
 
 bool takes_wide_heads_backward(const RopeShape& s) {
-  return is_hopper() && s.head_dim == wide_head && s.heads == s.kv_heads &&
-         s.fast == wide_head / 2 && s.heads < 65536 && s.sequences < 65536;
+  return is_hopper() && takes_wide_heads_backward_on_hopper(s);
 }
 
 int64_t wide_heads_scratch(const RopeShape& s) {

@@ -13,6 +13,12 @@ struct WideHeads {
   float logit;                 // multiplies q.k
   const float *cosine, *sine;  // [time, 32]; null: no rotation
 };
+
+// Whether the kernel is made for this shape, on a Hopper device and on the present one.
+constexpr bool takes_wide_heads_backward_on_hopper(const RopeShape& s) {
+  return s.head_dim == 64 && s.heads == s.kv_heads && s.fast == 32 && s.heads < 65536 &&
+         s.sequences < 65536;
+}
 bool takes_wide_heads_backward(const RopeShape& shape);
 
 constexpr int wide_counters = 3;  // of pieces of work that blocks have taken, and of blocks

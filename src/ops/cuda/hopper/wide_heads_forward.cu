@@ -121,9 +121,7 @@ __global__ void __launch_bounds__(128 * groups, most_wide_groups / groups)
 // A single tile of queries is done sooner by small_attention.h; the libraries' forward pass has
 // more blocks than heads.
 bool takes_wide_heads(const RopeShape& s) {
-  if (!takes_wide_heads_backward(s) || s.time <= 64 || s.time > 64 * most_long_tiles) return false;
-  const int64_t heads = s.sequences * s.heads, turns = blocks_for(heads, processors());
-  return s.time <= few_positions || turns == 1 || 4 * heads >= 3 * turns * processors();
+  return is_hopper() && takes_wide_heads_on_hopper(s, processors());
 }
 
 void wide_heads_forward(const WideHeads& shape, const void* qkv, void* turned, float value,

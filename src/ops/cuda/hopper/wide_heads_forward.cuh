@@ -7,7 +7,7 @@
 namespace rung::cuda {
 
 constexpr int most_short_tiles = few_positions / 64,
-              most_long_tiles = 16;  // of wide_heads_forward.cu, _long.cu
+              most_long_tiles = most_positions / 64;  // of wide_heads_forward.cu, _long.cu
 
 struct WideForward {
   CUtensorMap qkv, few, turned, out;  // few: qkv in boxes of 16 rows, as turned and out
