@@ -44,6 +44,18 @@ std::string target_text(const ClimbFiles& files) {
   return text;
 }
 
+// Losses that a later measurement of the same target has replaced.
+std::string earlier_measurements(const ClimbFiles& files) {
+  std::vector<std::string> losses;
+  for (const auto& event : files.log)
+    if (text_at(event, "event") == "end" && event.contains("measured"))
+      losses.push_back(show_loss(number_at(event, "measured/loss")));
+  if (losses.empty()) return {};
+  const std::string last = losses.back();
+  std::erase(losses, last);  // a climb that is resumed when it has ended says its own again
+  return fmt::format("{}", fmt::join(losses, ", "));
+}
+
 std::string sentence(const ClimbFiles& files, const Outcome& o) {
   if (!o.predicted()) {
     const size_t runs = files.runs.size();
@@ -65,6 +77,8 @@ std::string sentence(const ClimbFiles& files, const Outcome& o) {
   } else {
     text += " The target has not been measured yet.";
   }
+  if (const std::string earlier = earlier_measurements(files); !earlier.empty())
+    text += " Measured before this: " + earlier + ".";
   return text + "</p>";
 }
 

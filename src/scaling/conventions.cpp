@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "scaling/parametrisation.h"
 
 namespace rung {
@@ -60,9 +61,10 @@ Update update_of(std::string_view optimizer) {
   std::vector<std::string_view> names;
   for (const OptimizerUpdate& known : updates) names.push_back(known.optimizer);
   fail_usage(
-      "[parametrisation] No learning-rate exponents are known for this optimizer. Received {}. "
-      "Known: {}.",
-      optimizer, fmt::join(names, ", "));
+      "[parametrisation] No learning-rate exponents are known for this optimizer. Received {}.{}",
+      optimizer,
+      suggestion(std::string(optimizer), {names.begin(), names.end()},
+                 fmt::format(" Known: {}.", fmt::join(names, ", "))));
 }
 
 DecayRule decay_rule_of(std::string_view name) {

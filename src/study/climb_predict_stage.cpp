@@ -3,6 +3,7 @@
 #include "core/hash.h"
 #include "study/climb_stages.h"
 #include "study/forecast.h"
+#include "study/prediction_file.h"
 
 namespace rung {
 namespace {
@@ -49,18 +50,11 @@ std::string runs_sha256(std::vector<RunRecord> records) {
 // The prediction's hash stands in the log before the target's first step; a climb that was killed
 // between the two files logs it on resumption. Fails when the file is no longer the one recorded.
 void record_prediction(Climb& c) {
-  const Json prediction = read_json(c.file("prediction.json"));
-  const std::string hash = sha256_file(c.file("prediction.json"));
-  for (const Json& event : read_json_lines(c.file("log.jsonl")))
-    if (event.value("event", "") == "prediction") {
-      if (event.value("sha256", "") == hash) return;
-      fail(
-          "[climb] {} was changed after it had been recorded. Received SHA-256 {}, log.jsonl holds "
-          "{}. Restore it, or start another climb.",
-          c.file("prediction.json").string(), hash, event.value("sha256", ""));
-    }
+  const fs::path file = c.file("prediction.json");
+  if (is_recorded(file.parent_path())) return;
+  const Json prediction = read_json(file);
   c.log->write({{"event", "prediction"},
-                {"sha256", hash},
+                {"sha256", sha256_file(file)},
                 {"loss", prediction.at("loss")},
                 {"lo", prediction.at("lo")},
                 {"hi", prediction.at("hi")}},

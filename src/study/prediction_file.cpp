@@ -1,6 +1,8 @@
 #include "study/prediction_file.h"
 
 #include "core/error.h"
+#include "core/events.h"
+#include "core/hash.h"
 
 namespace rung {
 
@@ -19,6 +21,21 @@ Json read_prediction(const fs::path& folder) {
       fail("[climb] {} is no prediction of a climb: its target lacks the number {}.", path.string(),
            key);
   return json;
+}
+
+bool is_recorded(const fs::path& folder) {
+  const fs::path file = folder / "prediction.json", log = folder / "log.jsonl";
+  if (!fs::exists(log)) return false;
+  for (const Json& event : read_json_lines(log)) {
+    if (event.value("event", "") != "prediction") continue;
+    const std::string hash = sha256_file(file), logged = event.value("sha256", "");
+    if (logged == hash) return true;
+    fail(
+        "[climb] {} was changed after it had been recorded. Received SHA-256 {}, log.jsonl holds "
+        "{}. Restore it, or start another climb.",
+        file.string(), hash, logged);
+  }
+  return false;
 }
 
 }  // namespace rung

@@ -9,4 +9,8 @@ namespace rung {
 // climb` writes: target, loss and interval.
 Json read_prediction(const fs::path& folder);
 
+// Whether the folder's log.jsonl holds the hash of its prediction.json. Fails where it holds
+// another one: the file is no longer what was recorded.
+bool is_recorded(const fs::path& folder);
+
 }  // namespace rung

@@ -15,6 +15,7 @@ Json verify_climb(const fs::path& folder, double measured, double standard_error
         "[verify] {} trained its target and measured it, which stays its record. Verify a climb "
         "made with --predict-only.",
         folder.string());
+  is_recorded(folder);  // of climbs that logged it
   Json json{
       {"status", "done"},
       {"target", prediction.at("target")},
@@ -22,6 +23,12 @@ Json verify_climb(const fs::path& folder, double measured, double standard_error
        {{"loss", prediction.at("loss")}, {"lo", prediction.at("lo")}, {"hi", prediction.at("hi")}}},
       {"measured", {{"loss", measured}, {"se", json_number(standard_error)}}}};
   judge(json, measured);
+  Json earlier = Json::array();
+  if (fs::exists(folder / "log.jsonl"))
+    for (const Json& event : read_json_lines(folder / "log.jsonl"))
+      if (event.value("event", "") == "end" && event.contains("measured"))
+        earlier.push_back(event.at("measured"));
+  if (!earlier.empty()) json["replaces"] = earlier;
   json["out"] = folder.string();
   JsonLog log(folder / "log.jsonl");
   Json event{{"event", "end"}};

@@ -217,6 +217,12 @@ json "d['loss']==load('one.json')['measured']['loss']"
 loss=$(python3 -c "import json; print(json.load(open('one.json'))['measured']['loss'])")
 expect 0 . '' "$rung" verify only --measured "$loss" --se 0.003 --json
 json "d['measured']['loss']==load('one.json')['measured']['loss'] and abs(d['relative_error']-(load('only/prediction.json')['loss']/d['measured']['loss']-1))<1e-12 and log('only')[-1]['measured']['loss']==d['measured']['loss']"
+expect 0 'This replaces the measurement' '' "$rung" verify only --measured 2.5
+expect 0 . '' "$rung" verify only --measured "$loss" --se 0.003 --json
+json "[m['loss'] for m in d['replaces']]==[d['measured']['loss'],2.5]"
+check "earlier measurements" grep -q 'Measured before this: 2.5' only/report.html
+cp -r only edited && echo >>edited/prediction.json
+expect 1 . 'edited/prediction.json was changed after it had been recorded' "$rung" verify edited --measured 2 --json
 expect 2 . '--measured is missing: the target.s held-out loss' "$rung" verify only --json
 expect 2 . '--measured must be positive' "$rung" verify only --measured=-1 --json
 expect 2 . '--se cannot be negative. Received -1' "$rung" verify only --measured 2 --se -1 --json
