@@ -11,22 +11,20 @@ namespace rung {
 
 inline bool timed = false;  // whether `run` says times
 
-// Runs it, and where asked for says its time.
-template <class Launch>
-void run(const char* what, const Launch& launch) {
-  launch();
-  check_cuda(cudaDeviceSynchronize());
-  if (timed) std::printf("  %-32s %8.1f us\n", what, least_microseconds(launch));
-}
-
-// The same, and the rate of its bytes.
+// Runs it, and where asked for says its time, and the rate of its bytes if they are given.
 template <class Launch>
 void run(const char* what, double bytes, const Launch& launch) {
   launch();
   check_cuda(cudaDeviceSynchronize());
   if (!timed) return;
   const double least = least_microseconds(launch);
-  std::printf("  %-24s %8.1f us %6.2f TB/s\n", what, least, 1e-6 * bytes / least);
+  std::printf("  %-32s %8.1f us", what, least);
+  if (bytes > 0.0) std::printf(" %6.2f TB/s", 1e-6 * bytes / least);
+  std::printf("\n");
+}
+template <class Launch>
+void run(const char* what, const Launch& launch) {
+  run(what, 0.0, launch);
 }
 
 struct KernelChoice {

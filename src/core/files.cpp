@@ -22,16 +22,17 @@ struct Descriptor {
   }
 };
 
-void write_all(int fd, std::string_view content, const fs::path& path) {
+}  // namespace
+
+bool write_all(int fd, std::string_view content) {
   while (!content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
+    if (written < 0) return false;
     content.remove_prefix(static_cast<size_t>(written));
   }
+  return true;
 }
-
-}  // namespace
 
 std::string read_file(const fs::path& path) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
@@ -80,7 +81,8 @@ void append_file(const fs::path& path, std::string_view content, bool sync) {
   if (file.fd < 0) fail("[files] Cannot append to {}: {}.", path.string(), std::strerror(errno));
   const off_t before = ::lseek(file.fd, 0, SEEK_END);
   try {
-    write_all(file.fd, content, path);
+    if (!write_all(file.fd, content))
+      fail("[files] Cannot write {}: {}.", path.string(), std::strerror(errno));
   } catch (const Error&) {
     // What comes next must not go on behind half a line.
     if (::lseek(file.fd, 0, SEEK_END) > before && ::ftruncate(file.fd, before) != 0)

@@ -25,6 +25,9 @@ void write_file(const fs::path& path, std::string_view content);
 // is taken back as a whole.
 void append_file(const fs::path& path, std::string_view content, bool sync = false);
 
+// Writes all of `content` to a descriptor; false, and errno, where that fails.
+bool write_all(int fd, std::string_view content);
+
 // Flushes a folder's own entries, so that a rename inside it survives a power cut.
 void sync_folder(const fs::path& folder);
 

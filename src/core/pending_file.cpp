@@ -29,14 +29,7 @@ void PendingFile::fail_to_write(const std::string& why) const {
 }
 
 void PendingFile::write(const void* data, size_t size) {
-  const char* at = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t written = ::write(fd_, at, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail_to_write(std::strerror(errno));
-    at += written;
-    size -= static_cast<size_t>(written);
-  }
+  if (!write_all(fd_, {static_cast<const char*>(data), size})) fail_to_write(std::strerror(errno));
 }
 
 void PendingFile::rewind() {
