@@ -1,8 +1,8 @@
 #include <cmath>
 
 #include "cli/verb.h"
-#include "config/number.h"
 #include "core/error.h"
+#include "core/number.h"
 
 namespace rung {
 namespace {

@@ -6,11 +6,11 @@
 #include <cmath>
 
 #include "cli/verb.h"
-#include "config/number.h"
 #include "config/toml_json.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "core/number.h"
 #include "core/table.h"
 #include "law/fit_groups.h"
 #include "law/fit_json.h"

@@ -5,8 +5,8 @@
 
 #include "cli/plan_text.h"
 #include "cli/verb.h"
-#include "config/number.h"
 #include "core/error.h"
+#include "core/number.h"
 #include "core/table.h"
 #include "plan/devices.h"
 #include "plan/next_runs.h"
@@ -39,13 +39,16 @@ double given(const Arguments& arguments, const char* name, double otherwise) {
   return arguments.has(name) ? arguments.number(name) : otherwise;
 }
 
-// Bytes, of which people also write 80GB.
+// A memory. Whoever writes 80 means 80GB: no model fits into a few bytes.
 double given_bytes(const Arguments& arguments, const char* name, double otherwise) {
+  constexpr double least = 1e6;
+  if (!arguments.has(name)) return otherwise;
   const std::string text = arguments.text(name);
-  const bool unit = text.size() > 2 && text.ends_with('B') &&
-                    std::string_view("kKMGT").find(text[text.size() - 2]) != std::string_view::npos;
-  const auto value = unit ? parse_number(text.substr(0, text.size() - 1)) : std::nullopt;
-  return value ? *value : given(arguments, name, otherwise);
+  const auto value = parse_bytes(text);
+  if (!value || *value < least)
+    fail_usage("[plan] {} takes bytes, at least a million, as 80GB or 80GiB. Received {}.", name,
+               text);
+  return *value;
 }
 
 int64_t count(const Arguments& arguments, const char* name, int64_t otherwise) {
@@ -189,7 +192,7 @@ const std::vector<Option> options_of_plan = {
     {.name = "--bytes-per-parameter",
      .help = "what training holds for each: weight, gradient, moments",
      .default_text = "16"},
-    {.name = "--inference-memory", .help = "bytes for the weights when serving"},
+    {.name = "--inference-memory", .help = "bytes for the weights when serving, as 80GB"},
     {.name = "--inference-bits",
      .help = "bits of a weight when serving, where no fit chooses them",
      .default_text = "16"},
@@ -215,7 +218,8 @@ const std::vector<Option> options_of_plan = {
     {.name = "--with", .takes = Takes::list, .help = "further inputs of the law, as NAME=NUMBER"},
     {.name = "--force",
      .takes = Takes::flag,
-     .help = "also where a coefficient at its bound decides the loss (`bound-decides`)"},
+     .help = "also where a coefficient at its bound decides the loss (`bound-decides`), or the "
+             "units of the fit's table are in doubt (`units`)"},
     {.name = "--flat",
      .help = "near-optimal: within this fraction of the loss",
      .default_text = "0.005"},

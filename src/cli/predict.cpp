@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "cli/verb.h"
-#include "config/number.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/number.h"
 #include "core/table.h"
 #include "law/expression.h"
 #include "law/fit_groups.h"
@@ -139,12 +139,15 @@ int predict_rows(const Arguments& arguments, const Forms& forms, double level) {
     }
   }
   std::string text = rows_text(fit, table, prediction, level) + reach_text(fit, table, columns);
+  const std::vector<std::string> doubts = unit_doubts(fit);
+  for (const std::string& doubt : doubts) text += "warning: " + doubt + "\n";
   if (forms.forms.size() > 1)
     text += fmt::format("by {} alone, the heaviest of {} laws: points are predicted by all\n",
                         fit.law->name, forms.forms.size());
   arguments.out->result({{"rows", rows},
                          {"level", level},
                          {"law", fit.law->name},
+                         {"warnings", doubts},
                          {"misfit", misfit_json(prediction.misfit)}},
                         text);
   return 0;

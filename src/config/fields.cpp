@@ -3,9 +3,9 @@
 #include <type_traits>
 
 #include "config/keys.h"
-#include "config/number.h"
 #include "config/preset.h"
 #include "core/nearest.h"
+#include "core/number.h"
 
 namespace rung {
 

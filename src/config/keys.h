@@ -181,8 +181,8 @@ void visit_train(Config& t, Visitor& visit) {
   visit("train.recompute", t.recompute, "blocks",
         "one of so many blocks keeps no activations for the backward pass; 0: all keep them");
   visit("train.memory", t.memory, "bytes",
-        "bytes that training may take of its device; 0: 70 % of what a GPU has free, no limit on a "
-        "CPU");
+        "what training may take of its device, as 8GB; 0: 70 % of what a GPU has free, no limit on "
+        "a CPU");
   visit("train.deterministic", t.deterministic, "",
         "equal bits in every run; false: attention on a GPU may add gradients in any order");
 }

@@ -2,8 +2,8 @@
 #include <type_traits>
 
 #include "config/keys.h"
-#include "config/number.h"
 #include "config/resolve.h"
+#include "core/number.h"
 
 namespace rung {
 namespace {

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <string_view>
 #include <type_traits>
 
 #include "config/fields.h"
 #include "config/keys.h"
-#include "config/number.h"
 #include "config/preset.h"
 #include "core/error.h"
+#include "core/number.h"
 
 namespace rung {
 namespace {
@@ -28,7 +29,7 @@ std::string list_of(const std::string& text) {
 }
 
 template <class T>
-void parse_field(const std::string& key, T& field, const std::string& text) {
+void parse_field(const std::string& key, std::string_view unit, T& field, const std::string& text) {
   if constexpr (std::is_same_v<T, std::string>) {
     field = text;
   } else if constexpr (std::is_same_v<T, bool>) {
@@ -36,8 +37,11 @@ void parse_field(const std::string& key, T& field, const std::string& text) {
       fail_usage("[config] {} takes true or false. Received {}.", key, text);
     field = text == "true";
   } else if constexpr (std::is_same_v<T, double>) {
-    const std::optional<double> number = parse_number(text);
-    if (!number) fail_usage("[config] {} takes a number. Received {}.{}", key, text, list_of(text));
+    const bool bytes = unit == "bytes";
+    const std::optional<double> number = bytes ? parse_bytes(text) : parse_number(text);
+    if (!number)
+      fail_usage("[config] {} takes {}. Received {}.{}", key,
+                 bytes ? "bytes, as 8GB or 8GiB" : "a number", text, list_of(text));
     field = *number;
   } else {
     // Digits are read exactly; `1e6` and `2^20` are whole numbers too.
@@ -84,10 +88,10 @@ Setting parse_setting(const std::string& text) {
 void apply_setting(RunConfig& config, const std::string& key, const std::string& value) {
   if (key == preset_key) return apply_preset(config, value);
   bool found = false;
-  visit_config(config, [&](const char* name, auto& field, const char*, const char*) {
+  visit_config(config, [&](const char* name, auto& field, const char* unit, const char*) {
     if (key != name) return;
     found = true;
-    parse_field(key, field, value);
+    parse_field(key, unit, field, value);
   });
   if (!found) fail_usage("[config] {}", unknown_key_text(key));
 }

@@ -6,11 +6,11 @@
 #include <sstream>
 
 #include "config/fields.h"
-#include "config/number.h"
 #include "config/resolve.h"
 #include "config/toml_json.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/number.h"
 
 namespace rung {
 namespace {

@@ -11,6 +11,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/nearest.h"
+#include "core/number.h"
 #include "law/exports.h"
 
 namespace rung {
@@ -26,7 +27,7 @@ std::string_view trim(std::string_view text) {
 
 // The number that a cell holds; false for anything else. "nan" and "inf" are numbers (and bad
 // values later).
-bool parse_number(std::string_view cell, double& value) {
+bool read_number(std::string_view cell, double& value) {
   cell = trim(cell);
   if (!cell.empty() && cell[0] == '+') cell.remove_prefix(1);
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
@@ -37,11 +38,12 @@ bool parse_number(std::string_view cell, double& value) {
   return error == std::errc() && end == cell.data() + cell.size() && !cell.empty();
 }
 
-// Appends one cell; text is kept from the first cell that is no number on.
+// Appends one cell; text is kept from the first cell that is no number on. `70M` is both: a size to
+// a law, a name to --where and --by.
 void push_cell(Column& column, std::string_view cell) {
   double value = missing;
-  const bool number = parse_number(cell, value);
-  if (!number) value = missing;
+  const bool number = read_number(cell, value);
+  if (!number) value = parse_number(std::string(trim(cell))).value_or(missing);
   if (!number && column.text.empty()) {
     for (const double earlier : column.values) column.text.push_back(fmt::format("{}", earlier));
   }
@@ -59,7 +61,7 @@ std::string with_point(std::string_view cell) {
 bool is_decimal(std::string_view cell) {
   double value = 0.0;
   return std::count(cell.begin(), cell.end(), ',') == 1 &&
-         cell.find('.') == std::string_view::npos && parse_number(with_point(cell), value);
+         cell.find('.') == std::string_view::npos && read_number(with_point(cell), value);
 }
 
 Table parse_delimited(std::string_view text, char delimiter, const std::string& source) {
@@ -239,6 +241,11 @@ Table parse_table(std::string_view text, TableFormat format, const std::string& 
 Table read_table(const std::filesystem::path& path) {
   const std::string text = read_file(path);
   const std::string extension = lower(path.extension().string());
+  for (const auto& [packed, program] :
+       {std::pair{".gz", "gunzip"}, {".zst", "unzstd"}, {".xz", "unxz"}, {".bz2", "bunzip2"}})
+    if (extension == packed)
+      fail("[table] A compressed table is not read. Received {0}. Unpack it: {1} -k {0}",
+           path.string(), program);
   const std::string_view start = trim(std::string_view(text).substr(0, 4096));
   const std::string_view header = start.substr(0, start.find('\n'));
   TableFormat format = TableFormat::csv;

@@ -11,8 +11,8 @@
 
 namespace rung {
 
-// `values` is NaN where a cell is empty or no number; `text` is kept only for columns that hold
-// such cells.
+// `values` is NaN where a cell is empty or no number (`1e6`, `10M`); `text` is kept only for
+// columns that hold other cells than plain numbers.
 struct Column {
   std::string name;
   std::vector<double> values{};

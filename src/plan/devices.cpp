@@ -4,9 +4,9 @@
 #include <cmath>
 #include <vector>
 
-#include "config/number.h"
 #include "core/error.h"
 #include "core/nearest.h"
+#include "core/number.h"
 
 namespace rung {
 namespace {
@@ -57,10 +57,10 @@ Hardware parse_hardware(const std::string& text, bool other) {
 }
 
 double parse_time(const std::string& text) {
-  const auto seconds = parse_seconds(text), value = seconds ? seconds : parse_number(text);
-  if (!value || !(*value > 0.0))
+  const auto seconds = parse_seconds(text);
+  if (!seconds || !(*seconds > 0.0))
     fail_usage("[plan] A time is a number with d, h, min, s or ms, as 30d. Received {}.", text);
-  return *value;
+  return *seconds;
 }
 
 std::string time_text(double seconds) {

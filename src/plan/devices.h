@@ -28,7 +28,7 @@ struct Hardware {
 // zeros. Usage errors name the nearest device.
 Hardware parse_hardware(const std::string& text, bool other = false);
 
-// Seconds of `30d`, `12h`, `90min`, `45s` or a plain number of seconds; usage error otherwise.
+// Seconds of `30d`, `12h`, `90min`, `45s`; usage error otherwise, plain numbers included.
 double parse_time(const std::string& text);
 
 // `30 d`, `4.2 h`, `12 min`, `31 s`.

@@ -4,10 +4,10 @@
 #include <numbers>
 #include <type_traits>
 
-#include "config/number.h"
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/number.h"
 #include "core/table.h"
 #include "scaling/count.h"
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <numbers>
 
-#include "config/number.h"
 #include "core/error.h"
+#include "core/number.h"
 #include "core/random.h"
 #include "study/search_stage.h"
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "config/number.h"
 #include "core/error.h"
+#include "core/number.h"
 #include "core/random.h"
 
 namespace rung {

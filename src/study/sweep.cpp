@@ -4,13 +4,13 @@
 #include <map>
 
 #include "config/difference.h"
-#include "config/number.h"
 #include "config/resolve.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/folder.h"
 #include "core/json_field.h"
+#include "core/number.h"
 #include "study/open_run.h"
 
 namespace rung {

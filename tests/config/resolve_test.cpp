@@ -52,6 +52,13 @@ TEST_CASE("to_toml reads back identically, defaults and odd values alike") {
   CHECK(contains(to_toml({}), "lr = 0.5"));
 }
 
+TEST_CASE("numbers take decimal prefixes, memory takes units of bytes") {
+  CHECK(with({"train.tokens=32.3k"}).train.tokens == 32'300);
+  CHECK(with({"train.memory=8GB"}).train.memory == 8e9);
+  CHECK(with({"train.memory=8GiB"}).train.memory == 8589934592.0);
+  CHECK(contains(refusal({"train.memory=8 gigabytes"}), "takes bytes, as 8GB or 8GiB. Received 8"));
+}
+
 TEST_CASE("unknown keys fail and name the nearest") {
   CHECK(refusal({"train.lrr=1"}) ==
         "[config] Unknown key. Received train.lrr. Did you mean train.lr?");

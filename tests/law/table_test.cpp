@@ -51,6 +51,14 @@ TEST_CASE("table: TSV and JSON lines") {
   CHECK(table.find("split")->text[1] == "x");
 }
 
+TEST_CASE("table: sizes as people write them are numbers, and names to filters") {
+  const Table table = parse_table("N,D,L\n70M,1.4B,4\n0.16B,3e9,3.5\n2e8,4T,3\n", TableFormat::csv);
+  CHECK(table.find("N")->values == std::vector<double>{70e6, 160e6, 2e8});
+  CHECK(table.find("D")->values == std::vector<double>{1.4e9, 3e9, 4e12});
+  CHECK(filter_rows(table, "N > 1e8", {}) == std::vector<size_t>{1, 2});
+  CHECK(filter_rows(table, "N == \"70M\"", {}) == std::vector<size_t>{0});
+}
+
 TEST_CASE("table: objects within objects are columns of their own") {
   const Table table = parse_table(
       "{\"config\": {\"N\": 1e9, \"opt\": {\"name\": \"adamw\"}}, \"summary\": {\"loss\": 3}}\n"

@@ -3,8 +3,8 @@
 #include <optional>
 #include <string_view>
 
-#include "config/number.h"
 #include "core/error.h"
+#include "core/number.h"
 
 namespace rung {
 

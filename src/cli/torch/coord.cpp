@@ -7,10 +7,10 @@
 
 #include "cli/interrupt.h"
 #include "cli/torch/setup.h"
-#include "config/number.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/folder.h"
+#include "core/number.h"
 #include "core/table.h"
 #include "report/coord_page.h"
 

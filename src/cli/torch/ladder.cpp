@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "cli/torch/setup.h"
-#include "config/number.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/number.h"
 #include "core/table.h"
 
 namespace rung {

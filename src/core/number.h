@@ -10,6 +10,10 @@ namespace rung {
 // infinities and NaN included.
 std::optional<double> parse_number(const std::string& text);
 
+// Bytes of `80GB` (10^9 each), `80GiB` (2^30 each), `512B`, of letters in any case, and of a plain
+// number; nothing for any other text.
+std::optional<double> parse_bytes(const std::string& text);
+
 // Seconds of `30d`, `12h`, `90min`, `45s`; nothing for any other text, plain numbers included.
 std::optional<double> parse_seconds(const std::string& text);
 

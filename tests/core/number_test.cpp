@@ -1,10 +1,10 @@
-#include "config/number.h"
+#include "core/number.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 
-#include "config/resolve.h"
+#include "core/error.h"
 
 using namespace rung;
 
@@ -22,9 +22,18 @@ TEST_CASE("numbers with decimal prefixes are what their digits say, to the bit")
     wrong += parse_number(digits + "T") != 1e11 * tenths;
   }
   CHECK(wrong == 0);
-  RunConfig config;
-  apply_setting(config, "train.tokens", "32.3k");
-  CHECK(config.train.tokens == 32'300);
+}
+
+TEST_CASE("bytes: decimal and binary units, in any case") {
+  CHECK(parse_bytes("8GB") == 8e9);
+  CHECK(parse_bytes("80GiB") == 80.0 * 1073741824.0);
+  CHECK(parse_bytes("1.5tb") == 1.5e12);
+  CHECK(parse_bytes("512kib") == 524288.0);
+  CHECK(parse_bytes("80B") == 80.0);  // bytes, not billions
+  CHECK(parse_bytes("8e9") == 8e9);
+  CHECK(parse_bytes("8G") == 8e9);
+  for (const char* text : {"", "B", "GB", "GiB", "8iB", "8 GB", "8GBs", "xGB", "1e400GB"})
+    CHECK_MESSAGE(!parse_bytes(text), text);
 }
 
 TEST_CASE("what is no finite number is none") {

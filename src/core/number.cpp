@@ -1,6 +1,7 @@
-#include "config/number.h"
+#include "core/number.h"
 
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <string_view>
@@ -54,6 +55,22 @@ std::optional<double> parse_number(const std::string& text) {
   const std::optional<double> power = parse_plain(text.substr(caret + 1));
   if (!base || !power) return {};
   return finite(std::pow(*base, *power));
+}
+
+std::optional<double> parse_bytes(const std::string& text) {
+  const auto upper = [&](size_t from_end) {
+    const char c = text.size() > from_end ? text[text.size() - 1 - from_end] : ' ';
+    return static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  };
+  if (upper(0) != 'B') return parse_number(text);
+  const bool binary = upper(1) == 'I';
+  const size_t letters = binary ? 2 : 1;
+  const size_t power = std::string_view(" KMGT").find(upper(letters));
+  if (power == 0 || (power == std::string_view::npos && binary)) return {};
+  const bool plain = power == std::string_view::npos;  // `512B`
+  const auto value = parse_plain(text.substr(0, text.size() - letters - (plain ? 0 : 1)));
+  return value ? finite(*value * std::pow(binary ? 1024.0 : 1000.0, plain ? 0 : power))
+               : std::nullopt;
 }
 
 std::optional<double> parse_seconds(const std::string& text) {
