@@ -43,7 +43,7 @@ std::string headline(const Plan& plan, const PlanOptions& options) {
   if (std::isfinite(plan.seconds)) text += "; training time " + duration(plan.seconds);
   if (std::isfinite(plan.latency)) text += "; a token takes at least " + duration(plan.latency);
   text += "\nfrom " + plan.source + "\n";
-  for (const std::string& limit : plan.limits) text += fmt::format("limited by {}\n", limit);
+  for (const std::string& limit : plan.limits) text += "limited by " + limit + "\n";
   if (plan.given) {
     const Given& g = *plan.given;
     text += fmt::format("the best is N {}, D {}, loss {:.4f}: the given size loses {:.3g} %",

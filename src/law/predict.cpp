@@ -141,7 +141,9 @@ double noise_width(const Fit& fit, const Point& at, double value, double level) 
 void describe_place(const Fit& fit, const Point& at, Prediction& result) {
   result.extrapolation = extrapolation_at(fit, at);
   result.outside = outside_at(fit, at);
-  result.warnings = warnings_at(fit, result.outside);
+  result.warnings = unit_doubts(fit);
+  for (std::string& warning : warnings_at(fit, result.outside))
+    result.warnings.push_back(std::move(warning));
   if (!at.contains("N") || !at.contains("D") || !at.contains("C")) return;
   const double ratio = at.at("C") / (6.0 * at.at("N") * at.at("D"));
   if (ratio > off_count || ratio < 1.0 / off_count)
@@ -168,6 +170,14 @@ void check_level(double level) {
 }
 
 }  // namespace
+
+std::vector<std::string> unit_doubts(const Fit& fit) {
+  std::vector<std::string> list;
+  for (const Diagnostic& d : fit.diagnostics)
+    if (d.code == "units" || d.code == "units-mixed")
+      list.push_back(fmt::format("[{}] {}", d.code, d.text));
+  return list;
+}
 
 std::string place_text(const Prediction& prediction) {
   std::string text;

@@ -45,6 +45,10 @@ using LawAt = std::function<double(const std::vector<double>& coefficients)>;
 std::vector<BoundShare> bound_shares(const Fit& fit, const LawAt& law_at,
                                      const Prediction& prediction, double weight = 1.0);
 
+// What a fit's table leaves doubtful about its units: whatever the fit says stands in them. Every
+// prediction has it among its warnings.
+std::vector<std::string> unit_doubts(const Fit& fit);
+
 // Why a coefficient at its bound leaves the prediction undetermined; empty where none does. It is
 // among the warnings too.
 std::string undetermined_text(const Prediction& prediction);

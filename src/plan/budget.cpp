@@ -14,18 +14,31 @@ void limit(Path& path, double most, const char* name) {
   path.hi_limit = name;
 }
 
+// What the FLOPs of training and inference together leave it.
+double tokens_of_life(const Path& path, double n, double each) {
+  return std::isfinite(path.life) ? (path.life - 2.0 * n * path.inference_tokens) / each
+                                  : unbounded;
+}
+
 }  // namespace
 
 double Path::tokens(double log_n) const {
-  const double n = std::exp(log_n), each = flops_per_token(n);
-  const double by_training = training / each;
-  const double by_life =
-      std::isfinite(life) ? (life - 2.0 * n * inference_tokens) / each : unbounded;
-  return std::min({by_training, by_life, max_tokens});
+  const double n = std::exp(log_n);
+  return tokens_at(n, flops_per_token(n));
+}
+
+double Path::tokens_at(double n, double each) const {
+  return std::min({training / each, tokens_of_life(*this, n, each), max_tokens});
 }
 
 bool Path::data_limited(double log_n) const {
   return std::isfinite(max_tokens) && tokens(log_n) >= max_tokens * (1.0 - 1e-12);
+}
+
+std::string Path::tokens_limit(double n, double each) const {
+  if (std::isfinite(max_tokens) && tokens_at(n, each) >= max_tokens * (1.0 - 1e-12))
+    return data_limit;
+  return training / each <= tokens_of_life(*this, n, each) ? "time" : "flops";
 }
 
 double stored_parameters(double n, double experts, const ShapeOptions& shape) {
@@ -41,7 +54,9 @@ Path make_path(const PlanOptions& options, const Alternative& choice, double ser
             .inference_tokens = options.inference_tokens,
             .max_tokens =
                 repeats ? options.max_tokens : std::min(options.max_tokens, options.unique_tokens),
-            .cost = 6.0 * bits_cost};
+            .cost = 6.0 * bits_cost,
+            .data_limit = repeats || options.max_tokens <= options.unique_tokens ? "max-tokens"
+                                                                                 : "unique-tokens"};
   const double stored = stored_parameters(1.0, choice.experts, options.shape);
   // At least one token and one parameter.
   path.hi = std::log(std::min(path.training / path.cost,

@@ -22,10 +22,15 @@ struct Path {
   std::function<double(double)> routing{};  // further FLOPs a token of a model of N; empty: none
   double lo = 0.0, hi = 0.0;                // ln N
   std::string hi_limit{};                   // what holds N back; empty: the budget alone
+  std::string data_limit{};                 // whose number max_tokens is
 
   double flops_per_token(double n) const { return cost * n + (routing ? routing(n) : 0.0); }
   double tokens(double log_n) const;
+  // Those of a model of N whose training takes so many FLOPs a token.
+  double tokens_at(double n, double each) const;
   bool data_limited(double log_n) const;  // the data, not the compute, hold D back
+  // What holds D back there: max-tokens, unique-tokens, time or flops.
+  std::string tokens_limit(double n, double each) const;
 };
 
 // Stored parameters of a model with so many active ones: experts multiply the feed-forward share.

@@ -209,11 +209,16 @@ void remark_on_choice(const Knowledge& knowledge, const PlanOptions& options, co
 
 }  // namespace
 
-double given_size(const PlanOptions& options, const Alternative& choice) {
-  if (options.width == 0) return options.size;
+std::optional<ModelShape> given_shape(const PlanOptions& options, const Alternative& choice) {
+  if (options.width == 0) return {};
   ShapeOptions shape = options.shape;
   choose_experts(choice.experts, choice.granularity, shape);
-  return make_shape(options.width, options.depth, shape).N;
+  return make_shape(options.width, options.depth, shape);
+}
+
+double given_size(const PlanOptions& options, const Alternative& choice) {
+  const std::optional<ModelShape> shape = given_shape(options, choice);
+  return shape ? shape->N : options.size;
 }
 
 Decision decide(const Knowledge& knowledge, const PlanOptions& options, const ShapeRule& rule) {
@@ -221,10 +226,14 @@ Decision decide(const Knowledge& knowledge, const PlanOptions& options, const Sh
   Decision decision;
   std::vector<size_t> positions;
   std::vector<Entry> entries = make_entries(knowledge, options, rule, axes, decision, positions);
-  if (entries.empty())
-    fail_usage(
-        "[plan] The budget and the limits leave less than one parameter. Received {:g} FLOPs.",
-        std::min(options.flops, options.seconds * std::max(options.rate, 1.0)));
+  if (entries.empty()) {
+    const Path path = path_of(knowledge, options, rule, decision.alternatives.front());
+    if (!path.hi_limit.empty())
+      fail_usage("[plan] The limit {} leaves less than one parameter. Check its unit.",
+                 path.hi_limit);
+    fail_usage("[plan] The budget leaves less than one parameter. Received {:.4g} FLOPs.",
+               std::min(options.flops, options.seconds * std::max(options.rate, 1.0)));
+  }
   size_t winner = 0;
   double least = unbounded;
   std::vector<Alternative*> rows;

@@ -9,6 +9,7 @@
 //   granularity  1, 2, 4, ... up to the most in the data: finer experts cost routing, a linear map
 //                from the width to experts x granularity in every block (Krajewski et al. 2024)
 #pragma once
+#include <optional>
 #include <vector>
 
 #include "plan/budget.h"
@@ -29,7 +30,9 @@ struct Decision {
 // where the budget leaves less than one parameter to all of them.
 Decision decide(const Knowledge& knowledge, const PlanOptions& options, const ShapeRule& rule);
 
-// N of the model that the options give, 0 where they give none.
+// The shape that the options give, if any; and N of the shape or of the size that they give, 0
+// where they give neither.
+std::optional<ModelShape> given_shape(const PlanOptions& options, const Alternative& choice);
 double given_size(const PlanOptions& options, const Alternative& choice);
 
 // Path of one alternative under the options, routing costs included.

@@ -51,14 +51,14 @@ double best_size(const Surface& surface, const Path& path) {
   });
 }
 
-void note_limits(const Path& path, const PlanOptions& options, double at, Plan& plan) {
-  if (at == path.hi && !path.hi_limit.empty()) plan.limits.push_back(path.hi_limit);
-  if (path.data_limited(at))
-    plan.limits.push_back(options.max_tokens <= path.max_tokens ? "max-tokens" : "unique-tokens");
+// `each`: training FLOPs a token of the planned model.
+void note_limits(const Path& path, double each, Plan& plan) {
+  if (std::log(plan.N) >= path.hi && !path.hi_limit.empty()) plan.limits.push_back(path.hi_limit);
+  plan.limits.push_back(path.tokens_limit(plan.N, each));
   const double compute = std::min(path.training, path.life);
-  const double used = path.flops_per_token(plan.N) * plan.D +
-                      (std::isfinite(path.life) ? 2.0 * plan.N * path.inference_tokens : 0.0);
-  if (std::isfinite(compute) && used < 0.999 * compute && path.data_limited(at))
+  const double used =
+      each * plan.D + (std::isfinite(path.life) ? 2.0 * plan.N * path.inference_tokens : 0.0);
+  if (std::isfinite(compute) && used < 0.999 * compute && plan.limits.back() == path.data_limit)
     plan.remarks.push_back(
         fmt::format("The limits leave {:.3g} of the FLOPs unused.", 1.0 - used / compute));
 }
@@ -71,12 +71,30 @@ void note_extrapolation(Plan& plan) {
   for (const std::string& warning : plan.prediction.warnings) plan.remarks.push_back(warning);
 }
 
+// No optimum between one parameter and one token: a budget far below every run is at fault itself.
+void refuse_open_end(const Surface& surface, const Path& path, double at, double level) {
+  constexpr double far_below = 1000.0;
+  const double n = std::exp(at), d = path.tokens(at);
+  const Prediction there = surface.predict(n, d, level);
+  const auto outside = there.outside.find("C");
+  if (outside != there.outside.end() && outside->second > far_below &&
+      there.extrapolation.at("C") < 1.0)
+    fail_usage(
+        "[plan] Under this budget the best model has less than one {}. Received {:.4g} FLOPs, "
+        "{:.3g} times less than the smallest run of the fit's data. Give a larger budget.",
+        at == path.lo ? "parameter" : "token", 6.0 * n * d, outside->second);
+  refuse(
+      "[plan] The law has no optimum under this budget: its loss falls all the way to one {}. "
+      "The data do not show what N and D are worth against each other.",
+      at == path.lo ? "parameter" : "token");
+}
+
 }  // namespace
 
-void set_place(Plan& plan, const PlanOptions& options, double n, double d) {
+void set_place(Plan& plan, const PlanOptions& options, double n, double d, double c) {
   plan.N = n;
   plan.D = d;
-  plan.C = 6.0 * n * d;
+  plan.C = c;
   plan.inference_flops = 2.0 * n * options.inference_tokens;
 }
 
@@ -86,12 +104,9 @@ void find_optimum(const Surface& surface, const Path& path, const PlanOptions& o
     return surface(Surface::best, std::exp(log_n), path.tokens(log_n));
   };
   const double at = best_size(surface, path);
-  if (open_end(path, at))
-    refuse(
-        "[plan] The law has no optimum under this budget: its loss falls all the way to one {}. "
-        "The data do not show what N and D are worth against each other.",
-        at == path.lo ? "parameter" : "token");
-  set_place(plan, options, std::exp(at), path.tokens(at));
+  if (open_end(path, at)) refuse_open_end(surface, path, at, options.level);
+  const double n = std::exp(at), d = path.tokens(at);
+  set_place(plan, options, n, d, 6.0 * n * d);
   std::vector<double> optima = sample_optima(surface, path, options.level);
   optima.push_back(at);
   const double lo = std::min(at, quantile(optima, 0.5 * (1.0 - options.level)));
@@ -103,24 +118,23 @@ void find_optimum(const Surface& surface, const Path& path, const PlanOptions& o
   const double flat_hi = stretch_end(at, path.hi, limit, loss);
   plan.flat_N = {std::exp(flat_lo), std::exp(flat_hi)};
   plan.flat_D = {path.tokens(flat_hi), path.tokens(flat_lo)};
-  note_limits(path, options, at, plan);
+  note_limits(path, path.flops_per_token(plan.N), plan);
   plan.prediction = surface.predict(plan.N, plan.D, options.level);
   note_extrapolation(plan);
 }
 
 void plan_given(const Surface& surface, const Path& path, const PlanOptions& options, double n,
-                Plan& plan) {
-  const double at = std::log(n);
-  const double d = path.tokens(at);
+                double each, Plan& plan) {
+  const double d = path.tokens_at(n, each);
   if (!(d >= 1.0))
     fail_usage(
         "[plan] The budget leaves a model of this size less than one token. Received {:.4g}.", n);
-  if (at > path.hi && !path.hi_limit.empty())
+  if (std::log(n) > path.hi && !path.hi_limit.empty())
     plan.remarks.push_back(fmt::format("The given size lies beyond the limit {}: {:.4g} at most.",
                                        path.hi_limit, std::exp(path.hi)));
   Plan best = plan;
   find_optimum(surface, path, options, best);
-  set_place(plan, options, n, d);
+  set_place(plan, options, n, d, 6.0 * each / path.cost * d);
   plan.N_interval = {n, n};
   plan.D_interval = {d, d};
   plan.flat_N = best.flat_N;
@@ -145,7 +159,7 @@ void plan_given(const Surface& surface, const Path& path, const PlanOptions& opt
   const bool compute_bound = std::isfinite(path.training) || std::isfinite(path.life);
   given.flops_share = compute_bound ? std::exp(hi) : std::nan("");
   plan.given = given;
-  note_limits(path, options, at, plan);
+  note_limits(path, each, plan);
   note_extrapolation(plan);
 }
 

@@ -10,9 +10,10 @@ namespace rung {
 // no optimum on the path or leaves its place open.
 void find_optimum(const Surface& surface, const Path& path, const PlanOptions& options, Plan& plan);
 
-// The plan of a model whose size is given, and what it loses against the best.
+// The plan of a model whose size is given, and what it loses against the best. `each`: its training
+// FLOPs a token as the path counts them, attention included where its shape is known.
 void plan_given(const Surface& surface, const Path& path, const PlanOptions& options, double n,
-                Plan& plan);
+                double each, Plan& plan);
 
 // Loss along the path about the near-optimal set.
 std::vector<Plan::BasinPoint> basin_along(const Surface& surface, const Path& path,
@@ -21,7 +22,7 @@ std::vector<Plan::BasinPoint> basin_along(const Surface& surface, const Path& pa
 // From laws of the optimum over C (IsoFLOP curves, an envelope).
 void read_optimum(const Knowledge& knowledge, const PlanOptions& options, Plan& plan);
 
-// Puts the plan at N = n and D = d, with the FLOPs of training and inference there.
-void set_place(Plan& plan, const PlanOptions& options, double n, double d);
+// Puts the plan at N = n and D = d, where training takes c FLOPs; those of inference follow.
+void set_place(Plan& plan, const PlanOptions& options, double n, double d, double c);
 
 }  // namespace rung

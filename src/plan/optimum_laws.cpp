@@ -34,7 +34,8 @@ void read_optimum(const Knowledge& knowledge, const PlanOptions& options, Plan& 
         "[plan] Nothing bounds the size. Give a budget: --flops, or --time with --hardware.");
   const Prediction n = optimum_of(fit, "N_opt", flops, options.level);
   const Prediction d = optimum_of(fit, "D_opt", flops, options.level);
-  set_place(plan, options, n.loss, flops / (6.0 * n.loss));
+  set_place(plan, options, n.loss, flops / (6.0 * n.loss), flops);
+  plan.limits.push_back(flops < options.flops ? "time" : "flops");
   plan.N_interval = {n.lo, n.hi};
   plan.D_interval = {d.lo, d.hi};
   plan.flat_N = plan.flat_D = {std::nan(""), std::nan("")};

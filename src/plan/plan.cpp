@@ -29,6 +29,26 @@ void check_inputs(std::span<const PlanSource> sources, const PlanOptions& option
   }
 }
 
+// A budget in FLOPs bought by sizes in millions is a plan for another machine, so the fit that N
+// and D come from is refused; what hangs on another one is remarked on.
+void weigh_units(std::span<const PlanSource> sources, bool force, Knowledge& knowledge) {
+  const Known& sizes = knowledge.loss ? knowledge.loss : knowledge.optimum;
+  for (const PlanSource& source : sources) {
+    const std::vector<std::string> doubts = unit_doubts(source.fit());
+    if (doubts.empty()) continue;
+    if (&source == sizes.from && !force)
+      refuse(
+          "[plan] The units of {} are in doubt, and a plan would spend its budget in them. "
+          "Received "
+          "{} Bring the table to ones and fit again, or go on with --force.",
+          sizes.name(), doubts.front());
+    // The prediction's own warnings say it of a law of N and D.
+    if (&source != knowledge.loss.from)
+      for (const std::string& doubt : doubts)
+        knowledge.remarks.push_back(source.name + ": " + doubt);
+  }
+}
+
 // What follows from N and D alone.
 void fill_costs(const PlanOptions& options, double cost, Plan& plan) {
   const double bits = plan.choice.bits > 0.0 ? plan.choice.bits : options.inference_bits;
@@ -64,12 +84,12 @@ void fill_vocabulary(const Knowledge& knowledge, PlanOptions& options, const Sha
 void fill_shapes(const Surface& surface, const Path& path, const PlanOptions& options,
                  const ShapeRule& rule, Plan& plan) {
   const double bits = plan.choice.bits > 0.0 ? plan.choice.bits : options.inference_bits;
-  if (options.width > 0) {
-    ShapeOptions shape = options.shape;
-    choose_experts(plan.choice.experts, plan.choice.granularity, shape);
-    plan.shapes = {judge_shape(surface, path, options, rule,
-                               make_shape(options.width, options.depth, shape),
-                               plan.given->best_loss, bits)};
+  if (const auto shape = given_shape(options, plan.choice)) {
+    plan.shapes = {judge_shape(surface, path, options, rule, *shape, plan.given->best_loss, bits)};
+    if (options.shape.context > 0)
+      plan.remarks.push_back(fmt::format(
+          "Attention takes {:.3g} % of its FLOPs; the best size is counted without any.",
+          100.0 * (1.0 - 6.0 * shape->N / shape->flops_per_token)));
     if (rule.prices())
       plan.remarks.push_back(
           fmt::format("Its width over depth costs {:+.3f} % of the loss beside the size, from {}.",
@@ -113,8 +133,9 @@ Plan plan_by_optimum(const Knowledge& knowledge, PlanOptions options, const Shap
 Plan make_plan(std::span<const PlanSource> sources, const PlanOptions& given, bool with_basin) {
   check_options(given);
   PlanOptions options = given;
-  const Knowledge knowledge = sort_knowledge(sources);
+  Knowledge knowledge = sort_knowledge(sources);
   check_inputs(sources, options);
+  weigh_units(sources, options.force, knowledge);
   const ShapeRule rule = make_shape_rule(
       knowledge.shape.fit, knowledge.shape ? knowledge.shape.name() : "", options.level);
   if (!knowledge.loss) return plan_by_optimum(knowledge, options, rule);
@@ -126,18 +147,21 @@ Plan make_plan(std::span<const PlanSource> sources, const PlanOptions& given, bo
             .choice_source = decision.source};
   plan.remarks = knowledge.remarks;
   plan.remarks.insert(plan.remarks.end(), decision.remarks.begin(), decision.remarks.end());
-  if (options.size > 0.0 || options.width > 0)
-    plan_given(surface, decision.path, options, given_size(options, decision.choice), plan);
+  const Path& path = decision.path;
+  if (const auto shape = given_shape(options, decision.choice))
+    plan_given(surface, path, options, shape->N, shape->flops_per_token * path.cost / 6.0, plan);
+  else if (options.size > 0.0)
+    plan_given(surface, path, options, options.size, path.flops_per_token(options.size), plan);
   else
-    find_optimum(surface, decision.path, options, plan);
+    find_optimum(surface, path, options, plan);
   if (!options.force) refuse_undetermined(plan.prediction, "plan");
-  fill_costs(options, decision.path.cost, plan);
+  fill_costs(options, path.cost, plan);
   fill_vocabulary(knowledge, options, rule, plan);
-  fill_shapes(surface, decision.path, options, rule, plan);
+  fill_shapes(surface, path, options, rule, plan);
   advise_hyperparameters(knowledge, options, plan);
   if (decision.choice.bits == 0.0) plan.unknown.push_back("precision");
   if (decision.choice.experts == 0.0) plan.unknown.push_back("experts");
-  if (with_basin) plan.basin = basin_along(surface, decision.path, options, plan);
+  if (with_basin) plan.basin = basin_along(surface, path, options, plan);
   return plan;
 }
 

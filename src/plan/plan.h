@@ -38,7 +38,7 @@ struct PlanOptions {
   int64_t width = 0, depth = 0;         // of it, instead of its size
   ShapeOptions shape{};
   size_t candidates = 9;  // real shapes to show
-  bool force = false;     // also where a coefficient at its bound decides the loss
+  bool force = false;     // also where a coefficient at its bound decides, or units are in doubt
 };
 
 // One number that a fit gives for this plan.
@@ -74,12 +74,12 @@ struct Given {
 };
 
 struct Plan {
-  double N = 0.0, D = 0.0, C = 0.0;    // C: 6 N D, of training alone
+  double N = 0.0, D = 0.0, C = 0.0;    // C: of training alone, 6 N D; a given shape's is counted
   double inference_flops = 0.0;        // 2 N D_inference
   Prediction prediction;               // of a new measurement at N and D
   Range N_interval, D_interval;        // of the optimum over the fit's samples
   Range flat_N, flat_D;                // near-optimal sizes, and their tokens; NaN unknown
-  std::vector<std::string> limits{};   // which limits hold N or D back
+  std::vector<std::string> limits{};   // which of limits and budgets hold N or D back
   std::vector<std::string> remarks{};  // what to know before using it
 
   std::string source{};  // the fit that N, D and loss come from
@@ -103,9 +103,10 @@ struct Plan {
 // A fit of IsoFLOP curves or an envelope has the optimum as laws of C (N_opt, D_opt, L_opt): they
 // are read at the budget, without limits or inference, and know no near-optimal set.
 //
-// Refuses (exit status 3) a refused fit, and a fit that has no optimum under the budget or leaves
-// its place or its loss open. Usage errors: a law that does not read N and D, missing inputs,
-// limits that are not positive, no budget.
+// Refuses (exit status 3) a refused fit, a fit that has no optimum under the budget or leaves its
+// place or its loss open, and without `force` one of sizes or tokens in doubtful units. Usage
+// errors: a law that does not read N and D, missing inputs, limits that are not positive, no
+// budget.
 Plan make_plan(std::span<const PlanSource> sources, const PlanOptions& options,
                bool with_basin = false);
 Plan make_plan(const Fit& fit, const PlanOptions& options);

@@ -62,11 +62,7 @@ bool fits(const ShapeCandidate& candidate, const PlanOptions& options, double se
 }  // namespace
 
 double tokens_of(const Path& path, const ModelShape& shape) {
-  const double each = shape.flops_per_token * path.cost / 6.0;
-  const double by_life = std::isfinite(path.life)
-                             ? (path.life - 2.0 * shape.N * path.inference_tokens) / each
-                             : unbounded;
-  return std::min({path.training / each, by_life, path.max_tokens});
+  return path.tokens_at(shape.N, shape.flops_per_token * path.cost / 6.0);
 }
 
 ShapeCandidate judge_shape(const Surface& surface, const Path& path, const PlanOptions& options,

@@ -24,6 +24,10 @@ expect 0 '^limited by max-tokens$' '' "$law" plan "$work/fit.json" --flops 1e21 
 expect 0 'limited by unique-tokens' '' "$law" plan "$work/fit.json" --flops 1e21 --unique-tokens 1e10
 expect 0 'limited by inference-memory' '' "$law" plan "$work/fit.json" --flops 1e23 --inference-memory 4e9 --inference-bits 8
 expect 0 'limited by max-params' '' "$law" plan "$work/fit.json" --flops 1e21 --max-params 1B
+expect 0 '^memory: training 85.9 GB, ' '' "$law" plan "$work/fit.json" --flops 1e23 --memory 80GiB
+# Which budget binds.
+expect 0 '^limited by time$' '' "$law" plan "$work/fit.json" --flops 1e21 --time 1d --hardware h100
+expect 0 '^limited by flops$' '' "$law" plan "$work/fit.json" --flops 1e18 --time 1d --hardware h100
 expect 0 '^memory: training 8.00 GB, weights when serving 1.00 GB$' '' "$law" plan "$work/fit.json" --flops 1e21 --memory 8GB
 expect 0 '^memory: training [0-9.]+ TB, ' '' "$law" plan "$work/fit.json" --flops 1e25
 expect 2 '' 'No device is called so. Received rtx4090. Known are a100, h100, ' "$law" plan "$work/fit.json" --time 30d --hardware rtx4090:8
@@ -39,8 +43,8 @@ expect 0 . '' "$law" plan "$work/fit.json" --time 12h --hardware mine:8 --peak-f
 json "abs(d['C']/(8*1e14*0.5*43200)-1)<1e-9"
 # A token reads every weight once: 2 N bytes at 3.35e12 bytes/s.
 expect 0 'limited by latency' '' "$law" plan "$work/fit.json" --flops 1e24 --latency 0.002s --serve-on h100
-expect 0 . '' "$law" plan "$work/fit.json" --flops 1e24 --latency 0.002 --bandwidth 3.35e12 --json
-json "abs(d['N']/3.35e9-1)<1e-9 and d['limits']==['latency']"
+expect 0 . '' "$law" plan "$work/fit.json" --flops 1e24 --latency 2ms --bandwidth 3.35e12 --json
+json "abs(d['N']/3.35e9-1)<1e-9 and d['limits']==['latency','flops']"
 
 # Shapes: real, counted exactly, none better than the best.
 expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --vocabulary 50304 --context 2048 --json
@@ -52,7 +56,10 @@ expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --vocabulary 32000 --hea
 json "all(s['head_size']==64 and s['heads']%4==0 for s in d['shapes'])"
 expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --vocabulary 32000 --tied --plain-ffn --json
 json "all(s['N']==s['depth']*10*s['width']**2+32000*s['width']==s['N_total'] and s['aspect_excess']==0 for s in d['shapes'])"
-# A given model: its tokens, and what it loses.
+# A given model: its tokens, which attention takes FLOPs from, and what it loses.
+expect 0 'Attention takes 37 % of its FLOPs' '' "$law" plan "$work/fit.json" --flops 1e21 --width 2048 --depth 24 --vocabulary 32000 --context 16384
+expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --width 2048 --depth 24 --vocabulary 32000 --context 16384 --json
+json "abs(d['D']/d['shapes'][0]['D']-1)<1e-9 and abs(d['C']/1e21-1)<1e-9 and d['D']<0.7*1e21/6/d['N'] and abs(d['given']['excess']-d['shapes'][0]['excess'])<1e-9"
 expect 0 'the given size loses' '' "$law" plan "$work/fit.json" --flops 1e21 --params 7e8
 expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --width 1024 --depth 24 --vocabulary 32000 --json
 json "d['N']==24*13*1024**2+32000*1024 and d['given']['excess']>0 and 0<d['given']['flops_share']<1 and len(d['shapes'])==1"
@@ -96,8 +103,15 @@ expect 2 '' 'as h100:64' "$law" plan "$work/fit.json" --time 1d --hardware h100:
 expect 2 '' 'no fp8 peak' "$law" plan "$work/fit.json" --time 1d --hardware a100:8 --format fp8
 expect 2 '' '--hardware or --peak-flops' "$law" plan "$work/fit.json" --time 1d
 expect 2 '' 'as 30d' "$law" plan "$work/fit.json" --time soon --hardware h100
+# Times have a unit, memory is at least a million bytes.
+expect 2 '' 'as 30d. Received 30\.' "$law" plan "$work/fit.json" --time 30 --hardware h100:64
+expect 2 '' '--memory takes bytes, at least a million, as 80GB or 80GiB. Received 80\.' "$law" plan "$work/fit.json" --flops 1e21 --memory 80
+expect 2 '' '--inference-memory takes bytes' "$law" plan "$work/fit.json" --flops 1e21 --inference-memory 80B
+expect 2 '' 'limit memory leaves less than one parameter' "$law" plan "$work/fit.json" --flops 1e21 --memory 1MB --bytes-per-parameter 1e7
+expect 2 '' 'budget leaves less than one parameter. Received 1 FLOPs' "$law" plan "$work/fit.json" --flops 1
+expect 2 '' 'Under this budget the best model has less than one parameter. Received 100 FLOPs, [0-9.e+]+ times less than the smallest run' "$law" plan "$work/fit.json" --flops 100
 expect 2 '' '--mfu lies between' "$law" plan "$work/fit.json" --time 1d --hardware h100 --mfu 40
-expect 2 '' '--serve-on or --bandwidth' "$law" plan "$work/fit.json" --flops 1e21 --latency 0.02
+expect 2 '' '--serve-on or --bandwidth' "$law" plan "$work/fit.json" --flops 1e21 --latency 20ms
 expect 2 '' 'bf16' "$law" plan "$work/fit.json" --flops 1e21 --format int3
 expect 2 '' 'has a width and a depth' "$law" plan "$work/fit.json" --flops 1e21 --width 1024
 expect 2 '' 'no multiple of the head size' "$law" plan "$work/fit.json" --flops 1e21 --width 1000 --depth 4

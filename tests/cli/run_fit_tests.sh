@@ -56,6 +56,20 @@ expect 0 '^loss [0-9.]+, 90 % interval' '' "$law" predict fit.json N=7e10 D=1.4e
 expect 0 . '' "$law" predict fit.json N=7e10 D=1.4e12 --json
 json "d['lo'] < d['loss'] < d['hi'] and set(d['sources']) == {'coefficients', 'noise'} and d['outside']['N'] > 1"
 
+# Sizes in millions: predict repeats the doubt, a plan would spend a budget in them.
+awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "N") n = i; print} NR > 1 {OFS = ","; $n /= 1e6; print}' "$kyo" >millions.csv
+expect 0 . '' "$law" fit millions.csv --columns N=N,D=D,L=loss --bootstrap 20 --out millions.json
+expect 0 '^warning: \[units\] N begins at [0-9.]+: parameters are counted in ones' '' "$law" predict millions.json N=7e3 D=1.4e11
+expect 3 '' 'units of millions.json \(chinchilla\) are in doubt.*\[units\] N begins at .* or go on with --force' "$law" plan millions.json --flops 1e21
+expect 0 '^\[units\] N begins at' '' "$law" plan millions.json --flops 1e21 --force
+# Sizes as people write them, and a table that is packed.
+awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "N") n = i; print} NR > 1 {OFS = ","; $n = sprintf("%.17gM", $n / 1e6); print}' "$kyo" >letters.csv
+expect 0 . '' "$law" fit "$kyo" --bootstrap 0 --out plain.json
+expect 0 . '' "$law" fit letters.csv --bootstrap 0 --json
+json "abs(d['coefficients']['alpha']['value'] / load('plain.json')['coefficients']['alpha']['value'] - 1) < 1e-9"
+gzip -k letters.csv
+expect 1 '' 'compressed table is not read. Received letters.csv.gz. Unpack it: gunzip -k letters.csv.gz' "$law" fit letters.csv.gz
+
 # A check on runs that were not fitted: how many lie within their intervals, and how far beyond the fit they are.
 expect 0 . '' "$law" fit "$kyo" --where 'C < 1e20' --bootstrap 50 --out near.json
 expect 0 '^[0-9]+ of 23 measured rows lie within their 90 % intervals' '' "$law" predict near.json --table "$kyo" --where 'C >= 1e21'
@@ -106,9 +120,9 @@ expect 3 'refusal \[collinear\]' '' "$law" fit line.csv --out refused.json
 expect 3 '' 'collinear' "$law" predict refused.json N=1e10 D=1e12
 printf 'N,D,L\n1e7,1e9,3\n2e7,1e9,nan\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
-printf 'N,D,L\n10M,1e9,3\n2e7,1e9,\n4e7,1e9,2.5\n' >bad.csv
+printf 'N,D,L\n10Mi,1e9,3\n2e7,1e9,\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'L must be finite and positive. Received an empty cell in row 2 \(line 3\)' "$law" fit bad.csv
-expect 1 '' 'N must be finite and positive. Received "10M" in row 1 \(line 2\)' "$law" fit bad.csv --where 'L>0'
+expect 1 '' 'N must be finite and positive. Received "10Mi" in row 1 \(line 2\)' "$law" fit bad.csv --where 'L>0'
 printf 'N,D,L\n1e7,1e9,3\n-2e7,1e9,2.9\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
 

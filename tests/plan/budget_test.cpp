@@ -20,7 +20,6 @@ TEST_CASE("devices: names, counts, times") {
   CHECK(parse_time("30d") == 30 * 86400.0);
   CHECK(parse_time("1.5h") == 5400.0);
   CHECK(parse_time("4min") == 240.0);
-  CHECK(parse_time("20") == 20.0);
   CHECK(parse_time("20ms") == doctest::Approx(0.02));
   for (const char* bad : {"h10", "h100:0", "h100:2.5", "h100:x"}) {
     const auto [kind, text] = planted::failure_of([&] { parse_hardware(bad); });
@@ -28,7 +27,7 @@ TEST_CASE("devices: names, counts, times") {
   }
   CHECK(planted::failure_of([] { parse_hardware("h10"); }).second.find("Did you mean h100?") !=
         std::string::npos);
-  for (const char* bad : {"", "d", "-3h", "soon"})
+  for (const char* bad : {"", "d", "-3h", "soon", "20"})
     CHECK(planted::failure_of([&] { parse_time(bad); }).first == Failure::usage);
 }
 
@@ -37,10 +36,12 @@ TEST_CASE("budget: a time is the FLOPs that the hardware does in it") {
   const Plan by_time = plan_of({source(planted::chinchilla())}, {.seconds = seconds, .rate = rate});
   CHECK(by_time.N == doctest::Approx(closed_form(seconds * rate)).epsilon(1e-6));
   CHECK(by_time.seconds == doctest::Approx(seconds));
-  // With both, the lesser holds.
+  CHECK(by_time.limits == std::vector<std::string>{"time"});
+  // With both, the lesser holds, and the plan says which.
   const Plan both =
       plan_of({source(planted::chinchilla())}, {.flops = 1e21, .seconds = seconds, .rate = rate});
   CHECK(both.N == doctest::Approx(closed_form(1e21)).epsilon(1e-6));
+  CHECK(both.limits == std::vector<std::string>{"flops"});
   // Inference counts against the FLOPs, never against the training time.
   const Plan served = plan_of({source(planted::chinchilla())},
                               {.inference_tokens = 1e13, .seconds = seconds, .rate = rate});
@@ -53,12 +54,12 @@ TEST_CASE("budget: memory, latency and data bound the size in closed form") {
   const Plan weights =
       plan_of(fits(), {.flops = 1e23, .inference_memory = 4e9, .inference_bits = 4.0});
   CHECK(weights.N == doctest::Approx(8e9));
-  CHECK(weights.limits == std::vector<std::string>{"inference-memory"});
+  CHECK(weights.limits == std::vector<std::string>{"inference-memory", "flops"});
   // 16 bits: 2 N bytes over 3.35e12 bytes/s within a millisecond.
   const Plan fast = plan_of(fits(), {.flops = 1e23, .latency = 1e-3, .bandwidth = 3.35e12});
   CHECK(fast.N == doctest::Approx(3.35e9 / 2));
   CHECK(fast.latency == doctest::Approx(1e-3));
-  CHECK(fast.limits == std::vector<std::string>{"latency"});
+  CHECK(fast.limits == std::vector<std::string>{"latency", "flops"});
   // Without repeats unique tokens are all tokens.
   const Plan starved = plan_of(fits(), {.flops = 1e21, .unique_tokens = 1e9});
   CHECK(starved.D == doctest::Approx(1e9));
@@ -84,6 +85,20 @@ TEST_CASE("budget: a data-constrained law weighs repeats") {
   CHECK(plenty.N == doctest::Approx(g * std::pow(1e21 / 6, 0.5)).epsilon(1e-3));
   CHECK(planted::failure_of([&] { plan_of({source(fit)}, {.flops = 1e21}); }).first ==
         Failure::usage);
+}
+
+TEST_CASE("budget: a given shape's tokens pay for its attention") {
+  const PlanOptions options{
+      .flops = 1e21, .width = 2048, .depth = 24, .shape = {.vocabulary = 32000, .context = 16384}};
+  const Plan plan = plan_of({source(planted::chinchilla())}, options);
+  const ModelShape shape = make_shape(2048, 24, options.shape);
+  CHECK(shape.flops_per_token > 1.5 * 6.0 * shape.N);
+  CHECK(plan.D == doctest::Approx(1e21 / shape.flops_per_token));
+  CHECK(plan.C == doctest::Approx(1e21));
+  REQUIRE(plan.shapes.size() == 1);
+  CHECK(plan.D == doctest::Approx(plan.shapes.front().D));
+  CHECK(plan.given->excess == doctest::Approx(plan.shapes.front().excess));
+  CHECK(plan.prediction.loss == doctest::Approx(planted::loss_at(plan.N, plan.D)));
 }
 
 TEST_CASE("budget: a given size loses what the law says") {

@@ -57,7 +57,7 @@ TEST_CASE("choice: bits under a memory for weights are the best of all") {
     CHECK(a.loss >= row_of(plan, plan.choice.bits).loss);
   }
   CHECK(plan.choice.bits < 10);
-  CHECK(plan.limits == std::vector<std::string>{"inference-memory"});
+  CHECK(plan.limits == std::vector<std::string>{"inference-memory", "flops"});
 }
 
 TEST_CASE("choice: rounding after training adds its loss") {
