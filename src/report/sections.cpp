@@ -45,7 +45,8 @@ std::string show_exact(double value) {
   return fmt::format("{:.17g}", value);
 }
 
-// What repeats a recorded plan: its FLOPs, seed and path; config.toml holds the target's own seed.
+// What repeats a recorded plan: its FLOPs, seed, path and law; config.toml holds the target's own
+// seed.
 std::string plan_options(const ClimbFiles& files) {
   std::string text;
   if (const double flops = number_at(files.plan, "flops"); flops > 0)
@@ -54,6 +55,8 @@ std::string plan_options(const ClimbFiles& files) {
     text += fmt::format(" --seed {}", show_exact(seed));
   if (const double ratio = number_at(files.plan, "tokens_per_parameter"); ratio > 0)
     text += fmt::format(" --tokens-per-parameter {}", show_exact(ratio));
+  if (const std::string law = text_at(files.plan, "law"); !law.empty())
+    text += " --law " + shell_quoted(law);
   return text;
 }
 

@@ -16,6 +16,10 @@ struct ClimbRequest {
   RunConfig base;          // parts, data, device; width, depth and tokens are the climb's to choose
   ClimbOptions plan;       // plan.flops 0: from `seconds`
   double seconds = 240.0;  // wall time of everything, when no FLOP budget is given
+  // The budget as it was asked for, before alternatives share it; plan.json keeps it. Where a
+  // resumption does not ask for one (`budget_given`), the recorded one goes on.
+  double asked_seconds = 0.0, asked_flops = 0.0;
+  bool budget_given = false;
   std::filesystem::path folder;
   std::string cache;  // for tokenized text
   std::string law;    // empty: chosen by rollout

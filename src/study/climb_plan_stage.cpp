@@ -66,6 +66,16 @@ void open_log(Climb& c, double seconds) {
 
 namespace {
 
+// What plan.json holds: the plan, and what of the request it does not show.
+Json plan_file(const Climb& c) {
+  const auto asked = [](double amount) { return amount > 0.0 ? Json(amount) : Json(); };
+  Json json = to_json(c.plan);
+  json["law"] = c.request.law;  // empty: chosen by rollout
+  json["budget"] = {{"seconds", asked(c.request.asked_seconds)},
+                    {"flops", asked(c.request.asked_flops)}};
+  return json;
+}
+
 // In what the climb of a folder differs from one of this configuration and plan, settings first;
 // empty where it is the same. config.toml, the target's, is read as people may have written it; its
 // seed follows from the plan's, which takes its place.
@@ -74,6 +84,7 @@ std::string climb_difference(const Climb& c, const RunConfig& config, const Json
   Json saved = Json::object(), now = to_json(config);
   if (fs::exists(settings)) saved = to_json(resolve({}, read_settings(settings)).front());
   saved.update(read_json(c.file("plan.json")));
+  if (!c.request.budget_given) saved.erase("budget");
   now.update(plan);
   return difference_text(saved, now);
 }
@@ -82,7 +93,7 @@ std::string climb_difference(const Climb& c, const RunConfig& config, const Json
 // climb's: resuming with other settings would mix two climbs.
 bool record_plan(Climb& c) {
   const RunConfig& base = c.request.base;
-  const Json plan = to_json(c.plan);
+  const Json plan = plan_file(c);
   const RunConfig config = members_of(c.plan.target, base, base.train.lr,
                                       c.plan.options.batch_coefficient, c.plan.options)
                                .front();

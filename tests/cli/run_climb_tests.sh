@@ -50,6 +50,7 @@ json "load('one/prediction.json')['loss']==d['predicted']['loss'] and load('one/
 json "load('one/prediction.json')['target']['D']==d['target']['D'] and not re.search(r'seconds|time|202[0-9]-', text('one/prediction.json'))"
 json "sum(r['flops'] for r in load('one/plan.json')['runs']) <= load('one/plan.json')['flops'] and sum(r['kind']=='ladder' for r in load('one/plan.json')['runs'])>=4"
 json "[e['status'] for e in log('one') if e['event']=='end']==['done']"
+json "'not_stated' not in load('one/fit.json')['checklist'] and set(load('one/fit.json')['checklist']['runs'])==set('counting hyperparameters checkpoints evaluation repeats'.split())"
 json "'</html>' in text('one/report.html') and not re.search(r'https?://|(src|href)\s*=\s*[\"\']?//|@import|XMLHttpRequest', re.sub(r'/[*].*?[*]/', '', text('one/report.html'), flags=re.S))"
 
 # Alternatives: a climb each on equal shares, their comparison, resumed without training anything again.
@@ -128,7 +129,14 @@ check "a refused climb changed the folder" diff -r one kept
 expect 1 . 'holds a climb of other settings: seed was 1, now 2. Resume with the command that started it \(rung climb --data synthetic:vocabulary=32 .* --out one\)' \
   "$rung" climb "${tiny[@]}" --seed 2 --out one --resume
 expect 1 . 'holds a climb of other settings: model.ffn was "swiglu", now "geglu"' "$rung" climb "${tiny[@]}" --set model.ffn=geglu --out one --resume
+expect 1 . 'holds a climb of other settings: law was "", now "power". Resume with the command' "$rung" climb "${tiny[@]}" --law power --out one --resume
+expect 1 . 'holds a climb of other settings: budget.seconds was null, now 540.0; budget.flops was [0-9.e+]+, now null' \
+  "$rung" climb "${shape[@]}" --budget 9min --out one --resume
 check "another climb's resumption changed the folder" diff -r one kept
+expect 0 . '' "$rung" climb "${shape[@]}" --out again --resume # its recorded budget goes on
+sed -i 's/"law": ""/"law": "power"/' again/plan.json
+expect 0 . '' "$rung" report again
+check "the same climb again lacks its law" grep -Eq 'rung climb again/config.toml .* --law power --out again-again' again/report.html
 
 # same DIR: the prediction's bytes and the measured loss are those of the undisturbed climb.
 same() {

@@ -98,8 +98,9 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
   request.plan.measures = measures_without(arguments.list("--without"));
   give_target(request, settings);
   const Budget budget = parse_budget(arguments.text("--budget"));
-  request.seconds = budget.seconds;
-  request.plan.flops = budget.flops;
+  request.seconds = request.asked_seconds = budget.seconds;
+  request.plan.flops = request.asked_flops = budget.flops;
+  request.budget_given = arguments.has("--budget");
   request.folder = arguments.text("--out");
   request.cache = data_cache_folder();
   request.law = arguments.text("--law");
