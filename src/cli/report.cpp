@@ -5,6 +5,7 @@
 #include "cli/verb.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/shell.h"
 #include "law/fit_curves.h"
 #include "law/fit_json.h"
 #include "report/compare_page.h"
@@ -39,11 +40,20 @@ fs::path only_file(const fs::path& folder) {
   return {};
 }
 
-// A folder without any of these was not written by a climb or a study.
-void check_holds_runs(const fs::path& folder) {
+// The page shows a climb: its plan, law and prediction. Other folders are told what draws them.
+void check_holds_climb(const fs::path& folder) {
+  const auto holds = [&](const char* name) { return fs::exists(folder / name); };
   if (!fs::exists(folder)) fail("[report] {} does not exist. Check the path.", folder.string());
-  for (const char* name : {"plan.json", "log.jsonl", "runs.csv", "prediction.json"})
-    if (fs::exists(folder / name)) return;
+  if (holds("plan.json") || holds("prediction.json")) return;
+  const std::string quoted = shell_quoted(folder.string());
+  if (holds("study.json"))
+    fail(
+        "[report] {} holds a sweep or a ladder, which has no page. Fit a law to its runs.csv and "
+        "draw that: rung fit {}/runs.csv --law NAME --out fit.json, rung report fit.json.",
+        folder.string(), quoted);
+  if (holds("log.jsonl") || holds("runs.json"))
+    fail("[report] {} holds training, which has no page. Its curves: tensorboard --logdir {}.",
+         folder.string(), quoted);
   fail("[report] {} holds nothing to draw. Give the folder of a climb or a check, or a fit's file.",
        folder.string());
 }
@@ -56,7 +66,7 @@ int run_report(const Arguments& arguments) {
   } else if (const fs::path file = only_file(path); !file.empty()) {
     page = write_page(file);
   } else {
-    check_holds_runs(path);
+    check_holds_climb(path);
     write_report(path);
     page = path / "report.html";
   }

@@ -31,6 +31,7 @@ expect 0 . '' "$rung" eval one --data letter.txt --held-out 1 --json --quiet
 json "d['tokens']==2048"
 expect 2 '' 'held-out lies above 0 and at most at 1. Received 1.5' "$rung" eval one --held-out 1.5
 expect 1 '' 'holds a run already' "$rung" train "${tiny[@]}" --out one
+expect 1 '' 'one holds training, which has no page. Its curves: tensorboard --logdir one' "$rung" report one
 expect 1 '' 'another configuration: train.lr' "$rung" train "${tiny[@]}" --set train.lr=0.25 --out one --resume
 expect 1 '' 'another configuration: train.lr was 0.5, now \[0.25, 0.5\]' \
   "$rung" train "${tiny[@]}" --set 'train.lr=[0.25,0.5]' --out one --resume

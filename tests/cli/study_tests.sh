@@ -50,6 +50,7 @@ for resume in '' --resume; do
   expect 1 '' 'other settings: model.depth was 2, now 3; train.warmup was [0-9.e-]+, now 0.5. Resume' \
     "$rung" sweep "${tiny[@]}" --set model.depth=3 train.warmup=0.5 --over train.lr=2^-3..2^1:3 --over 'model.width=[16,24]' --out sweep $resume
 done
+expect 1 '' 'sweep holds a sweep or a ladder, which has no page. .*: rung fit sweep/runs.csv --law NAME' "$rung" report sweep
 expect 1 '' 'sweep holds a sweep, not a ladder' "$rung" ladder "${tiny[@]}" --shapes 16x2 --tokens-per-parameter 2 --set train.batch_tokens=512 data.repeat=true --out sweep
 # Slips in names of parts, also where no name is near.
 expect 2 '' "No ffn is called 'swigul'. Did you mean swiglu" "$rung" sweep "${tiny[@]}" --over 'model.ffn=[geglu,swigul]' --out slip
