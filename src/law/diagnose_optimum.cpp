@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "law/diagnose.h"
 #include "law/diagnose_note.h"
@@ -132,6 +133,24 @@ void check_convergence(const Problem& problem, const Optimum& optimum, List& lis
          "The polish stopped after {} steps before it had converged.", optimum.solution.steps);
 }
 
+// What can be done about a bend depends on what lies beyond it: the power law there needs rows
+// enough to be fitted, and `broken-power` an exponent to find.
+std::string bend_advice(const Problem& problem, const Selection& selection, double at) {
+  const size_t enough = problem.law->coefficients.size() + 1;
+  std::set<double> before, beyond;
+  for (size_t i = 0; i < selection.data.rows(); ++i) {
+    const double x = selection.data.x[2 * selection.data.inputs * i];
+    (x < at ? before : beyond).insert(x);
+  }
+  const std::string& name = selection.inputs[0];
+  if (before.empty()) return "no row lies before it that could be dropped: fit `broken-power`.";
+  if (beyond.size() >= enough) return "drop the rows below the bend, or fit `broken-power`.";
+  return fmt::format(
+      "{} of {} values of {} lie beyond it, too few for a law of their own. Check that these rows "
+      "were trained like the others; if so, add runs beyond {:.3g} before predicting there.",
+      beyond.size(), before.size() + beyond.size(), name, beyond.empty() ? at : *beyond.rbegin());
+}
+
 // One power law against a smoothly broken one of fixed width, by BIC (its two more coefficients
 // paid for).
 void check_bend(const Selection& selection, const Problem& problem, const Optimum& optimum,
@@ -153,10 +172,8 @@ void check_bend(const Selection& selection, const Problem& problem, const Optimu
   if (gain < 2.0 * std::log(static_cast<double>(n)) + 6.0) return;
   const Vector c = coefficients_of(alternative, found.theta);
   note(list, "bend", Severity::warning,
-       "The data bend at {} = {:.3g} (exponent {:.3f} before, {:.3f} after): drop the rows below "
-       "the bend, or fit "
-       "`broken-power`.",
-       selection.inputs[0], c[4], c[2], c[3]);
+       "The data bend at {} = {:.3g} (exponent {:.3f} before, {:.3f} after): {}",
+       selection.inputs[0], c[4], c[2], c[3], bend_advice(problem, selection, c[4]));
 }
 
 }  // namespace
