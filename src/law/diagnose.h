@@ -15,7 +15,7 @@
 //   mixed-counting     warning  C over 6 N D falls into two groups at equal sizes
 //   counting           note     C is not 6 N D, or N drifts against another count of parameters
 //   mixed-checkpoints  warning  earlier checkpoints of some runs beside finished runs
-//   checkpoints        note     every run stands with several checkpoints
+//   checkpoints        note     every run stands with several checkpoints, or branches of its own
 //   few-clusters       warning  fewer than 10 clusters to resample
 //
 //   after the fit

@@ -172,18 +172,22 @@ void check_checkpoints(const Table& table, const Selection& selection, List& lis
   const auto curves = std::count_if(spans.begin(), spans.end(),
                                     [&](const auto& entry) { return several(entry.second); });
   const auto finished = static_cast<std::ptrdiff_t>(spans.size()) - curves;
-  if (finished > 0)
+  // Rung's own ladders branch off a trunk: each row is the end of a cooldown of its own.
+  const bool annealed = match_column(table, "branch_step", {}) != nullptr;
+  if (annealed && !selection.cluster.empty()) return;
+  if (finished > 0 && !annealed)
     note(list, "mixed-checkpoints", Severity::warning,
          "{} rows are earlier checkpoints of {} runs, beside {} runs with their end alone ({}): "
          "before its learning rate decays a run lies above the law of finished ones. Keep the last "
          "row of each run.",
          early.size(), curves, finished, name_rows(table, selection, early));
   else
-    note(list, "checkpoints", Severity::note,
-         "{} rows are earlier checkpoints of {} runs ({}). They share noise (give the column of "
-         "runs "
-         "as --cluster) and, unless each was annealed, lie above the law of finished runs.",
-         early.size(), curves, name_rows(table, selection, early));
+    note(
+        list, "checkpoints", Severity::note, "{} rows are {} of {} runs ({}).{}{}", early.size(),
+        annealed ? "earlier branches" : "earlier checkpoints", curves,
+        name_rows(table, selection, early),
+        selection.cluster.empty() ? " They share noise: give the column of runs as --cluster." : "",
+        annealed ? "" : " Unless each was annealed they lie above the law of finished runs.");
 }
 
 void check_clusters(const Selection& selection, const FitOptions& options, List& list) {

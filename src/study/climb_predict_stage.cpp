@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <map>
+
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -41,6 +44,30 @@ Json far_prediction(const Climb& c, const std::vector<RunRecord>& ladder) {
   }
 }
 
+// What the checklist of a fit cannot know of a table that others wrote, this climb knows.
+Json known_of_runs(const Climb& c, const std::vector<RunRecord>& ladder) {
+  const TrainConfig& train = c.request.base.train;
+  std::map<std::string, int> seeds;
+  for (const RunRecord& r : ladder) ++seeds[r.run];
+  const auto [least, most] = std::minmax_element(
+      seeds.begin(), seeds.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const int64_t context = c.request.base.model.context;
+  return {{"counting",
+           "N: body and readout, no embedding table; D: target tokens, repeats included; C: three "
+           "forward passes, causal attention halved"},
+          {"hyperparameters",
+           fmt::format("learning rate and batch by the rule of rule.json, each run's in runs.csv; "
+                       "schedule {}, warmup {:g}, cooldown {:g}",
+                       train.schedule, train.warmup, train.cooldown)},
+          {"checkpoints", "one a run, at its end, its learning rate decayed"},
+          {"evaluation", fmt::format("{} held-out tokens at a context of {}, not smoothed; their "
+                                     "hash is in prediction.json",
+                                     c.held_out.windows() * context, context)},
+          {"repeats", least->second == most->second
+                          ? fmt::format("{} seeds a rung", most->second)
+                          : fmt::format("{} to {} seeds a rung", least->second, most->second)}};
+}
+
 // Of the table without the clock's column, so that equal climbs record equal predictions.
 std::string runs_sha256(std::vector<RunRecord> records) {
   for (RunRecord& r : records) r.seconds = NAN;
@@ -73,7 +100,10 @@ Json predict_stage(Climb& c, const std::vector<RunRecord>& ladder, const LrRule&
     std::vector<PathPoint> path;
     for (const PlannedRun& run : c.plan.ladder) path.push_back(run.point);
     path.push_back(target);
-    write_json(c.file("fit.json"), forecast_json(f, ladder, path));
+    Json fit = forecast_json(f, ladder, path);
+    fit["checklist"].erase("not_stated");
+    fit["checklist"]["runs"] = known_of_runs(c, ladder);
+    write_json(c.file("fit.json"), fit);
     const RunConfig config =
         members_of(c.plan.target, c.request.base, rule.at(static_cast<double>(target.tokens)),
                    rule.batch_coefficient, c.plan.options)

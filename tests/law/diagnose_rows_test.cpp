@@ -38,6 +38,23 @@ TEST_CASE("diagnose: checkpoints beside finished runs are told apart from whole 
   Table curves = table;
   curves.add("run", run);
   CHECK(severity_of(fit_law(curves, no_bootstrap), "checkpoints") == "note");
+  CHECK(text_of(fit_law(curves, no_bootstrap), "checkpoints").find("--cluster") !=
+        std::string::npos);
+  // What is given is not asked for, and what Rung's own ladders say is not doubted.
+  FitOptions clustered = no_bootstrap;
+  clustered.cluster_column = "run";
+  const std::string text = text_of(fit_law(curves, clustered), "checkpoints");
+  CHECK(text.find("--cluster") == std::string::npos);
+  CHECK(text.find("Unless each was annealed") != std::string::npos);
+  curves.add("branch_step", std::vector<double>(36, 100.0));
+  mixed.add("branch_step", std::vector<double>(36, 100.0));
+  CHECK(severity_of(fit_law(curves, clustered), "checkpoints").empty());
+  for (const Table& own : {curves, mixed}) {
+    const Fit branches = fit_law(own, no_bootstrap);
+    CHECK(severity_of(branches, "mixed-checkpoints").empty());
+    CHECK(text_of(branches, "checkpoints").find("annealed") == std::string::npos);
+    CHECK(text_of(branches, "checkpoints").find("--cluster") != std::string::npos);
+  }
 }
 
 TEST_CASE("diagnose: C against 6 N D shows mixed counting, drifts and other units") {
