@@ -1,7 +1,9 @@
 #include "core/nearest.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <utility>
 
 namespace rung {
 namespace {
@@ -27,10 +29,22 @@ size_t edits(const std::string& a, const std::string& b) {
   return d[a.size()][b.size()];
 }
 
+// What other programs call it: no edit leads from one to the other.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> synonyms{
+    {{"gpu", "cuda"},
+     {"float64", "fp64"},
+     {"float32", "fp32"},
+     {"bfloat16", "bf16"},
+     {"float8", "fp8"}}};
+
 }  // namespace
 
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
   const std::string wanted = lower(word.substr(0, 256));
+  for (const auto& [elsewhere, here] : synonyms)
+    if (wanted == elsewhere &&
+        std::find(candidates.begin(), candidates.end(), here) != candidates.end())
+      return std::string(here);
   std::string best;
   size_t fewest = SIZE_MAX;
   for (const std::string& candidate : candidates) {

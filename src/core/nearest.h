@@ -7,8 +7,8 @@
 
 namespace rung {
 
-// The candidate nearest to `word` by edit distance; empty when none is near. Candidates with a
-// section (`train.lr`) are also compared without it.
+// The candidate nearest to `word` by edit distance, or the one that other programs call so (`gpu`);
+// empty when none is near. Candidates with a section (`train.lr`) are also compared without it.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 
 // How a line about an unknown word ends: " Did you mean Y?", or `otherwise` where none is near.

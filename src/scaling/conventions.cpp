@@ -16,7 +16,6 @@ struct OptimizerUpdate {
 };
 constexpr std::array updates = {OptimizerUpdate{"adamw", Update::adam},
                                 OptimizerUpdate{"adam-atan2", Update::adam},
-                                OptimizerUpdate{"lion", Update::adam},
                                 OptimizerUpdate{"schedule-free-adamw", Update::adam},
                                 OptimizerUpdate{"soap", Update::adam},
                                 OptimizerUpdate{"sgd", Update::sgd},

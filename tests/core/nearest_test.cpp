@@ -12,6 +12,9 @@ TEST_CASE("nearest: only what is near") {
   CHECK(nearest("xyz", verbs).empty());
   CHECK(nearest("", verbs).empty());
   CHECK(nearest("q", verbs).empty());
+  CHECK(nearest("gpu", {"cpu", "cuda"}) == "cuda");
+  CHECK(nearest("gpu", {"cpu", "tpu"}) == "cpu");
+  CHECK(nearest("bfloat16", {"fp64", "fp32", "bf16", "fp8"}) == "bf16");
 }
 
 TEST_CASE("nearest: a suggestion ends a line, or what else helps") {

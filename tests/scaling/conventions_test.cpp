@@ -92,7 +92,6 @@ TEST_CASE("an optimizer without known exponents is refused, with the known ones"
   const std::string error = error_of([] { dims(64, 4, "momentumless"); });
   CHECK(error.find("momentumless") != std::string::npos);
   CHECK(error.find("adam-atan2") != std::string::npos);
-  CHECK(update_of("lion") == Update::adam);
   CHECK(update_of("adafactor") == Update::parameter_scaled);
   CHECK(update_of("muon") == Update::matrix);
 }
