@@ -174,15 +174,23 @@ int report_error(std::string_view program, const std::string& message, Failure k
   return interrupted() ? interrupt_status() : static_cast<int>(kind);
 }
 
+int print_version(std::string_view program, const Versions& libraries, bool json) {
+  std::string text = fmt::format("{} {}\n", program, RUNG_VERSION);
+  Json object{{"version", RUNG_VERSION}, {"libraries", Json::object()}};
+  for (const auto& [name, version] : libraries) {
+    text += fmt::format("{} {}\n", name, version);
+    object["libraries"][name] = version;
+  }
+  fmt::print("{}", json ? object.dump(2) + "\n" : text);
+  return 0;
+}
+
 int run_words(std::string_view program, std::span<const Verb* const> verbs,
               const std::vector<std::string>& words,
-              const std::function<void(const Arguments&)>& start,
-              const std::function<std::string()>& versions) {
+              const std::function<void(const Arguments&)>& start, const Versions& libraries,
+              bool json) {
   const std::string first = words.size() > 1 ? words[1] : "help";
-  if (first == "--version" || first == "version") {
-    fmt::print("{} {}\n{}", program, RUNG_VERSION, versions ? versions() : "");
-    return 0;
-  }
+  if (first == "--version" || first == "version") return print_version(program, libraries, json);
   if (first == "help" || first == "--help" || first == "-h") {
     if (words.size() > 2 && !is_dashed(words[2]))
       fmt::print("{}", verb_help(program, find_verb(program, verbs, words[2])));
@@ -210,13 +218,12 @@ int run_words(std::string_view program, std::span<const Verb* const> verbs,
 }  // namespace
 
 int run_program(int argc, char** argv, std::string_view program, std::span<const Verb* const> verbs,
-                const std::function<void(const Arguments&)>& start,
-                const std::function<std::string()>& versions) {
+                const std::function<void(const Arguments&)>& start, const Versions& libraries) {
   const std::vector<std::string> words(argv, argv + argc);
   const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
   catch_interrupts();
   try {
-    return run_words(program, verbs, words, start, versions);
+    return run_words(program, verbs, words, start, libraries, json);
   } catch (const Error& error) {
     return report_error(program, error.what(), error.kind, json);
   } catch (const Json::exception& error) {

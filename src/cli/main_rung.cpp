@@ -33,5 +33,5 @@ int main(int argc, char** argv) {
   return rung::run_program(
       argc, argv, "rung", verbs,
       [](const rung::Arguments& arguments) { at::set_num_threads(arguments.threads); },
-      [] { return fmt::format("LibTorch {}\n", TORCH_VERSION); });
+      {{"LibTorch", TORCH_VERSION}});
 }

@@ -64,11 +64,12 @@ struct Verb {
 // Verbs without torch, in both programs.
 std::span<const Verb* const> law_verbs();
 
+using Versions = std::vector<std::pair<std::string, std::string>>;  // name, version
+
 // Parses, runs, prints errors and returns the exit status. `start` runs after parsing, before the
-// verb (thread counts of libraries). `versions` is what `--version` prints below the program's own
-// line.
+// verb (thread counts of libraries). `version` prints the program's and those of `libraries`.
 int run_program(int argc, char** argv, std::string_view program, std::span<const Verb* const> verbs,
                 const std::function<void(const Arguments&)>& start = {},
-                const std::function<std::string()>& versions = {});
+                const Versions& libraries = {});
 
 }  // namespace rung

@@ -1,5 +1,8 @@
 #include "study/open_run.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -11,25 +14,6 @@
 
 namespace rung {
 namespace {
-
-// The population's folder and the member's place in it.
-std::pair<fs::path, int64_t> find_member(const fs::path& folder, int64_t member) {
-  if (!fs::is_directory(folder))
-    fail("[run] The folder does not exist. Received {}.", folder.string());
-  if (newest_checkpoint(folder / "checkpoints")) return {folder, member};
-  if (fs::exists(folder / "runs.json")) {
-    const Json members = read_field(folder / "runs.json", "members");
-    if (member < 0 || member >= static_cast<int64_t>(members.size()))
-      fail_usage("[run] {} has members 0 to {}. Received --member {}.", folder.string(),
-                 members.size() - 1, member);
-    const Json& entry = members[static_cast<size_t>(member)];
-    return {folder / entry.at("folder").get<std::string>(), entry.at("member").get<int64_t>()};
-  }
-  fail(
-      "[run] {} holds no finished checkpoint. Give a folder made by `rung train --out`, or a rung "
-      "or target of a climb: sweeps keep checkpoints with --keep-checkpoints only.",
-      folder.string());
-}
 
 std::vector<RunConfig> saved_members(const fs::path& checkpoint) {
   const fs::path path = checkpoint / "state.json";
@@ -43,6 +27,43 @@ std::vector<RunConfig> saved_members(const fs::path& checkpoint) {
          json_reason(error));
   }
   return members;
+}
+
+// Of each member its population's folder and its place in it.
+using Places = std::vector<std::pair<fs::path, int64_t>>;
+
+Places places_of(const fs::path& folder) {
+  if (!fs::is_directory(folder))
+    fail("[run] The folder does not exist. Received {}.", folder.string());
+  Places places;
+  if (const auto checkpoint = newest_checkpoint(folder / "checkpoints")) {
+    const size_t count = saved_members(*checkpoint).size();
+    for (size_t m = 0; m < count; ++m) places.emplace_back(folder, m);
+  } else if (fs::exists(folder / "runs.json")) {
+    for (const Json& entry : read_field(folder / "runs.json", "members"))
+      places.emplace_back(folder / entry.at("folder").get<std::string>(),
+                          entry.at("member").get<int64_t>());
+  } else {
+    fail(
+        "[run] {} holds no finished checkpoint. Give a folder made by `rung train --out`, or a "
+        "rung or target of a climb: sweeps keep checkpoints with --keep-checkpoints only.",
+        folder.string());
+  }
+  return places;
+}
+
+// The held-out loss in which a member ended; not a number where none is written.
+double ended_loss(const Places& places, const std::pair<fs::path, int64_t>& place) {
+  const fs::path file = place.first / "result.json";
+  if (!fs::exists(file)) return NAN;
+  const auto members = std::count_if(places.begin(), places.end(),
+                                     [&](const auto& other) { return other.first == place.first; });
+  const Json results =
+      read_field(file, "results");  // of each finish all members, the last one last
+  const auto at = static_cast<int64_t>(results.size()) - members + place.second;
+  if (at < 0 || at >= static_cast<int64_t>(results.size())) return NAN;
+  const Json& loss = results[static_cast<size_t>(at)].at("loss");
+  return loss.is_number() ? loss.get<double>() : NAN;
 }
 
 // The nearest tokenizer at or above the run's folder.
@@ -86,7 +107,11 @@ std::unique_ptr<Population> pick(const Population& all, int64_t member,
 }  // namespace
 
 OpenRun open_run(const OpenRequest& request) {
-  const auto [folder, member] = find_member(request.folder, request.member);
+  const Places places = places_of(request.folder);
+  if (request.member < 0 || request.member >= static_cast<int64_t>(places.size()))
+    fail_usage("[run] {} has members 0 to {}. Received --member {}.", request.folder.string(),
+               places.size() - 1, request.member);
+  const auto [folder, member] = places[static_cast<size_t>(request.member)];
   const auto checkpoint = newest_checkpoint(folder / "checkpoints");
   if (!checkpoint)
     fail(
@@ -95,8 +120,8 @@ OpenRun open_run(const OpenRequest& request) {
         folder.string());
   const std::vector<RunConfig> members = saved_members(*checkpoint);
   if (member < 0 || member >= static_cast<int64_t>(members.size()))
-    fail_usage("[run] {} has members 0 to {}. Received --member {}.", folder.string(),
-               members.size() - 1, member);
+    fail("[run] runs.json of {} names member {} of {}, which has {}. Make it anew.",
+         request.folder.string(), member, folder.string(), members.size());
   OpenRun run{.folder = folder, .checkpoint = *checkpoint};
   run.config = members[static_cast<size_t>(member)];
   DataConfig data = run.config.data;
@@ -114,6 +139,16 @@ OpenRun open_run(const OpenRequest& request) {
     fail("[run] Member {} of {} diverged; it has no usable weights.", member, folder.string());
   run.population = pick(all, member, run.source, run.machine);
   return run;
+}
+
+MemberList list_members(const fs::path& folder) {
+  const Places places = places_of(folder);
+  MemberList list{.count = static_cast<int64_t>(places.size())};
+  double least = INFINITY;
+  for (size_t i = 0; i < places.size(); ++i)
+    if (const double loss = ended_loss(places, places[i]); loss < least)
+      least = loss, list.best = static_cast<int64_t>(i);
+  return list;
 }
 
 void keep_tokenizer(const TokenSource& source, const fs::path& folder) {

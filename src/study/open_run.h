@@ -32,6 +32,13 @@ struct OpenRequest {
 // member's own. Fails on folders without a checkpoint, members out of range and damaged files.
 OpenRun open_run(const OpenRequest& request);
 
+// How many members a run's folder holds, and the one of the least held-out loss as result.json
+// says; -1 where none does. Fails as open_run does.
+struct MemberList {
+  int64_t count = 0, best = -1;
+};
+MemberList list_members(const std::filesystem::path& folder);
+
 // A tokenizer.model (or .json) beside the runs, so that they stand without the cache; nothing for
 // bytes and synthetic data.
 void keep_tokenizer(const TokenSource& source, const std::filesystem::path& folder);

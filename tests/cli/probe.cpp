@@ -86,5 +86,5 @@ const std::array<Verb, 7> verbs = {
 int main(int argc, char** argv) {
   std::vector<const rung::Verb*> table;
   for (const rung::Verb& verb : rung::verbs) table.push_back(&verb);
-  return rung::run_program(argc, argv, "rung", table, {}, [] { return std::string("Probe 1\n"); });
+  return rung::run_program(argc, argv, "rung", table, {}, {{"Probe", "1"}});
 }

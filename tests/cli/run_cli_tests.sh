@@ -35,6 +35,7 @@ expect 2 '' '--count takes a whole number. Received 1.5' "$probe" echo runs.csv 
 expect 2 '' '--count takes a number. Received two' "$probe" echo runs.csv --count two
 expect 2 '' '--threads takes a whole number from 1' "$probe" echo runs.csv --threads 0
 expect 2 '' '--device is one of cpu, cuda. Received tpu' "$probe" echo runs.csv --device tpu
+expect 2 '' 'Received gpu. Did you mean cuda\?' "$probe" echo runs.csv --device gpu
 expect 2 '' 'fails takes no such argument. Received x' "$probe" fails x
 expect 2 '' 'Unknown option of echo. Received --dry-run' "$probe" echo runs.csv --dry-run
 expect 0 . '' "$probe" reports --help
@@ -64,6 +65,8 @@ fi
 expect 0 'echo +print its arguments' '' "$probe" help
 expect 0 'echo +print its arguments' '' "$probe"
 expect 0 '^Probe 1$' '' "$probe" --version
+expect 0 . '' "$probe" version --json
+json "re.match(r'[0-9]+[.][0-9]+', d['version']) and d['libraries']=={'Probe': '1'}"
 expect 0 '^rung [0-9]+\.[0-9]+' '' "$law" --version
 expect 0 'rung echo TABLE.csv \[MORE ...\]' '' "$probe" echo --help
 expect 0 'probe echo runs.csv N=7e9' '' "$probe" echo -h

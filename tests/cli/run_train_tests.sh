@@ -56,6 +56,11 @@ cp out shapes.json
 expect 0 . '' "$rung" eval shapes --member 1 --json --quiet
 json "d['loss']==load('shapes.json')['members'][1]['loss']"
 expect 2 '' 'members 0 to 1. Received --member 2' "$rung" eval shapes --member 2
+# Which member is taken where none is asked for, and the best one.
+best=$(python3 -c 'import json; print(json.load(open("shapes.json"))["best"])')
+expect 0 . "^member 0 of 2$([ "$best" = 0 ] && echo ', which has the least loss' || echo "; the least loss has --member $best")$" "$rung" eval shapes
+expect 0 . '^member 0 of 2, which has the least loss' "$rung" eval half
+expect 0 . '' "$rung" eval one
 expect 2 '' 'members 0 to 3. Received --member 9' "$rung" eval many --member 9
 
 # Dry runs train nothing.
@@ -70,6 +75,8 @@ expect 0 . '' "$rung" train "${tiny[@]}" --set train.members=4 train.memory=$bud
 json "len(d['groups']) > 1 and sum(g['members'] for g in d['groups'])==4 and d['bytes'] <= $budget"
 expect 2 '' 'train.memory' "$rung" train "${tiny[@]}" --set train.memory=1000 --dry-run
 expect 0 . '' "$rung" train "${tiny[@]}" --set train.members=4 precision=bf16 --device cuda --dry-run --json
+here=$("$rung" doctor --json --quiet | grep -q '"cuda": false' && echo False || echo True)
+json "d['trains_here']==$here and (d['trains_here'] or d['seconds'] is None)"
 json "d['groups'][0]['memory']['held'] > d['bytes'] and d['groups'][0]['memory']['sequences']==16"
 # A fixed order of a GPU's sums holds some of them side by side; on a CPU there is no other.
 for order in true false; do

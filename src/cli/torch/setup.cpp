@@ -215,11 +215,17 @@ void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
                      (e.memory.counted ? "" : "> ") + short_amount(e.memory.total(), "B"),
                      fmt::format("{}", e.memory.sequences), about(e.flops)});
   }
-  const std::string text = text_table({"group", "members", "N", "stored", "tokens", "steps",
-                                       "FLOPs", "memory", "sequences at once", "about"},
-                                      table) +
-                           fmt::format("in all {:.3g} FLOPs, about {} here\n", flops, about(flops));
+  const std::string text =
+      text_table({"group", "members", "N", "stored", "tokens", "steps", "FLOPs", "memory",
+                  "sequences at once", "about"},
+                 table) +
+      (known ? fmt::format("in all {:.3g} FLOPs, about {} here\n", flops, about(flops))
+             : fmt::format(
+                   "in all {:.3g} FLOPs; this host or build has no GPU, so their time is not known "
+                   "and nothing would train here\n",
+                   flops));
   arguments.out->result({{"dry_run", true},
+                         {"trains_here", known},
                          {"groups", list},
                          {"flops", flops},
                          {"bytes", bytes},
