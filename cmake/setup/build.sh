@@ -81,11 +81,14 @@ configure() {
 
 # Ninja's output as one moving line on a terminal; everything that is not progress (errors) is shown as it is.
 show_progress() {
-  local line tty=0
+  local line tty=0 columns=''
   [[ -t 2 && $quiet == 0 ]] && tty=1
+  # A line that wraps is not wiped whole. Where the terminal does not say how wide it is, 80.
+  ((tty)) && read -r _ columns < <(stty size <&2 2>/dev/null)
+  ((${columns:-0} > 20)) || columns=80
   while IFS= read -r line; do
     case $line in
-      '['[0-9]*/*) ((tty)) && printf '\r\033[Krung: build  %.90s' "$line" >&2; worked=1 ;;
+      '['[0-9]*/*) ((tty)) && printf '\r\033[Krung: build  %.*s' $((columns - 14)) "$line" >&2; worked=1 ;;
       'ninja: no work to do.' | 'ninja: Entering'* | '-- '* | '') ;;
       *) ((tty)) && printf '\r\033[K' >&2; printf '%s\n' "$line" >&2 ;;
     esac

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/table.h"
 
 namespace rung {
 namespace {
@@ -20,9 +21,10 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-int terminal_columns() {
+// Of the terminal behind a descriptor; `otherwise` where there is none or it does not say.
+int terminal_columns(int descriptor, int otherwise) {
   winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 100;
+  return ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : otherwise;
 }
 
 // Whether lines can be drawn anew. A dumb terminal (an editor's shell, some CI) shows the escape
@@ -55,7 +57,9 @@ void Output::result(const Json& json, const std::string& text) {
   end_progress();
   // Names from the disk need not be UTF-8; a replaced letter is better than no result.
   if (json_) return print_out(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  print_out(text.empty() || text.back() == '\n' ? text : text + "\n");
+  const std::string lines = text.empty() || text.back() == '\n' ? text : text + "\n";
+  const int columns = terminal_columns(STDOUT_FILENO, 0);
+  print_out(columns > 0 ? fit_lines(lines, static_cast<size_t>(columns)) : lines);
 }
 
 void Output::text(const std::string& text) {
@@ -79,7 +83,8 @@ void Output::progress(const Progress& progress) {
   if (time - last_ < (terminal_ ? redraw_seconds : line_seconds)) return;
   last_ = time;
   if (terminal_) {
-    print_error("\r" + progress_line(progress, terminal_columns() - 1) + "\x1b[K");
+    print_error("\r" + progress_line(progress, terminal_columns(STDERR_FILENO, 100) - 1) +
+                "\x1b[K");
     drawn_ = true;
   } else {
     print_error(progress_line(progress, 160, false) + "\n");

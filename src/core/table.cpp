@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 
 #include "core/csv.h"
 #include "core/error.h"
@@ -52,6 +53,32 @@ std::string text_table(const TableRow& head, const std::vector<TableRow>& rows) 
   for (const size_t width : widths) total += width;
   out += std::string(total, '-') + '\n';
   for (const TableRow& row : rows) append_row(out, row, widths, right);
+  return out;
+}
+
+std::string fit_lines(const std::string& text, size_t columns) {
+  constexpr std::string_view indent = "    ";
+  std::string out;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    if (!line.empty() && line.find_first_not_of('-') == std::string::npos)
+      line = line.substr(0, columns);
+    while (shown(line) > columns) {
+      size_t limit = 0;  // of bytes in `columns` characters
+      for (size_t seen = 0; limit < line.size() && seen <= columns; ++limit)
+        seen += (line[limit] & 0xc0) != 0x80;
+      const size_t from = line.find_first_not_of(' ');
+      size_t cut = line.rfind("  ", limit - 1);
+      if (cut == std::string::npos || cut <= from) cut = line.rfind(' ', limit - 1);
+      if (cut == std::string::npos || cut <= from) break;  // one word
+      const size_t rest = line.find_first_not_of(' ', cut);
+      out += line.substr(0, line.find_last_not_of(' ', cut) + 1) + '\n';
+      line = std::string(indent) + line.substr(rest);
+    }
+    out += line + (end < text.size() ? "\n" : "");
+  }
   return out;
 }
 

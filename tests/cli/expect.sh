@@ -20,6 +20,24 @@ expect() {
   fi
 }
 
+# on_terminal COLUMNS COMMAND...: its streams are a terminal of this width, whose text goes to stdout.
+on_terminal() {
+  python3 -c '
+import fcntl, os, pty, struct, sys, termios
+child, terminal = pty.fork()
+if child == 0:
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+    os.execvp(sys.argv[2], sys.argv[2:])
+try:
+    while text := os.read(terminal, 65536):
+        os.write(1, text.replace(b"\r\n", b"\n"))
+except OSError:
+    pass  # the terminal closed
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))' "$@"
+}
+# widest FILE: characters of its widest line; what a carriage return begins anew counts by itself, escape sequences do not.
+widest() { sed -E 's/\x1b\[K//g' "$1" | tr '\r' '\n' | wc -L; }
+
 # json EXPRESSION: a Python expression of d, what the last command printed as JSON, that must be true.
 json() {
   checks=$((checks + 1))

@@ -159,6 +159,12 @@ check "escape sequences on a dumb terminal" [ "$(grep -c $'\033' out)" = 0 ]
 expect 0 . '' terminal "$law" fit "$kyo" --bootstrap 50 --quiet --out quiet.json
 check "progress in spite of --quiet: $(cat out)" [ "$(grep -c search out)" = 0 ]
 
+# A narrow one breaks no number: tables are broken between their cells.
+expect 0 '^ *alpha' '' on_terminal 40 "$law" fit "$kyo" --bootstrap 50 --quiet --out quiet.json
+check "a line of more than 40 columns: $(cat out)" [ "$(widest out)" -le 40 ]
+expect 0 . '' "$law" fit "$kyo" --bootstrap 50 --quiet --out quiet.json
+check "lines that no terminal shows are broken" [ "$(widest out)" -gt 40 ]
+
 # Where the fit could not be kept nothing is fitted first.
 expect 1 '' '^rung: .files. Cannot write nowhere/fit.json: No such file or directory' "$law" fit "$kyo" --bootstrap 1000 --out nowhere/fit.json
 

@@ -19,6 +19,16 @@ TEST_CASE("text tables align numbers right and text left, UTF-8 included") {
   CHECK_THROWS(text_table({"a"}, {{"1", "2"}}));
 }
 
+TEST_CASE("lines are broken between cells, else between words, and never inside a number") {
+  CHECK(fit_lines("a  1.25\n-------\n", 7) == "a  1.25\n-------\n");
+  CHECK(fit_lines("name   8.00 GB  1.2345\n----------------------\n", 16) ==
+        "name   8.00 GB\n    1.2345\n----------------\n");
+  CHECK(fit_lines("müller  1.2345", 14) == "müller  1.2345");
+  CHECK(fit_lines("one line of words", 12) == "one line of\n    words");
+  CHECK(fit_lines("unbreakable\n", 4) == "unbreakable\n");
+  CHECK(fit_lines("", 4).empty());
+}
+
 TEST_CASE("CSV quotes what needs it and reads back") {
   CHECK(csv_line({"a", "b,c", "say \"x\"", "two\nlines", ""}) ==
         "a,\"b,c\",\"say \"\"x\"\"\",\"two\nlines\",\n");

@@ -128,6 +128,11 @@ check "more than one line: $(cat "$work/err")" [ "$(wc -l <"$work/err")" = 1 ]
 RUNG_CACHE='' XDG_CACHE_HOME='' expect 0 'Rung trains small language models' '' env -u HOME ./rung help
 fresh && run audit >/dev/null 2>&1
 
+# The line that shows how far a build is fits its terminal: what wraps is not wiped whole.
+expect 0 'rung: build  .1/2' '' on_terminal 40 bash -c 'for part in say build; do source cmake/setup/$part.sh; done
+  echo "[1/2] Building CXX object src/law/CMakeFiles/rung_law.dir/Unity/unity_0_cxx.cxx.o" | show_progress'
+check "a build line of more than 39 columns" [ "$(widest "$work/out")" -le 39 ]
+
 # Usage of the script itself.
 expect 2 '' 'Rung trains small language models' run
 expect 0 'Rung trains small language models' '' run help
