@@ -59,11 +59,9 @@ Update update_of(std::string_view optimizer) {
     if (known.optimizer == optimizer) return known.update;
   std::vector<std::string_view> names;
   for (const OptimizerUpdate& known : updates) names.push_back(known.optimizer);
-  fail_usage(
-      "[parametrisation] No learning-rate exponents are known for this optimizer. Received {}.{}",
-      optimizer,
-      suggestion(std::string(optimizer), {names.begin(), names.end()},
-                 fmt::format(" Known: {}.", fmt::join(names, ", "))));
+  fail_usage("[optimizer] No optimizer is called '{}'.{}", optimizer,
+             suggestion(std::string(optimizer), {names.begin(), names.end()},
+                        fmt::format(" Known are {}.", fmt::join(names, ", "))));
 }
 
 DecayRule decay_rule_of(std::string_view name) {

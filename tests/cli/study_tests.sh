@@ -54,7 +54,7 @@ expect 1 '' 'sweep holds a sweep or a ladder, which has no page. .*: rung fit sw
 expect 1 '' 'sweep holds a sweep, not a ladder' "$rung" ladder "${tiny[@]}" --shapes 16x2 --tokens-per-parameter 2 --set train.batch_tokens=512 data.repeat=true --out sweep
 # Slips in names of parts, also where no name is near.
 expect 2 '' "No ffn is called 'swigul'. Did you mean swiglu" "$rung" sweep "${tiny[@]}" --over 'model.ffn=[geglu,swigul]' --out slip
-expect 2 '' "No optimizer is called 'lion'. .rung optimizers. lists them" "$rung" sweep "${tiny[@]}" --over 'train.optimizer=[adamw,lion]' --out slip
+expect 2 '' "No optimizer is called 'lion'. Known are adamw, " "$rung" sweep "${tiny[@]}" --over 'train.optimizer=[adamw,lion]' --out slip
 
 # Seeds tell a difference from noise; FLOPs that differ are said.
 expect 0 "^one seed a setting: train.members=3" '' "$rung" sweep "${tiny[@]}" --over 'model.mixer=[attention,mlgru]' --out parts

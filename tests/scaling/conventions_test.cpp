@@ -88,7 +88,7 @@ TEST_CASE("epsilon follows the gradient, or is one number for all") {
     CHECK(with(rule.name.data(), Role::hidden, constant).epsilon == 1.0);
 }
 
-TEST_CASE("an optimizer without known exponents is refused, with the known ones") {
+TEST_CASE("an optimizer that is not known is refused, with the known ones") {
   const std::string error = error_of([] { dims(64, 4, "momentumless"); });
   CHECK(error.find("momentumless") != std::string::npos);
   CHECK(error.find("adam-atan2") != std::string::npos);

@@ -42,7 +42,7 @@ TEST_CASE("every optimizer learns the chain, alone as in company") {
 
 TEST_CASE("the optimizers whose exponents are known are those that there are") {
   const std::string error = error_of([] { update_of("momentumless"); });
-  const std::string known = error.substr(error.find("Known: "));
+  const std::string known = error.substr(error.find("Known are "));
   CHECK(std::count(known.begin(), known.end(), ',') + 1 ==
         static_cast<std::ptrdiff_t>(optimizers().size()));
   for (const Optimizer& optimizer : optimizers())
