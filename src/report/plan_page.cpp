@@ -103,9 +103,13 @@ std::string plan_header(const Json& plan, std::string_view title) {
   html += plan_stat("prediction", fmt::format("loss, {:g} %", level),
                     show_loss(number_at(plan, "loss")),
                     show_loss(number_at(plan, "lo")) + " to " + show_loss(number_at(plan, "hi")));
-  html += plan_stat(
-      "", "training FLOPs", show_flops(number_at(plan, "C")),
-      std::isfinite(number_at(plan, "seconds")) ? show_time(number_at(plan, "seconds")) : "6 N D");
+  const double c = number_at(plan, "C");
+  const bool counted = c > 1.001 * 6.0 * number_at(plan, "N") * number_at(plan, "D");
+  html +=
+      plan_stat("", "training FLOPs", show_flops(c),
+                std::isfinite(number_at(plan, "seconds")) ? show_time(number_at(plan, "seconds"))
+                : counted                                 ? "attention included"
+                                                          : "6 N D");
   return html + "</div></header>\n";
 }
 
@@ -208,8 +212,11 @@ std::string remarks(const Json& plan) {
                         escape_html(text));
   };
   add("source", "note", text_at(plan, "source"));
-  for (const Json& limit : plan["limits"])
-    add("limit", "warning", "limited by " + limit.get<std::string>());
+  for (const Json& limit : plan["limits"]) {
+    const bool budget = limit == "flops" || limit == "time";  // what every plan ends with
+    add(budget ? "budget" : "limit", budget ? "note" : "warning",
+        "limited by " + limit.get<std::string>());
+  }
   if (plan.contains("extrapolation"))
     for (const auto& [name, times] : plan["extrapolation"].items())
       if (times.is_number() && times.get<double>() > 1.0)

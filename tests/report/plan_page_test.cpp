@@ -29,6 +29,12 @@ TEST_CASE("plan page: every part of a plan is shown") {
   Json untimed = fixture::plan_json();
   untimed["seconds"] = nullptr;
   CHECK_FALSE(contains(plan_page(untimed, "untimed"), ">time</th>"));
+  CHECK(contains(plan_page(untimed, "untimed"), "<small>6 N D</small>"));
+  untimed["C"] = 2.0 * untimed["C"].get<double>();
+  CHECK(contains(plan_page(untimed, "untimed"), "<small>attention included</small>"));
+  untimed["limits"] = {"latency", "flops"};
+  CHECK(contains(plan_page(untimed, "untimed"), "note\">budget</span> limited by flops"));
+  CHECK(contains(plan_page(untimed, "untimed"), "warning\">limit</span> limited by latency"));
   CHECK(contains(page, "data-plot=\"basin\"") == contains(page, "data-expected=\"1\""));
 }
 
