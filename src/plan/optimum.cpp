@@ -53,7 +53,8 @@ double best_size(const Surface& surface, const Path& path) {
 
 // `each`: training FLOPs a token of the planned model.
 void note_limits(const Path& path, double each, Plan& plan) {
-  if (std::log(plan.N) >= path.hi && !path.hi_limit.empty()) plan.limits.push_back(path.hi_limit);
+  const bool at_end = std::fabs(std::log(plan.N) - path.hi) < 1e-9;  // N went through exp
+  if (at_end && !path.hi_limit.empty()) plan.limits.push_back(path.hi_limit);
   plan.limits.push_back(path.tokens_limit(plan.N, each));
   const double compute = std::min(path.training, path.life);
   const double used =
