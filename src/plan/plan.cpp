@@ -52,7 +52,9 @@ void weigh_units(std::span<const PlanSource> sources, bool force, Knowledge& kno
 // What follows from N and D alone.
 void fill_costs(const PlanOptions& options, double cost, Plan& plan) {
   const double bits = plan.choice.bits > 0.0 ? plan.choice.bits : options.inference_bits;
-  plan.N_total = stored_parameters(plan.N, plan.choice.experts, options.shape);
+  const auto shape = given_shape(options, plan.choice);
+  plan.N_total =
+      shape ? shape->N_total : stored_parameters(plan.N, plan.choice.experts, options.shape);
   plan.seconds = options.rate > 0.0 ? plan.C * cost / 6.0 / options.rate : std::nan("");
   plan.memory = plan.N_total * options.bytes_per_parameter;
   plan.inference_memory = plan.N_total * bits / 8.0;

@@ -83,7 +83,7 @@ struct Plan {
   std::vector<std::string> remarks{};  // what to know before using it
 
   std::string source{};  // the fit that N, D and loss come from
-  double N_total = 0.0;  // stored parameters where experts are chosen, else N
+  double N_total = 0.0;  // stored: of a given shape with its embeddings; else of N and its experts
   double seconds = 0.0, memory = 0.0, inference_memory = 0.0, latency = 0.0;  // NaN: unknown
   Alternative choice{};  // the bits and experts that were chosen
   std::vector<Alternative> alternatives{};

@@ -97,6 +97,7 @@ TEST_CASE("budget: a given shape's tokens pay for its attention") {
   CHECK(plan.C == doctest::Approx(1e21));
   REQUIRE(plan.shapes.size() == 1);
   CHECK(plan.D == doctest::Approx(plan.shapes.front().D));
+  CHECK(plan.memory == doctest::Approx(plan.shapes.front().memory));  // embeddings included
   CHECK(plan.given->excess == doctest::Approx(plan.shapes.front().excess));
   CHECK(plan.prediction.loss == doctest::Approx(planted::loss_at(plan.N, plan.D)));
 }
