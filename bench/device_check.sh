@@ -22,7 +22,7 @@ cmake -S . -B "$build" -G Ninja -DRUNG_CUDA=ON -DRUNG_TESTS=ON "${deps[@]}" >"$l
 
 say "build"
 targets=()
-wanted tests && targets+=(ops_test optim_test train_test)
+wanted tests && targets+=(ops_test optim_test train_test study_test)
 wanted sanitizer && targets+=(ops_test optim_test)
 wanted bench && targets+=(rung)
 { wanted attention || wanted profile; } && targets+=(gpu_step)
@@ -104,6 +104,7 @@ if wanted tests; then
   lines=40 run ops 100 "$build/tests/ops_test" --source-file='*cuda*' --duration=true
   lines=15 run optim 30 "$build/tests/optim_test" --source-file='*cuda*'
   lines=40 run train 100 "$build/tests/train_test" --source-file='*cuda*' --duration=true
+  lines=10 run study 30 "$build/tests/study_test" --source-file='*cuda*'
 fi
 if wanted sanitizer && command -v compute-sanitizer >/dev/null; then
   say "sanitizer"

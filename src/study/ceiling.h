@@ -12,4 +12,10 @@ double matmul_ceiling(const std::string& device, const std::string& precision);
 // Bytes/s of copying a large buffer on the device, read and written bytes both counted.
 double copy_ceiling(const std::string& device);
 
+// The same on the present GPU in bf16, kept up for about so many seconds after a fifth of that
+// unmeasured: FLOP/s of products of normally distributed numbers, as models have them, and bytes/s.
+// A card at its power limit is slower then than at its best.
+double kept_matmul(double seconds);
+double kept_copy(double seconds);
+
 }  // namespace rung

@@ -14,6 +14,9 @@ namespace rung {
 std::string gpu_name() {
   return {};
 }
+std::string gpu_address() {
+  return {};
+}
 int64_t gpu_memory() {
   return 0;
 }
@@ -38,6 +41,14 @@ std::string gpu_name() {
       cudaGetDeviceProperties(&properties, c10::cuda::current_device()) != cudaSuccess)
     return {};
   return properties.name;
+}
+
+std::string gpu_address() {
+  char address[32] = {};
+  if (c10::cuda::device_count() == 0 ||
+      cudaDeviceGetPCIBusId(address, sizeof address, c10::cuda::current_device()) != cudaSuccess)
+    return {};
+  return address;
 }
 
 int64_t gpu_memory() {

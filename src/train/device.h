@@ -7,6 +7,8 @@ namespace rung {
 
 // Empty in a build without CUDA or on a host without a GPU.
 std::string gpu_name();
+// Where it is on the PCI bus, as NVML finds it too; empty likewise.
+std::string gpu_address();
 
 // Bytes of the present GPU that this program may come to hold: what is free and what it holds. 0
 // without a GPU.

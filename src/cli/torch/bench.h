@@ -18,7 +18,7 @@ namespace rung {
 
 struct BenchOptions {
   int64_t steps = 300, warmup = 5;  // of a round on the CPU
-  double seconds = 0.4;             // of a round on the GPU
+  double seconds = 2.0;             // of a round on the GPU
   int cpu_rounds = 2, gpu_rounds = 3;
   int threads = 1;
   std::string python;      // that runs the rivals; empty: none

@@ -41,7 +41,7 @@ Ours start(const GpuCase& c, const Bench& bench) {
   return ours;
 }
 
-double our_round(const Ours& ours, const GpuCase& c, const Bench& bench) {
+Round our_round(const Ours& ours, const GpuCase& c, const Bench& bench) {
   Population& population = *ours.population;
   const auto step = [&] {
     population.advance();
@@ -49,18 +49,20 @@ double our_round(const Ours& ours, const GpuCase& c, const Bench& bench) {
   };
   int64_t warm = 0;
   const auto begin = Clock::now();
-  for (; seconds_since(begin) < 0.2 * bench.options.seconds || warm < 2; ++warm) step();
+  for (; seconds_since(begin) < untimed_share * bench.options.seconds || warm < 2; ++warm) step();
   population.sync();
   const double each = seconds_since(begin) / static_cast<double>(warm);
   int64_t steps = std::max<int64_t>(3, std::llround(bench.options.seconds / each));
   if (c.optimizer != "adamw") steps = (steps + 9) / 10 * 10;
+  bench.meter.begin();
   const auto timed = Clock::now();
   for (int64_t i = 0; i < steps; ++i) step();
   population.sync();
   const double rate = tokens_per_step(c) * static_cast<double>(steps) / seconds_since(timed);
+  const PowerUse use = bench.meter.end();
   if (!std::isfinite(population.states.front().loss))
     fail("[bench] {} diverged, so its speed means nothing.", c.name);
-  return rate;
+  return {rate, use};
 }
 
 }  // namespace rung

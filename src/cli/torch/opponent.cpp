@@ -90,13 +90,16 @@ void prepare(Opponents& opponents, std::span<const GpuCase* const> cases,
   for (const auto& [shape, c] : shapes) finish_prepare(opponents[shape], *c, out);
 }
 
-std::optional<double> rival_round(Opponent& opponent, const GpuCase& c, double seconds,
-                                  Output& out) {
+std::optional<Round> rival_round(Opponent& opponent, const GpuCase& c, const Bench& bench) {
   if (!opponent.process || opponent.prepared.is_null()) return std::nullopt;
+  Output& out = *bench.arguments.out;
+  const double seconds = bench.options.seconds;
+  bench.meter.begin();
   send(opponent, c, {{"do", "round"}, {"seconds", seconds}}, out);
   const std::optional<Json> json = answer(opponent, c, out);
+  const PowerUse use = bench.meter.end(untimed_share * seconds);
   if (!json) return std::nullopt;
-  return json->at("rate").get<double>();
+  return Round{json->at("rate").get<double>(), use};
 }
 
 }  // namespace rung

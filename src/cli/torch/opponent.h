@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "cli/output.h"
-#include "cli/torch/bench.h"
+#include "cli/torch/gpu_side.h"
 #include "cli/torch/rival.h"
 
 namespace rung {
@@ -26,8 +26,7 @@ Opponents start_opponents(std::span<const GpuCase* const> cases, const BenchOpti
 void prepare(Opponents& opponents, std::span<const GpuCase* const> cases,
              const BenchOptions& options, Output& out);
 
-// Tokens per second over about `seconds`; nothing without a rival.
-std::optional<double> rival_round(Opponent& opponent, const GpuCase& c, double seconds,
-                                  Output& out);
+// What our_round (gpu_side.h) says of ours; nothing without a rival.
+std::optional<Round> rival_round(Opponent& opponent, const GpuCase& c, const Bench& bench);
 
 }  // namespace rung
