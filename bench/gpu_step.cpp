@@ -11,6 +11,7 @@
 
 #include "cli/torch/gpu_cases.h"
 #include "config/resolve.h"
+#include "core/power_meter.h"
 #include "train/device.h"
 #include "train/population.h"
 
@@ -42,6 +43,8 @@ void run(const GpuCase& c, int steps, bool any_order, const std::vector<Setting>
   p.sync();
   if (steps == 0) return;
   std::vector<double> rates;
+  PowerMeter meter(gpu_address());
+  meter.begin();
   const double tokens = static_cast<double>(c.members * c.batch * c.context);
   for (int repeat = 0; repeat < 3; ++repeat) {
     const auto begin = Clock::now();
@@ -49,13 +52,15 @@ void run(const GpuCase& c, int steps, bool any_order, const std::vector<Setting>
     p.sync();
     rates.push_back(tokens * steps / seconds_since(begin));
   }
+  const PowerUse use = meter.end();
   std::sort(rates.begin(), rates.end());
   std::printf(
       "%-13s %8.3fM member-tok/s (%.3f-%.3f)  step %.3f ms  build %.2f s  capture %.2f s  memory "
-      "%.2f GiB, of tensors %.2f  loss %.3f -> %.9g\n",
+      "%.2f GiB, of tensors %.2f  %.0f W, %.2f GHz%s  loss %.3f -> %.9g\n",
       c.name.data(), rates[1] / 1e6, rates[0] / 1e6, rates[2] / 1e6, tokens / rates[1] * 1e3, built,
       capture, static_cast<double>(peak_gpu_memory()) / 1073741824.0,
-      static_cast<double>(peak_gpu_use()) / 1073741824.0, loss, p.states[0].loss);
+      static_cast<double>(peak_gpu_use()) / 1073741824.0, use.watts, use.clock / 1e9,
+      use.limited > 0.5 ? " (limit)" : "", loss, p.states[0].loss);
   std::fflush(stdout);
 }
 

@@ -1,9 +1,12 @@
-// The time of a kernel that is launched alone.
+// The time of a kernel that is launched alone, and its energy.
 #pragma once
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "core/clock.h"
+#include "core/power_meter.h"
 #include "device_buffers.h"
 
 namespace rung {
@@ -28,6 +31,31 @@ double least_microseconds(const Launch& launch) {
   check_cuda(cudaEventDestroy(begin));
   check_cuda(cudaEventDestroy(end));
   return 1e3 * static_cast<double>(least);
+}
+
+// A launch that goes on and on: its microseconds, and what the card draws meanwhile. Four launches
+// and more are on their way at any time.
+struct KeptUp {
+  double microseconds;
+  PowerUse use;
+};
+template <class Launch>
+KeptUp kept_up(double seconds, const Launch& launch) {
+  char address[32] = {};
+  check_cuda(cudaDeviceGetPCIBusId(address, sizeof address, 0));
+  PowerMeter meter(address);
+  const auto during = [&](double wanted) {
+    const auto count =
+        std::max<int64_t>(4, std::llround(1e6 * wanted / least_microseconds(launch)));
+    const auto start = Clock::now();
+    for (int64_t i = 0; i < count; ++i) launch();
+    check_cuda(cudaDeviceSynchronize());
+    return 1e6 * seconds_since(start) / static_cast<double>(count);
+  };
+  during(0.3 * seconds);
+  meter.begin();
+  const double each = during(seconds);
+  return {each, meter.end()};
 }
 
 }  // namespace rung

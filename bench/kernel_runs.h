@@ -9,7 +9,8 @@
 
 namespace rung {
 
-inline bool timed = false;  // whether `run` says times
+inline bool timed = false;         // whether `run` says times
+inline double kept_seconds = 0.0;  // and for how long it then keeps a kernel up, to say its energy
 
 // Runs it, and where asked for says its time, and the rate of its bytes if they are given.
 template <class Launch>
@@ -20,7 +21,13 @@ void run(const char* what, double bytes, const Launch& launch) {
   const double least = least_microseconds(launch);
   std::printf("  %-32s %8.1f us", what, least);
   if (bytes > 0.0) std::printf(" %6.2f TB/s", 1e-6 * bytes / least);
+  if (kept_seconds > 0.0) {
+    const auto [each, use] = kept_up(kept_seconds, launch);
+    std::printf("  kept up %8.1f us %6.1f W %5.2f GHz%s %8.2f mJ", each, use.watts, use.clock / 1e9,
+                use.limited > 0.5 ? " (limit)" : "        ", 1e-3 * each * use.watts);
+  }
   std::printf("\n");
+  std::fflush(stdout);
 }
 template <class Launch>
 void run(const char* what, const Launch& launch) {
@@ -32,9 +39,11 @@ struct KernelChoice {
   void (*run)();
 };
 
-// main of a program that runs one of its choices, by its first argument; returns the exit status.
+// main of a program that runs one of its choices, by its first argument; behind it `energy` keeps
+// each of the kernels whose time is taken up for half a second. Returns the exit status.
 inline int run_choice(int argc, char** argv, std::initializer_list<KernelChoice> choices) {
   const char* const what = argc > 1 ? argv[1] : "";
+  if (argc > 2 && std::strcmp(argv[2], "energy") == 0) kept_seconds = 0.5;
   try {
     for (const KernelChoice& choice : choices)
       if (std::strcmp(what, choice.name) == 0) {
