@@ -13,6 +13,7 @@
 #include "kernel_runs.h"
 #include "ops/cuda/hopper/few_rows_kernels.h"
 #include "ops/cuda/hopper/linear_loss.h"
+#include "ops/cuda/hopper/resident_mlp.h"
 #include "ops/cuda/hopper/sliced_mlp.h"
 #include "ops/cuda/norm_linear.h"
 #include "row_sums_case.h"
@@ -38,6 +39,8 @@ void narrow_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward,
   backward.dfirst = b.zeros(shape.members * backward.dfirst_stride);
   backward.dsecond = b.zeros(shape.members * backward.dsecond_stride);
   backward.partial = b.zeros(shape.members * mlp_blocks(shape) * elements);
+  if (shape.width == 64)
+    run("forward, many rows", [&] { resident_mlp_forward(shape, forward, nullptr); });
   run("forward", [&] { mlp_forward(shape, forward, nullptr); });
   run("backward", [&] { mlp_backward(shape, backward, nullptr); });
   run("join", [&] { mlp_join(shape, backward, nullptr); });
@@ -205,6 +208,8 @@ void check_ffns() {
                                                  {1, 2200, 64, 72, Curve::gelu},
                                                  {1, 70, 32, 40, Curve::geglu},
                                                  {40, 280, 64, 192, Curve::swiglu},
+                                                 {3, 700, 64, 8, Curve::geglu},
+                                                 {300, 130, 64, 192, Curve::relu2},
                                                  {1, 70, 128, 64, Curve::swiglu},
                                                  {1, 70, 128, 8, Curve::relu2},
                                                  {1, 4096, 128, 384, Curve::swiglu},

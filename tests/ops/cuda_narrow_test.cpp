@@ -101,6 +101,14 @@ TEST_CASE("ffns on the GPU equal their twins, with and without the stream around
   check_on_gpu(ffn_twin(Activation::swiglu, {40, 2, 140, 64}, 192, 3), 1e-2);
   check_on_gpu(ffn_twin(Activation::gelu, {1, 2, 1100, 64}, 192, 3), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 3300, 64}, 192, 3), 1e-2);
+  // Rows enough for warpgroups of 64 on every multiprocessor: a last tile that is partly filled,
+  // more tiles than warpgroups, and fewer.
+  for (const Activation kind :
+       {Activation::swiglu, Activation::geglu, Activation::gelu, Activation::relu2})
+    for (const int inputs : {1, 2, 3})
+      check_on_gpu(ffn_twin(kind, {5, 2, 3521, 64}, 72, inputs), 1e-2);
+  check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 18000, 64}, 192, 3), 1e-2);
+  check_on_gpu(ffn_twin(Activation::swiglu, {300, 2, 60, 64}, 192, 3), 1e-2);
   // Many blocks a member, and several tiles of rows a block.
   check_on_gpu(ffn_twin(Activation::swiglu, {1, 2, 2200, 64}, 192, 2), 1e-2);
   check_on_gpu(ffn_twin(Activation::swiglu, {140, 2, 140, 32}, 40, 2), 1e-2);

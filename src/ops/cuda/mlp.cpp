@@ -5,7 +5,9 @@
 #include <ATen/ops/empty_like.h>
 
 #include "ops/cuda/beside.h"
+#include "ops/cuda/device.h"
 #include "ops/cuda/fused.h"
+#include "ops/cuda/hopper/resident_mlp.h"
 #include "ops/cuda/mlp_shape.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
@@ -146,7 +148,11 @@ Tensor mlp_step(const Tensor& x, const Tensor& f, const Mlp& m, const ResidualSt
                          .out_skip = static_cast<float>(step.skip)};
   MlpForward forward = forward_of(input, m, factors, out);
   forward.block = &around;
-  mlp_forward(mlp_shape_of(input, m), forward, stream());
+  const MlpShape shape = mlp_shape_of(input, m);
+  if (is_hopper() && fits_resident_mlp(shape, &around))
+    resident_mlp_forward(shape, forward, stream());
+  else
+    mlp_forward(shape, forward, stream());
   record({out}, {x, f}, [=](const std::vector<Tensor>& g) {
     const auto [dx, df] = step_gradients(h, branch, g[0].contiguous(), m, step);
     return std::vector<Tensor>{dx, df};

@@ -117,6 +117,18 @@ __device__ inline void multiply_add(float (&sum)[16][4], uint64_t a, uint64_t b)
 // sum += a b, or sum = a b: a [64, 16] in registers, b [16, 8 n] in shared memory; not
 // `transposed`: b is [8 n, 16] there, and the product a b^T.
 template <int transposed = 1>
+__device__ inline void multiply_add(float (&sum)[4][4], const Quad& a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(32) "{%16, %17, %18, %19}, %20, 1, 1, 1, %21;"
+               : RUNG_SUMS_32("+f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+}
+template <int transposed = 1>
+__device__ inline void multiply(float (&sum)[4][4], const Quad& a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(32) "{%16, %17, %18, %19}, %20, 0, 1, 1, %21;"
+               : RUNG_SUMS_32("=f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+}
+template <int transposed = 1>
 __device__ inline void multiply_add(float (&sum)[8][4], const Quad& a, uint64_t b) {
   asm volatile(RUNG_WGMMA(64) "{%32, %33, %34, %35}, %36, 1, 1, 1, %37;"
                : RUNG_SUMS_64("+f")

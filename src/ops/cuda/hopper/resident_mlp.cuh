@@ -1,0 +1,83 @@
+// Where resident_mlp.h's matrices and rows lie in shared memory, and how they come there.
+#pragma once
+#include <algorithm>
+
+#include "ops/cuda/hopper/resident_mlp.h"
+#include "ops/cuda/hopper/sliced_mlp.cuh"
+#include "ops/cuda/narrow.cuh"
+
+namespace rung::cuda {
+namespace {
+
+constexpr int resident_width = 64, own_rows = 64;
+constexpr int tile_bytes = own_rows * panel_row;
+
+template <Curve curve_>
+struct Resident {
+  static constexpr Curve curve = curve_;
+  static constexpr int parts = gated<curve> ? 2 : 1, units = 32;
+  static constexpr int groups = 4, threads = 128 * groups;
+  // Of the first matrix, parts one behind the other, then the second's panels of 64 units, the map,
+  // and rows: x and f of two tiles a warpgroup, in whose place h and the outputs leave.
+  static constexpr int most_units = 192;
+  static constexpr int second_at = parts * most_units * panel_row;
+  static constexpr int map_at = second_at + most_units / panel_columns * tile_bytes;
+  static constexpr int rows_at = map_at + tile_bytes;
+  static constexpr int barriers_at = rows_at + groups * 4 * tile_bytes;
+  static constexpr int bytes = 1024 + barriers_at + 8 * (1 + 2 * groups);
+  static_assert(bytes <= 227 * 1024);
+};
+
+struct Forward {
+  SlicedParts in;
+  float skip, branch, epsilon, second_factor, out_skip;
+  bool streamed, mapped;  // h is made of x and f; f is multiplied by the map first
+};
+struct ForwardMaps {
+  CUtensorMap first, second, map, x, f, h, out;
+};
+
+// A warpgroup's tiles: where the i-th lies, and the barrier that tells of its arrival.
+template <class C>
+struct Tiles {
+  uint32_t rows, barriers;
+  int group;
+  __device__ uint32_t at(int i) const { return rows + (2 * group + i % 2) * 2 * tile_bytes; }
+  __device__ uint32_t came(int i) const { return barriers + 8 * (1 + 2 * group + i % 2); }
+  __device__ void load(int i, int tile, const ForwardMaps& maps, bool streamed) const {
+    const int member = static_cast<int>(blockIdx.y);
+    announce(came(i), streamed ? 2 * tile_bytes : tile_bytes);
+    copy_box(at(i), maps.x, came(i), 0, tile * own_rows, 0, member);
+    if (streamed) copy_box(at(i) + tile_bytes, maps.f, came(i), 0, tile * own_rows, 0, member);
+  }
+};
+
+// All matrices of the block's member; by one thread.
+template <class C>
+__device__ void load_all(uint32_t base, uint32_t barrier, const Forward& s,
+                         const ForwardMaps& maps) {
+  const int padded = s.in.slices * C::units, member = static_cast<int>(blockIdx.y);
+  const int panels = (padded + panel_columns - 1) / panel_columns;
+  announce(barrier, C::parts * padded * panel_row + (panels + (s.mapped ? 1 : 0)) * tile_bytes);
+#pragma unroll
+  for (int part = 0; part < C::parts; ++part)
+    copy_box(base + part * padded * panel_row, maps.first, barrier, 0, 0, part, member);
+  for (int panel = 0; panel < panels; ++panel)
+    copy_box(base + C::second_at + panel * tile_bytes, maps.second, barrier, panel * panel_columns,
+             0, 0, member);
+  if (s.mapped) copy_box(base + C::map_at, maps.map, barrier, 0, 0, 0, member);
+}
+
+// Where a lane's pairs of A operands lie among rows in shared memory.
+struct Pairs {
+  uint32_t own;
+  __device__ Pairs(int first_row, int lane)
+      : own(piece_at(own_rows, first_row + lane / 4, 0) + lane % 4 * 4) {}
+  // Of operand k's i-th: a piece's place is an exclusive or of its number.
+  __device__ uint32_t at(int k, int i) const {
+    return (own ^ static_cast<uint32_t>(2 * k + i / 2) * 16) + i % 2 * 8 * panel_row;
+  }
+};
+
+}  // namespace
+}  // namespace rung::cuda
