@@ -92,10 +92,13 @@ void record_curves(const RawRows& rows, const Settings& settings, const BudgetCu
 void review_bias(const Procedure& procedure, const RawRows& rows, const Settings& settings,
                  Fit& fit) {
   Table measured;
-  for (const char* name : {"N", "D", "L"}) measured.add(name, rows[name]);
+  for (const char* name : {"N", "D", "C", "L"}) measured.add(name, rows[name]);
   Fit parametric, biased;
   try {
     parametric = fit_law(measured, {.law = "chinchilla", .bootstrap = 0});
+    // The optima's own laws read C alone: units are judged here.
+    for (const Diagnostic& d : parametric.diagnostics)
+      if (d.code == "units" || d.code == "units-mixed") fit.diagnostics.push_back(d);
     if (parametric.refused()) {
       fit.derivation["bias"] = "unknown: these rows do not determine the parametric law";
       return;

@@ -98,7 +98,7 @@ void record_curves(const RawRows& rows, const Settings& settings, const BudgetCu
 // Fits `chinchilla` to the rows, puts its noise-free losses in their place, derives anew and
 // compares with that law's exact optimum: what this procedure misses on this table's own design
 // (alpha != beta, off-centre and wide grids, a coarse set of sizes). Writes derivation.bias and a
-// diagnostic `biased-optimum`.
+// diagnostic `biased-optimum`, and takes over what that fit says of the rows' units.
 void review_bias(const Procedure& procedure, const RawRows& rows, const Settings& settings,
                  Fit& fit);
 

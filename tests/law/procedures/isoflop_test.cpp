@@ -97,6 +97,24 @@ TEST_CASE("isoflop: the bias of unequal exponents and off-centre grids is found 
   CHECK_FALSE(find_diagnostic(good, "askew-grid"));
 }
 
+TEST_CASE("isoflop and envelope: sizes in another unit are doubted, as by a law of N and D") {
+  Table table = isoflop_table(even, 6, 9, 1.5, 1.0, 0.0, 1);
+  std::vector<double> flops;
+  for (size_t i = 0; i < table.rows; ++i)
+    flops.push_back(6.0 * table.find("N")->values[i] * table.find("D")->values[i]);
+  table.add("C", flops);
+  CHECK_FALSE(find_diagnostic(fit_law(table, with("isoflop", 0)), "units"));
+  for (Column& column : table.columns)
+    if (column.name == "N")
+      for (double& n : column.values) n /= 1e6;
+  for (const char* name : {"isoflop", "isoflop-interpolated", "envelope"}) {
+    CAPTURE(name);
+    const Fit fit = fit_law(table, with(name, 0));
+    CHECK((fit.refused() || find_diagnostic(fit, "units")));
+    if (std::string(name) == "isoflop") CHECK_FALSE(unit_doubts(fit).empty());
+  }
+}
+
 TEST_CASE("isoflop: budgets without an interior minimum are left out, too few are refused") {
   Table table = isoflop_table(even, 5, 7, 1.6, 1.0, 0.001, 3);
   const Table off = isoflop_table(even, 5, 7, 1.6, 60.0, 0.001, 3);
