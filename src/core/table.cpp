@@ -72,8 +72,10 @@ std::string fit_lines(const std::string& text, size_t columns) {
       const size_t from = line.find_first_not_of(' ');
       size_t cut = line.rfind("  ", limit - 1);
       if (cut == std::string::npos || cut <= from) cut = line.rfind(' ', limit - 1);
-      if (cut == std::string::npos || cut <= from) break;  // one word
-      const size_t rest = line.find_first_not_of(' ', cut);
+      // A word wider than that stands alone.
+      if (cut == std::string::npos || cut <= from) cut = line.find(' ', std::max(from, limit));
+      const size_t rest = line.find_first_not_of(' ', std::min(cut, line.size()));
+      if (rest == std::string::npos) break;  // nothing more, or spaces
       out += line.substr(0, line.find_last_not_of(' ', cut) + 1) + '\n';
       line = std::string(indent) + line.substr(rest);
     }

@@ -26,6 +26,10 @@ TEST_CASE("lines are broken between cells, else between words, and never inside 
   CHECK(fit_lines("müller  1.2345", 14) == "müller  1.2345");
   CHECK(fit_lines("one line of words", 12) == "one line of\n    words");
   CHECK(fit_lines("unbreakable\n", 4) == "unbreakable\n");
+  CHECK(fit_lines("unbreakable 1.25 2.50", 9) == "unbreakable\n    1.25\n    2.50");
+  CHECK(fit_lines("    unbreakable  1.25\n", 3) == "    unbreakable\n    1.25\n");
+  CHECK(fit_lines("spaces at its end   \n", 17) == "spaces at its end   \n");
+  CHECK(fit_lines("       ", 3) == "       ");
   CHECK(fit_lines("", 4).empty());
 }
 
