@@ -123,8 +123,8 @@ Json measure_ceilings(Bench& bench) {
   Output& out = *bench.arguments.out;
   out.note(fmt::format("{}: matmul {:.0f} TFLOP/s, copy {:.2f} TB/s", gpu_name(),
                        bench.matmul / 1e12, bench.copy / 1e12));
-  const Json matmul_power = power_json(std::span(&matmul, 1)),
-             copy_power = power_json(std::span(&copy, 1));
+  const Json matmul_power = power_json(std::span(&matmul, 1), "joules_per_flop"),
+             copy_power = power_json(std::span(&copy, 1), "joules_per_byte");
   const auto at = [](const Json& power) {
     return power.is_null() ? std::string() : " at " + power_text(power);
   };

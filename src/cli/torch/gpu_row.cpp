@@ -45,8 +45,7 @@ double GpuRow::ratio() const {
   return work * rate() / rival_rate();
 }
 
-// Means over the rounds in which something was read; null without any.
-Json power_json(std::span<const Round> rounds) {
+Json power_json(std::span<const Round> rounds, const char* each) {
   double watts = 0.0, clock = 0.0, limited = 0.0, joules = 0.0;
   int count = 0;
   for (const auto& [rate, use] : rounds) {
@@ -58,7 +57,7 @@ Json power_json(std::span<const Round> rounds) {
   return {{"watts", watts / count},
           {"clock_hz", clock / count},
           {"power_limited", limited / count},
-          {"joules_per_token", joules / count}};
+          {each, joules / count}};
 }
 
 std::string power_text(const Json& power) {

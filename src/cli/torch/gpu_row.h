@@ -21,8 +21,9 @@ struct GpuRow {
   double ratio() const;
 };
 
-// Means over the rounds in which the card's power could be read; null without any.
-Json power_json(std::span<const Round> rounds);
+// Means over the rounds in which the card's power could be read; null without any. `each` names the
+// joules of one of what a round's rate counts.
+Json power_json(std::span<const Round> rounds, const char* each = "joules_per_token");
 // Watts and the clock by which the card keeps to its limit.
 std::string power_text(const Json& power);
 
