@@ -59,7 +59,8 @@ Json known_of_runs(const Climb& c, const std::vector<RunRecord>& ladder) {
            fmt::format("learning rate and batch by the rule of rule.json, each run's in runs.csv; "
                        "schedule {}, warmup {:g}, cooldown {:g}",
                        train.schedule, train.warmup, train.cooldown)},
-          {"checkpoints", "one a run, at its end, its learning rate decayed"},
+          {"checkpoints", fmt::format("one a run, at its end, its learning rate {}",
+                                      train.schedule == "constant" ? "not decayed" : "decayed")},
           {"evaluation", fmt::format("{} held-out tokens at a context of {}, not smoothed; their "
                                      "hash is in prediction.json",
                                      c.held_out.windows() * context, context)},
