@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -82,20 +83,23 @@ struct PowerMeter::State {
   bool running = false;
   std::vector<Sample> samples;
 
-  double watts() const {
+  // Nothing where the GPU does not say it, as part of one does not.
+  std::optional<double> watts() const {
     FieldValue value;
     value.field = field_power_instant;
     unsigned mean = 0;
     if (library().fields(device, 1, &value) == 0 && value.status == 0)
       return value.value.number / 1e3;
-    return library().power(device, &mean) == 0 ? mean / 1e3 : 0.0;
+    return library().power(device, &mean) == 0 ? std::optional(mean / 1e3) : std::nullopt;
   }
   void sample(double seconds) {
+    const std::optional<double> drawn = watts();
+    if (!drawn) return;
     unsigned clock = 0;
     unsigned long long reasons = 0;
     library().clock(device, clock_sm, &clock);
     library().reasons(device, &reasons);
-    samples.push_back({seconds, watts(), 1e6 * clock, (reasons & reason_power_cap) != 0});
+    samples.push_back({seconds, *drawn, 1e6 * clock, (reasons & reason_power_cap) != 0});
   }
   void run() {
     const auto start = Clock::now();

@@ -7,7 +7,7 @@
 
 namespace rung {
 
-// Means over samples; watts is 0 where nothing could be read.
+// Means over samples whose watts could be read; all is 0 without any.
 struct PowerUse {
   double watts = 0.0, limit_watts = 0.0;
   double clock = 0.0, top_clock = 0.0;  // of the multiprocessors, Hz
