@@ -107,7 +107,7 @@ void find_optimum(const Surface& surface, const Path& path, const PlanOptions& o
   const double at = best_size(surface, path);
   if (open_end(path, at)) refuse_open_end(surface, path, at, options.level);
   const double n = std::exp(at), d = path.tokens(at);
-  set_place(plan, options, n, d, 6.0 * n * d);
+  set_place(plan, options, n, d, 6.0 * path.flops_per_token(n) / path.cost * d);
   std::vector<double> optima = sample_optima(surface, path, options.level);
   optima.push_back(at);
   const double lo = std::min(at, quantile(optima, 0.5 * (1.0 - options.level)));

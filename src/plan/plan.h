@@ -74,7 +74,7 @@ struct Given {
 };
 
 struct Plan {
-  double N = 0.0, D = 0.0, C = 0.0;    // C: of training alone, 6 N D; a given shape's is counted
+  double N = 0.0, D = 0.0, C = 0.0;    // C: of training alone, as the budget counts it
   double inference_flops = 0.0;        // 2 N D_inference
   Prediction prediction;               // of a new measurement at N and D
   Range N_interval, D_interval;        // of the optimum over the fit's samples

@@ -108,7 +108,7 @@ std::string plan_header(const Json& plan, std::string_view title) {
   html +=
       plan_stat("", "training FLOPs", show_flops(c),
                 std::isfinite(number_at(plan, "seconds")) ? show_time(number_at(plan, "seconds"))
-                : counted                                 ? "attention included"
+                : counted                                 ? "attention or routers included"
                                                           : "6 N D");
   return html + "</div></header>\n";
 }

@@ -110,6 +110,7 @@ TEST_CASE("choice: experts as memory allows") {
   CHECK_FALSE(says_so(tight));
   const Plan fixed = plan_of({source(fit)}, {.flops = 1e21, .experts = 4});
   CHECK(fixed.choice.experts == 4);
+  CHECK(fixed.C == doctest::Approx(1e21).epsilon(1e-9));  // routers included
 }
 
 TEST_CASE("choice: a routing law turns experts into dense parameters") {

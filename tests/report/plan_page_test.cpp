@@ -31,7 +31,7 @@ TEST_CASE("plan page: every part of a plan is shown") {
   CHECK_FALSE(contains(plan_page(untimed, "untimed"), ">time</th>"));
   CHECK(contains(plan_page(untimed, "untimed"), "<small>6 N D</small>"));
   untimed["C"] = 2.0 * untimed["C"].get<double>();
-  CHECK(contains(plan_page(untimed, "untimed"), "<small>attention included</small>"));
+  CHECK(contains(plan_page(untimed, "untimed"), "<small>attention or routers included</small>"));
   untimed["limits"] = {"latency", "flops"};
   CHECK(contains(plan_page(untimed, "untimed"), "note\">budget</span> limited by flops"));
   CHECK(contains(plan_page(untimed, "untimed"), "warning\">limit</span> limited by latency"));
