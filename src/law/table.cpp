@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/nearest.h"
 #include "core/number.h"
+#include "core/shell.h"
 #include "law/exports.h"
 
 namespace rung {
@@ -59,9 +60,8 @@ std::string with_point(std::string_view cell) {
 }
 
 bool is_decimal(std::string_view cell) {
-  double value = 0.0;
   return std::count(cell.begin(), cell.end(), ',') == 1 &&
-         cell.find('.') == std::string_view::npos && read_number(with_point(cell), value);
+         cell.find('.') == std::string_view::npos && parse_number(with_point(trim(cell)));
 }
 
 Table parse_delimited(std::string_view text, char delimiter, const std::string& source) {
@@ -244,8 +244,8 @@ Table read_table(const std::filesystem::path& path) {
   for (const auto& [packed, program] :
        {std::pair{".gz", "gunzip"}, {".zst", "unzstd"}, {".xz", "unxz"}, {".bz2", "bunzip2"}})
     if (extension == packed)
-      fail("[table] A compressed table is not read. Received {0}. Unpack it: {1} -k {0}",
-           path.string(), program);
+      fail("[table] A compressed table is not read. Received {}. Unpack it: {} -k {}",
+           path.string(), program, shell_quoted(path.string()));
   const std::string_view start = trim(std::string_view(text).substr(0, 4096));
   const std::string_view header = start.substr(0, start.find('\n'));
   TableFormat format = TableFormat::csv;

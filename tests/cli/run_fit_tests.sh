@@ -62,6 +62,8 @@ expect 0 . '' "$law" fit millions.csv --columns N=N,D=D,L=loss --bootstrap 20 --
 expect 0 '^warning: \[units\] N begins at [0-9.]+: parameters are counted in ones' '' "$law" predict millions.json N=7e3 D=1.4e11
 expect 3 '' 'units of millions.json \(chinchilla\) are in doubt.*\[units\] N begins at .* or go on with --force' "$law" plan millions.json --flops 1e21
 expect 0 '^\[units\] N begins at' '' "$law" plan millions.json --flops 1e21 --force
+expect 0 '^warning \[units\] N begins at' '' "$law" fit millions.csv --columns N=N,D=D,L=loss --law isoflop --bootstrap 0 --out optima.json
+expect 3 '' 'units of optima.json \(isoflop\) are in doubt' "$law" plan optima.json --flops 1e21
 # Sizes as people write them, and a table that is packed.
 awk -F, 'NR == 1 {for (i = 1; i <= NF; ++i) if ($i == "N") n = i; print} NR > 1 {OFS = ","; $n = sprintf("%.17gM", $n / 1e6); print}' "$kyo" >letters.csv
 expect 0 . '' "$law" fit "$kyo" --bootstrap 0 --out plain.json
@@ -69,6 +71,8 @@ expect 0 . '' "$law" fit letters.csv --bootstrap 0 --json
 json "abs(d['coefficients']['alpha']['value'] / load('plain.json')['coefficients']['alpha']['value'] - 1) < 1e-9"
 gzip -k letters.csv
 expect 1 '' 'compressed table is not read. Received letters.csv.gz. Unpack it: gunzip -k letters.csv.gz' "$law" fit letters.csv.gz
+mv letters.csv.gz 'two words.csv.gz'
+expect 1 '' "Received two words.csv.gz. Unpack it: gunzip -k 'two words.csv.gz'" "$law" fit 'two words.csv.gz'
 
 # A check on runs that were not fitted: how many lie within their intervals, and how far beyond the fit they are.
 expect 0 . '' "$law" fit "$kyo" --where 'C < 1e20' --bootstrap 50 --out near.json

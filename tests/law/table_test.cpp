@@ -43,6 +43,7 @@ TEST_CASE("table: TSV and JSON lines") {
   CHECK(semicolons.find("N")->values[0] == 1.6e8);
   CHECK(semicolons.find("L")->values[0] == 2.5);
   CHECK(semicolons.find("note")->text[0] == "a, b");
+  CHECK(parse_table("N;L\n1,5B ;2,5\n", TableFormat::csv).find("N")->values[0] == 1.5e9);
   CHECK(parse_table("N,a;b\n1,2\n", TableFormat::csv).find("a;b")->values[0] == 2.0);
   const Table table = parse_table(
       "{\"PARAMS\": 1e9, \"loss\": 3}\n{\"PARAMS\": 2e9, \"split\": \"x\"}\n", TableFormat::jsonl);
