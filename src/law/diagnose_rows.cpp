@@ -95,10 +95,10 @@ void check_mixed_units(const Table& table, const Selection& selection, List& lis
 }
 
 // Sizes and tokens of language models counted in thousands, millions or billions: no model has a
-// hundred parameters, none was trained on a thousand tokens.
-void check_counts(const Selection& selection, List& list) {
-  if (selection.law->target != "L" || !selection.quantities.contains("N") ||
-      !selection.quantities.contains("D"))
+// hundred parameters, none was trained on a thousand tokens. What Rung's own tables count is known.
+void check_counts(const Table& table, const Selection& selection, List& list) {
+  if (selection.law->target != "L" || match_column(table, "branch_step", {}) ||
+      !selection.quantities.contains("N") || !selection.quantities.contains("D"))
     return;
   for (const auto& [name, least] : {std::pair{"N", 1e3}, std::pair{"D", 1e4}}) {
     const Range range = selection.ranges.at(name);
@@ -223,7 +223,7 @@ std::vector<Diagnostic> diagnose_rows(const Table& table, const Selection& selec
   check_repeats(table, selection, list);
   check_losses(table, selection, list);
   check_mixed_units(table, selection, list);
-  check_counts(selection, list);
+  check_counts(table, selection, list);
   check_vocabulary(selection, list);
   for (Diagnostic& found : diagnose_counting(table, selection, options))
     list.push_back(std::move(found));
