@@ -44,9 +44,9 @@ KeptUp kept_up(double seconds, const Launch& launch) {
   char address[32] = {};
   check_cuda(cudaDeviceGetPCIBusId(address, sizeof address, 0));
   PowerMeter meter(address);
+  const double least = least_microseconds(launch);
   const auto during = [&](double wanted) {
-    const auto count =
-        std::max<int64_t>(4, std::llround(1e6 * wanted / least_microseconds(launch)));
+    const auto count = std::max<int64_t>(4, std::llround(1e6 * wanted / least));
     const auto start = Clock::now();
     for (int64_t i = 0; i < count; ++i) launch();
     check_cuda(cudaDeviceSynchronize());
