@@ -5,12 +5,12 @@
 #include <ATen/Context.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 
 #include "cli/torch/gpu_cases.h"
 #include "config/resolve.h"
+#include "core/clock.h"
 #include "core/power_meter.h"
 #include "train/device.h"
 #include "train/population.h"
@@ -18,12 +18,6 @@
 using namespace rung;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 void run(const GpuCase& c, int steps, bool any_order, const std::vector<Setting>& settings,
          const Machine& machine) {

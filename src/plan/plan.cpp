@@ -39,8 +39,7 @@ void weigh_units(std::span<const PlanSource> sources, bool force, Knowledge& kno
     if (&source == sizes.from && !force)
       refuse(
           "[plan] The units of {} are in doubt, and a plan would spend its budget in them. "
-          "Received "
-          "{} Bring the table to ones and fit again, or go on with --force.",
+          "Received {} Bring the table to ones and fit again, or go on with --force.",
           sizes.name(), doubts.front());
     // The prediction's own warnings say it of a law of N and D.
     if (&source != knowledge.loss.from)

@@ -1,7 +1,6 @@
 // The GPU cases of rung bench. Every shape's rival (bench/rival_gpu.py, a process each) compiles
 // first, all of them at once, while nothing is timed; then rival and ours take turns on the card.
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include "cli/torch/gpu_row.h"

@@ -82,4 +82,17 @@ __device__ inline void as_a(Quad& to, const float (&low)[4], const float (&high)
   to[3] = pack2(high[2], high[3]);
 }
 
+// The same of value(block, place): what stands in `place` of the C matrix of a block of eight
+// columns.
+template <int n, class F>
+__device__ inline void make_a(Quad (&to)[n], const F& value) {
+#pragma unroll
+  for (int k = 0; k < n; ++k)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int block = 2 * k + i / 2, place = i % 2 * 2;
+      to[k][i] = pack2(value(block, place), value(block, place + 1));
+    }
+}
+
 }  // namespace rung::cuda

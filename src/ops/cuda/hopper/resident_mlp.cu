@@ -39,20 +39,12 @@ __device__ inline void normalise(Quad (&a)[4], const Forward& s, const float (&s
 template <class C>
 __device__ inline void activate(Quad (&hidden)[2], const CurveFactors& s, const float (&gate)[4][4],
                                 const float (&up)[4][4]) {
-#pragma unroll
-  for (int k = 0; k < 2; ++k)
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      float value[2];
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const int block = 2 * k + i / 2, at = i % 2 * 2 + e;
-        float derivative;
-        value[e] = curve_of<C::curve>(gate[block][at], s, derivative);
-        if constexpr (gated<C::curve>) value[e] *= up[block][at];
-      }
-      hidden[k][i] = pack2(value[0], value[1]);
-    }
+  make_a(hidden, [&](int block, int at) {
+    float derivative;
+    float value = curve_of<C::curve>(gate[block][at], s, derivative);
+    if constexpr (gated<C::curve>) value *= up[block][at];
+    return value;
+  });
 }
 
 // The outputs take f's place.

@@ -79,21 +79,12 @@ __device__ void prepare(const Forward& s, unsigned char* x, unsigned char* f, bf
 template <class C>
 __device__ void activate(Quad (&hidden)[C::units / 16], const CurveFactors& s,
                          const float (&pre)[C::first_rows / 8][4]) {
-  constexpr Curve curve = C::curve;
-#pragma unroll
-  for (int k = 0; k < C::units / 16; ++k)
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      float value[2];
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const int block = 2 * k + i / 2, at = i % 2 * 2 + e;
-        float derivative;
-        value[e] = s.hidden * curve_of<curve>(pre[block][at], s, derivative);
-        if constexpr (gated<curve>) value[e] *= pre[C::units / 8 + block][at];
-      }
-      hidden[k][i] = pack2(value[0], value[1]);
-    }
+  make_a(hidden, [&](int block, int at) {
+    float derivative;
+    float value = s.hidden * curve_of<C::curve>(pre[block][at], s, derivative);
+    if constexpr (gated<C::curve>) value *= pre[C::units / 8 + block][at];
+    return value;
+  });
 }
 
 // Outputs in place of h.
