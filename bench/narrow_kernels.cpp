@@ -14,6 +14,7 @@
 #include "ops/cuda/hopper/few_rows_kernels.h"
 #include "ops/cuda/hopper/linear_loss.h"
 #include "ops/cuda/hopper/resident_mlp.h"
+#include "ops/cuda/hopper/resident_norm_linear.h"
 #include "ops/cuda/hopper/sliced_mlp.h"
 #include "ops/cuda/norm_linear.h"
 #include "row_sums_case.h"
@@ -29,9 +30,10 @@ struct FfnCase {
   bool map = true;
 };
 
-// Both passes at width 32 or 64; the gradients' space is made here.
-void narrow_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward,
-                MlpBackward backward) {
+// Both passes at width 32 or 64; the gradients' space is made here. `mapped`: of the step whose
+// gradient goes through its map as well.
+void narrow_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward, MlpBackward backward,
+                const MlpAroundGradient& mapped) {
   backward.dfirst_factor = backward.dsecond_factor = 2.0f;
   backward.dfirst_stride = shape.first_stride;
   backward.dsecond_stride = shape.second_stride;
@@ -39,8 +41,12 @@ void narrow_ffn(Buffers& b, const MlpShape& shape, const MlpForward& forward,
   backward.dfirst = b.zeros(shape.members * backward.dfirst_stride);
   backward.dsecond = b.zeros(shape.members * backward.dsecond_stride);
   backward.partial = b.zeros(shape.members * mlp_blocks(shape) * elements);
-  if (shape.width == 64)
+  if (shape.width == 64) {
+    MlpBackward many = backward;
+    many.block = &mapped;
     run("forward, many rows", [&] { resident_mlp_forward(shape, forward, nullptr); });
+    run("backward, many rows", [&] { resident_mlp_backward(shape, many, nullptr); });
+  }
   run("forward", [&] { mlp_forward(shape, forward, nullptr); });
   run("backward", [&] { mlp_backward(shape, backward, nullptr); });
   run("join", [&] { mlp_join(shape, backward, nullptr); });
@@ -122,6 +128,9 @@ void ffn(const FfnCase& c) {
                                    .map_stride = c.width * c.width,
                                    .map_factor = 0.7f,
                                    .dmapped = within ? b.halves(stream) : nullptr};
+  MlpAroundGradient mapped = gradient;
+  mapped.map = map;
+  mapped.dmapped = map ? b.halves(stream) : nullptr;
   const auto backward = [&](auto pass) {
     pass.first = first, pass.second = second;
     pass.first_factor = 0.5f, pass.activation = 1.7f;
@@ -133,7 +142,7 @@ void ffn(const FfnCase& c) {
   if (wide)
     sliced_ffn(b, shape, forward, backward(SlicedMlpBackward{.h = h}));
   else
-    narrow_ffn(b, shape, forward, backward(MlpBackward{.x = h}));
+    narrow_ffn(b, shape, forward, backward(MlpBackward{.x = h}), mapped);
 }
 
 void norm_and_map(int64_t members, int64_t rows, int64_t width, int64_t out) {
@@ -160,6 +169,12 @@ void norm_and_map(int64_t members, int64_t rows, int64_t width, int64_t out) {
                              .dmatrix = b.zeros(members * out * width),
                              .dmatrix_stride = out * width,
                              .partial = b.zeros(members * norm_linear_blocks(shape) * out * width)};
+  if (width == 64) {
+    run("forward, many rows",
+        [&] { resident_norm_linear_forward(shape, x, matrix, 0.5f, y, nullptr); });
+    run("backward, many rows",
+        [&] { resident_norm_linear_backward(shape, x, matrix, g, nullptr); });
+  }
   run("forward", [&] { norm_linear_forward(shape, x, matrix, 0.5f, y, nullptr); });
   run("backward", [&] { norm_linear_backward(shape, x, matrix, g, nullptr); });
   run("join", [&] { norm_linear_join(shape, g, nullptr); });
@@ -225,6 +240,7 @@ void check_ffns() {
 
 void check_maps() {
   norm_and_map(1, 4096, 64, 192);
+  norm_and_map(7, 1300, 64, 144);
   norm_and_map(3, 74, 32, 96);
   norm_and_map(2, 154, 128, 384);
   norm_and_map(30, 154, 128, 1000);

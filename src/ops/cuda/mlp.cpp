@@ -25,6 +25,11 @@ bool same_freedom(const Mlp& m) {
   return m.first.gradient.defined() == m.second.gradient.defined();
 }
 
+// Whether the backward pass of a block is the one of many rows, which has room for the map.
+bool is_resident(const MlpShape& shape) {
+  return is_hopper() && fits_resident_mlp_backward(shape);
+}
+
 int64_t stride_of(const Tensor& gradient) {
   return gradient.defined() ? gradient.stride(0) : 0;
 }
@@ -73,7 +78,7 @@ Tensor run_backward(const Tensor& x, const Tensor& dout, const Mlp& m, const Aro
       .dsecond_stride = stride_of(m.second.gradient),
       .partial = floats(partial),
       .block = block};
-  mlp_backward(shape, backward, stream());
+  (block && is_resident(shape) ? resident_mlp_backward : mlp_backward)(shape, backward, stream());
   if (partial.defined())
     beside({partial}, m.first.gradient, [&] { mlp_join(shape, backward, stream()); });
   return dx;
@@ -88,7 +93,8 @@ std::pair<Tensor, Tensor> step_gradients(const Tensor& h, const Tensor& f, const
   const bool mapped = f.defined() && step.map.value.defined();
   const Tensor other = skip == branch ? Tensor() : at::empty_like(h);
   const Tensor dmapped = mapped ? at::empty_like(h) : Tensor();
-  const bool within = mapped && mlp_maps_back(mlp_shape_of(h, m));
+  const MlpShape shape = mlp_shape_of(h, m);
+  const bool within = mapped && (is_resident(shape) || mlp_maps_back(shape));
   const MlpAroundGradient gradient{.epsilon = static_cast<float>(step.norm.epsilon),
                                    .input_gradient = static_cast<float>(step.norm.input_gradient),
                                    .out_skip = static_cast<float>(step.skip),

@@ -7,6 +7,7 @@
 #include "ops/cuda/beside.h"
 #include "ops/cuda/fused.h"
 #include "ops/cuda/hopper/few_rows.h"
+#include "ops/cuda/hopper/resident_norm_linear.h"
 #include "ops/cuda/narrow.h"
 #include "ops/cuda/tensor.h"
 #include "ops/custom.h"
@@ -24,6 +25,10 @@ NormLinearShape norm_linear_shape_of(const Tensor& x, const Weight& weight, cons
           .out = weight.value.size(1),
           .stride = weight.value.stride(0),
           .epsilon = static_cast<float>(o.epsilon)};
+}
+
+bool is_resident(const NormLinearShape& shape) {
+  return is_hopper() && fits_resident_norm_linear(shape);
 }
 
 Tensor wide_gradient_of(const Tensor& x, const Weight& weight, const NormOptions& o,
@@ -63,7 +68,8 @@ Tensor norm_linear_gradient(const Tensor& x, const Weight& weight, const NormOpt
       .dmatrix = floats(weight.gradient),
       .dmatrix_stride = wanted ? weight.gradient.stride(0) : 0,
       .partial = floats(partial)};
-  norm_linear_backward(shape, data(x), data(weight.value), gradient, stream());
+  (is_resident(shape) ? resident_norm_linear_backward : norm_linear_backward)(
+      shape, data(x), data(weight.value), gradient, stream());
   if (wanted)
     beside({partial}, weight.gradient, [&] { norm_linear_join(shape, gradient, stream()); });
   return dx;
@@ -82,7 +88,9 @@ std::pair<Tensor, Tensor> norm_linear(const Tensor& x, const Weight& weight, con
   Tensor h = input.detach();
   Tensor y = at::empty({x.size(0), x.size(1), x.size(2), weight.value.size(1)}, input.options());
   const NormLinearShape shape = norm_linear_shape_of(input, weight, o);
-  (fits_norm_linear(shape.width, shape.out) ? norm_linear_forward : wide_norm_linear_forward)(
+  (is_resident(shape)                         ? resident_norm_linear_forward
+   : fits_norm_linear(shape.width, shape.out) ? norm_linear_forward
+                                              : wide_norm_linear_forward)(
       shape, data(input), data(weight.value), static_cast<float>(weight.A), writable(y), stream());
   record({h, y}, {x}, [=](const std::vector<Tensor>& g) {
     const Tensor dh = g[0].defined() ? g[0].contiguous() : Tensor();

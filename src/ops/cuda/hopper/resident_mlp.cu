@@ -222,7 +222,7 @@ void launch(const MlpShape& shape, const MlpForward& f, Stream stream) {
 
 bool fits_resident_mlp(const MlpShape& shape, const MlpAround* block) {
   return block && shape.width == resident_width && shape.inner <= 192 &&
-         shape.members * shape.rows >= 256 * processors();
+         has_many_rows(shape.members, shape.rows);
 }
 
 void resident_mlp_forward(const MlpShape& shape, const MlpForward& f, Stream stream) {

@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "ops/cuda/hopper/resident_mlp.h"
+#include "ops/cuda/hopper/resident_rows.cuh"
 #include "ops/cuda/hopper/sliced_mlp.cuh"
 #include "ops/cuda/narrow.cuh"
 
 namespace rung::cuda {
 namespace {
-
-constexpr int resident_width = 64, own_rows = 64;
-constexpr int tile_bytes = own_rows * panel_row;
 
 template <Curve curve_>
 struct Resident {
@@ -67,17 +65,6 @@ __device__ void load_all(uint32_t base, uint32_t barrier, const Forward& s,
              0, 0, member);
   if (s.mapped) copy_box(base + C::map_at, maps.map, barrier, 0, 0, 0, member);
 }
-
-// Where a lane's pairs of A operands lie among rows in shared memory.
-struct Pairs {
-  uint32_t own;
-  __device__ Pairs(int first_row, int lane)
-      : own(piece_at(own_rows, first_row + lane / 4, 0) + lane % 4 * 4) {}
-  // Of operand k's i-th: a piece's place is an exclusive or of its number.
-  __device__ uint32_t at(int k, int i) const {
-    return (own ^ static_cast<uint32_t>(2 * k + i / 2) * 16) + i % 2 * 8 * panel_row;
-  }
-};
 
 }  // namespace
 }  // namespace rung::cuda

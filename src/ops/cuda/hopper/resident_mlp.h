@@ -10,4 +10,9 @@ bool fits_resident_mlp(const MlpShape& shape, const MlpAround* block);
 // What mlp_forward computes.
 void resident_mlp_forward(const MlpShape& shape, const MlpForward& forward, Stream stream);
 
+// The same of the backward pass, which has a block (and room for its map).
+bool fits_resident_mlp_backward(const MlpShape& shape);
+// What mlp_backward computes.
+void resident_mlp_backward(const MlpShape& shape, const MlpBackward& backward, Stream stream);
+
 }  // namespace rung::cuda

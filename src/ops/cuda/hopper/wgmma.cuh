@@ -86,6 +86,20 @@ __device__ inline void multiply_add(float (&sum)[8][4], uint64_t a, uint64_t b) 
                : "l"(a), "l"(b), "n"(transposed));
 }
 
+// The same for b [16, 16].
+template <int transposed = 0>
+__device__ inline void multiply(float (&sum)[2][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(16) "%8, %9, 0, 1, 1, 0, %10;"
+               : RUNG_SUMS_16("=f")
+               : "l"(a), "l"(b), "n"(transposed));
+}
+template <int transposed = 0>
+__device__ inline void multiply_add(float (&sum)[2][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(16) "%8, %9, 1, 1, 1, 0, %10;"
+               : RUNG_SUMS_16("+f")
+               : "l"(a), "l"(b), "n"(transposed));
+}
+
 // The same for b [32, 16], or [16, 32].
 template <int transposed = 0>
 __device__ inline void multiply(float (&sum)[4][4], uint64_t a, uint64_t b) {
@@ -116,6 +130,18 @@ __device__ inline void multiply_add(float (&sum)[16][4], uint64_t a, uint64_t b)
 
 // sum += a b, or sum = a b: a [64, 16] in registers, b [16, 8 n] in shared memory; not
 // `transposed`: b is [8 n, 16] there, and the product a b^T.
+template <int transposed = 1>
+__device__ inline void multiply_add(float (&sum)[2][4], const Quad& a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(16) "{%8, %9, %10, %11}, %12, 1, 1, 1, %13;"
+               : RUNG_SUMS_16("+f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+}
+template <int transposed = 1>
+__device__ inline void multiply(float (&sum)[2][4], const Quad& a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(16) "{%8, %9, %10, %11}, %12, 0, 1, 1, %13;"
+               : RUNG_SUMS_16("=f")
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(transposed));
+}
 template <int transposed = 1>
 __device__ inline void multiply_add(float (&sum)[4][4], const Quad& a, uint64_t b) {
   asm volatile(RUNG_WGMMA(32) "{%16, %17, %18, %19}, %20, 1, 1, 1, %21;"
@@ -176,6 +202,36 @@ __device__ inline void multiply_add_turned(float (&sum)[32][4], uint64_t a, uint
 }
 __device__ inline void multiply_add_turned(float (&sum)[16][4], uint64_t a, uint64_t b) {
   asm volatile(RUNG_WGMMA(128) "%64, %65, 1, 1, 1, 1, 1;" : RUNG_SUMS_128("+f") : "l"(a), "l"(b));
+}
+__device__ inline void multiply_add_turned(float (&sum)[8][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(64) "%32, %33, 1, 1, 1, 1, 1;" : RUNG_SUMS_64("+f") : "l"(a), "l"(b));
+}
+
+// sum = a^T b, or sum += a^T b: a [16, 64] and b [16, 8 n]; not `transposed`: b is [8 n, 16] there,
+// and the product a^T b^T.
+template <int transposed>
+__device__ inline void multiply_turned(float (&sum)[2][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(16) "%8, %9, 0, 1, 1, 1, %10;"
+               : RUNG_SUMS_16("=f")
+               : "l"(a), "l"(b), "n"(transposed));
+}
+template <int transposed>
+__device__ inline void multiply_add_turned(float (&sum)[2][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(16) "%8, %9, 1, 1, 1, 1, %10;"
+               : RUNG_SUMS_16("+f")
+               : "l"(a), "l"(b), "n"(transposed));
+}
+template <int transposed>
+__device__ inline void multiply_turned(float (&sum)[4][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(32) "%16, %17, 0, 1, 1, 1, %18;"
+               : RUNG_SUMS_32("=f")
+               : "l"(a), "l"(b), "n"(transposed));
+}
+template <int transposed>
+__device__ inline void multiply_add_turned(float (&sum)[4][4], uint64_t a, uint64_t b) {
+  asm volatile(RUNG_WGMMA(32) "%16, %17, 1, 1, 1, 1, %18;"
+               : RUNG_SUMS_32("+f")
+               : "l"(a), "l"(b), "n"(transposed));
 }
 
 // sum = a b^T, or sum += a b^T where it `adds`: a [64, 16] and b [192, 16] in shared memory.

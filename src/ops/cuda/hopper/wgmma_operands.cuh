@@ -3,7 +3,8 @@
 // at %(n / 2). RUNG_WGMMA(n) "left, right, ..", with RUNG_SUMS_n("+f") as outputs ("=f": not read).
 #pragma once
 
-#define RUNG_REGISTERS_32 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+#define RUNG_REGISTERS_16 "%0, %1, %2, %3, %4, %5, %6, %7"
+#define RUNG_REGISTERS_32 RUNG_REGISTERS_16 ", %8, %9, %10, %11, %12, %13, %14, %15"
 #define RUNG_REGISTERS_64 \
   RUNG_REGISTERS_32       \
   ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
@@ -27,6 +28,7 @@
 #define RUNG_SUM(io, i) io(sum[i][0]), io(sum[i][1]), io(sum[i][2]), io(sum[i][3])
 #define RUNG_SUMS(io, i) \
   RUNG_SUM(io, i), RUNG_SUM(io, i + 1), RUNG_SUM(io, i + 2), RUNG_SUM(io, i + 3)
+#define RUNG_SUMS_16(io) RUNG_SUM(io, 0), RUNG_SUM(io, 1)
 #define RUNG_SUMS_32(io) RUNG_SUMS(io, 0)
 #define RUNG_SUMS_64(io) RUNG_SUMS_32(io), RUNG_SUMS(io, 4)
 #define RUNG_SUMS_128(io) RUNG_SUMS_64(io), RUNG_SUMS(io, 8), RUNG_SUMS(io, 12)

@@ -129,6 +129,14 @@ __device__ inline void store_matrices(uint32_t row, const Quad& from) {
                : "memory");
 }
 
+// The same with every matrix turned.
+__device__ inline void store_matrices_turned(uint32_t row, const Quad& from) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};"
+               :
+               : "r"(row), "r"(from[0]), "r"(from[1]), "r"(from[2]), "r"(from[3])
+               : "memory");
+}
+
 // What write_columns does for 32 `halves` columns, by way of `stage`, the warp's own staged_bytes
 // of shared memory, instead of shuffles.
 constexpr int staged_row = 80, staged_bytes = 16 * staged_row;  // 32 columns, apart by 16 bytes
