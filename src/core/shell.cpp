@@ -12,24 +12,28 @@ std::string shell_quoted(const std::string& text) {
   return result + "'";
 }
 
-namespace {
+std::string shell_line(std::span<const std::string> words) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : " ") + shell_quoted(word);
+  return line;
+}
 
-std::string command_words(const Json& argv) {
-  if (!argv.is_array() || argv.empty()) return {};
-  std::string words;
-  // The first word is the program's own path.
-  for (size_t i = argv[0] == "climb" ? 0 : 1; i < argv.size(); ++i)
-    if (argv[i].is_string())
-      words += (words.empty() ? "" : " ") + shell_quoted(argv[i].get<std::string>());
+std::vector<std::string> first_words(const std::vector<Json>& events, const char* key) {
+  std::vector<std::string> words;
+  for (const Json& event : events) {
+    if (!event.contains(key)) continue;
+    if (event.at(key).is_array())
+      for (const Json& word : event.at(key))
+        if (word.is_string()) words.push_back(word.get<std::string>());
+    return words;
+  }
   return words;
 }
 
-}  // namespace
-
-std::string first_command(const std::vector<Json>& events) {
-  for (const Json& event : events)
-    if (event.contains("argv")) return command_words(event.at("argv"));
-  return {};
+std::vector<std::string> first_command(const std::vector<Json>& events) {
+  std::vector<std::string> words = first_words(events, "argv");
+  if (!words.empty() && words.front() != "climb") words.erase(words.begin());  // the program's path
+  return words;
 }
 
 }  // namespace rung

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "core/shell.h"
 #include "report/charts.h"
+#include "report/commands.h"
 #include "report/html.h"
 
 namespace rung {
@@ -33,62 +33,6 @@ std::string words(std::string key) {
 std::string details(std::string_view summary, const std::string& content, bool open) {
   return fmt::format("<details{}><summary>{}</summary>{}</details>\n", open ? " open" : "", summary,
                      content);
-}
-
-// The command line that began the climb, from the log's first event.
-std::string climb_command(const ClimbFiles& files) {
-  const std::string words = first_command(files.log);
-  return words.empty() ? "" : "./rung " + words;
-}
-
-std::string show_exact(double value) {
-  return fmt::format("{:.17g}", value);
-}
-
-// What repeats a recorded plan: its FLOPs, seed, path and law; config.toml holds the target's own
-// seed.
-std::string plan_options(const ClimbFiles& files) {
-  std::string text;
-  if (const double flops = number_at(files.plan, "flops"); flops > 0)
-    text += fmt::format(" --budget {}flop", show_exact(flops));
-  if (const double seed = number_at(files.plan, "seed"); std::isfinite(seed))
-    text += fmt::format(" --seed {}", show_exact(seed));
-  if (const double ratio = number_at(files.plan, "tokens_per_parameter"); ratio > 0)
-    text += fmt::format(" --tokens-per-parameter {}", show_exact(ratio));
-  if (const std::string law = text_at(files.plan, "law"); !law.empty())
-    text += " --law " + shell_quoted(law);
-  return text;
-}
-
-std::string commands(const ClimbFiles& files) {
-  const auto folder = shell_quoted(files.folder.string());
-  std::string text;
-  const auto add = [&](std::string_view comment, const std::string& command) {
-    text += fmt::format("# {}\n{}\n\n", comment, command);
-  };
-  if (const auto command = climb_command(files); !command.empty())
-    add("the climb as it was started", command);
-  if (!files.config.empty())
-    add("the same climb again, from its resolved configuration and FLOP plan",
-        fmt::format("./rung climb {}/config.toml{} --out {}", folder, plan_options(files),
-                    shell_quoted(files.folder.string() + "-again")));
-  if (const auto law = text_at(files.fit, "law"); !law.empty())
-    add("a plain fit of the same law to the table of runs; the climb's own adds weights, regimes "
-        "and a prior, so numbers differ",
-        text_at(
-            files.fit, "command",
-            fmt::format("./rung fit {}/runs.csv --law {}{} --where 'kind==\"ladder\" && used==1' "
-                        "--out fit.json",
-                        folder, shell_quoted(law), law == "chinchilla" ? "" : " --columns x=N")));
-  if (number_at(files.prediction, "target/N") > 0)
-    add("the leading candidate at the target; prediction.json weighs all candidates",
-        fmt::format("./rung predict {}/fit.json N={} D={} --level {}", folder,
-                    show_exact(number_at(files.prediction, "target/N")),
-                    show_exact(number_at(files.prediction, "target/D")),
-                    show_number(number_at(files.prediction, "level"), 3)));
-  add("this page", fmt::format("./rung report {}", folder));
-  return "<pre class=\"code\"><code>" + escape_html(text.substr(0, text.size() - 2)) +
-         "</code></pre>";
 }
 
 // A procedure fits its laws to what it made of the runs.
@@ -216,7 +160,7 @@ std::string audit_section(const ClimbFiles& files) {
 }
 
 std::string reproduce_section(const ClimbFiles& files) {
-  std::string html = commands(files);
+  std::string html = climb_commands(files);
   if (!files.config.empty())
     html +=
         details("config.toml",

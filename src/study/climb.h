@@ -30,6 +30,7 @@ struct ClimbRequest {
   int priority = -1;              // among them (train/population.h)
   int threads = 1;
   std::vector<std::string> command_line;
+  std::vector<std::string> alternative;  // of a comparison: what it sets, as key=value
 };
 
 struct ClimbHooks {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/progress.h"
 #include "model/decoder.h"
 #include "scaling/count.h"
 #include "study/plan_shapes.h"
@@ -159,6 +160,22 @@ std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, 
       members.push_back(config);
     }
   return members;
+}
+
+std::vector<std::string> plan_lines(const ClimbPlan& plan) {
+  const PathPoint& t = plan.target.point;
+  std::vector<std::string> lines{fmt::format(
+      "plan    target width {} (N {}, D {}, {:.2g} FLOP), {} rungs, {:.1f}x beyond the largest",
+      t.width, short_number(static_cast<double>(t.N)), short_number(static_cast<double>(t.tokens)),
+      t.C, plan.ladder.size(), plan.ahead())};
+  const int64_t most = plan.options.most_tokens;
+  if (plan.limited_by_text)
+    lines.push_back(fmt::format(
+        "plan    the text holds {} training tokens and limits the target; for this budget it is {} "
+        "short. Give more text, or --repeat",
+        short_number(static_cast<double>(most)),
+        short_number(static_cast<double>(plan.wanted_tokens - most))));
+  return lines;
 }
 
 }  // namespace rung

@@ -89,4 +89,7 @@ std::vector<RunConfig> members_of(const PlannedRun& run, const RunConfig& base, 
 
 Json to_json(const ClimbPlan& plan);
 
+// What a climb says of its plan: the target, and what limits it.
+std::vector<std::string> plan_lines(const ClimbPlan& plan);
+
 }  // namespace rung

@@ -55,8 +55,9 @@ void open_data(Climb& c) {
 
 void open_log(Climb& c, double seconds) {
   c.log = std::make_unique<JsonLog>(c.file("log.jsonl"));
-  c.log->write(
-      {{"event", "start"}, {"argv", c.request.command_line}, {"resume", c.request.resume}});
+  Json start{{"event", "start"}, {"argv", c.request.command_line}, {"resume", c.request.resume}};
+  if (!c.request.alternative.empty()) start["alternative"] = c.request.alternative;
+  c.log->write(start);
   c.log->write({{"event", "data"},
                 {"data", c.source->describe()},
                 {"held_out_sha256", c.held_out.sha256},
@@ -101,7 +102,8 @@ bool record_plan(Climb& c) {
   const std::string difference = known ? climb_difference(c, config, plan) : "";
   if (!difference.empty()) {
     const fs::path log = c.file("log.jsonl");
-    const std::string command = fs::exists(log) ? first_command(read_json_lines(log)) : "";
+    const std::string command =
+        fs::exists(log) ? shell_line(first_command(read_json_lines(log))) : "";
     fail(
         "[climb] {} holds a climb of other settings: {}. Resume with the command that started "
         "it{}, or choose another --out.",
@@ -143,21 +145,6 @@ ClimbPlan decide_plan(const ClimbRequest& request, const std::shared_ptr<const T
   return plan_climb(base, source->vocabulary(), options);
 }
 
-void say_plan(const Climb& c) {
-  const PathPoint& t = c.plan.target.point;
-  c.say(fmt::format(
-      "plan    target width {} (N {}, D {}, {:.2g} FLOP), {} rungs, {:.1f}x beyond the largest",
-      t.width, short_number(static_cast<double>(t.N)), short_number(static_cast<double>(t.tokens)),
-      t.C, c.plan.ladder.size(), c.plan.ahead()));
-  const int64_t most = c.plan.options.most_tokens;
-  if (c.plan.limited_by_text)
-    c.say(fmt::format(
-        "plan    the text holds {} training tokens and limits the target; for this budget it is {} "
-        "short. Give more text, or --repeat",
-        short_number(static_cast<double>(most)),
-        short_number(static_cast<double>(c.plan.wanted_tokens - most))));
-}
-
 }  // namespace
 
 void make_plan(Climb& c) {
@@ -165,7 +152,8 @@ void make_plan(Climb& c) {
                               ? read_field(c.file("plan.json"), "flops").get<double>()
                               : 0.0;
   c.plan = decide_plan(c.request, c.source, c.machine, c.seconds(), recorded);
-  if (!record_plan(c)) say_plan(c);
+  if (record_plan(c)) return;
+  for (const std::string& line : plan_lines(c.plan)) c.say(line);
 }
 
 DryClimb plan_only(const ClimbRequest& request) {

@@ -155,7 +155,7 @@ inline void write_climb(const fs::path& folder, Stage stage, const std::string& 
     fs::create_directories(folder / "runs" / fmt::format("ladder-w{:.0f}", width));
   write_file(folder / "config.toml",
              "parametrisation = \"umup\"\n\n[data]\npath = \"" + name + "\"\n");
-  write_json(folder / "plan.json", {{"budget_flops", 2.5e13}});
+  write_json(folder / "plan.json", {{"flops", 2.5e13}});
   JsonLog log(folder / "log.jsonl");
   log.write({{"event", "start"},
              {"argv", {"climb", "--data", name, "--budget", "4min", "--out", folder.string()}}});

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "fixture.h"
+#include "report/commands.h"
 #include "temporary.h"
 
 using namespace rung;
@@ -38,6 +39,27 @@ TEST_CASE("a finished climb states prediction, measurement and error") {
   for (const char* id :
        {"ladder", "error", "checks", "bowl", "curves", "runs", "audit", "reproduce"})
     CHECK_MESSAGE(has(page, fmt::format("<section id=\"{}\">", id)), id);
+}
+
+TEST_CASE("the same climb again is its own command with the FLOPs that it came to") {
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "climb";
+  fixture::write_climb(folder, Stage::started);
+  const auto again = [&](const Json& start) {
+    write_file(folder / "log.jsonl", start.dump() + "\n");
+    return again_command(read_climb_files(folder));
+  };
+  const std::string end = " --budget 25000000000000flop --out " + folder.string() + "-again";
+  CHECK(again({{"argv",
+                {"/bin/rung", "climb", "a b.toml", "--out=x", "--seed", "3", "--budget", "4min",
+                 "--resume", "--set", "model.depth=2"}}}) ==
+        "./rung climb 'a b.toml' --seed 3 --set model.depth=2" + end);
+  const Json compared = {"/bin/rung",          "climb",    "--compare",  "attention",
+                         "ours:model.depth=2", "--repeat", "--together", "--budget=1h"};
+  CHECK(again({{"argv", compared}, {"alternative", {"model.depth=2"}}}) ==
+        "./rung climb --repeat --set model.depth=2" + end);
+  CHECK(again({{"argv", compared}}) == "");  // of which alternative is not known
+  CHECK(again({{"event", "start"}}) == "");
 }
 
 TEST_CASE("of several measurements of a target trained elsewhere the last one stands") {

@@ -97,6 +97,11 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
   request.plan.tokens_per_parameter = within(arguments, "--tokens-per-parameter", 1e-3, 1e5);
   request.plan.measures = measures_without(arguments.list("--without"));
   give_target(request, settings);
+  if (request.plan.target_tokens > 0 && arguments.has("--tokens-per-parameter"))
+    fail_usage(
+        "[climb] train.tokens is the target's and decides its tokens per parameter. Received "
+        "--tokens-per-parameter {} beside it. Leave out one of the two.",
+        arguments.text("--tokens-per-parameter"));
   const Budget budget = parse_budget(arguments.text("--budget"));
   request.seconds = request.asked_seconds = budget.seconds;
   request.plan.flops = request.asked_flops = budget.flops;
@@ -110,6 +115,8 @@ ClimbRequest request_from(const Arguments& arguments, const std::vector<Setting>
   request.predict_only = arguments.flag("--predict-only");
   request.threads = arguments.threads;
   request.command_line = arguments.command_line;
+  for (const Setting& setting : more)
+    request.alternative.push_back(setting.key + "=" + setting.values.front());
   return request;
 }
 
@@ -135,11 +142,23 @@ ClimbHooks hooks_of(const Arguments& arguments) {
           .say = [&](const std::string& line) { arguments.out->note(line); }};
 }
 
-void add_rows(std::vector<DryRow>& rows, const std::string& before, const ClimbRequest& request,
-              const Arguments& arguments) {
+struct DryClimbs {
+  std::vector<DryRow> rows;
+  DryNotes notes;
+};
+
+// An alternative's name is empty where there is one climb.
+void add_climb(DryClimbs& climbs, const std::string& name, const ClimbRequest& request,
+               const Arguments& arguments) {
   const DryClimb dry = plan_only(request);
+  const std::string before = name.empty() ? "" : name + "/";
   for (const Group& group : dry.groups)
-    rows.push_back({before + group.name, estimate(group, dry.vocabulary, arguments.threads)});
+    climbs.rows.push_back(
+        {before + group.name, estimate(group, dry.vocabulary, arguments.threads)});
+  for (const std::string& line : plan_lines(dry.plan))
+    climbs.notes.text += (name.empty() ? "" : name + ": ") + line + "\n";
+  Json& json = climbs.notes.json;
+  (name.empty() ? json["plan"] : json["plans"][name]) = to_json(dry.plan);
 }
 
 int finish(const Arguments& arguments, const ClimbOutcome& outcome,
@@ -162,13 +181,13 @@ int run_comparison(const Arguments& arguments) {
   const bool together = arguments.flag("--together");
   if (arguments.dry_run) {
     const double share = 1.0 / static_cast<double>(alternatives.size());
-    std::vector<DryRow> rows;
+    DryClimbs climbs;
     for (NamedClimb& alternative : alternatives) {
       if (!together) alternative.request.seconds *= share;
       alternative.request.plan.flops *= share;
-      add_rows(rows, alternative.name + "/", alternative.request, arguments);
+      add_climb(climbs, alternative.name, alternative.request, arguments);
     }
-    report_dry_run(arguments, rows, alternatives.front().request.base);
+    report_dry_run(arguments, climbs.rows, alternatives.front().request.base, climbs.notes);
     return 0;
   }
   note_resume(arguments);
@@ -184,9 +203,9 @@ int run_climb(const Arguments& arguments) {
     fail_usage("[climb] --together trains the alternatives of --compare. Give --compare.");
   const ClimbRequest request = request_from(arguments);
   if (arguments.dry_run) {
-    std::vector<DryRow> rows;
-    add_rows(rows, "", request, arguments);
-    report_dry_run(arguments, rows, request.base);
+    DryClimbs climbs;
+    add_climb(climbs, "", request, arguments);
+    report_dry_run(arguments, climbs.rows, request.base, climbs.notes);
     return 0;
   }
   note_resume(arguments);

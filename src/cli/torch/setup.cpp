@@ -186,7 +186,7 @@ std::vector<DryRow> dry_rows(const Arguments& arguments, std::span<const RunConf
 }
 
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
-                    const RunConfig& first) {
+                    const RunConfig& first, const DryNotes& notes) {
   constexpr double utilisation = 0.3;  // of the matrix ceiling: what small models reach
   // A run on a GPU may be planned on a host without one, where its time is not known.
   const bool known = first.device != "cuda" || !gpu_name().empty();
@@ -224,13 +224,10 @@ void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
                    "in all {:.3g} FLOPs; this host or build has no GPU, so their time is not known "
                    "and nothing would train here\n",
                    flops));
-  arguments.out->result({{"dry_run", true},
-                         {"trains_here", known},
-                         {"groups", list},
-                         {"flops", flops},
-                         {"bytes", bytes},
-                         {"seconds", json_number(flops / speed)}},
-                        text);
+  Json json = {{"dry_run", true}, {"trains_here", known}, {"groups", list},
+               {"flops", flops},  {"bytes", bytes},       {"seconds", json_number(flops / speed)}};
+  json.update(notes.json);
+  arguments.out->result(json, text + notes.text);
 }
 
 }  // namespace rung

@@ -73,7 +73,12 @@ std::vector<DryRow> dry_rows(const Arguments& arguments, std::span<const RunConf
                              const TokenSource& source);
 // A plan's parts, in bytes.
 Json memory_json(const MemoryPlan& plan);
+// What a verb adds: keys of the JSON, lines behind the table.
+struct DryNotes {
+  Json json = Json::object();
+  std::string text = {};
+};
 void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
-                    const RunConfig& first);
+                    const RunConfig& first, const DryNotes& notes = {});
 
 }  // namespace rung

@@ -1,0 +1,37 @@
+#!/bin/bash
+# What a climb plans, and the command on its page that plans the same again, on the real program: dry runs, and climbs
+# that end at their first step. Usage: dry_tests.sh RUNG
+rung=$1
+source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
+shape=(--data synthetic:vocabulary=32 --threads 1 --quiet --json --set model.depth=1 model.context=16 train.eval_tokens=1024)
+ends=(--set train.lr=1e6) # every member diverges: the plan and the page are all there is
+
+# again FOLDER: the page's command for the same climb, run dry, plans what the folder's plan.json holds.
+again() {
+  local command
+  command=$(sed -n '/^# the same climb again/{n;p}' "$1/report.html" | sed "s/&#39;/'/g; s/&quot;/\"/g; s/&amp;/\&/g")
+  check "no command for the same climb again" [ -n "$command" ]
+  expect 0 . '' eval "${command/.\/rung/\"\$rung\"} --dry-run"
+  json "d['plan']=={k: v for k, v in load('$1/plan.json').items() if k not in ('law', 'budget')}"
+}
+expect 1 . 'Every member diverged' "$rung" climb "${shape[@]}" "${ends[@]}" --budget 5e11flop --seed 3 --ahead 5 --out chosen
+again chosen
+# Without --tokens-per-parameter the default is the climb's, not what its target came to.
+json "d['plan']['tokens_per_parameter']==20 and d['plan']['seed']==3"
+expect 1 . 'Every member diverged' "$rung" climb "${shape[@]}" "${ends[@]}" --budget=60s --without noise --out 'of a clock'
+again 'of a clock'
+printf '[model]\nwidth = 48\n' >given.toml
+expect 1 . 'Every member diverged' "$rung" climb given.toml "${shape[@]}" "${ends[@]}" --tokens-per-parameter 6 --budget 1e12flop --out given
+again given
+json "d['plan']['target']['width']==48 and d['plan']['tokens_per_parameter']==6"
+expect 1 . 'Every member diverged' "$rung" climb "${shape[@]}" "${ends[@]}" --budget 1e12flop --together \
+  --compare ours:model.depth=2+model.ffn=gelu,attention --out versus
+again versus/ours
+json "d['plan']['flops']==5e11"
+# A target's tokens decide how many there are a parameter; which of two ratios is meant is not guessed.
+expect 2 . 'train.tokens is the target.s and decides its tokens per parameter. Received --tokens-per-parameter 20 beside it' \
+  "$rung" climb "${shape[@]}" --set model.width=48 train.tokens=1e5 --tokens-per-parameter 20 --budget 1e12flop --out both
+check "bad usage left a folder" [ ! -e both ]
+
+echo "$checks checks, $failures failures"
+[ $failures = 0 ]
