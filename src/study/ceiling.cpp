@@ -1,5 +1,6 @@
 #include "study/ceiling.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
@@ -51,6 +52,18 @@ double kept_rate(double seconds, const Work& work) {
   return during(seconds);
 }
 
+// While it lives, LibTorch's operations on this thread use so many threads.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(at::get_num_threads()) { at::set_num_threads(count); }
+  ~Threads() { at::set_num_threads(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
+
 constexpr int64_t gpu_side = 8192, gpu_bytes = int64_t{1} << 30;  // many times the caches
 
 }  // namespace
@@ -73,8 +86,9 @@ double kept_copy(double seconds) {
   return 2.0 * static_cast<double>(gpu_bytes) * kept_rate(seconds, [&] { return to.copy_(from); });
 }
 
-double matmul_ceiling(const std::string& device, const std::string& precision) {
+double matmul_ceiling(const std::string& device, const std::string& precision, int threads) {
   at::NoGradGuard off;
+  const Threads own(threads);
   const bool cuda = device == "cuda";
   const int64_t n = cuda ? gpu_side : 768;
   const at::ScalarType type = precision == "fp64"           ? at::kDouble

@@ -5,9 +5,10 @@
 namespace rung {
 
 // FLOP/s of square products (multiply-add = 2) in fp32, or bf16 and fp64 where `precision` says so;
-// the best of a few tries, about 0.2 s in all. On the CPU it uses the calling thread's own number
-// of threads.
-double matmul_ceiling(const std::string& device, const std::string& precision);
+// the best of a few tries, about 0.2 s in all. On the CPU by so many threads: the calling thread's
+// own number is not what a run has, as LibTorch hands the one that workers set for themselves
+// (make_machine) to every thread that has not asked for its own yet.
+double matmul_ceiling(const std::string& device, const std::string& precision, int threads);
 
 // Bytes/s of copying a large buffer on the device, read and written bytes both counted.
 double copy_ceiling(const std::string& device);

@@ -12,7 +12,7 @@ TEST_CASE("power and rates of the GPU that is kept up") {
   if (no_gpu()) return;
   PowerMeter meter(gpu_address());
   meter.begin();
-  const double best = matmul_ceiling("cuda", "bf16"), kept = kept_matmul(0.5);
+  const double best = matmul_ceiling("cuda", "bf16", 1), kept = kept_matmul(0.5);
   const PowerUse busy = meter.end(0.4);
   CHECK(kept > 0.3 * best);
   CHECK(kept < 1.1 * best);

@@ -107,7 +107,7 @@ Json run_gpu_case(const GpuCase& c, Opponents& opponents, const Bench& bench, Be
 
 // The best that the card does for a moment, and what it keeps up, at which power.
 Json measure_ceilings(Bench& bench) {
-  bench.matmul = matmul_ceiling("cuda", "bf16");
+  bench.matmul = matmul_ceiling("cuda", "bf16", 1);
   bench.copy = copy_ceiling("cuda");
   const double seconds = bench.options.seconds;
   const auto keep = [&](double (*rate)(double), double& joules) {

@@ -30,7 +30,7 @@ int run_doctor(const Arguments& arguments) {
   const std::string device = cuda && arguments.device != "cpu" ? "cuda" : "cpu";
   const double memory =
       static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  const double fp32 = matmul_ceiling(device, "fp32");
+  const double fp32 = matmul_ceiling(device, "fp32", arguments.threads);
   const double free = free_bytes(fs::current_path()), cached = free_bytes(data_cache_folder());
   const unsigned cores = std::thread::hardware_concurrency();
 #ifdef RUNG_CUDA
@@ -59,7 +59,7 @@ int run_doctor(const Arguments& arguments) {
                {"disk_free_bytes", free},
                {"data_cache", data_cache_folder()}};
   if (device == "cuda") {
-    const double bf16 = matmul_ceiling(device, "bf16");
+    const double bf16 = matmul_ceiling(device, "bf16", arguments.threads);
     rows.push_back({"bf16 matrix products", short_amount(bf16, "FLOP/s")});
     json["matmul_flops_bf16"] = bf16;
   }

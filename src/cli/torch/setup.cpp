@@ -190,7 +190,8 @@ void report_dry_run(const Arguments& arguments, const std::vector<DryRow>& rows,
   constexpr double utilisation = 0.3;  // of the matrix ceiling: what small models reach
   // A run on a GPU may be planned on a host without one, where its time is not known.
   const bool known = first.device != "cuda" || !gpu_name().empty();
-  const double speed = known ? utilisation * matmul_ceiling(first.device, first.precision) : NAN;
+  const double speed =
+      known ? utilisation * matmul_ceiling(first.device, first.precision, arguments.threads) : NAN;
   const auto about = [&](double work) { return known ? short_seconds(work / speed) : "?"; };
   Json list = Json::array();
   std::vector<TableRow> table;

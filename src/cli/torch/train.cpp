@@ -130,7 +130,8 @@ int report_train(const Work& work, const Arguments& arguments, const fs::path& o
   const int64_t used = peak_gpu_use(), held = peak_gpu_memory();
   const double rate = work.seconds > 0.0 ? work.tokens / work.seconds : NAN;
   const double mfu = work.seconds > 0.0
-                         ? work.flops / work.seconds / matmul_ceiling(first.device, first.precision)
+                         ? work.flops / work.seconds /
+                               matmul_ceiling(first.device, first.precision, arguments.threads)
                          : NAN;
   Json json = {{"loss", json_number(row.result.loss)},
                {"L_se", json_number(row.result.standard_error)},
