@@ -59,12 +59,18 @@ int64_t seeds_for(const PathPoint& rung, const PathPoint& largest, int64_t most)
 
 }  // namespace
 
-std::vector<PathPoint> rungs_below(const RunConfig& base, int64_t vocabulary,
-                                   const PathPoint& target, const ClimbOptions& options) {
+const PathPoint& Path::at(int64_t width) {
+  const auto [entry, fresh] = points_.try_emplace(width);
+  if (fresh) entry->second = path_point(base_, vocabulary_, width, options_);
+  return entry->second;
+}
+
+std::vector<PathPoint> rungs_below(Path& path, const PathPoint& target,
+                                   const ClimbOptions& options) {
   std::vector<PathPoint> rungs;
   for (int64_t width = target.width - options.width_step; width >= options.smallest_width;
        width -= options.width_step) {
-    const PathPoint point = path_point(base, vocabulary, width, options);
+    const PathPoint& point = path.at(width);
     if (!rungs.empty() &&
         static_cast<double>(point.N) * options.reach < static_cast<double>(rungs.front().N))
       break;

@@ -27,9 +27,10 @@ Search search_given(const RunConfig& base, int64_t vocabulary, ClimbOptions opti
         static_cast<double>(options.target_tokens) / static_cast<double>(target.N);
     target = path_point(base, vocabulary, options.target_width, options);
   }
+  Path path(base, vocabulary, options);
   constexpr double farther = 1.25;
   for (;; options.ahead *= farther) {
-    const std::vector<PathPoint> rungs = rungs_below(base, vocabulary, target, options);
+    const std::vector<PathPoint> rungs = rungs_below(path, target, options);
     if (rungs.size() < fewest_rungs) return search;
     ClimbPlan plan = plan_for(target, rungs, options);
     search.cheapest = std::min(search.cheapest, plan.flops());
@@ -70,11 +71,12 @@ Search search_plans(const RunConfig& base, int64_t vocabulary, const ClimbOption
   Search search;
   std::vector<ClimbPlan> affordable;  // ascending in tokens
   size_t fitting = 0;                 // the first ones, which the text is enough for
+  Path path(base, vocabulary, options);
   for (int64_t width = options.smallest_width + options.width_step; width <= options.widest;
        width += options.width_step) {
-    const PathPoint target = path_point(base, vocabulary, width, options);
+    const PathPoint target = path.at(width);
     if (target.C > options.flops && std::isfinite(search.cheapest)) break;
-    const std::vector<PathPoint> rungs = rungs_below(base, vocabulary, target, options);
+    const std::vector<PathPoint> rungs = rungs_below(path, target, options);
     if (rungs.size() < fewest_rungs) continue;
     ClimbPlan plan = plan_for(target, rungs, options);
     search.cheapest = std::min(search.cheapest, plan.flops());

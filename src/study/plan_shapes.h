@@ -1,6 +1,7 @@
 // What the search for a climb's plan tries: the rungs below a target, and what is trained on them.
 #pragma once
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "config/config.h"
@@ -10,9 +11,24 @@ namespace rung {
 
 constexpr size_t fewest_rungs = 4;
 
+// The points of one path. A search asks for most widths as a rung of hundreds of targets, and every
+// point lists a decoder's tensors, so that each is made once.
+class Path {
+ public:
+  Path(const RunConfig& base, int64_t vocabulary, const ClimbOptions& options)
+      : base_(base), vocabulary_(vocabulary), options_(options) {}
+  const PathPoint& at(int64_t width);
+
+ private:
+  const RunConfig& base_;
+  int64_t vocabulary_;
+  ClimbOptions options_;
+  std::unordered_map<int64_t, PathPoint> points_;
+};
+
 // Widths below the target, largest first, spaced in N.
-std::vector<PathPoint> rungs_below(const RunConfig& base, int64_t vocabulary,
-                                   const PathPoint& target, const ClimbOptions& options);
+std::vector<PathPoint> rungs_below(Path& path, const PathPoint& target,
+                                   const ClimbOptions& options);
 
 // Sweeps, ladder and target; the rungs are given largest first.
 ClimbPlan plan_for(const PathPoint& target, std::vector<PathPoint> rungs,

@@ -33,5 +33,16 @@ expect 2 . 'train.tokens is the target.s and decides its tokens per parameter. R
   "$rung" climb "${shape[@]}" --set model.width=48 train.tokens=1e5 --tokens-per-parameter 20 --budget 1e12flop --out both
 check "bad usage left a folder" [ ! -e both ]
 
+# A text that is too short for the budget is said before anything trains.
+write_text text.txt
+short=(--data text.txt --threads 1 --tokens-per-parameter 2 --set model.depth=1 model.context=16 --budget 1e13flop --dry-run)
+expect 0 '^plan    target width [0-9]+ .* 6 rungs, [4-9]\.[0-9]x beyond' '' "$rung" climb "${short[@]}"
+check "nothing of the text: $(cat out)" grep -Eq '^plan    the text holds [0-9.]+k training tokens and limits the target; .* short' out
+expect 0 . '' "$rung" climb "${short[@]}" --json
+json "d['plan']['limited_by_text'] and d['plan']['wanted_tokens']>4*d['plan']['target']['D']"
+expect 0 '^ours: plan    the text holds' '' "$rung" climb "${short[@]}" --compare ours:model.ffn=gelu,attention
+expect 0 . '' "$rung" climb "${short[@]}" --repeat --json
+json "not d['plan']['limited_by_text'] and d['plan']['wanted_tokens']==d['plan']['target']['D']"
+
 echo "$checks checks, $failures failures"
 [ $failures = 0 ]

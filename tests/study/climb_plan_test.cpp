@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "core/clock.h"
 #include "study/climb_cases.h"
 #include "study/gpu_shapes.h"
 
@@ -66,6 +67,14 @@ TEST_CASE("every learning rate of a sweep has as many seeds as asked for") {
       distinct.insert({config.train.lr, config.seed});
     CHECK(distinct.size() == static_cast<size_t>(run.members()));
   }
+}
+
+TEST_CASE("planning the largest budgets takes a moment: each width is counted once") {
+  const auto start = Clock::now();
+  const ClimbPlan plan = plan_climb(climb_base(), bytes, with_budget(1e22));
+  CHECK(seconds_since(start) < 5.0);  // 0.1 s; half a minute with every rung of every target anew
+  CHECK(plan.target.point.C > 2e21);
+  check_ladder(plan);
 }
 
 TEST_CASE("heads double until the target's fit, and all rungs have as many") {
