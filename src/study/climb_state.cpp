@@ -104,7 +104,7 @@ std::vector<RunRecord> train_planned(Climb& c, const PlannedRun& planned, double
     record.member = static_cast<int64_t>(m);
     record.kind = planned.kind;
     record.used = planned.kind == "ladder";
-    record.seconds = result.seconds;
+    record.seconds = result.seconds / static_cast<double>(members.size());
     records.push_back(record);
     c.points.push_back(point_text(members[m]));
   }

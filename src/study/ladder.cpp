@@ -34,6 +34,7 @@ double own_steps(const RungPlan& rung, size_t finish) {
 
 std::vector<RunRecord> rung_records(const RungPlan& rung, const TrainedGroup& trained) {
   double total = 0.0;
+  const double share = trained.result.seconds / static_cast<double>(rung.members.size());
   for (size_t k = 0; k < rung.finishes.size(); ++k) total += own_steps(rung, k);
   std::vector<RunRecord> records;
   for (size_t k = 0; k < rung.finishes.size(); ++k)
@@ -41,7 +42,7 @@ std::vector<RunRecord> rung_records(const RungPlan& rung, const TrainedGroup& tr
       RunRecord r = make_record(trained.result.finishes[k][m], rung.finishes[k], *trained.source,
                                 trained.held_out);
       r.run = "runs/" + rung.name, r.member = static_cast<int64_t>(m), r.kind = "ladder";
-      r.seconds = trained.result.seconds * own_steps(rung, k) / total;
+      r.seconds = share * own_steps(rung, k) / total;
       records.push_back(std::move(r));
     }
   return records;

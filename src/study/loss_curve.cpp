@@ -57,8 +57,7 @@ SpentPath::SpentPath(std::span<const RunRecord> runs, std::span<const RunRecord>
   }
   for (const auto& [n, sum] : by_size(timed.empty() ? runs : timed)) {
     timed_c_.push_back(std::log(sum.c / sum.count));
-    // Every member's record holds its population's seconds.
-    rate_.push_back(std::log(sum.c / std::max(1e-9, sum.seconds / sum.count)));
+    rate_.push_back(std::log(sum.c / std::max(1e-9, sum.seconds)));
   }
 }
 

@@ -31,7 +31,7 @@ struct RunRecord {
   double L = NAN, L_se = NAN, seed_sd = NAN;
   double bits_per_byte = NAN;  // NaN: not text
   double L_unigram = NAN;      // L less the unigrams' loss, nats per token (Tao et al. 2024)
-  double seconds = NAN;
+  double seconds = NAN;        // an equal share of its population's, so that a column can be summed
 };
 
 // Calls visit(column, field) for every column, in the order of the file.

@@ -31,7 +31,7 @@ std::vector<RunRecord> group_records(const Group& group, const TrainedGroup& tra
     RunRecord r =
         make_record(trained.result.finishes.back()[m], schedule, *trained.source, trained.held_out);
     r.run = "runs/" + group.name, r.member = static_cast<int64_t>(m), r.kind = "sweep";
-    r.seconds = trained.result.seconds;
+    r.seconds = trained.result.seconds / static_cast<double>(group.members.size());
     records.push_back(std::move(r));
   }
   return records;

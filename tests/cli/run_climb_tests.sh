@@ -50,6 +50,7 @@ json "load('one/prediction.json')['loss']==d['predicted']['loss'] and load('one/
 json "load('one/prediction.json')['target']['D']==d['target']['D'] and not re.search(r'seconds|time|202[0-9]-', text('one/prediction.json'))"
 json "sum(r['flops'] for r in load('one/plan.json')['runs']) <= load('one/plan.json')['flops'] and sum(r['kind']=='ladder' for r in load('one/plan.json')['runs'])>=4"
 json "[e['status'] for e in log('one') if e['event']=='end']==['done']"
+json "0.1*d['seconds'] < sum(float(r['seconds']) for r in rows('one/runs.csv')) < d['seconds']"
 json "'not_stated' not in load('one/fit.json')['checklist'] and set(load('one/fit.json')['checklist']['runs'])==set('counting hyperparameters checkpoints evaluation repeats'.split())"
 json "'</html>' in text('one/report.html') and not re.search(r'https?://|(src|href)\s*=\s*[\"\']?//|@import|XMLHttpRequest', re.sub(r'/[*].*?[*]/', '', text('one/report.html'), flags=re.S))"
 

@@ -77,6 +77,9 @@ check "a sweep kept checkpoints" [ -z "$(find drawn -name checkpoints)" ]
 cp out drawn.json && rm drawn/runs.csv
 expect 0 . '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search random --points 3 --out drawn --json --resume
 json "d['runs']==load('drawn.json')['runs'] and len(rows('drawn/runs.csv'))==3 and all(r['seconds']>0 for r in d['runs'])"
+# Members share the time of their population, so that a table's runs sum to what training took.
+sums() { json "math.isclose(sum(float(r['seconds']) for r in rows('$1/runs.csv')), sum(load('$1/runs/'+p+'/result.json')['seconds'] for p in os.listdir('$1/runs')), rel_tol=1e-9)"; }
+sums drawn
 check "a sweep that had ended was trained anew" [ "$(cat drawn/runs/*/log.jsonl | grep -c run_start)" = "$(ls drawn/runs | wc -l)" ]
 expect 1 '' 'no finished checkpoint.*--keep-checkpoints' "$rung" eval drawn
 expect 0 'winner of 3 points' '' "$rung" sweep "${tiny[@]}" "${lines[@]}" --search halving --points 2 --out halved
@@ -89,6 +92,7 @@ json "d['runs']==load('sweep.json')['runs']"
 expect 0 . '' "$rung" ladder "${tiny[@]}" --shapes 16x2,24x2 --tokens-per-parameter 2,4 --set train.batch_tokens=2048 data.repeat=true --out ladder --json
 json "len(d['runs'])==4 and d['runs'][1]['D']>1.9*d['runs'][0]['D'] and d['runs'][2]['N']>d['runs'][0]['N'] and all(2<r['loss']<5.6 for r in d['runs'])"
 json "[int(r['branch_step'])<int(r['steps']) for r in rows('ladder/runs.csv')]==[True]*4"
+sums ladder
 # A branch from the trunk is the run of its length, to the bit, whose warm-up the trunk shares.
 cp out ladder.json
 expect 1 '' 'other settings: model.width was \[16, 24\], now \[16, 32\]; train.tokens was .*; rungs.name was \["w16d2", "w24d2"\], now \["w16d2", "w32d2"\]; and 3 more' \
