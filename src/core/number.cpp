@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -40,6 +41,14 @@ std::optional<double> parse_scaled(const std::string& digits, int exponent) {
     return parse_plain(fmt::format("{}e{}", digits, exponent));
   const std::optional<double> value = parse_plain(digits);
   return value ? finite(*value * std::pow(10.0, exponent)) : std::nullopt;
+}
+
+// The decimal number of 12 digits where that is what the value would be but for rounding: powers of
+// ten have no exact logarithms.
+double near_decimal(double value) {
+  constexpr double rounding = 1e-14;
+  const double decimal = std::strtod(fmt::format("{:.11e}", value).c_str(), nullptr);
+  return std::abs(decimal - value) <= rounding * value ? decimal : value;
 }
 
 }  // namespace
@@ -97,10 +106,10 @@ std::optional<std::vector<double>> parse_range(const std::string& text) {
     fail_usage("[config] A range has 2 to 4096 points. Received {}.", text);
   const auto points = static_cast<int>(*count);
   std::vector<double> values;
-  for (int i = 0; i < points; ++i) {
-    const double share = static_cast<double>(i) / (points - 1);
-    values.push_back(std::exp2((1.0 - share) * std::log2(*first) + share * std::log2(*last)));
-  }
+  const double from = std::log2(*first), to = std::log2(*last);
+  // One division: shares such as 1/6 would miss powers of two by their own rounding.
+  for (int i = 0; i < points; ++i)
+    values.push_back(near_decimal(std::exp2((from * (points - 1 - i) + to * i) / (points - 1))));
   values.front() = *first;
   values.back() = *last;
   return values;

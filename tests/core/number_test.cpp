@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <string>
 
 #include "core/error.h"
@@ -43,4 +44,15 @@ TEST_CASE("what is no finite number is none") {
   CHECK(parse_number("2^-3") == 0.125);
   CHECK(parse_seconds("1.5h") == 5400.0);
   CHECK(!parse_seconds("90"));
+}
+
+TEST_CASE("ranges hold the powers that lie on them to the bit") {
+  using Values = std::vector<double>;
+  CHECK(*parse_range("2^-4..2^2:7") == Values{0.0625, 0.125, 0.25, 0.5, 1, 2, 4});
+  CHECK(*parse_range("2^-20..2^-14:7") ==
+        Values{0x1p-20, 0x1p-19, 0x1p-18, 0x1p-17, 0x1p-16, 0x1p-15, 0x1p-14});
+  CHECK(*parse_range("0.001..1:4") == Values{0.001, 0.01, 0.1, 1});
+  CHECK(*parse_range("1e6..1e9:4") == Values{1e6, 1e7, 1e8, 1e9});
+  CHECK(*parse_range("48..3:5") == Values{48, 24, 12, 6, 3});
+  CHECK((*parse_range("1..2:3"))[1] == std::sqrt(2.0));  // no short decimal
 }
