@@ -74,6 +74,7 @@ class Parser {
     return comparison();
   }
   Node comparison() {
+    words_.clear();
     Node left = sum();
     for (const std::string_view op : {"<=", ">=", "==", "!=", "<", ">", "="}) {
       if (!take(op)) continue;
@@ -163,6 +164,7 @@ class Parser {
     if (mapping_.contains(name) || !found) found = match_column(table_, name, mapping_);
     if (!found) return derived(name);
     if (found->text.empty()) return [found](size_t row) { return number(found->values[row]); };
+    words_ = name;
     return [found](size_t row) {
       return Value{.number = found->values[row], .is_text = true, .text = found->text[row]};
     };
@@ -186,12 +188,18 @@ class Parser {
       fail_usage(
           "[where] {} has no column {}. Names with other characters stand in backticks: `{}`.",
           table_.source, name, *whole);
+    if (!words_.empty())
+      fail_usage(
+          "[where] {} has no column {}. A text that a column of words is compared with stands in "
+          "quotes: {}==\"{}\".",
+          table_.source, name, words_, name);
     fail_usage("[where] {} has no such column. Received {}. The nearest is {}.", table_.source,
                name, nearest_name(name, names));
   }
 
   const Table& table_;
   Tokens tokens_;
+  std::string words_;  // the column of texts that the present comparison has named
   const std::map<std::string, std::string>& mapping_;
 };
 

@@ -52,7 +52,7 @@ for starts in 1 2; do
   wait $pid
   got=$?
   check "SIGTERM: status $got, wanted 143" [ $got = 143 ]
-  json "d['status']=='interrupted'"
+  json "d['status']=='interrupted' and d['resume'].startswith('rung train --data text.txt --set ') and d['resume'].endswith(' --resume --json --out stopped')"
   check "stop $starts left other checkpoints than one: $(ls stopped/checkpoints)" [ "$(ls stopped/checkpoints | grep -vc unfinished)" = 1 ]
   [ $starts = 1 ] && mkdir stopped/checkpoints/unfinished
 done

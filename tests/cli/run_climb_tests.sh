@@ -210,7 +210,7 @@ wait $pid
 got=$?
 set +m
 check "SIGINT: status $got, wanted 130" [ $got = 130 ]
-json "d['status']=='interrupted' and log('stopped')[-1]['status']=='interrupted'"
+json "d['resume'].endswith('--out stopped --resume') and d['status']=='interrupted' and log('stopped')[-1]['status']=='interrupted'"
 expect 0 . '' "$rung" climb "${tiny[@]}" --out stopped --resume
 same stopped
 

@@ -127,6 +127,9 @@ TEST_CASE("filter: comparisons, logic, arithmetic, text and derived C") {
   CHECK(filter_rows(flagged, "not used") == Rows{1, 2});
   CHECK(filter_rows(flagged, "used or N == 2") == Rows{0, 1, 3});
   CHECK(contains(message([&] { filter_rows(table, "M > 1"); }), "nearest is"));
+  CHECK(contains(message([&] { filter_rows(table, "N > 1 && split==train"); }),
+                 "stands in quotes: split==\"train\"."));
+  CHECK(contains(message([&] { filter_rows(table, "split=='train' && M>1"); }), "nearest is"));
   // Trackers name columns model.width and val/loss.
   const Table tracked = parse_table("model.width,val/loss\n256,3\n512,2.5\n", TableFormat::csv);
   CHECK(filter_rows(tracked, "model.width > 300 and `val/loss` < 3") == Rows{1});

@@ -165,9 +165,12 @@ int finish(const Arguments& arguments, const ClimbOutcome& outcome,
            std::string (*text)(const Json&)) {
   arguments.out->end_progress();
   if (outcome.interrupted) {
-    arguments.out->note(fmt::format("saved in {}; the same command with --resume continues",
-                                    arguments.text("--out")));
-    arguments.out->result(outcome.json, "");
+    const std::string command = resume_command(arguments);
+    arguments.out->note(
+        fmt::format("saved in {}; this goes on: {}", arguments.text("--out"), command));
+    Json json = outcome.json;
+    json["resume"] = command;
+    arguments.out->result(json, "");
     return interrupt_status();
   }
   arguments.out->result(outcome.json, text(outcome.json));

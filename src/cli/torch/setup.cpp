@@ -8,6 +8,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/shell.h"
 #include "core/table.h"
 #include "study/ceiling.h"
 #include "study/known_data.h"
@@ -162,11 +163,17 @@ int report_interrupted(const Arguments& arguments) {
   return status_of_interrupt();
 }
 
+std::string resume_command(const Arguments& arguments) {
+  const std::vector<std::string>& line = arguments.command_line;  // the program's path first
+  return "rung " + shell_line(std::span(line).subspan(1)) +
+         (arguments.flag("--resume") ? "" : " --resume");
+}
+
 int report_interrupted(const Arguments& arguments, const fs::path& out) {
+  const std::string command = resume_command(arguments);
   arguments.out->result(
-      {{"status", "interrupted"}, {"out", out.string()}},
-      fmt::format("interrupted; saved in {}. The same command with --resume continues.",
-                  out.string()));
+      {{"status", "interrupted"}, {"out", out.string()}, {"resume", command}},
+      fmt::format("interrupted; saved in {}. This goes on: {}", out.string(), command));
   return status_of_interrupt();
 }
 

@@ -58,6 +58,8 @@ std::filesystem::path out_folder(const Arguments& arguments);
 void note_resume(const Arguments& arguments);
 StudyContext make_context(const Arguments& arguments, Sources& sources, const RunConfig& first);
 
+// The command line that goes on with what this one has saved.
+std::string resume_command(const Arguments& arguments);
 // What was saved and how to go on; returns the exit status of the signal.
 int report_interrupted(const Arguments& arguments, const std::filesystem::path& out);
 // The same for a verb that saves nothing on the way.
