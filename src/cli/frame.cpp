@@ -1,4 +1,6 @@
 // The only file that knows CLI11: from argv to Arguments, and from errors to exit statuses.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
@@ -165,13 +167,18 @@ const Verb& find_verb(std::string_view program, std::span<const Verb* const> ver
 int report_error(std::string_view program, const std::string& message, Failure kind, bool json) {
   const std::string line = first_line(message);
   // fmt::print would throw where nobody reads any more, as after a terminal went away.
-  std::fputs(fmt::format("{}: {}\n", program, line).c_str(), stderr);
+  std::fputs(fit_terminal(STDERR_FILENO, fmt::format("{}: {}\n", program, line)).c_str(), stderr);
   if (json) {
     const Json object = {{"status", kind == Failure::refused ? "refused" : "failed"},
                          {"error", line}};
     std::puts(object.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   }
   return interrupted() ? interrupt_status() : static_cast<int>(kind);
+}
+
+// The heads of help, as usage and summary, are longer than narrow terminals.
+void print_help(const std::string& text) {
+  fmt::print("{}", fit_terminal(STDOUT_FILENO, text));
 }
 
 int print_version(std::string_view program, const Versions& libraries, bool json) {
@@ -192,17 +199,17 @@ int run_words(std::string_view program, std::span<const Verb* const> verbs,
   const std::string first = words.size() > 1 ? words[1] : "help";
   if (first == "--version" || first == "version") return print_version(program, libraries, json);
   if (first == "help" || first == "--help" || first == "-h") {
-    if (words.size() > 2 && !is_dashed(words[2]))
-      fmt::print("{}", verb_help(program, find_verb(program, verbs, words[2])));
-    else
-      fmt::print("{}", help_text(program, verbs));
+    const size_t columns = terminal_width(STDOUT_FILENO);
+    print_help(words.size() > 2 && !is_dashed(words[2])
+                   ? verb_help(program, find_verb(program, verbs, words[2]), columns)
+                   : help_text(program, verbs, columns));
     return 0;
   }
   const Verb& verb = find_verb(program, verbs, first);
   bool help = false;
   Arguments arguments = parse(verb, {words.begin() + 2, words.end()}, help);
   if (help) {
-    fmt::print("{}", verb_help(program, verb));
+    print_help(verb_help(program, verb, terminal_width(STDOUT_FILENO)));
     return 0;
   }
   Output output(arguments.json, arguments.quiet);

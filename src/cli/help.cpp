@@ -16,9 +16,8 @@ std::string left_column(const Option& option) {
                             : " " + fmt::format("{}", fmt::join(option.choices, "|")));
 }
 
-// Words in lines of at most 100 columns, each line but the first behind `indent` blanks.
-std::string wrapped(const std::string& text, size_t indent) {
-  constexpr size_t columns = 100;
+// Words in lines of at most so many columns, each line but the first behind `indent` blanks.
+std::string wrapped(const std::string& text, size_t indent, size_t columns) {
   std::string out;
   size_t at = indent;
   for (size_t begin = 0; begin < text.size();) {
@@ -37,10 +36,12 @@ std::string wrapped(const std::string& text, size_t indent) {
   return out;
 }
 
-std::string option_lines(const std::vector<Option>& options) {
+std::string option_lines(const std::vector<Option>& options, size_t terminal) {
+  const size_t columns = std::min<size_t>(100, terminal > 0 ? terminal : 100);
   size_t width = 0;
   for (const Option& option : options)
-    width = std::max(width, std::min<size_t>(left_column(option).size(), 26));
+    width =
+        std::max(width, std::min(left_column(option).size(), std::min<size_t>(26, columns / 2)));
   std::string text;
   for (const Option& option : options) {
     const std::string left = left_column(option);
@@ -50,7 +51,7 @@ std::string option_lines(const std::vector<Option>& options) {
     if (!option.default_text.empty()) help += fmt::format(" [{}]", option.default_text);
     text += left.size() > width ? fmt::format("  {}\n{:{}}", left, "", width + 4)
                                 : fmt::format("  {:<{}}  ", left, width);
-    text += wrapped(help, width + 4) + '\n';
+    text += wrapped(help, width + 4, columns) + '\n';
   }
   return text;
 }
@@ -74,7 +75,8 @@ std::vector<Option> common_options(bool trains) {
   return options;
 }
 
-std::string help_text(std::string_view program, std::span<const Verb* const> verbs) {
+std::string help_text(std::string_view program, std::span<const Verb* const> verbs,
+                      size_t columns) {
   std::string text = fmt::format(
       "{}: predictable scaling of language models\n\nusage: {} VERB [arguments] [--json]\n",
       program, program);
@@ -89,12 +91,14 @@ std::string help_text(std::string_view program, std::span<const Verb* const> ver
     text += fmt::format("\n{}\n", group);
     for (const Verb* verb : verbs)
       if (verb->group == group)
-        text += fmt::format("  {:<{}}  {}\n", verb->name, width, verb->summary);
+        text +=
+            fmt::format("  {:<{}}  {}\n", verb->name, width,
+                        columns > 0 ? wrapped(verb->summary, width + 4, columns) : verb->summary);
   }
   return text + fmt::format("\n{} VERB --help explains a verb, with an example.\n", program);
 }
 
-std::string verb_help(std::string_view program, const Verb& verb) {
+std::string verb_help(std::string_view program, const Verb& verb, size_t columns) {
   std::vector<Option> positionals, options;
   std::string usage = fmt::format("usage: {} {}", program, verb.name);
   for (const Option& option : verb.options) {
@@ -107,11 +111,12 @@ std::string verb_help(std::string_view program, const Verb& verb) {
     const std::string name = option.name + (option.takes == Takes::list ? " ..." : "");
     usage += option.required ? " " + name : " [" + name + "]";
   }
-  std::string text =
-      fmt::format("{} {}: {}\n\n{} [options]\n", program, verb.name, verb.summary, usage);
-  if (!positionals.empty()) text += "\narguments\n" + option_lines(positionals);
-  if (!options.empty()) text += "\noptions\n" + option_lines(options);
-  text += "\ncommon options\n" + option_lines(common_options(verb.trains));
+  std::string text = fmt::format("{} {}: {}", program, verb.name, verb.summary);
+  if (columns > 0) text = wrapped(text, 4, columns);
+  text += fmt::format("\n\n{} [options]\n", usage);
+  if (!positionals.empty()) text += "\narguments\n" + option_lines(positionals, columns);
+  if (!options.empty()) text += "\noptions\n" + option_lines(options, columns);
+  text += "\ncommon options\n" + option_lines(common_options(verb.trains), columns);
   if (!verb.example.empty()) text += fmt::format("\nexample\n  {}\n", verb.example);
   return text;
 }

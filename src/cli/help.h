@@ -11,7 +11,8 @@ namespace rung {
 
 // The options that every verb takes (--dry-run where it trains).
 std::vector<Option> common_options(bool trains);
-std::string help_text(std::string_view program, std::span<const Verb* const> verbs);
-std::string verb_help(std::string_view program, const Verb& verb);
+// For a terminal of so many columns; 0: for none, where lines of `rung help` stay whole.
+std::string help_text(std::string_view program, std::span<const Verb* const> verbs, size_t columns);
+std::string verb_help(std::string_view program, const Verb& verb, size_t columns);
 
 }  // namespace rung

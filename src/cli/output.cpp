@@ -21,12 +21,6 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Of the terminal behind a descriptor; `otherwise` where there is none or it does not say.
-int terminal_columns(int descriptor, int otherwise) {
-  winsize size{};
-  return ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : otherwise;
-}
-
 // Whether lines can be drawn anew. A dumb terminal (an editor's shell, some CI) shows the escape
 // sequence that takes it as text.
 bool redraws() {
@@ -45,6 +39,16 @@ void print_error(const std::string& text) {
 
 }  // namespace
 
+size_t terminal_width(int descriptor) {
+  winsize size{};
+  return ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+std::string fit_terminal(int descriptor, const std::string& text) {
+  const size_t columns = terminal_width(descriptor);
+  return columns > 0 ? fit_lines(text, columns) : text;
+}
+
 Output::Output(bool json, bool quiet) : json_(json), quiet_(quiet), terminal_(redraws()) {
   if (!terminal_) last_ = now();
 }
@@ -58,8 +62,7 @@ void Output::result(const Json& json, const std::string& text) {
   // Names from the disk need not be UTF-8; a replaced letter is better than no result.
   if (json_) return print_out(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   const std::string lines = text.empty() || text.back() == '\n' ? text : text + "\n";
-  const int columns = terminal_columns(STDOUT_FILENO, 0);
-  print_out(columns > 0 ? fit_lines(lines, static_cast<size_t>(columns)) : lines);
+  print_out(fit_terminal(STDOUT_FILENO, lines));
 }
 
 void Output::text(const std::string& text) {
@@ -74,7 +77,7 @@ void Output::note(const std::string& line) {
 
 void Output::warn(const std::string& line) {
   end_progress();
-  print_error(line + "\n");
+  print_error(fit_terminal(STDERR_FILENO, line + "\n"));
 }
 
 void Output::progress(const Progress& progress) {
@@ -83,8 +86,8 @@ void Output::progress(const Progress& progress) {
   if (time - last_ < (terminal_ ? redraw_seconds : line_seconds)) return;
   last_ = time;
   if (terminal_) {
-    print_error("\r" + progress_line(progress, terminal_columns(STDERR_FILENO, 100) - 1) +
-                "\x1b[K");
+    const auto columns = static_cast<int>(terminal_width(STDERR_FILENO));
+    print_error("\r" + progress_line(progress, columns > 0 ? columns - 1 : 99) + "\x1b[K");
     drawn_ = true;
   } else {
     print_error(progress_line(progress, 160, false) + "\n");

@@ -7,6 +7,12 @@
 
 namespace rung {
 
+// Columns of the terminal behind a descriptor (1: stdout, 2: stderr); 0 where there is none.
+size_t terminal_width(int descriptor);
+
+// Lines broken to fit that terminal (fit_lines); as they are where there is none.
+std::string fit_terminal(int descriptor, const std::string& text);
+
 class Output {
  public:
   Output(bool json, bool quiet);
@@ -19,7 +25,8 @@ class Output {
   // Text on stdout without --json; nothing with it. For results that come piece by piece
   // (generate).
   void text(const std::string& text);
-  // One line on stderr; nothing with --quiet. The progress bar is wiped first.
+  // One line on stderr, broken to fit a terminal; nothing with --quiet. The progress bar is wiped
+  // first.
   void note(const std::string& line);
   // One line on stderr, also with --quiet.
   void warn(const std::string& line);

@@ -33,6 +33,11 @@ void append_row(std::string& out, const TableRow& row, const std::vector<size_t>
   out += '\n';
 }
 
+bool is_command(std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+  return line.starts_with("rung ") || line.starts_with("./rung ") || line.starts_with("rung-law ");
+}
+
 }  // namespace
 
 std::string text_table(const TableRow& head, const std::vector<TableRow>& rows) {
@@ -65,13 +70,14 @@ std::string fit_lines(const std::string& text, size_t columns) {
     begin = end + 1;
     if (!line.empty() && line.find_first_not_of('-') == std::string::npos)
       line = line.substr(0, columns);
-    while (shown(line) > columns) {
+    while (shown(line) > columns && !is_command(line)) {
       size_t limit = 0;  // of bytes in `columns` characters
       for (size_t seen = 0; limit < line.size() && seen <= columns; ++limit)
         seen += (line[limit] & 0xc0) != 0x80;
       const size_t from = line.find_first_not_of(' ');
       size_t cut = line.rfind("  ", limit - 1);
-      if (cut == std::string::npos || cut <= from) cut = line.rfind(' ', limit - 1);
+      if (cut == std::string::npos || cut <= from || 2 * cut < limit)
+        cut = line.rfind(' ', limit - 1);
       // A word wider than that stands alone.
       if (cut == std::string::npos || cut <= from) cut = line.find(' ', std::max(from, limit));
       const size_t rest = line.find_first_not_of(' ', std::min(cut, line.size()));

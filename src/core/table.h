@@ -11,8 +11,9 @@ using TableRow = std::vector<std::string>;
 // Rows shorter than the head are filled with empty cells; longer ones fail.
 std::string text_table(const TableRow& head, const std::vector<TableRow>& rows);
 
-// The text with lines wider than `columns` broken between cells (two spaces), else between words,
-// and rules cut: a narrow terminal would break them inside numbers.
+// The text with lines wider than `columns` broken between cells (two spaces) where one ends in the
+// second half, else between words, and rules cut: a narrow terminal would break them inside
+// numbers. Commands (lines that begin with `rung `) stay whole, to be copied.
 std::string fit_lines(const std::string& text, size_t columns);
 
 // One line of CSV (RFC 4180) with its newline: cells with commas, quotes or line breaks are quoted.

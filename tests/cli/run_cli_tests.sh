@@ -72,6 +72,12 @@ expect 0 'rung echo TABLE.csv \[MORE ...\]' '' "$probe" echo --help
 expect 0 'probe echo runs.csv N=7e9' '' "$probe" echo -h
 expect 0 '--law chinchilla\|power' '' "$probe" help echo
 expect 0 '--dry-run' '' "$probe" reports --help
+# A narrow terminal gets lines of its width, but for commands; a pipe whole ones.
+for command in 'help' 'echo --help' 'zzzzzz' 'fails' 'echo runs.csv'; do
+  on_terminal 36 "$probe" $command >"$work/out" 2>&1 </dev/null
+  sed -i '/^rung VERB --help/d' "$work/out"
+  check "$command: a line of more than 36 columns: $(cat "$work/out")" [ "$(widest "$work/out")" -le 36 ]
+done
 
 # Interruption: the first signal saves, a second Ctrl-C ends at once. What stops jobs sends a signal more than once, in
 # the same moment (timeout) or some time later (a scheduler): that is no second Ctrl-C.

@@ -25,6 +25,9 @@ TEST_CASE("lines are broken between cells, else between words, and never inside 
         "name   8.00 GB\n    1.2345\n----------------\n");
   CHECK(fit_lines("müller  1.2345", 14) == "müller  1.2345");
   CHECK(fit_lines("one line of words", 12) == "one line of\n    words");
+  CHECK(fit_lines("plan    a target of words", 19) == "plan    a target of\n    words");
+  CHECK(fit_lines("go on:\n  rung train --out runs\n", 12) == "go on:\n  rung train --out runs\n");
+  CHECK(fit_lines("rung: not a command", 12) == "rung: not a\n    command");
   CHECK(fit_lines("unbreakable\n", 4) == "unbreakable\n");
   CHECK(fit_lines("unbreakable 1.25 2.50", 9) == "unbreakable\n    1.25\n    2.50");
   CHECK(fit_lines("    unbreakable  1.25\n", 3) == "    unbreakable\n    1.25\n");

@@ -167,7 +167,7 @@ int finish(const Arguments& arguments, const ClimbOutcome& outcome,
   if (outcome.interrupted) {
     const std::string command = resume_command(arguments);
     arguments.out->note(
-        fmt::format("saved in {}; this goes on: {}", arguments.text("--out"), command));
+        fmt::format("saved in {}; this goes on:\n  {}", arguments.text("--out"), command));
     Json json = outcome.json;
     json["resume"] = command;
     arguments.out->result(json, "");

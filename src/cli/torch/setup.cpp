@@ -173,7 +173,7 @@ int report_interrupted(const Arguments& arguments, const fs::path& out) {
   const std::string command = resume_command(arguments);
   arguments.out->result(
       {{"status", "interrupted"}, {"out", out.string()}, {"resume", command}},
-      fmt::format("interrupted; saved in {}. This goes on: {}", out.string(), command));
+      fmt::format("interrupted; saved in {}. This goes on:\n  {}", out.string(), command));
   return status_of_interrupt();
 }
 
