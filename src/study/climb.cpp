@@ -96,6 +96,7 @@ ClimbOutcome run_climb(const ClimbRequest& request, const ClimbHooks& hooks) {
             .interrupted = true};
   } catch (const Error& error) {
     record_failure(c, error);
+    leave_no_folder(c);
     throw;
   }
 }

@@ -17,8 +17,17 @@ void open_folder(Climb& c) {
   if (!c.request.resume && fs::exists(c.file("plan.json")))
     fail("[climb] {} holds a climb already{}. Continue it with --resume, or choose another --out.",
          folder.string(), fs::exists(c.file("prediction.json")) ? " with its prediction" : "");
-  make_folder(folder / "runs", "climb");
+  c.made_folder = !fs::exists(folder);
+  make_folder(folder, "climb");
   c.lock = std::make_unique<FolderLock>(folder);
+}
+
+void leave_no_folder(Climb& c) {
+  if (!c.lock || fs::exists(c.file("plan.json"))) return;
+  std::error_code error;  // what goes wrong here must not hide why the climb ended
+  if (c.made_folder) fs::remove(c.file(".lock"), error);
+  c.lock.reset();
+  if (c.made_folder) fs::remove(c.request.folder, error);
 }
 
 namespace {
@@ -110,6 +119,7 @@ bool record_plan(Climb& c) {
         c.request.folder.string(), difference,
         command.empty() ? "" : fmt::format(" (rung {})", command));
   }
+  make_folder(c.file("runs"), "climb");
   if (!known || !settled) write_file(c.file("config.toml"), to_toml(config));
   if (!known) write_json(c.file("plan.json"), plan);
   return known;

@@ -10,6 +10,9 @@ namespace rung {
 // Locks the folder. Fails on a climb that is there already, unless it is resumed.
 void open_folder(Climb& c);
 
+// Removes a folder that this climb made and has no plan for, as where its budget was too small.
+void leave_no_folder(Climb& c);
+
 // The token source and the held-out set.
 void open_data(Climb& c);
 

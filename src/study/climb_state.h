@@ -28,6 +28,7 @@ struct Climb {
   std::vector<RunRecord> records;
   std::vector<std::string> points;  // of each record (study/runs_csv.h)
   std::unique_ptr<FolderLock> lock;
+  bool made_folder = false;  // it was not there before
   std::unique_ptr<JsonLog> log;
   Clock::time_point last_report = Clock::now();
   // For the time left: costs of the populations behind, and of what this process trained of them,

@@ -98,9 +98,9 @@ void time_alone(ClimbRequest request) {
 ClimbOutcome compare_climbs(const fs::path& folder, std::vector<NamedClimb> alternatives,
                             bool together, const ClimbHooks& hooks) {
   const auto start = Clock::now();
-  make_folder(folder, "compare");
   place(folder, together, alternatives);
   check_shares(alternatives);
+  make_folder(folder, "compare");
   if (together) {
     // Text is made ready once, out of everybody's time.
     const ClimbRequest& first = alternatives.front().request;

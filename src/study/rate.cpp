@@ -146,7 +146,7 @@ double flops_for_seconds(const RunConfig& base, int64_t vocabulary, ClimbOptions
       fail(
           "[climb] The budget is too small to climb. Received one that leaves {:.0f} s for "
           "training; the smallest climb takes about {:.0f} s here. Raise --budget.",
-          seconds, shortest);
+          std::floor(seconds), std::ceil(shortest));  // never the same
   }
   for (int i = 0; i < 12; ++i) {
     options.flops = std::sqrt(low * high);

@@ -32,6 +32,13 @@ json "d['plan']['flops']==5e11"
 expect 2 . 'train.tokens is the target.s and decides its tokens per parameter. Received --tokens-per-parameter 20 beside it' \
   "$rung" climb "${shape[@]}" --set model.width=48 train.tokens=1e5 --tokens-per-parameter 20 --budget 1e12flop --out both
 check "bad usage left a folder" [ ! -e both ]
+# A climb that is refused leaves nothing behind but what was there before.
+mkdir -p there
+for out in new there; do
+  expect 1 . 'budget is too small to climb' "$rung" climb "${shape[@]}" --budget 1e6flop --out $out
+done
+expect 1 . 'The share of attention' "$rung" climb "${shape[@]}" --budget 1e6flop --compare attention,model.ffn=gelu --out pair
+check "refused climbs left $(ls -d new pair there/* 2>/dev/null)" [ ! -e new -a ! -e pair -a -d there -a -z "$(ls there)" ]
 
 # A text that is too short for the budget is said before anything trains.
 write_text text.txt
