@@ -38,6 +38,8 @@ std::string likely_columns(const Table& table, const std::string& quantity) {
 void fail_no_column(const Table& table, std::string_view who, const std::string& quantity) {
   std::string names;
   for (const Column& column : table.columns) names += (names.empty() ? "" : ", ") + column.name;
+  if (names.empty())
+    fail_usage("[{}] {} has no columns. Give a table of runs, a line each.", who, table.source);
   fail_usage("[{}] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN{}.",
              who, table.source, quantity == "L" ? "the loss" : quantity, names, quantity,
              likely_columns(table, quantity));

@@ -124,8 +124,9 @@ void find_optimum(const Surface& surface, const Path& path, const PlanOptions& o
   note_extrapolation(plan);
 }
 
-void plan_given(const Surface& surface, const Path& path, const PlanOptions& options, double n,
-                double each, Plan& plan) {
+void plan_given(const Surface& surface, const Path& path, const PlanOptions& options,
+                const GivenSize& size, Plan& plan) {
+  const auto [n, n_of_laws, each] = size;
   const double d = path.tokens_at(n, each);
   if (!(d >= 1.0))
     fail_usage(
@@ -140,8 +141,8 @@ void plan_given(const Surface& surface, const Path& path, const PlanOptions& opt
   plan.D_interval = {d, d};
   plan.flat_N = best.flat_N;
   plan.flat_D = best.flat_D;
-  plan.prediction = surface.predict(n, d, options.level);
-  const double loss = surface(Surface::best, n, d);
+  plan.prediction = surface.predict(n_of_laws, d, options.level);
+  const double loss = surface(Surface::best, n_of_laws, d);
   const double least = surface(Surface::best, best.N, best.D);
   Given given{.best_N = best.N, .best_D = best.D, .best_loss = least, .excess = loss / least - 1.0};
   // The share of the FLOPs at which the best size reaches no more than the given one does.
@@ -153,8 +154,8 @@ void plan_given(const Surface& surface, const Path& path, const PlanOptions& opt
     less.life *= std::exp(middle);
     less.inference_tokens *= std::exp(middle);  // so that serving takes the same share
     if (less.hi_limit.empty()) less.hi += middle;
-    const double size = best_size(surface, less);
-    const double reached = surface(Surface::best, std::exp(size), less.tokens(size));
+    const double best_n = best_size(surface, less);
+    const double reached = surface(Surface::best, std::exp(best_n), less.tokens(best_n));
     (reached > loss ? lo : hi) = middle;
   }
   const bool compute_bound = std::isfinite(path.training) || std::isfinite(path.life);

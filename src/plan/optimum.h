@@ -10,10 +10,17 @@ namespace rung {
 // no optimum on the path or leaves its place open.
 void find_optimum(const Surface& surface, const Path& path, const PlanOptions& options, Plan& plan);
 
-// The plan of a model whose size is given, and what it loses against the best. `each`: its training
-// FLOPs a token as the path counts them, attention included where its shape is known.
-void plan_given(const Surface& surface, const Path& path, const PlanOptions& options, double n,
-                double each, Plan& plan);
+// A model whose size is given. `each`: its training FLOPs a token as the path counts them, attention
+// included where its shape is known.
+struct GivenSize {
+  double n = 0.0;
+  double n_of_laws = 0.0;  // without routers, as laws of mixtures count
+  double each = 0.0;
+};
+
+// Its plan, and what it loses against the best.
+void plan_given(const Surface& surface, const Path& path, const PlanOptions& options,
+                const GivenSize& size, Plan& plan);
 
 // Loss along the path about the near-optimal set.
 std::vector<Plan::BasinPoint> basin_along(const Surface& surface, const Path& path,

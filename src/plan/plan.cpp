@@ -150,9 +150,12 @@ Plan make_plan(std::span<const PlanSource> sources, const PlanOptions& given, bo
   plan.remarks.insert(plan.remarks.end(), decision.remarks.begin(), decision.remarks.end());
   const Path& path = decision.path;
   if (const auto shape = given_shape(options, decision.choice))
-    plan_given(surface, path, options, shape->N, shape->flops_per_token * path.cost / 6.0, plan);
+    plan_given(surface, path, options,
+               {shape->N, shape->N - shape->N_router, shape->flops_per_token * path.cost / 6.0},
+               plan);
   else if (options.size > 0.0)
-    plan_given(surface, path, options, options.size, path.flops_per_token(options.size), plan);
+    plan_given(surface, path, options,
+               {options.size, options.size, path.flops_per_token(options.size)}, plan);
   else
     find_optimum(surface, path, options, plan);
   if (!options.force) refuse_undetermined(plan.prediction, "plan");

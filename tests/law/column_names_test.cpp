@@ -47,6 +47,11 @@ TEST_CASE("columns: of several laws each takes the names that it reads") {
             .find("reads no widht") != std::string::npos);
 }
 
+TEST_CASE("columns: a table without any is said to have none") {
+  CHECK(refusal_of(parse_table("{}", TableFormat::jsonl), {.bootstrap = 0})
+            .find("has no columns. Give a table of runs") != std::string::npos);
+}
+
 TEST_CASE("columns: options that name a column say only the column") {
   const Table table = read_table(law_data("chinchilla-kyo/df.csv"));
   CHECK(refusal_of(table, {.bootstrap = 0, .cluster_column = "runs"})

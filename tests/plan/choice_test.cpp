@@ -111,6 +111,12 @@ TEST_CASE("choice: experts as memory allows") {
   const Plan fixed = plan_of({source(fit)}, {.flops = 1e21, .experts = 4});
   CHECK(fixed.choice.experts == 4);
   CHECK(fixed.C == doctest::Approx(1e21).epsilon(1e-9));  // routers included
+  // A given shape has one loss, at the size that the law counts: without its routers.
+  const Plan given =
+      plan_of({source(fit)}, {.flops = 1e20, .experts = 64, .width = 512, .depth = 8});
+  REQUIRE(given.shapes.size() == 1);
+  CHECK(given.N == given.shapes[0].shape.N);
+  CHECK(given.prediction.loss == doctest::Approx(given.shapes[0].loss).epsilon(1e-12));
 }
 
 TEST_CASE("choice: a routing law turns experts into dense parameters") {
