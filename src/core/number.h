@@ -17,7 +17,8 @@ std::optional<double> parse_bytes(const std::string& text);
 // Seconds of `30d`, `12h`, `90min`, `45s`; nothing for any other text, plain numbers included.
 std::optional<double> parse_seconds(const std::string& text);
 
-// `2^-8..2^0:9`: 9 log-spaced numbers, ends included; nothing where the text is no range.
+// `2^-8..2^0:9`: 9 log-spaced numbers, ends included, powers of two and of ten to the bit; nothing
+// where the text is no range.
 // Fails (usage) where it is one but an end is not positive or the count not from 2 to 4096.
 std::optional<std::vector<double>> parse_range(const std::string& text);
 

@@ -10,8 +10,8 @@ namespace rung {
 // no optimum on the path or leaves its place open.
 void find_optimum(const Surface& surface, const Path& path, const PlanOptions& options, Plan& plan);
 
-// A model whose size is given. `each`: its training FLOPs a token as the path counts them, attention
-// included where its shape is known.
+// A model whose size is given. `each`: its training FLOPs a token as the path counts them,
+// attention included where its shape is known.
 struct GivenSize {
   double n = 0.0;
   double n_of_laws = 0.0;  // without routers, as laws of mixtures count
