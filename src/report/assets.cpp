@@ -8,6 +8,7 @@
   extern "C" const char rung_##name[], rung_##name##_end[];
 
 RUNG_EMBED(page_style, RUNG_PAGE_FOLDER "/style.css")
+RUNG_EMBED(page_axes, RUNG_PAGE_FOLDER "/axes.js")
 RUNG_EMBED(page_script, RUNG_PAGE_FOLDER "/page.js")
 #ifdef RUNG_CHART_JS
 RUNG_EMBED(plot_library, RUNG_CHART_JS)
@@ -17,6 +18,10 @@ namespace rung {
 
 std::string_view page_style() {
   return {rung_page_style, rung_page_style_end};
+}
+
+std::string_view page_axes() {
+  return {rung_page_axes, rung_page_axes_end};
 }
 
 std::string_view page_script() {

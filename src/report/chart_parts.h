@@ -4,7 +4,7 @@
 
 namespace rung {
 
-// format: power, pow2, count, loss, percent or plain (page.js).
+// format: power, pow2, count, loss, percent, plain or number (axes.js).
 inline Json axis(const char* title, bool log, const char* format) {
   return {{"title", title}, {"log", log}, {"format", format}};
 }

@@ -53,6 +53,7 @@ std::string page_frame(std::string_view title, const std::string& content, const
     page += "<script>";
     page += plot_library();
     page += "</script>\n<script>\n";
+    page += page_axes();
     page += page_script();
     page += "</script>\n";
   }

@@ -10,9 +10,11 @@
 #include "fit_fixture.h"
 #include "fixture.h"
 #include "plan_fixture.h"
+#include "report/chart_parts.h"
 #include "report/compare_page.h"
 #include "report/coord_page.h"
 #include "report/fit_page.h"
+#include "report/page_frame.h"
 #include "report/plan_page.h"
 #include "report/report.h"
 #include "report/scales_page.h"
@@ -30,7 +32,9 @@ std::string find_browser() {
   return {};
 }
 
-// Counts the canvases that hold ink (some pixels painted), and what the window does not hold.
+// Counts the canvases that hold ink (some pixels painted), what the window does not hold, and
+// labels of axes that are not their ticks' values, stand on one another or beyond their plot.
+// `hovers`: what each plot's first mark says when it is pointed at.
 constexpr const char* probe = R"js(<script>
 {
   let inked = 0;
@@ -40,8 +44,44 @@ constexpr const char* probe = R"js(<script>
     for (let i = 3; i < data.length; i += 4) painted += data[i] > 0;
     inked += painted > 500;
   }
+  const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹", units = { k: 1e3, M: 1e6, B: 1e9, T: 1e12 };
+  const exponent = (text) =>
+    Number([...text].map((c) => (c === "⁻" ? "-" : superscripts.indexOf(c))).join(""));
+  const parts = /^([+−]?)(?:([0-9.]+)·?)??(?:(10|2)([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?([kMBT]?)(?: %)?$/;
+  const read = (label) => {
+    const [, sign, digits, base, power, unit] = parts.exec(label) ?? [];
+    const size = Number(digits ?? 1) * (base ? Number(base) ** exponent(power) : 1) * (units[unit] ?? 1);
+    return sign === "−" ? -size : size;
+  };
+  const faults = [], hovers = [];
+  function judge(chart, axis) {
+    const { ticks } = axis, all = ticks.map((tick) => tick.label).join(" | ");
+    const fail = (what) => faults.push(`${chart.canvas.dataset.plot} ${axis.id} ${what}: ${all}`);
+    if (ticks.length < 2 || new Set(ticks.map((tick) => tick.label)).size < ticks.length) fail("tell nothing apart");
+    const close = (a, b, of) => Math.abs(a - b) <= 1e-9 * Math.abs(of);
+    if (!ticks.every(({ value, label }) => close(value, read(label), value))) fail("say other values");
+    const step = (i) => ticks[i].value - ticks[i - 1].value;
+    const even = ticks.length > 2 && ticks.every((_, i) => i < 2 || close(step(i), step(1), 1e3 * step(1)));
+    const decimals = new Set(ticks.map(({ label }) => (/\.([0-9]+)/.exec(label)?.[1] ?? "").length));
+    if (even && decimals.size > 1) fail("differ in decimals");
+    const across = axis.isHorizontal();
+    chart.ctx.font = `12px ${Chart.defaults.font.family}`;
+    const size = ({ label }) => (across ? chart.ctx.measureText(label).width + 4 : 12);
+    const spans = ticks.map((tick, i) => [-0.5, 0.5].map((side) => axis.getPixelForTick(i) + side * size(tick)));
+    spans.sort((a, b) => a[0] - b[0]);
+    if (spans.some(([from], i) => i > 0 && from < spans[i - 1][1])) fail("overlap");
+    const most = across ? chart.width : chart.height;
+    if (spans[0][0] < 0 || spans.at(-1)[1] > most) fail("are cut");
+  }
+  for (const canvas of document.querySelectorAll("canvas")) {
+    const chart = window.Chart?.getChart(canvas);
+    if (!chart) continue;
+    for (const axis of Object.values(chart.scales)) if (axis.type !== "category") judge(chart, axis);
+    const { label } = chart.options.plugins.tooltip.callbacks;
+    hovers.push([label({ dataset: chart.data.datasets[0], dataIndex: 0 })].flat().join(": "));
+  }
   const { scrollWidth, clientWidth } = document.documentElement;
-  Object.assign(document.body.dataset, { inked, overflow: scrollWidth - clientWidth, width: innerWidth,
+  Object.assign(document.body.dataset, { inked, faults: faults.join("\n"), hovers: hovers.join("\n"), overflow: scrollWidth - clientWidth, width: innerWidth,
     dark: matchMedia("(prefers-color-scheme: dark)").matches, ground: getComputedStyle(document.body).backgroundColor
 });
 }
@@ -154,6 +194,7 @@ TEST_CASE("every page draws in a browser, wide and narrow, light and dark" *
         CHECK(view.at("plots") == plots);
         CHECK(view.at("inked") == plots);
         CHECK(view.at("errors") == "");
+        CHECK(view.at("faults") == "");
         CHECK(view.at("overflow") == "0");
         grounds[dark] = view.at("ground").get<std::string>();
       }
@@ -174,5 +215,54 @@ TEST_CASE("the browser's test notices what fails") {
   for (const Json& view : found.at("broken")) {
     CHECK(view.at("errors") != "");
     CHECK(view.at("overflow") != "0");
+  }
+}
+
+TEST_CASE("axes say the values of their ticks, and marks their own, at any magnitude") {
+  const auto browser = find_browser();
+  if (browser.empty() || !report_has_plots()) return;
+  struct Case {
+    double low, high;
+    bool log;
+    const char *format, *hover;  // hover: the mark at `low`
+  };
+  const std::vector<Case> cases = {
+      {1.86, 1.98, true, "loss", "1.8600"},             // steps of 0.025, on a logarithmic axis
+      {1.86, 1.98, false, "number", "1.86"},            // and on a linear one
+      {3.14159, 3.14181, false, "loss", "3.1416"},      // labels that four decimals would repeat
+      {1.0003e9, 1.0042e9, false, "count", "1.0003B"},  // counts of a billion and some
+      {9.6e5, 1.08e6, true, "count", "960k"},           // across the step from k to M
+      {2.41e12, 3.96e12, true, "power", "2.41·10¹²"},   // less than a decade
+      {2.4e10, 7.1e14, true, "power", "2.4·10¹⁰"},      // several
+      {3e-4, 2e11, true, "power", "3·10⁻⁴"},            // many
+      {21.5, 48.0, true, "power", "21.5"},              // seconds
+      {1.1e-7, 3.9e-7, false, "number", "1.1·10⁻⁷"},    // small
+      {-0.31, 0.11, false, "percent", "−0.31 %"},       // signed
+      {-4e-5, 2e-4, false, "percent", "−4·10⁻⁵ %"},     // of a fit that leaves next to nothing
+      {0.004, 9.1, false, "plain", "0.004 %"},          // a percent whose axis says so
+      {0.11, 0.19, true, "pow2", "0.11"},               // less than an octave
+      {0.125, 4.0, true, "pow2", "2⁻³"},                // five
+      {-2.5e9, 1.5e9, false, "number", "−2.5·10⁹"}};    // large
+  Json charts = Json::array();
+  std::string html, hovers;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Case& c = cases[i];
+    Json chart = new_chart(fmt::format("axis{}", i).c_str(), "an axis", axis("x", c.log, c.format),
+                           axis("y", c.log, c.format));
+    push_series(chart, {{"label", "mark"},
+                        {"kind", "points"},
+                        {"color", "law"},
+                        {"data", {{c.low, c.low}, {c.high, c.high}}}});
+    html += figure(charts, chart, c.format, "");
+    hovers += fmt::format("{0}mark: {1} at {1}", i == 0 ? "" : "\n", c.hover);
+  }
+  const TemporaryFolder folder;
+  const auto found =
+      load(browser, folder.path, false, {{"axes", page_frame("axes", html, charts)}});
+  for (const Json& view : found.at("axes")) {
+    CHECK(view.at("plots") == std::to_string(cases.size()));
+    CHECK(view.at("errors") == "");
+    CHECK(view.at("faults") == "");
+    CHECK(view.at("hovers") == hovers);
   }
 }

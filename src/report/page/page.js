@@ -9,7 +9,7 @@
   const charts = JSON.parse(document.getElementById("data").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const phone = matchMedia("(max-width: 720px)");
-  const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  const { chooseTicks, exact } = axes;
 
   // viridis, without the ends that vanish on white or on black
   const scales = {
@@ -36,36 +36,6 @@
     }
   }
 
-  const superscript = (n) => (n < 0 ? "⁻" : "") + [...String(Math.abs(n))].map((d) => superscripts[d]).join("");
-
-  function short(value) {
-    return String(Number(value.toPrecision(3)));
-  }
-
-  const formats = {
-    power(value) {
-      const exponent = Math.floor(Math.log10(value) + 1e-9);
-      const mantissa = short(value / 10 ** exponent);
-      return (mantissa === "1" ? "" : mantissa + "·") + "10" + superscript(exponent);
-    },
-    pow2(value) {
-      const exponent = Math.log2(value);
-      const whole = Math.round(exponent);
-      return Math.abs(exponent - whole) < 0.02 ? "2" + superscript(whole) : value.toPrecision(3);
-    },
-    count(value) {
-      for (const [unit, name] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]])
-        if (value >= unit) return short(value / unit) + name;
-      return short(value);
-    },
-    loss: (value) => short(value),
-    percent: (value) => (value > 0 ? "+" : value < 0 ? "−" : "") + short(Math.abs(value)) + " %",
-    plain: (value) => short(value),
-    number: (value) => short(value),
-  };
-  const exact = { ...formats, loss: (v) => v.toFixed(4), plain: (v) => v.toFixed(2) + " %",
-    number: (v) => String(Number(v.toPrecision(5))), percent: (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2) + " %" };
-
   // All x and y of a chart, intervals and bands included.
   function extent(chart, axis) {
     let low = Infinity, high = -Infinity;
@@ -89,25 +59,8 @@
     return [low - margin, high + margin];
   }
 
-  function linearTicks(low, high, count) {
-    const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
-    const step = power * [1, 2, 2.5, 5, 10].find((m) => m * power >= raw);
-    const ticks = [];
-    for (let k = Math.ceil(low / step); k * step <= high + 1e-9 * step; ++k) ticks.push(Number((k * step).toPrecision(12)));
-    return ticks;
-  }
-
-  // Ticks of a logarithmic axis that stay readable over a tenth of a decade as over ten decades.
-  function logTicks(low, high, count, base) {
-    const steps = Math.log(high / low) / Math.log(base);
-    const mantissas = base === 2 || steps > count ? [1] : steps > 2.2 ? [1, 3] : steps > 1.2 ? [1, 2, 5] : null;
-    if (!mantissas) return linearTicks(low, high, count);
-    const stride = Math.max(1, Math.ceil(steps / count)), ticks = [];
-    for (let e = Math.floor(Math.log(low) / Math.log(base)); base ** e <= high; ++e)
-      for (const m of mantissas)
-        if (e % stride === 0 && m * base ** e >= low && m * base ** e <= high) ticks.push(m * base ** e);
-    return ticks;
-  }
+  const tickOptions = () =>
+    ({ color: css("soft"), maxRotation: 0, autoSkip: false, callback: (value, i, ticks) => ticks[i].label });
 
   function scaleOptions(chart, axis) {
     const spec = chart[axis];
@@ -116,18 +69,15 @@
       type: spec.log ? "logarithmic" : "linear", min, max,
       title: { display: true, text: spec.title, color: css("soft") },
       grid: { color: (c) => (spec.zero && c.tick.value === 0 ? css("soft") : css("line")), borderColor: css("line") },
-      ticks: { color: css("soft"), maxRotation: 0, autoSkip: false, callback: (v) => formats[spec.format](v) },
-      afterBuildTicks(scale) {
-        const count = axis === "y" ? 6 : scale.chart.width < 560 ? 4 : 8;
-        const values = spec.log ? logTicks(min, max, count, spec.format === "pow2" ? 2 : 10) : linearTicks(min, max, count);
-        scale.ticks = values.map((value) => ({ value }));
-      },
+      ticks: tickOptions(),
+      afterBuildTicks(scale) { scale.ticks = chooseTicks(scale, spec, min, max); },
     };
   }
 
   function datasets(series) {
     const own = colour(series);
-    const order = series.color === "target" ? 0 : series.thin ? 6 : { interval: 1, points: 2, line: 3, band: 5 }[series.kind];
+    const orders = { interval: 1, points: 2, line: 3, band: 5 };
+    const order = series.color === "target" ? 0 : series.thin ? 6 : orders[series.kind];
     const common = { label: series.label, spec: series, order, borderColor: own, backgroundColor: own, borderWidth: 2,
       pointRadius: 0, pointHoverRadius: 4, hideLegend: series.legend === false };
     const xy = series.data.map((p) => ({ x: p[0], y: p[1] }));
@@ -142,7 +92,8 @@
       return [line];
     }
     const marks = { interval: ["rectRot", 7], cross: ["crossRot", 8], star: ["star", 7] };
-    const [shape, radius] = marks[series.kind === "interval" ? "interval" : series.shape] ?? ["circle", series.small ? 2.5 : 4.5];
+    const mark = series.kind === "interval" ? "interval" : series.shape;
+    const [shape, radius] = marks[mark] ?? ["circle", series.small ? 2.5 : 4.5];
     return [{ ...common, data: xy, pointStyle: shape, pointRadius: radius, pointHoverRadius: radius + 1.5,
       borderWidth: shape === "crossRot" ? 3.5 : 1.8, pointBackgroundColor: series.hollow ? "transparent" : own }];
   }
@@ -177,8 +128,8 @@
         const spec = item.dataset.spec, point = spec.data[item.dataIndex];
         const name = spec.name ?? spec.notes?.[item.dataIndex] ?? spec.label;
         const range = spec.kind === "interval" && point[2] !== null
-          ? ` (${exact[chart.y.format](point[2])} to ${exact[chart.y.format](point[3])})` : "";
-        return [name, `${exact[chart.y.format](point[1])}${range} at ${exact[chart.x.format](point[0])}`];
+          ? ` (${exact(point[2], chart.y.format)} to ${exact(point[3], chart.y.format)})` : "";
+        return [name, `${exact(point[1], chart.y.format)}${range} at ${exact(point[0], chart.x.format)}`];
       },
     };
     return { callbacks: labels, displayColors: false, padding: 9, filter: (item) => item.dataset.spec.kind !== "band" };
@@ -212,7 +163,9 @@
   }
 
   function bars(chart) {
-    const unit = (bar) => bar.percent ?? bar.value;
+    const unit = (bar) => bar.percent ?? bar.value, most = 1.05 * Math.max(...chart.bars.map(unit)) || 1;
+    const label = ({ dataIndex: i }) =>
+      `± ${exact(chart.bars[i].value, "loss")} nats (± ${exact(unit(chart.bars[i]), "plain")})`;
     return {
       type: "bar",
       data: { labels: chart.bars.map((bar) => bar.name), datasets: [{
@@ -221,12 +174,13 @@
       options: {
         animation: false, indexAxis: "y", maintainAspectRatio: false,
         scales: {
-          x: { beginAtZero: true, ticks: { color: css("soft"), maxTicksLimit: 6 }, grid: { color: css("line") },
+          x: { min: 0, max: most, grid: { color: css("line") },
+            ticks: tickOptions(),
+            afterBuildTicks(scale) { scale.ticks = chooseTicks(scale, { format: "number" }, 0, most); },
             title: { display: true, text: "half-width, % of the predicted loss", color: css("soft") } },
           y: { ticks: { color: css("ink") }, grid: { display: false } },
         },
-        plugins: { legend: { display: false }, tooltip: { displayColors: false, callbacks: {
-          label: (item) => `± ${chart.bars[item.dataIndex].value.toPrecision(3)} nats (± ${unit(chart.bars[item.dataIndex]).toFixed(2)} %)` } } },
+        plugins: { legend: { display: false }, tooltip: { displayColors: false, callbacks: { label } } },
       },
     };
   }
