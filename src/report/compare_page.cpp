@@ -44,9 +44,21 @@ std::string ranking(const Json& comparison, const char* axis, const std::string&
   for (const Json& s : comparison["ranking"][axis]["standings"])
     rows.push_back(
         {escape_html(text_at(s, "name")), show_loss(number_at(s, "loss")),
-         fmt::format("{} .. {}", show_loss(number_at(s, "lo")), show_loss(number_at(s, "hi")))});
-  return fmt::format("<p>At {}, the most {} that all of them were given:</p>\n{}", at, what,
-                     html_table({"alternative", "loss", "90 %"}, rows, {false, true, true}));
+         fmt::format("{} .. {}", show_loss(number_at(s, "lo")), show_loss(number_at(s, "hi"))),
+         show_loss(number_at(s, "measured"))});
+  return fmt::format(
+      "<p>At {}, the most {} that all of them were given, by their laws; beside them what a target "
+      "measured that was given just this:</p>\n{}",
+      at, what,
+      html_table({"alternative", "loss", "90 %", "measured"}, rows, {false, true, true, true}));
+}
+
+std::string warnings(const Json& comparison) {
+  std::string html;
+  for (const Json& warning : comparison.value("warnings", Json::array()))
+    html += fmt::format("<li><span class=\"badge warning\">warning</span> {}.</li>\n",
+                        escape_html(warning.get<std::string>()));
+  return html.empty() ? html : "<ul class=\"notes\">\n" + html + "</ul>\n";
 }
 
 std::string rankings(const Json& comparison) {
@@ -69,6 +81,11 @@ std::string verdicts(const Json& comparison) {
   return html + "</ul>\n";
 }
 
+std::string show_range(const Json& json, const std::string& key) {
+  return fmt::format("{} .. {}", show_loss(number_at(json, key + "/lo")),
+                     show_loss(number_at(json, key + "/hi")));
+}
+
 std::string checks(const Json& comparison) {
   std::vector<TableRow> rows;
   for (const Json& a : comparison["alternatives"]) {
@@ -77,17 +94,16 @@ std::string checks(const Json& comparison) {
     rows.push_back({fmt::format("<a href=\"{0}/report.html\">{0}</a>", name),
                     show_count(number_at(a, "target/N")), show_flops(number_at(a, "target/C")),
                     fmt::format("{:.1f}x", number_at(a, "extrapolation_flops")),
-                    fmt::format("{} ({} .. {})", show_loss(number_at(a, "predicted/loss")),
-                                show_loss(number_at(a, "predicted/lo")),
-                                show_loss(number_at(a, "predicted/hi"))),
+                    fmt::format("{} ({})", show_loss(number_at(a, "predicted/loss")),
+                                show_range(a, "predicted")),
                     measured ? show_loss(number_at(a, "measured/loss")) : "–",
                     measured ? show_percent(number_at(a, "relative_error")) : "–",
                     measured ? (truth_at(a, "inside", false) ? "yes" : "no") : "–",
-                    show_flops(number_at(a, "flops_per_second"))});
+                    show_range(a, "law_at_target"), show_flops(number_at(a, "flops_per_second"))});
   }
   return html_table({"alternative", "target N", "FLOPs", "ahead", "predicted, 90 %", "measured",
-                     "error", "inside", "FLOP/s"},
-                    rows, {false, true, true, true, true, true, true, false, true});
+                     "error", "inside", "law after, 90 %", "FLOP/s"},
+                    rows, {false, true, true, true, true, true, true, false, true, true});
 }
 
 }  // namespace
@@ -99,7 +115,7 @@ bool is_comparison(const Json& json) {
 std::string compare_page(const Json& comparison, std::string_view title) {
   Json charts = Json::array();
   std::string html = fmt::format("<h1>{}</h1>\n", escape_html(title));
-  html += html_section("ranking", "Who is ahead", rankings(comparison));
+  html += html_section("ranking", "Who is ahead", rankings(comparison) + warnings(comparison));
   html += html_section(
       "curves", "Loss over what a run costs",
       side_by_side(
@@ -116,7 +132,7 @@ std::string compare_page(const Json& comparison, std::string_view title) {
                  "Seconds of one run on this machine, timed alone where the climbs ran together, "
                  "else a population's shared by its members; beyond the largest run its rate "
                  "holds.")));
-  html += html_section("checks", "Each climb's own check", checks(comparison));
+  html += html_section("targets", "Each climb's own check", checks(comparison));
   html += html_section("verdicts", "Two by two", verdicts(comparison));
   return page_frame(title, html, charts);
 }

@@ -112,11 +112,25 @@ Json band(const Axis& axis, size_t contender) {
   return rows;
 }
 
-// At the most of the axis that every contender's largest run has spent.
-Json ranking_json(const std::vector<Contender>& contenders, const Axis& axis, double at) {
+const RunRecord* target_of(const Contender& contender) {
+  for (const RunRecord& r : contender.runs)
+    if (r.kind == "target") return &r;
+  return nullptr;
+}
+
+// At `flops[i]` FLOPs of contender i, which are the most of the axis that every contender's largest
+// run has spent. `measured`: of a target that was trained on just so many.
+Json ranking_json(const std::vector<Contender>& contenders, const Axis& axis, double at,
+                  const std::vector<double>& flops) {
   Json json{{"at", at}, {"standings", Json::array()}};
-  for (const Standing& s : standings(contenders, axis.curves, axis.values, at))
-    json["standings"].push_back({{"name", s.name}, {"loss", s.loss}, {"lo", s.lo}, {"hi", s.hi}});
+  for (const Standing& s : standings(contenders, axis.curves, axis.values, at)) {
+    Json standing{{"name", s.name}, {"loss", s.loss}, {"lo", s.lo}, {"hi", s.hi}};
+    for (size_t i = 0; i < contenders.size(); ++i)
+      if (const RunRecord* target = target_of(contenders[i]);
+          target && contenders[i].name == s.name && std::fabs(target->C / flops[i] - 1.0) < 1e-6)
+        standing["measured"] = target->L;
+    json["standings"].push_back(standing);
+  }
   return json;
 }
 
@@ -127,11 +141,26 @@ Json rankings(const std::vector<Contender>& contenders, const std::vector<SpentP
     flops = std::min(flops, path.most());
     seconds = std::min(seconds, path.seconds_at(path.most()));
   }
-  return {{"flops", ranking_json(contenders, axes[0], flops)},
-          {"seconds", ranking_json(contenders, axes[1], seconds)}};
+  std::vector<double> in_seconds;
+  for (const SpentPath& path : paths) in_seconds.push_back(path.flops_in(seconds));
+  const std::vector<double> equal(paths.size(), flops);
+  return {{"flops", ranking_json(contenders, axes[0], flops, equal)},
+          {"seconds", ranking_json(contenders, axes[1], seconds, in_seconds)}};
 }
 
-Json contender_json(const Contender& contender, const fs::path& folder, const SpentPath& path) {
+// The law of all runs at the target, unless another's smallest rung is larger than that.
+void add_law_at_target(Json& json, const RunRecord& target, const LossCurve& curve,
+                       const Axis& axis) {
+  if (target.C < axis.values.front()) return;
+  const Standing law = standing_at(axis.name, curve, axis.values, target.C);
+  json["law_at_target"] = {{"loss", law.loss},
+                           {"lo", law.lo},
+                           {"hi", law.hi},
+                           {"inside", law.lo <= target.L && target.L <= law.hi}};
+}
+
+Json contender_json(const Contender& contender, const fs::path& folder, const SpentPath& path,
+                    const LossCurve& curve, const Axis& axis) {
   Json json{{"name", contender.name}, {"folder", folder.string()}};
   Json runs = Json::array();
   for (const RunRecord& r : contender.runs)
@@ -145,13 +174,32 @@ Json contender_json(const Contender& contender, const fs::path& folder, const Sp
   for (const RunRecord& r : contender.runs)
     if (r.kind == "ladder") largest = std::max(largest, r.C);
   json["extrapolation_flops"] = prediction.at("target").at("C").get<double>() / largest;
-  for (const RunRecord& r : contender.runs)
-    if (r.kind == "target") {
-      json["measured"] = {{"loss", r.L}, {"se", json_number(r.L_se)}};
-      judge(json, r.L);
-      json["flops_per_second"] = json_number(r.C / path.seconds_at(r.C));
-    }
+  if (const RunRecord* target = target_of(contender)) {
+    json["measured"] = {{"loss", target->L}, {"se", json_number(target->L_se)}};
+    judge(json, target->L);
+    add_law_at_target(json, *target, curve, axis);
+    json["flops_per_second"] = json_number(target->C / path.seconds_at(target->C));
+  }
   return json;
+}
+
+// A line for each range of an alternative that does not hold its own target.
+Json range_warnings(const Json& alternatives) {
+  Json warnings = Json::array();
+  const auto add = [&](const Json& a, const Json& range, const char* whose) {
+    warnings.push_back(fmt::format(
+        "{}: its target measured {:.4f}, outside {:.4f} .. {:.4f}, the 90 % range of {}",
+        a.at("name").get<std::string>(), a.at("measured").at("loss").get<double>(),
+        range.at("lo").get<double>(), range.at("hi").get<double>(), whose));
+  };
+  for (const Json& a : alternatives) {
+    if (!a.contains("measured")) continue;
+    if (!a.at("inside").get<bool>()) add(a, a.at("predicted"), "its prediction");
+    if (a.contains("law_at_target") && !a.at("law_at_target").at("inside").get<bool>())
+      add(a, a.at("law_at_target"),
+          "the law of all its runs (a seed's noise is not in it), which says who is ahead");
+  }
+  return warnings;
 }
 
 Json comparison_json(const Comparison& c) {
@@ -191,12 +239,14 @@ Json compare_folders(const std::vector<fs::path>& climbs) {
   const std::vector<Axis> axes = axes_of(contenders, paths);
   Json json{{"kind", "comparison"}, {"alternatives", Json::array()}, {"pairs", Json::array()}};
   for (size_t i = 0; i < contenders.size(); ++i) {
-    Json entry = contender_json(contenders[i], climbs[i], paths[i]);
+    Json entry =
+        contender_json(contenders[i], climbs[i], paths[i], axes.front().curves[i], axes.front());
     for (const Axis& axis : axes) entry["curve_" + axis.name] = band(axis, i);
     json["alternatives"].push_back(entry);
     for (size_t k = 0; k < i; ++k) json["pairs"].push_back(pair_json(contenders, axes, k, i));
   }
   json["ranking"] = rankings(contenders, paths, axes);
+  json["warnings"] = range_warnings(json["alternatives"]);
   return json;
 }
 

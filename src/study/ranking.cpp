@@ -26,18 +26,21 @@ Place place_of(std::span<const double> axis, double at) {
 
 }  // namespace
 
+Standing standing_at(const std::string& name, const LossCurve& curve, std::span<const double> axis,
+                     double at) {
+  const Place place = place_of(axis, at);
+  std::vector<double> losses;
+  for (const auto& draw : curve.draws) losses.push_back(place.in(draw));
+  std::sort(losses.begin(), losses.end());
+  return {name, place.in(curve.loss), sorted_quantile(losses, 0.05), sorted_quantile(losses, 0.95)};
+}
+
 std::vector<Standing> standings(std::span<const Contender> contenders,
                                 std::span<const LossCurve> curves, std::span<const double> axis,
                                 double at) {
-  const Place place = place_of(axis, at);
   std::vector<Standing> all;
-  for (size_t i = 0; i < contenders.size(); ++i) {
-    std::vector<double> losses;
-    for (const auto& draw : curves[i].draws) losses.push_back(place.in(draw));
-    std::sort(losses.begin(), losses.end());
-    all.push_back({contenders[i].name, place.in(curves[i].loss), sorted_quantile(losses, 0.05),
-                   sorted_quantile(losses, 0.95)});
-  }
+  for (size_t i = 0; i < contenders.size(); ++i)
+    all.push_back(standing_at(contenders[i].name, curves[i], axis, at));
   std::stable_sort(all.begin(), all.end(),
                    [](const Standing& a, const Standing& b) { return a.loss < b.loss; });
   return all;

@@ -29,16 +29,22 @@ inline Json comparison_json() {
   first["measured"] = {{"loss", 2.32}, {"se", 0.002}};
   first["relative_error"] = -0.0043;
   first["inside"] = true;
+  first["law_at_target"] = {{"loss", 2.31}, {"lo", 2.30}, {"hi", 2.315}, {"inside", false}};
   return {
       {"kind", "comparison"},
       {"status", "running"},
+      {"warnings", {"attention: its target measured 2.3200, outside of <a range>"}},
       {"alternatives",
        {first, alternative_json("model.pattern=\"mlstm x7, <slstm>\"", 90.0, 0.145)}},
       {"ranking",
        {{"flops",
          {{"at", 5.3e14},
           {"standings",
-           {{{"name", "attention"}, {"loss", 2.31}, {"lo", 2.30}, {"hi", 2.32}},
+           {{{"name", "attention"},
+             {"loss", 2.31},
+             {"lo", 2.30},
+             {"hi", 2.315},
+             {"measured", 2.32}},
             {{"name", "model.pattern=\"mlstm x7, <slstm>\""},
              {"loss", 2.35},
              {"lo", 2.33},

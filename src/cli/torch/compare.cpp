@@ -124,6 +124,8 @@ std::string comparison_text(const Json& comparison) {
     text += fmt::format("at equal FLOPs: {}\nat equal time:  {}\n",
                         pair.at("flops").at("verdict").get<std::string>(),
                         pair.at("seconds").at("verdict").get<std::string>());
+  for (const Json& warning : comparison.at("warnings"))
+    text += fmt::format("warning: {}\n", warning.get<std::string>());
   return text + fmt::format("report: {}/compare.html", comparison.at("out").get<std::string>());
 }
 
