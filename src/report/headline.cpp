@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/record.h"
 #include "report/html.h"
 #include "report/sections.h"
 
@@ -133,16 +134,14 @@ std::string strip(const Outcome& o) {
 // target's first step.
 std::string proof(const ClimbFiles& files) {
   if (files.prediction_sha256.empty()) return {};
-  for (const auto& event : files.log) {
-    if (text_at(event, "event") != "prediction") continue;
-    const bool same = text_at(event, "sha256") == files.prediction_sha256;
-    return fmt::format(
-        "<p class=\"proof {}\">prediction.json <code>{}…</code> {}</p>", same ? "good" : "bad",
-        files.prediction_sha256.substr(0, 16),
-        same ? "carries the hash that was logged before the target's first step."
-             : "does <b>not</b> carry the hash that was logged: it was changed afterwards.");
-  }
-  return {};
+  const auto recorded = recorded_hash(files.log);
+  if (!recorded) return {};
+  const bool same = files.prediction_sha256 == *recorded;
+  return fmt::format(
+      "<p class=\"proof {}\">prediction.json <code>{}…</code> {}</p>", same ? "good" : "bad",
+      files.prediction_sha256.substr(0, 16),
+      same ? "carries the hash that was logged before the target's first step."
+           : "does <b>not</b> carry the hash that was logged: it was changed afterwards.");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/events.h"
 #include "core/hash.h"
+#include "core/record.h"
 
 namespace rung {
 
@@ -26,16 +27,15 @@ Json read_prediction(const fs::path& folder) {
 bool is_recorded(const fs::path& folder) {
   const fs::path file = folder / "prediction.json", log = folder / "log.jsonl";
   if (!fs::exists(log)) return false;
-  for (const Json& event : read_json_lines(log)) {
-    if (event.value("event", "") != "prediction") continue;
-    const std::string hash = sha256_file(file), logged = event.value("sha256", "");
-    if (logged == hash) return true;
+  const auto recorded = recorded_hash(read_json_lines(log));
+  if (!recorded) return false;
+  const std::string hash = sha256_file(file);
+  if (hash != *recorded)
     fail(
         "[climb] {} was changed after it had been recorded. Received SHA-256 {}, log.jsonl holds "
         "{}. Restore it, or start another climb.",
-        file.string(), hash, logged);
-  }
-  return false;
+        file.string(), hash, *recorded);
+  return true;
 }
 
 }  // namespace rung

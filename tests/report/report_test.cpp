@@ -5,7 +5,9 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/events.h"
 #include "core/files.h"
+#include "core/hash.h"
 #include "fixture.h"
 #include "report/commands.h"
 #include "temporary.h"
@@ -121,6 +123,10 @@ TEST_CASE("a changed prediction is shown as changed") {
   const auto folder = temporary / "climb";
   fixture::write_climb(folder, Stage::done);
   append_file(folder / "prediction.json", "\n");
+  CHECK(has(report_page(folder), "does <b>not</b> carry the hash"));
+  // Nor does a line that is logged behind it make it the recorded one.
+  JsonLog(folder / "log.jsonl")
+      .write({{"event", "prediction"}, {"sha256", sha256_file(folder / "prediction.json")}});
   CHECK(has(report_page(folder), "does <b>not</b> carry the hash"));
 }
 
