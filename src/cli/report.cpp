@@ -17,6 +17,24 @@
 namespace rung {
 namespace {
 
+// Files that a folder's page shows, and tables: they have no page of their own.
+void check_has_page(const fs::path& file) {
+  const fs::path folder = file.parent_path();
+  const bool climb = fs::exists(folder / "plan.json") && fs::exists(folder / "log.jsonl");
+  const std::string shown = shell_quoted(folder.empty() ? "." : folder.string());
+  for (const char* name : {"plan.json", "prediction.json", "rule.json", "audit.json", "runs.csv",
+                           "log.jsonl", "config.toml", "target.toml"})
+    if (climb && file.filename() == name)
+      fail_usage("[report] {} is a climb's, whose page shows it. Draw that: rung report {}.",
+                 file.string(), shown);
+  for (const char* ending : {".csv", ".tsv", ".jsonl"})
+    if (file.extension() == ending)
+      fail_usage(
+          "[report] {} is a table, which has no page. Fit a law to it and draw that: rung fit {} "
+          "--law NAME --out fit.json, rung report fit.json.",
+          file.string(), shell_quoted(file.string()));
+}
+
 // The page of a fit, a plan or a check stands beside its file: fit.json -> fit.html.
 std::filesystem::path write_page(const fs::path& file) {
   const Json json = read_json(file);
@@ -62,6 +80,7 @@ int run_report(const Arguments& arguments) {
   const fs::path path = arguments.text("PATH");
   fs::path page;
   if (fs::is_regular_file(path)) {
+    check_has_page(path);
     page = write_page(path);
   } else if (const fs::path file = only_file(path); !file.empty()) {
     page = write_page(file);
@@ -80,11 +99,12 @@ extern const Verb report_verb;
 const Verb report_verb{
     .name = "report",
     .group = "climb",
-    .summary = "draw the page of a climb, a fit, a plan or a check from its files",
+    .summary = "draw the page of a climb, a comparison, a fit, a plan or a check",
     .example = "rung report climb",
-    .options = {{.name = "PATH",
-                 .help = "folder of a climb or a check, or the file of a fit, plan or check",
-                 .required = true}},
+    .options =
+        {{.name = "PATH",
+          .help = "folder of a climb, a comparison or a check, or the file of a fit, plan or check",
+          .required = true}},
     .run = run_report};
 
 }  // namespace rung

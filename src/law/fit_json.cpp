@@ -222,6 +222,7 @@ Fit fit_from_json(const Json& json, const std::string& source) {
         source, json["fits"].size());
   Fit fit;
   try {
+    for (const char* key : {"law", "coefficients"}) json.at(key);  // plans have laws as well
     read_fit(json, fit);
     if (json.contains("parts")) {
       fit.procedure = find_procedure(json.at("law").get<std::string>());

@@ -9,6 +9,11 @@ namespace rung {
 
 Json read_prediction(const fs::path& folder) {
   const fs::path path = folder / "prediction.json";
+  if (!fs::exists(path) && fs::exists(folder / "plan.json"))
+    fail(
+        "[climb] {} has no prediction yet: its climb has not come to it. Continue it with "
+        "--resume.",
+        folder.string());
   if (!fs::exists(path))
     fail("[climb] {} holds no prediction.json. Give the folder of a climb.", folder.string());
   Json json = read_json(path);

@@ -181,6 +181,13 @@ printf 'N,D\n' >none.csv
 expect 1 '' 'none.csv holds no row' "$law" predict open.json --table none.csv
 mkdir bare
 expect 1 '' 'bare holds nothing to draw' "$law" report bare
+mkdir climbed && echo '{"law":""}' | tee climbed/plan.json >climbed/other.json && touch climbed/log.jsonl climbed/runs.csv
+for file in plan.json runs.csv log.jsonl; do
+  expect 2 '' "climbed/$file is a climb's, whose page shows it. Draw that: rung report climbed\.$" "$law" report climbed/$file
+done
+expect 1 '' "other.json is no fit: key 'coefficients' not found" "$law" report climbed/other.json
+expect 1 '' "other.json is no fit: key 'coefficients' not found" "$law" predict climbed/other.json N=1 D=1
+expect 2 '' 'tracked.csv is a table, which has no page. .*rung fit tracked.csv --law' "$law" report tracked.csv
 expect 1 '' 'nowhere does not exist' "$law" report nowhere
 check "a page of nothing was drawn" [ ! -e bare/report.html ]
 
