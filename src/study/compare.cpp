@@ -30,9 +30,7 @@ void check_shares(const std::vector<NamedClimb>& alternatives) {
     try {
       plan_only(alternative.request);
     } catch (const Error& error) {
-      throw Error(fmt::format("{} (The share of {}, one of {} alternatives.)", error.what(),
-                              alternative.name, alternatives.size()),
-                  error.kind);
+      throw in_climb(error, alternative.name, alternatives.size());
     }
   }
 }

@@ -99,11 +99,21 @@ std::vector<double> kept_paces(const fs::path& file, const std::vector<std::stri
   return paces;
 }
 
+Error in_climb(const Error& error, const std::string& name, size_t alternatives) {
+  return Error(fmt::format("{} (In the climb of {}, one of {} alternatives that share the budget.)",
+                           error.what(), name, alternatives),
+               error.kind);
+}
+
 bool climb_in_turn(const std::vector<NamedClimb>& climbs, const ClimbHooks& hooks,
                    const std::function<void(size_t)>& finished) {
   for (size_t i = 0; i < climbs.size(); ++i) {
     if (hooks.say) hooks.say(fmt::format("== {}", climbs[i].name));
-    if (run_climb(climbs[i].request, hooks).interrupted) return false;
+    try {
+      if (run_climb(climbs[i].request, hooks).interrupted) return false;
+    } catch (const Error& error) {
+      throw in_climb(error, climbs[i].name, climbs.size());
+    }
     finished(i);
   }
   return true;

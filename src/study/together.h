@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "study/climb.h"
 
 namespace rung {
@@ -13,6 +14,9 @@ struct NamedClimb {
   std::string name;
   ClimbRequest request;
 };
+
+// What one of climbs that share a budget failed with, and which one it was.
+Error in_climb(const Error& error, const std::string& name, size_t alternatives);
 
 // Each has the machine for itself; `finished` follows each one. False where one was interrupted.
 bool climb_in_turn(const std::vector<NamedClimb>& climbs, const ClimbHooks& hooks,

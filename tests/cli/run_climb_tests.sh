@@ -90,7 +90,7 @@ expect 2 '' 'An alternative is given twice. Received two:mamba2' "$rung" climb -
 expect 2 '' 'takes two alternatives at least' "$rung" climb --compare attention --out none
 expect 2 '' 'No part has this name. Received atention. Did you mean attention' "$rung" climb --compare atention,mamba2 --out none
 expect 2 '' 'share their data' "$rung" climb --compare attention,data.path=x --out none
-expect 1 . 'The share of attention, one of 2 alternatives' "$rung" climb "${shape[@]}" --budget 1e6flop --compare attention,model.ffn=gelu --out none
+expect 1 . 'In the climb of attention, one of 2 alternatives that share the budget' "$rung" climb "${shape[@]}" --budget 1e6flop --compare attention,model.ffn=gelu --out none
 
 # The forecast again from the finished climb: the same, and with measures left out; what was trained cannot be undone.
 expect 0 . '' "$rung" forecast one --json

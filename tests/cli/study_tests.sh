@@ -112,5 +112,12 @@ expect 2 '' 'learning rate, decay, multipliers and seed only.*Received model.ffn
 expect 2 '' 'WIDTHxDEPTH' "$rung" ladder "${tiny[@]}" --shapes 16 --tokens-per-parameter 4 --out bad
 check "bad input left a folder" [ ! -e bad ]
 
+# Climbs that train nothing here: a share of time that is too small, and a target that was trained elsewhere.
+expect 1 '' 'too small to climb.*In the climb of attention, one of 2 alternatives that share the budget' \
+  "$rung" climb --data synthetic:vocabulary=32 --set model.depth=1 model.context=16 --compare attention,model.ffn=gelu --budget 1s --out versus
+mkdir elsewhere && echo '{"loss":2,"lo":1.9,"hi":2.1,"target":{"N":1,"D":2,"C":12,"width":8}}' >elsewhere/prediction.json
+expect 0 'predicted 2.0000 \(1.9000 .. 2.1000\), measured 2.5000: error -20.00 %, outside the interval' '' \
+  "$rung" verify elsewhere --measured 2.5
+
 echo "$checks checks, $failures failures"
 [ $failures = 0 ]

@@ -29,3 +29,11 @@ TEST_CASE("paces are measured once and read back, those of further climbs added"
   CHECK(kept_paces(file, {"mamba2", "mlstm", "attention"}, measure) == std::vector{1.1, 1.1, 0.1});
   CHECK(measured == 3);
 }
+
+TEST_CASE("an error in one of several climbs keeps its kind and says which one it was") {
+  const Error error = in_climb(Error("[climb] Too small.", Failure::refused), "mamba2", 3);
+  CHECK(error.kind == Failure::refused);
+  CHECK(
+      std::string(error.what()) ==
+      "[climb] Too small. (In the climb of mamba2, one of 3 alternatives that share the budget.)");
+}

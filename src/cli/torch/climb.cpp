@@ -222,11 +222,13 @@ int run_verify(const Arguments& arguments) {
   if (error < 0.0)
     fail_usage("[verify] --se cannot be negative. Received {}.", arguments.text("--se"));
   const Json json = verify_climb(arguments.text("DIR"), arguments.number("--measured"), error);
-  std::string text =
-      fmt::format("predicted {:.4f}, measured {:.4f}: error {:+.2f} %, {} the interval",
-                  json["predicted"]["loss"].get<double>(), json["measured"]["loss"].get<double>(),
-                  100.0 * json["relative_error"].get<double>(),
-                  json["inside"].get<bool>() ? "inside" : "outside");
+  std::string text = fmt::format(
+      "predicted {:.4f} ({:.4f} .. {:.4f}), measured {:.4f}: error {:+.2f} %, {} the "
+      "interval",
+      json["predicted"]["loss"].get<double>(), json["predicted"]["lo"].get<double>(),
+      json["predicted"]["hi"].get<double>(), json["measured"]["loss"].get<double>(),
+      100.0 * json["relative_error"].get<double>(),
+      json["inside"].get<bool>() ? "inside" : "outside");
   if (json.contains("replaces"))
     text += fmt::format("\nThis replaces the measurement {:.4f}; log.jsonl and the report keep it.",
                         json["replaces"].back().at("loss").get<double>());
