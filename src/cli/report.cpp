@@ -35,12 +35,22 @@ void check_has_page(const fs::path& file) {
           file.string(), shell_quoted(file.string()));
 }
 
+// As the verbs that wrote the file named its page; those of a fit and a plan have none of their
+// own.
+std::string title_of(const Json& json, const fs::path& file) {
+  if (is_comparison(json)) return fs::absolute(file).parent_path().filename().string();
+  const std::string rule = json.is_object() ? json.value("parametrisation", "") : "";
+  if (is_coord(json) && !rule.empty()) return rule + " coordinate check";
+  if (is_scales(json) && !rule.empty()) return rule + " tensor scales";
+  return file.filename().string();
+}
+
 // The page of a fit, a plan or a check stands beside its file: fit.json -> fit.html.
 std::filesystem::path write_page(const fs::path& file) {
   const Json json = read_json(file);
   fs::path page = file;
   page.replace_extension(".html");
-  const std::string title = file.filename().string();
+  const std::string title = title_of(json, file);
   write_file(page, is_plan(json)     ? plan_page(json, title)
                    : is_coord(json)  ? coord_page(json, title)
                    : is_scales(json) ? scales_page(json, title)

@@ -106,6 +106,14 @@ std::string checks(const Json& comparison) {
                     rows, {false, true, true, true, true, true, true, false, true, true});
 }
 
+std::string lead(const Json& comparison) {
+  std::vector<std::string> names;
+  for (const Json& a : comparison["alternatives"])
+    names.push_back("<b>" + escape_html(text_at(a, "name")) + "</b>");
+  return fmt::format("<p class=\"lead\">A climb each, on the same data: {}.</p>\n",
+                     fmt::join(names, ", "));
+}
+
 }  // namespace
 
 bool is_comparison(const Json& json) {
@@ -114,7 +122,7 @@ bool is_comparison(const Json& json) {
 
 std::string compare_page(const Json& comparison, std::string_view title) {
   Json charts = Json::array();
-  std::string html = fmt::format("<h1>{}</h1>\n", escape_html(title));
+  std::string html = page_header("comparison", title, lead(comparison));
   html += html_section("ranking", "Who is ahead", rankings(comparison) + warnings(comparison));
   html += html_section(
       "curves", "Loss over what a run costs",

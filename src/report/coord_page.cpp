@@ -101,25 +101,26 @@ Json alignment_chart(const Json& coord) {
 }
 
 std::string coord_header(const Json& coord, std::string_view title) {
-  std::string html = fmt::format("<h1>{}</h1>\n", escape_html(title));
   const std::string rule = escape_html(text_at(coord, "parametrisation"));
   const std::string status = text_at(coord, "status");
   const bool broken = status == "refused";
-  html += fmt::format(
-      "<p><span class=\"badge {}\">{}</span> {}: {:.0f} of {:.0f} exponents lie beyond what the "
-      "rule promises by more than {:g}, at level {:g}.</p>\n",
-      broken               ? "bad"
-      : status == "passed" ? "good"
-                           : "note",
-      broken ? "failed" : escape_html(status), rule, number_at(coord, "failed"),
-      number_at(coord, "judged"), number_at(coord, "tolerance"), number_at(coord, "level"));
+  const std::string badge = fmt::format("<span class=\"badge {}\">{}</span>",
+                                        broken               ? "bad"
+                                        : status == "passed" ? "good"
+                                                             : "note",
+                                        broken ? "failed" : escape_html(status));
+  std::string html = fmt::format(
+      "<p class=\"lead\">{}: {:.0f} of {:.0f} exponents lie beyond what the rule promises by more "
+      "than {:g}, at level {:g}.</p>\n",
+      rule, number_at(coord, "failed"), number_at(coord, "judged"), number_at(coord, "tolerance"),
+      number_at(coord, "level"));
   if (status == "reported")
     html += "<p>This rule promises nothing of how sizes go: exponents are reported alone.</p>\n";
-  if (coord["reasons"].empty()) return html;
+  if (coord["reasons"].empty()) return page_header("coordinate check", title, html, badge);
   html += "<ul class=\"notes\">\n";
   for (const Json& reason : coord["reasons"])
     html += "<li>" + escape_html(reason.get<std::string>()) + "</li>\n";
-  return html + "</ul>\n";
+  return page_header("coordinate check", title, html + "</ul>\n", badge);
 }
 
 std::string show_promise(const Json& promised) {

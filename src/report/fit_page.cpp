@@ -95,12 +95,11 @@ std::string forms_table(const Json& fit) {
 
 std::string fit_header(const Json& fit, std::string_view title) {
   const bool refused = text_at(fit, "status") == "refused";
-  return fmt::format(
-      "<header><div class=\"brand\"><span>Rung</span> fit <span class=\"badge {}\">{}</span></div>"
-      "<h1>{}</h1><p class=\"lead\">{}</p></header>\n",
-      refused ? "bad" : "good", refused ? "refused" : "fitted", escape_html(title),
-      refused ? "The data do not determine this law; the diagnostics say why."
-              : "<code>" + escape_html(text_at(fit, "formula")) + "</code>");
+  const std::string lead = refused ? "The data do not determine this law; the diagnostics say why."
+                                   : "<code>" + escape_html(text_at(fit, "formula")) + "</code>";
+  return page_header("fit", title, "<p class=\"lead\">" + lead + "</p>",
+                     fmt::format("<span class=\"badge {}\">{}</span>", refused ? "bad" : "good",
+                                 refused ? "refused" : "fitted"));
 }
 
 }  // namespace

@@ -34,6 +34,13 @@ std::string side_by_side(const std::string& left, const std::string& right) {
   return "<div class=\"pair\">" + left + right + "</div>";
 }
 
+std::string page_header(std::string_view kind, std::string_view title, const std::string& content,
+                        const std::string& badge) {
+  return fmt::format(
+      "<header><div class=\"brand\"><span>Rung</span> {} {}</div><h1>{}</h1>\n{}</header>\n",
+      escape_html(kind), badge, escape_html(title), content);
+}
+
 std::string page_frame(std::string_view title, const std::string& content, const Json& charts,
                        int refresh) {
   std::string page =

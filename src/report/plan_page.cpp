@@ -86,16 +86,14 @@ std::string plan_stat(std::string_view kind, std::string_view label, const std::
 
 std::string plan_header(const Json& plan, std::string_view title) {
   const double level = 100 * number_at(plan, "level");
-  std::string html = fmt::format(
-      "<header><div class=\"brand\"><span>Rung</span> plan</div><h1>{}</h1><p class=\"lead\">{}"
-      "</p><div class=\"stats\">",
-      escape_html(title),
-      plan.contains("given")
-          ? fmt::format("The given size reaches {} above the best under this budget.",
-                        show_percent(number_at(plan, "given/excess")))
-          : fmt::format("Every size from {} reaches the best loss within {:g} %.",
-                        show_range(plan["flat"]["N"], show_count),
-                        100 * number_at(plan, "flat/within")));
+  std::string html =
+      fmt::format("<p class=\"lead\">{}</p><div class=\"stats\">",
+                  plan.contains("given")
+                      ? fmt::format("The given size reaches {} above the best under this budget.",
+                                    show_percent(number_at(plan, "given/excess")))
+                      : fmt::format("Every size from {} reaches the best loss within {:g} %.",
+                                    show_range(plan["flat"]["N"], show_count),
+                                    100 * number_at(plan, "flat/within")));
   html += plan_stat("", "parameters N", show_count(number_at(plan, "N")),
                     show_range(plan["intervals"]["N"], show_count));
   html += plan_stat("", "tokens D", show_count(number_at(plan, "D")),
@@ -110,7 +108,7 @@ std::string plan_header(const Json& plan, std::string_view title) {
                 std::isfinite(number_at(plan, "seconds")) ? show_time(number_at(plan, "seconds"))
                 : counted                                 ? "attention or routers included"
                                                           : "6 N D");
-  return html + "</div></header>\n";
+  return page_header("plan", title, html + "</div>");
 }
 
 std::string shapes_table(const Json& plan) {

@@ -216,8 +216,7 @@ bool is_scales(const Json& json) {
 }
 
 std::string scales_page(const Json& scales, std::string_view title) {
-  std::string html = fmt::format("<h1>{}</h1>\n", escape_html(title));
-  html += fmt::format(
+  std::string html = fmt::format(
       "<p>{}, width {:.0f}, depth {:.0f}, {} tokens a batch{}. Shares are of non-zero elements: "
       "the largest that one tensor loses as it is → at its own best power of two.</p>\n",
       escape_html(text_at(scales, "parametrisation")), number_at(scales, "width"),
@@ -225,7 +224,7 @@ std::string scales_page(const Json& scales, std::string_view title) {
       text_at(scales, "status") == "diverged"
           ? "; <span class=\"badge bad\">diverged</span> after it"
           : "");
-  html = html_section("scales", "", html + ranges_table(scales));
+  html = page_header("tensor scales", title, html + ranges_table(scales));
   html += html_section("tensors", "Every tensor", plot(scales));
   html += html_section("classes", "By name", classes_table(scales));
   return page_frame(title, html, Json::array());

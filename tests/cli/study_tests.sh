@@ -25,6 +25,7 @@ json "all(s['lo']<=s['slope']<=s['hi'] for s in d['slopes']) and len(d['samples'
 json "load('coord/coord.json')['slopes']==d['slopes'] and os.path.getsize('coord/coord.html')>20000"
 rm coord/coord.html
 expect 0 'coord.html' '' "$rung" report coord
+check "the page's title is another one" grep -q '<title>Rung: [a-z]* coordinate check</title>' coord/coord.html
 expect 0 'promises nothing' '' "$rung" coord "${coord[@]}" --widths 16,32 --parametrisation standard
 expect 3 'FAILED' '' "$rung" coord "${coord[@]}" --widths 16,32,64 --parametrisation mup --set train.lr=0.02 train.weight_decay=1 train.decay_rule=coupled
 expect 3 . '' "$rung" coord "${coord[@]}" --widths 16,32,64 --parametrisation mup --set train.lr=0.02 train.weight_decay=1 train.decay_rule=coupled --json

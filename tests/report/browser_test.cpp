@@ -202,6 +202,18 @@ TEST_CASE("every page draws in a browser, wide and narrow, light and dark" *
   CHECK(grounds[false] != grounds[true]);
 }
 
+TEST_CASE("every page begins with a card that says what it is of") {
+  const TemporaryFolder folder;
+  for (const auto& [name, page] : every_page(folder.path).pages) {
+    CAPTURE(name);
+    const size_t card = page.find("<main>\n<header><div class=\"brand\">"),
+                 title = page.find("<h1>");
+    CHECK(card != std::string::npos);
+    CHECK(title < page.find("</header>"));
+    CHECK(page.find("<header>", title) == std::string::npos);
+  }
+}
+
 TEST_CASE("the browser's test notices what fails") {
   const auto browser = find_browser();
   if (browser.empty() || !report_has_plots()) return;
