@@ -35,14 +35,17 @@ std::string likely_columns(const Table& table, const std::string& quantity) {
 
 }  // namespace
 
-void fail_no_column(const Table& table, std::string_view who, const std::string& quantity) {
-  std::string names;
+void fail_no_column(const Table& table, std::string_view who, const std::string& quantity,
+                    const std::vector<std::string>& others) {
+  std::string names, more;
   for (const Column& column : table.columns) names += (names.empty() ? "" : ", ") + column.name;
   if (names.empty())
     fail_usage("[{}] {} has no columns. Give a table of runs, a line each.", who, table.source);
-  fail_usage("[{}] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN{}.",
+  for (const std::string& other : others)
+    more += fmt::format(" None for {} either{}.", other, likely_columns(table, other));
+  fail_usage("[{}] {} has no column for {}. Received columns {}. Name it: --columns {}=COLUMN{}.{}",
              who, table.source, quantity == "L" ? "the loss" : quantity, names, quantity,
-             likely_columns(table, quantity));
+             likely_columns(table, quantity), more);
 }
 
 std::vector<std::string_view> columns_of(const Law& law) {

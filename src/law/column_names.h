@@ -22,8 +22,10 @@ void check_column_names(const FitOptions& options, std::string_view reader,
                         const std::vector<std::string_view>& own);
 
 // Fails as `who` for want of a column for `quantity`: names those there are, and such as may be it
-// (a tracker's eval/loss).
+// (a tracker's eval/loss). `others` that have none either are named with it: who maps one column
+// would meet the next one else.
 [[noreturn]] void fail_no_column(const Table& table, std::string_view who,
-                                 const std::string& quantity);
+                                 const std::string& quantity,
+                                 const std::vector<std::string>& others = {});
 
 }  // namespace rung

@@ -62,6 +62,21 @@ std::map<std::string, Values> read_quantities(const Table& table, const FitOptio
   return found;
 }
 
+// Counts among the law's inputs that no column gives and that follow from no others (D from C and
+// N); laws that make inputs of their own say themselves what they lack.
+std::vector<std::string> absent_counts(const Law& law, const Table& table,
+                                       const FitOptions& options) {
+  const auto has = [&](const char* name) { return match_column(table, name, options.columns); };
+  std::vector<std::string> absent;
+  if (law.bind) return absent;
+  for (const char* name : {"N", "D", "C"}) {
+    const bool is_input = std::find(law.inputs.begin(), law.inputs.end(), name) != law.inputs.end();
+    const bool follows = *name != 'N' && has(*name == 'D' ? "C" : "D");
+    if (is_input && !has(name) && !follows) absent.push_back(name);
+  }
+  return absent;
+}
+
 // What an input stands for. The one-variable laws' x is, unless mapped: C, else N, else D, else a
 // column x.
 std::string resolve_input(const Table& table, const FitOptions& options, const Selection& selection,
@@ -83,7 +98,9 @@ std::string resolve_input(const Table& table, const FitOptions& options, const S
     for (const char* quantity : {"C", "N", "D"})
       if (selection.quantities.contains(quantity)) return quantity;
   if (selection.quantities.contains(name) || match_column(table, name, {})) return name;
-  fail_no_column(table, "fit", name);
+  std::vector<std::string> others = absent_counts(*selection.law, table, options);
+  std::erase(others, name);
+  fail_no_column(table, "fit", name, others);
 }
 
 void fill_inputs(const Table& table, const FitOptions& options, Selection& selection,
@@ -212,7 +229,7 @@ Selection select_rows(const Law& law, const Table& table, const FitOptions& opti
     selection.bound = bound.diagnostics;
   }
   const Column* column = match_column(table, target, options.columns);
-  if (!column) fail_no_column(table, "fit", target);
+  if (!column) fail_no_column(table, "fit", target, absent_counts(law, table, options));
   const Values loss = *pick(column, selection.rows);
   // A loss is positive whatever the objective; other targets only need it for their logarithm.
   const bool positive = target == "L" || objective_of(*selection.law, options).log_residual;

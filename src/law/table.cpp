@@ -141,7 +141,10 @@ Table parse_json_lines(std::string_view text, const std::string& source) {
     if (row.empty()) continue;
     const Json object = Json::parse(row, nullptr, false);
     if (!object.is_object())
-      fail("[table] A line is no JSON object. Received {}, line {}.", source, line);
+      fail(
+          "[table] A line is no JSON object. Received {}, line {}. Give an object a line, or one "
+          "array of objects.",
+          source, line);
     push_object(table, object, fmt::format("line {}", line));
   }
   if (table.rows == 0) fail("[table] The file is empty. Received {}.", source);

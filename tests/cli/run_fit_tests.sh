@@ -93,7 +93,13 @@ for c in (1e18, 1e19, 1e20, 1e21):
         n = 0.3 * (c / 6) ** 0.49 * 2 ** k
         print(f'{n:.6g},{c:g},{1.8 + 480 / n ** 0.35 + 2000 / (c / 6 / n) ** 0.37:.6f}')
 PYTHON
-expect 2 '' 'no column for the loss. .*Name it: --columns L=COLUMN, perhaps val/loss\.$' "$law" fit tracked.csv
+expect 2 '' 'no column for the loss. .*Name it: --columns L=COLUMN, perhaps val/loss\. None for N either\.$' "$law" fit tracked.csv
+printf 'num_parameters,num_train_tokens,eval_loss\n1e8,2e9,3\n' >hub.csv
+expect 2 '' 'for the loss.*perhaps eval_loss\. None for N either, perhaps num_parameters\. None for D either, perhaps num_train_tokens\.$' \
+  "$law" fit hub.csv
+expect 2 '' 'no column for N\. .*perhaps num_parameters\. None for D either, perhaps num_train_tokens\.$' "$law" fit hub.csv --columns L=eval_loss
+printf '{\n "log_history": []\n}\n' >state.json
+expect 1 '' 'line 1. Give an object a line, or one array of objects' "$law" fit state.json
 columns=N=model.size,C=flops,L=val/loss
 expect 0 . '' "$law" fit tracked.csv --columns $columns --where 'model.size > 1e6 and `val/loss` < 9' --bootstrap 0
 expect 2 '' 'backticks: `val/loss`' "$law" fit tracked.csv --columns $columns --where 'val/loss < 9'
