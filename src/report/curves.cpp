@@ -49,6 +49,11 @@ void add_run(ClimbFiles& files, const std::filesystem::path& folder, const std::
   const auto path = folder / "log.jsonl";
   if (!std::filesystem::exists(path)) return;
   ReportCurve curve{name, name == "target" ? "target" : "ladder"};
+  // runs.csv holds the runs that have ended, the plan also the one that trains.
+  if (files.plan.is_object())
+    for (const Json& run : files.plan.value("runs", Json::array()))
+      if (text_at(run, "run") == name)
+        curve.kind = text_at(run, "kind", curve.kind), curve.N = number_at(run, "N");
   for (const auto& run : files.runs)
     if (run.run == name) curve.kind = run.kind, curve.N = run.N;
   try {
