@@ -93,8 +93,8 @@ const axes = (() => {
 
   // The most ticks whose labels stand apart.
   function chooseTicks(scale, spec, low, high) {
-    const across = scale.isHorizontal(), count = !across ? 6 : scale.chart.width < 560 ? 4 : 8;
-    const length = across ? scale.width - 24 : scale.height;
+    const across = scale.isHorizontal(), length = across ? scale.width - 24 : scale.height;
+    const count = !across ? Math.max(6, Math.round(length / 40)) : scale.chart.width < 560 ? 4 : 8;
     const place = (v) => length * (spec.log ? Math.log(v / low) / Math.log(high / low) : (v - low) / (high - low));
     scale.ctx.font = `${Chart.defaults.font.size}px ${Chart.defaults.font.family}`;
     const room = (label) => (across ? scale.ctx.measureText(label).width + 10 : 16);
