@@ -81,7 +81,8 @@ constexpr const char* probe = R"js(<script>
     hovers.push([label({ dataset: chart.data.datasets[0], dataIndex: 0 })].flat().join(": "));
   }
   const { scrollWidth, clientWidth } = document.documentElement;
-  Object.assign(document.body.dataset, { inked, faults: faults.join("\n"), hovers: hovers.join("\n"), overflow: scrollWidth - clientWidth, width: innerWidth,
+  Object.assign(document.body.dataset, { inked, faults: faults.join("\n"), hovers: hovers.join("\n"),
+    overflow: scrollWidth - clientWidth, width: innerWidth,
     dark: matchMedia("(prefers-color-scheme: dark)").matches, ground: getComputedStyle(document.body).backgroundColor
 });
 }
