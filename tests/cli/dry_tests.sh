@@ -39,7 +39,7 @@ mkdir -p there
 for out in new there; do
   expect 1 . 'budget is too small to climb' "$rung" climb "${shape[@]}" --budget 1e6flop --out $out
 done
-expect 1 . 'The share of attention' \
+expect 1 . 'In the climb of attention' \
   "$rung" climb "${shape[@]}" --budget 1e6flop --compare attention,mlstm --out pair
 check "refused climbs left $(ls -d new pair there/* 2>/dev/null)" \
   [ ! -e new -a ! -e pair -a -d there -a -z "$(ls there)" ]
