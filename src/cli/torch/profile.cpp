@@ -1,5 +1,6 @@
 #include "cli/torch/profile.h"
 
+#include <kineto/ActivityType.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <algorithm>
@@ -63,8 +64,10 @@ std::vector<HostEvent> host_events(const Events& events) {
 std::map<std::string, std::string> launchers(const Events& events,
                                              const std::vector<HostEvent>& host) {
   std::unordered_map<uint64_t, size_t> by_correlation;
+  // Calls of the driver are numbered too, apart from ops: a number of one may be that of the other.
+  constexpr auto op = static_cast<uint8_t>(libkineto::ActivityType::CPU_OP);
   for (size_t i = 0; i < events.size(); ++i)
-    if (events[i].deviceType() == c10::DeviceType::CPU && !host[i].span.empty())
+    if (events[i].activityType() == op && !host[i].span.empty())
       by_correlation.emplace(events[i].correlationId(), i);
   std::map<std::string, std::map<std::string, uint64_t>> times;
   for (const kineto::KinetoEvent& event : events) {
