@@ -183,22 +183,16 @@ Json contender_json(const Contender& contender, const fs::path& folder, const Sp
   return json;
 }
 
-// A line for each range of an alternative that does not hold its own target.
+// A line for each prediction of an alternative whose range does not hold its target.
 Json range_warnings(const Json& alternatives) {
   Json warnings = Json::array();
-  const auto add = [&](const Json& a, const Json& range, const char* whose) {
-    warnings.push_back(fmt::format(
-        "{}: its target measured {:.4f}, outside {:.4f} .. {:.4f}, the 90 % range of {}",
-        a.at("name").get<std::string>(), a.at("measured").at("loss").get<double>(),
-        range.at("lo").get<double>(), range.at("hi").get<double>(), whose));
-  };
-  for (const Json& a : alternatives) {
-    if (!a.contains("measured")) continue;
-    if (!a.at("inside").get<bool>()) add(a, a.at("predicted"), "its prediction");
-    if (a.contains("law_at_target") && !a.at("law_at_target").at("inside").get<bool>())
-      add(a, a.at("law_at_target"),
-          "the law of all its runs (a seed's noise is not in it), which says who is ahead");
-  }
+  for (const Json& a : alternatives)
+    if (a.contains("measured") && !a.at("inside").get<bool>())
+      warnings.push_back(fmt::format(
+          "{}: its target measured {:.4f}, outside {:.4f} .. {:.4f}, the 90 % range of its "
+          "prediction",
+          a.at("name").get<std::string>(), a.at("measured").at("loss").get<double>(),
+          a.at("predicted").at("lo").get<double>(), a.at("predicted").at("hi").get<double>()));
   return warnings;
 }
 

@@ -29,24 +29,46 @@ size_t pick(const std::vector<double>& weights, double u) {
   return weights.size() - 1;
 }
 
-}  // namespace
-
-namespace {
-
 // The runs of one size, summed.
 struct SizeSum {
-  double n = 0.0, c = 0.0, seconds = 0.0, count = 0.0;
+  double n = 0.0, c = 0.0, log_loss = 0.0, seconds = 0.0, count = 0.0;
 };
 
 std::map<int64_t, SizeSum> by_size(std::span<const RunRecord> runs) {
   std::map<int64_t, SizeSum> sums;
   for (const RunRecord& r : runs) {
     SizeSum& sum = sums[r.N];
-    sum.n = static_cast<double>(r.N), sum.c += r.C, sum.count += 1.0;
+    sum.n = static_cast<double>(r.N), sum.c += r.C, sum.log_loss += std::log(r.L);
+    sum.count += 1.0;
     sum.seconds += std::isfinite(r.seconds) ? r.seconds : 0.0;
   }
   return sums;
 }
+
+double mean_log_loss(const Forecast& f, double n) {
+  double mean = 0.0;
+  for (size_t i = 0; i < f.fits.size(); ++i)
+    mean += f.weights[i] * std::log(predict_loss(f.fits[i], {{"N", n}}));
+  return mean;
+}
+
+// By how much the law misses the mean of each size's runs, in ln L beyond what seeds explain;
+// straight lines in ln N between sizes.
+class Misfit {
+ public:
+  Misfit(std::span<const RunRecord> runs, const Forecast& f) {
+    for (const auto& [n, sum] : by_size(runs)) {
+      const double residual = sum.log_loss / sum.count - mean_log_loss(f, sum.n);
+      n_.push_back(std::log(sum.n));
+      sd_.push_back(
+          std::sqrt(std::max(0.0, residual * residual - f.seed_sd * f.seed_sd / sum.count)));
+    }
+  }
+  double at(double n) const { return on_line(n_, sd_, std::log(n), true); }
+
+ private:
+  std::vector<double> n_, sd_;
+};
 
 }  // namespace
 
@@ -94,17 +116,13 @@ LossCurve loss_curve(const Contender& contender, std::span<const double> N,
                               options);
   // Rollout's errors are of steps of about this size.
   const double reach = std::log(farthest / largest);
+  const Misfit misfit(contender.runs, f);
   const auto deviation = [&](double n) {
     const double beyond = std::max(0.0, std::log(n / largest));
-    return std::hypot(f.extra_sd() * beyond / reach, contender.missed * beyond);
+    return std::hypot(f.extra_sd() * beyond / reach, contender.missed * beyond, misfit.at(n));
   };
   LossCurve curve;
-  for (const double n : N) {
-    double mean = 0.0;
-    for (size_t i = 0; i < f.fits.size(); ++i)
-      mean += f.weights[i] * std::log(predict_loss(f.fits[i], {{"N", n}}));
-    curve.loss.push_back(std::exp(mean));
-  }
+  for (const double n : N) curve.loss.push_back(std::exp(mean_log_loss(f, n)));
   Random random(options.seed, "loss curve " + contender.name);
   for (int64_t d = 0; d < draws; ++d) {
     const Fit& fit = f.fits[pick(f.weights, random.uniform())];

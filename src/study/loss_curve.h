@@ -42,8 +42,9 @@ class SpentPath {
 };
 
 // The law fitted to all of the contender's runs, at `N`. Draws take a candidate by its weight, its
-// coefficients from the bootstrap, and beyond the largest run what rollout and the climb's own
-// prediction missed, which grows with ln N. Refuses (exit 3) as forecast does.
+// coefficients from the bootstrap, by how much the law misses the runs of that size, and beyond the
+// largest run what rollout and the climb's own prediction missed, which grows with ln N. Refuses
+// (exit 3) as forecast does.
 LossCurve loss_curve(const Contender& contender, std::span<const double> N,
                      const ForecastOptions& options, int64_t draws = 2000);
 
