@@ -64,6 +64,27 @@ bool is_decimal(std::string_view cell) {
          cell.find('.') == std::string_view::npos && parse_number(with_point(trim(cell)));
 }
 
+// The digits of "125,000,000"; empty for anything else.
+std::string parted_digits(std::string_view cell) {
+  const size_t first = cell.find_first_of(",. '_");
+  if (first == 0 || first > 3) return {};
+  std::string digits(cell.substr(0, first));
+  for (size_t i = first; i < cell.size(); i += 4) {
+    if (cell[i] != cell[first] || i + 4 > cell.size()) return {};
+    digits += cell.substr(i + 1, 3);
+  }
+  return digits.find_first_not_of("0123456789") == std::string::npos ? digits : "";
+}
+
+// How a cell that is no number would be one. Separators are not read: "1,234" is 1234 to some and
+// 1.234 to others.
+std::string spelled_plainly(std::string_view cell) {
+  const std::string digits = parted_digits(cell), point = is_decimal(cell) ? with_point(cell) : "";
+  if (digits.empty() && point.empty()) return {};
+  return fmt::format(" (write {}{}{}: separators are not read)", digits,
+                     digits.empty() || point.empty() ? "" : " or ", point);
+}
+
 Table parse_delimited(std::string_view text, char delimiter, const std::string& source) {
   Table table{.header_lines = 1, .source = source};
   CsvReader records(text, delimiter, source);
@@ -187,7 +208,8 @@ std::vector<std::string_view> aliases(std::string_view quantity) {
 std::string shown_cell(const Column* column, size_t row, double value) {
   if (!std::isnan(value)) return fmt::format("{}", value);
   if (!column || column->text.empty()) return "no number";
-  return column->text[row].empty() ? "an empty cell" : fmt::format("\"{}\"", column->text[row]);
+  const std::string& cell = column->text[row];
+  return cell.empty() ? "an empty cell" : fmt::format("\"{}\"{}", cell, spelled_plainly(cell));
 }
 
 void Table::add(std::string name, std::vector<double> values) {

@@ -19,7 +19,8 @@ struct Column {
   std::vector<std::string> text{};
 };
 
-// A bad cell as errors name it: its text, where that is no number. `column` may be null.
+// A bad cell as errors name it: its text, where that is no number, and how it would be one.
+// `column` may be null.
 std::string shown_cell(const Column* column, size_t row, double value);
 
 struct Table {

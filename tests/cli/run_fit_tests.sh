@@ -130,9 +130,9 @@ expect 3 'refusal \[collinear\]' '' "$law" fit line.csv --out refused.json
 expect 3 '' 'collinear' "$law" predict refused.json N=1e10 D=1e12
 printf 'N,D,L\n1e7,1e9,3\n2e7,1e9,nan\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
-printf 'N,D,L\n10Mi,1e9,3\n2e7,1e9,\n4e7,1e9,2.5\n' >bad.csv
+printf 'N,D,L\n"10,000,000",1e9,3\n2e7,1e9,\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'L must be finite and positive. Received an empty cell in row 2 \(line 3\)' "$law" fit bad.csv
-expect 1 '' 'N must be finite and positive. Received "10Mi" in row 1 \(line 2\)' "$law" fit bad.csv --where 'L>0'
+expect 1 '' 'N must be finite and positive. Received "10,000,000" \(write 10000000: separators are not read\) in row 1 \(line 2\)' "$law" fit bad.csv --where 'L>0'
 printf 'N,D,L\n1e7,1e9,3\n-2e7,1e9,2.9\n4e7,1e9,2.5\n' >bad.csv
 expect 1 '' 'row 2 \(line 3\)' "$law" fit bad.csv
 

@@ -60,6 +60,22 @@ TEST_CASE("table: sizes as people write them are numbers, and names to filters")
   CHECK(filter_rows(table, "N == \"70M\"", {}) == std::vector<size_t>{0});
 }
 
+TEST_CASE(
+    "table: separators of thousands are not read, and an error says how to write the number") {
+  const auto shown = [](const std::string& cell, const char* format = "N,L\n\"{}\",2\n") {
+    const Table table = parse_table(fmt::format(fmt::runtime(format), cell), TableFormat::csv);
+    return shown_cell(table.find("N"), 0, table.find("N")->values[0]);
+  };
+  CHECK(shown("125,000,000") == "\"125,000,000\" (write 125000000: separators are not read)");
+  CHECK(shown("1,234") == "\"1,234\" (write 1234 or 1.234: separators are not read)");
+  CHECK(shown("1,5B") == "\"1,5B\" (write 1.5B: separators are not read)");
+  CHECK(contains(shown("125.000.000", "N;L\n{};2,5\n"), "write 125000000"));
+  CHECK(contains(shown("7 000 000"), "write 7000000"));
+  for (const char* cell :
+       {"10Mi", "1,23,456", "1234,567,000", "1,234,56", "ab,123,456", "1,234 567"})
+    CHECK(shown(cell) == fmt::format("\"{}\"", cell));
+}
+
 TEST_CASE("table: objects within objects are columns of their own") {
   const Table table = parse_table(
       "{\"config\": {\"N\": 1e9, \"opt\": {\"name\": \"adamw\"}}, \"summary\": {\"loss\": 3}}\n"
