@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cstdio>
 #include <map>
 #include <thread>
@@ -152,6 +153,19 @@ Arguments parse(const Verb& verb, const std::vector<std::string>& words, bool& h
   return arguments;
 }
 
+// What is looked for as a verb and is an option of one.
+constexpr std::array<std::array<std::string_view, 3>, 2> options_as_verbs{
+    {{"compare", "climb", "climb --compare"},
+     {"resume", "climb", "climb --resume, or --resume of train, sweep or ladder"}}};
+
+std::string verb_suggestion(const std::string& name, const std::vector<std::string>& verbs,
+                            std::string_view program) {
+  for (const auto& [word, verb, meant] : options_as_verbs)
+    if (name == word && std::find(verbs.begin(), verbs.end(), verb) != verbs.end())
+      return fmt::format(" Did you mean {}?", meant);
+  return suggestion(name, verbs, fmt::format(" `{} help` lists them.", program));
+}
+
 const Verb& find_verb(std::string_view program, std::span<const Verb* const> verbs,
                       const std::string& name) {
   std::vector<std::string> names{"help"};
@@ -159,8 +173,7 @@ const Verb& find_verb(std::string_view program, std::span<const Verb* const> ver
     if (verb->name == name) return *verb;
     names.push_back(verb->name);
   }
-  fail_usage("[cli] Unknown verb. Received {}.{}", name,
-             suggestion(name, names, fmt::format(" `{} help` lists them.", program)));
+  fail_usage("[cli] Unknown verb. Received {}.{}", name, verb_suggestion(name, names, program));
 }
 
 // One line on stderr; with --json also the object that a script waits for.

@@ -30,12 +30,25 @@ size_t edits(const std::string& a, const std::string& b) {
 }
 
 // What other programs call it: no edit leads from one to the other.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> synonyms{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 18> synonyms{
     {{"gpu", "cuda"},
      {"float64", "fp64"},
      {"float32", "fp32"},
      {"bfloat16", "bf16"},
-     {"float8", "fp8"}}};
+     {"float8", "fp8"},
+     {"evaluate", "eval"},
+     {"evaluation", "eval"},
+     {"perplexity", "eval"},
+     {"inference", "generate"},
+     {"infer", "generate"},
+     {"sample", "generate"},
+     {"chat", "generate"},
+     {"tune", "sweep"},
+     {"search", "sweep"},
+     {"pretrain", "train"},
+     {"benchmark", "bench"},
+     {"extrapolate", "predict"},
+     {"validate", "verify"}}};
 
 }  // namespace
 

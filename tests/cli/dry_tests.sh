@@ -5,6 +5,8 @@ rung=$1
 source "$(dirname "${BASH_SOURCE[0]}")/scratch.sh"
 shape=(--data synthetic:vocabulary=32 --threads 1 --quiet --json
   --set model.depth=1 model.context=16 train.eval_tokens=1024)
+expect 2 '' 'Unknown verb. Received compare. Did you mean climb --compare\?' "$rung" compare
+expect 2 '' 'Did you mean climb --resume, or --resume of train' "$rung" resume --out climb
 ends=(--set train.lr=1e6) # every member diverges: the plan and the page are all there is
 
 # again FOLDER: the page's command for the same climb, run dry, plans what the folder's plan.json holds.

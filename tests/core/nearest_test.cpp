@@ -14,6 +14,8 @@ TEST_CASE("nearest: only what is near") {
   CHECK(nearest("q", verbs).empty());
   CHECK(nearest("gpu", {"cpu", "cuda"}) == "cuda");
   CHECK(nearest("gpu", {"cpu", "tpu"}) == "cpu");
+  CHECK(nearest("Inference", {"import", "generate"}) == "generate");
+  CHECK(nearest("tune", {"train", "sweep"}) == "sweep");
   CHECK(nearest("bfloat16", {"fp64", "fp32", "bf16", "fp8"}) == "bf16");
 }
 
