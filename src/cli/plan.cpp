@@ -39,6 +39,15 @@ double given(const Arguments& arguments, const char* name, double otherwise) {
   return arguments.has(name) ? arguments.number(name) : otherwise;
 }
 
+std::optional<double> given_flops(const Arguments& arguments, const char* name) {
+  if (!arguments.has(name)) return std::nullopt;
+  const std::string text = arguments.text(name);
+  const auto value = parse_flops(text);
+  if (!value)
+    fail_usage("[plan] {} takes a number of FLOPs, as 1e21 or 1e21flop. Received {}.", name, text);
+  return value;
+}
+
 // A memory. Whoever writes 80 means 80GB: no model fits into a few bytes.
 double given_bytes(const Arguments& arguments, const char* name, double otherwise) {
   constexpr double least = 1e6;
@@ -87,7 +96,7 @@ void read_hardware(const Arguments& arguments, PlanOptions& options) {
 PlanOptions read_plan_options(const Arguments& arguments, double level) {
   PlanOptions options;
   read_hardware(arguments, options);
-  options.flops = given(arguments, "--flops", options.flops);
+  options.flops = given_flops(arguments, "--flops").value_or(options.flops);
   options.bytes_per_parameter = arguments.number("--bytes-per-parameter");
   options.flat = arguments.number("--flat");
   options.level = given(arguments, "--level", level);
@@ -132,8 +141,8 @@ NextRuns read_next(const Arguments& arguments) {
                 .criterion = arguments.text("--criterion") == "d" ? Criterion::determinant
                                                                   : Criterion::target,
                 .target = read_point(arguments, "--target")};
-  if (arguments.has("--next-flops")) next.flops = arguments.number("--next-flops");
-  if (arguments.has("--max-run-flops")) next.max_run_flops = arguments.number("--max-run-flops");
+  next.flops = given_flops(arguments, "--next-flops");
+  next.max_run_flops = given_flops(arguments, "--max-run-flops");
   if (arguments.has("--candidates")) next.candidates = read_table(arguments.text("--candidates"));
   return next;
 }

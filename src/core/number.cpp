@@ -82,6 +82,14 @@ std::optional<double> parse_bytes(const std::string& text) {
                : std::nullopt;
 }
 
+std::optional<double> parse_flops(const std::string& text) {
+  std::string lower = text;
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const std::string_view unit : {"flop", "flops"})
+    if (lower.ends_with(unit)) return parse_number(text.substr(0, text.size() - unit.size()));
+  return parse_number(text);
+}
+
 std::optional<double> parse_seconds(const std::string& text) {
   constexpr std::array<std::pair<std::string_view, double>, 5> units{
       {{"min", 60.0}, {"d", 86400.0}, {"h", 3600.0}, {"ms", 1e-3}, {"s", 1.0}}};

@@ -14,6 +14,9 @@ std::optional<double> parse_number(const std::string& text);
 // number; nothing for any other text.
 std::optional<double> parse_bytes(const std::string& text);
 
+// FLOPs of `1e21`, `1e15flop` and `2TFLOPs`, the unit in any case; nothing for any other text.
+std::optional<double> parse_flops(const std::string& text);
+
 // Seconds of `30d`, `12h`, `90min`, `45s`; nothing for any other text, plain numbers included.
 std::optional<double> parse_seconds(const std::string& text);
 

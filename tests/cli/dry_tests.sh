@@ -7,6 +7,7 @@ shape=(--data synthetic:vocabulary=32 --threads 1 --quiet --json
   --set model.depth=1 model.context=16 train.eval_tokens=1024)
 expect 2 '' 'Unknown verb. Received compare. Did you mean climb --compare\?' "$rung" compare
 expect 2 '' 'Did you mean climb --resume, or --resume of train' "$rung" resume --out climb
+expect 2 . 'a number of FLOPs, such as 90s, 4min, 1e15flop. Received 90' "$rung" climb "${shape[@]}" --budget 90 --out none
 ends=(--set train.lr=1e6) # every member diverges: the plan and the page are all there is
 
 # again FOLDER: the page's command for the same climb, run dry, plans what the folder's plan.json holds.
@@ -19,7 +20,7 @@ again() {
   json "d['plan']=={k: v for k, v in load('$1/plan.json').items() if k not in ('law', 'budget')}"
 }
 expect 1 . 'Every member diverged' \
-  "$rung" climb "${shape[@]}" "${ends[@]}" --budget 5e11flop --seed 3 --ahead 5 --out 'its own'
+  "$rung" climb "${shape[@]}" "${ends[@]}" --budget 5e11FLOP --seed 3 --ahead 5 --out 'its own'
 again 'its own'
 # Without --tokens-per-parameter the default is the climb's, not what its target came to.
 json "d['plan']['tokens_per_parameter']==20 and d['plan']['seed']==3"

@@ -17,7 +17,8 @@ json "d['flat']['N']['lo']<d['N']<d['flat']['N']['hi'] and d['flat']['within']==
 expect 0 'within 0.5 %' '' "$law" plan "$work/fit.json" --flops 1e21
 expect 0 . '' "$law" plan "$work/fit.json" --flops 1e21 --inference-tokens 1e12 --level 0.5 --json
 json "d['N']<$closed and abs((d['C']+d['inference_flops'])/1e21-1)<1e-9 and d['level']==0.5"
-expect 0 'limited by max-params' '' "$law" plan "$work/fit.json" --flops 1e21 --max-params 1e9
+expect 0 'limited by max-params' '' "$law" plan "$work/fit.json" --flops 1e21FLOP --max-params 1e9
+expect 2 '' '--flops takes a number of FLOPs, as 1e21 or 1e21flop. Received 1d' "$law" plan "$work/fit.json" --flops 1d
 expect 0 'limited by memory' '' "$law" plan "$work/fit.json" --flops 1e21 --memory 8e9
 expect 0 'limited by max-tokens' '' "$law" plan "$work/fit.json" --flops 1e21 --max-tokens 1e10
 expect 0 '^limited by max-tokens$' '' "$law" plan "$work/fit.json" --flops 1e21 --max-tokens 1e10 --max-params 1e9
@@ -78,7 +79,7 @@ expect 0 'Fewer bits save nothing' '' "$law" plan "$work/bits.json" --flops 1e21
 expect 0 'no fit given knows what experts|No fit given knows what experts' '' "$law" plan "$work/fit.json" --flops 1e21 --experts 8
 
 # What to train next: within the FLOPs allowed, the interval shrinks; own candidates; both criteria.
-expect 0 . '' "$law" plan "$work/fit.json" --flops 1e22 --next 3 --next-flops 1e21 --max-run-flops 5e20 --json
+expect 0 . '' "$law" plan "$work/fit.json" --flops 1e22 --next 3 --next-flops 1e21flop --max-run-flops 5e20FLOPs --json
 json "len(d['design']['runs'])==3 and d['design']['flops']<=1e21*(1+1e-9) and all(r['flops']<=5e20*(1+1e-9) for r in d['design']['runs'])"
 json "d['design']['before']['lo']<d['design']['after']['lo']<d['design']['after']['hi']<d['design']['before']['hi']"
 expect 0 'D-optimal' '' "$law" plan "$work/fit.json" --flops 1e22 --next 2 --criterion d

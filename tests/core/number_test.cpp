@@ -37,6 +37,14 @@ TEST_CASE("bytes: decimal and binary units, in any case") {
     CHECK_MESSAGE(!parse_bytes(text), text);
 }
 
+TEST_CASE("FLOPs: with or without their unit, in any case") {
+  for (const char* text : {"1e22", "1e22flop", "1e22FLOP", "1e22FLOPs", "1e22flops"})
+    CHECK_MESSAGE(parse_flops(text) == 1e22, text);
+  CHECK(parse_flops("2TFLOP") == 2e12);
+  for (const char* text : {"", "flop", "FLOPs", "1e22flopss", "1e22 flop", "1e22FLOP/s", "1d"})
+    CHECK_MESSAGE(!parse_flops(text), text);
+}
+
 TEST_CASE("what is no finite number is none") {
   for (const char* text : {"", "k", "1kk", "k1", "x", "inf", "nan", "infk", "1e400", "1e308T",
                            "1e300G", "2^", "^2", "2^2000", "1 000", "0x10", "1,5"})

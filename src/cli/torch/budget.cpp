@@ -1,7 +1,6 @@
 #include "cli/torch/budget.h"
 
 #include <optional>
-#include <string_view>
 
 #include "core/error.h"
 #include "core/number.h"
@@ -12,9 +11,9 @@ Budget parse_budget(const std::string& text) {
   Budget budget;
   std::optional<double> amount = parse_seconds(text);
   if (amount) budget.seconds = *amount;
-  for (const std::string_view unit : {"flop", "flops"}) {
-    if (amount || !text.ends_with(unit)) continue;
-    amount = parse_number(text.substr(0, text.size() - unit.size()));
+  // A plain number could be either.
+  if (!amount && !parse_number(text)) {
+    amount = parse_flops(text);
     if (amount) budget.flops = *amount;
   }
   if (!amount)
