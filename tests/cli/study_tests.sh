@@ -119,6 +119,9 @@ expect 1 '' 'too small to climb.*In the climb of attention, one of 2 alternative
 mkdir elsewhere && echo '{"loss":2,"lo":1.9,"hi":2.1,"target":{"N":1,"D":2,"C":12,"width":8}}' >elsewhere/prediction.json
 expect 0 'predicted 2.0000 \(1.9000 .. 2.1000\), measured 2.5000: error -20.00 %, outside the interval' '' \
   "$rung" verify elsewhere --measured 2.5
+check "a warning of an ordinary miss" [ "$(grep -c warning out)" = 0 ]
+expect 0 '^warning: 165 lies 1.63e\+03 half widths .* a perplexity of 165 is 5.1059 of them, 165 bits a token are 114.3693' '' \
+  "$rung" verify elsewhere --measured 165
 
 echo "$checks checks, $failures failures"
 [ $failures = 0 ]

@@ -232,6 +232,8 @@ int run_verify(const Arguments& arguments) {
   if (json.contains("replaces"))
     text += fmt::format("\nThis replaces the measurement {:.4f}; log.jsonl and the report keep it.",
                         json["replaces"].back().at("loss").get<double>());
+  for (const Json& warning : json.value("warnings", Json::array()))
+    text += "\nwarning: " + warning.get<std::string>();
   arguments.out->result(json, text);
   return 0;
 }
