@@ -153,8 +153,11 @@ std::vector<int64_t> checked_steps(const ScalesPlan& plan, const RunConfig& conf
                steps.empty() ? "none" : fmt::format("{}", steps.front()));
   const int64_t length = config.train.tokens / config.train.batch_tokens;
   if (steps.back() > length)
-    fail_usage("[scales] The run has {} steps. Received step {}. Set train.tokens={} for it.",
-               length, steps.back(), steps.back() * config.train.batch_tokens);
+    fail_usage(
+        "[scales] The run has {} steps (train.tokens over train.batch_tokens). Received step {}{}. "
+        "Give --steps up to {}, or set train.tokens={}.",
+        length, steps.back(), plan.by_default ? ", the last of --steps as it is by default" : "",
+        length, steps.back() * config.train.batch_tokens);
   return steps;
 }
 

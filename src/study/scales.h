@@ -13,6 +13,7 @@ namespace rung {
 
 struct ScalesPlan {
   std::vector<int64_t> steps{0, 1, 10, 100};  // optimizer steps after which to look
+  bool by_default = false;                    // nobody gave the steps; errors say so
   // Tokens of the coming batch whose activations are kept; weight gradients are of the whole batch.
   int64_t probe_tokens = 8192;
 };

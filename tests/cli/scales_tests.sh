@@ -29,7 +29,8 @@ expect 0 . '' "$rung" scales "${tiny[@]}" --steps 0 --parametrisation standard -
 json "max(t['rms'] for t in d['tensors'] if t['kind']=='gradient')<0.1 and [r for r in d['ranges'] if r['kind']=='gradient'][0]['lost']['E4M3']>0.9"
 
 expect 0 'FLOPs' '' "$rung" scales "${tiny[@]}" --steps 0,4 --dry-run
-expect 2 '' 'The run has 20 steps. Received step 21' "$rung" scales "${tiny[@]}" --steps 21
+expect 2 '' 'The run has 20 steps .*Received step 21. Give --steps up to 20, or set train.tokens=' "$rung" scales "${tiny[@]}" --steps 21
+expect 2 '' 'Received step 100, the last of --steps as it is by default. Give --steps up to 20' "$rung" scales "${tiny[@]}"
 expect 2 '' 'whole numbers from 0' "$rung" scales "${tiny[@]}" --steps 1,x
 expect 2 '' 'One configuration at a time' "$rung" scales "${tiny[@]}" --set 'train.lr=[0.1,0.2]'
 expect 2 '' 'from 1 token' "$rung" scales "${tiny[@]}" --probe 0

@@ -15,7 +15,9 @@ namespace rung {
 namespace {
 
 ScalesPlan read_scales_plan(const Arguments& arguments) {
-  ScalesPlan plan{.steps = {}, .probe_tokens = arguments.integer("--probe")};
+  ScalesPlan plan{.steps = {},
+                  .by_default = !arguments.has("--steps"),
+                  .probe_tokens = arguments.integer("--probe")};
   for (const std::string& text : split_commas(arguments.list("--steps"))) {
     const auto number = parse_number(text);
     if (!number || !(*number >= 0.0 && *number < 1e9) || *number != std::floor(*number))
