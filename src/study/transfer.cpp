@@ -267,15 +267,16 @@ Json to_json(const Transfer& t) {
 std::string transfer_text(const Transfer& t) {
   std::vector<TableRow> rows;
   for (const TransferPoint& p : t.points)
-    rows.push_back(
-        {short_number(p.value), fmt::format("{:.4g}", std::exp2(p.bowl.log2_lr)),
-         fmt::format("{:+.2f} +- {:.2f}", p.bowl.log2_lr, p.se), fmt::format("{:.4f}", p.bowl.loss),
-         fmt::format("{:.2f}", p.slack), fmt::format("{:.4f}", p.sensitivity),
-         fmt::format("{:+.2f} %", 100.0 * p.penalty), p.bowl.at_edge ? "at the edge" : ""});
+    rows.push_back({short_number(p.value), fmt::format("{:.4g}", std::exp2(p.bowl.log2_lr)),
+                    fmt::format("{:+.2f} +- {:.2f}", p.bowl.log2_lr, p.se),
+                    fmt::format("{:.4f}", p.bowl.loss), fmt::format("{:.2f}", p.slack),
+                    fmt::format("{:.4f}", p.sensitivity),
+                    fmt::format("{:+.2f} %", 100.0 * p.penalty), p.bowl.at_edge ? "edge" : ""});
   return fmt::format("\ntransfer along {}{}\n", t.key, t.where.empty() ? "" : " at " + t.where) +
-         text_table({t.key, "best lr", "log2", "loss", "slack, decades", "sensitivity",
-                     "with the first's lr", ""},
+         text_table({t.key.substr(t.key.rfind('.') + 1), "best lr", "log2", "loss", "slack",
+                     "sensitivity", "penalty", ""},
                     rows) +
+         "slack: decades of lr within 1 %; penalty: loss above the best with the first's lr\n" +
          fmt::format(
              "drift of log2 lr per doubling of {}: {:+.3f} (90 % {:+.3f} .. {:+.3f}, {} seed{}); "
              "transfer error {:.3f} %\n",

@@ -8,6 +8,9 @@ shape=(--data synthetic:vocabulary=32 --threads 1 --quiet --json
 expect 2 '' 'Unknown verb. Received compare. Did you mean climb --compare\?' "$rung" compare
 expect 2 '' 'Did you mean climb --resume, or --resume of train' "$rung" resume --out climb
 expect 2 . 'a number of FLOPs, such as 90s, 4min, 1e15flop. Received 90' "$rung" climb "${shape[@]}" --budget 90 --out none
+expect 0 '^blocks.0.ffn.gate_up ' '' "$rung" audit
+sed -i 1d out # the title may be broken between words
+check "audit's table does not fit 80 columns" [ "$(widest out)" -le 80 ]
 ends=(--set train.lr=1e6) # every member diverges: the plan and the page are all there is
 
 # again FOLDER: the page's command for the same climb, run dry, plans what the folder's plan.json holds.

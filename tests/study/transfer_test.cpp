@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "core/random.h"
 
@@ -64,6 +66,21 @@ TEST_CASE(
     CHECK(t.points[0].sensitivity == doctest::Approx(0.02 * 60.0 / 9.0).epsilon(0.01));
     CHECK((t.transfer_error > 1e-3) == (drift != 0.0));
   }
+}
+
+TEST_CASE("the rows of a transfer's table fit a terminal of 80 columns") {
+  const Planted planted = plant(2.5, 2, 1e-4);
+  const std::vector<Transfer> found = transfers(planted.members, planted.records, keys);
+  REQUIRE(found.size() == 1);
+  Transfer t = found.front();
+  CHECK(t.points.back().bowl.at_edge);
+  t.key = "train.batch_tokens";
+  std::istringstream lines(transfer_text(t));
+  size_t widest = 0, rows = 0;
+  for (std::string line; std::getline(lines, line) && !line.starts_with("slack"); ++rows)
+    widest = std::max(widest, line.size());
+  CHECK(rows == 8);
+  CHECK(widest <= 80);
 }
 
 TEST_CASE("one seed still has an interval, from its bowls") {

@@ -28,7 +28,7 @@ int run_audit(const Arguments& arguments) {
                  fmt::format("{}", t.at("fan_in").get<int64_t>()),
                  fmt::format("{}", t.at("fan_out").get<int64_t>())};
     for (const char* key : {"A", "B", "C", "decay", "epsilon"})
-      row.push_back(fmt::format("{:.5g}", t.at(key).get<double>()));
+      row.push_back(fmt::format("{:.4g}", t.at(key).get<double>()));
     rows.push_back(std::move(row));
   }
   const std::string text =
@@ -36,9 +36,9 @@ int run_audit(const Arguments& arguments) {
                   config.parametrisation, config.model.width, config.model.depth,
                   audit.at("N").get<int64_t>(), audit.at("N_total").get<int64_t>(),
                   audit.at("flops_per_token").get<double>()) +
-      text_table({"tensor", "role", "fan in", "fan out", "A", "B", "C", "decay", "epsilon"}, rows) +
-      "A multiplies its product, B is the deviation it starts with, C multiplies train.lr; decay "
-      "and epsilon multiply train's.\n";
+      text_table({"tensor", "role", "in", "out", "A", "B", "C", "decay", "eps"}, rows) +
+      "in and out are fans; A multiplies the product, B is the deviation at the start,\n"
+      "C multiplies train.lr, decay and eps multiply train's.\n";
   arguments.out->result(audit, text);
   return 0;
 }
