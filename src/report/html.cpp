@@ -93,6 +93,12 @@ std::string show_percent(double fraction) {
   return fmt::format("{}{:.2f} %", fraction < 0 ? "−" : "+", std::fabs(100 * fraction));
 }
 
+std::string show_power_of_two(double exponent, int decimals) {
+  const std::string size = fmt::format("{:.{}f}", std::fabs(exponent), decimals);
+  const bool zero = size.find_first_not_of("0.") == std::string::npos;
+  return fmt::format("2<sup>{}{}</sup>", exponent < 0 && !zero ? "−" : "", size);
+}
+
 std::string show_seconds(double value) {
   if (!std::isfinite(value)) return dash;
   if (value < 60) return fmt::format("{:.1f} s", value);

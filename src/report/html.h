@@ -24,6 +24,9 @@ std::string show_loss(double value);        // four decimals
 std::string show_percent(double fraction);  // +0.34 %, with a true minus sign
 std::string show_seconds(double value);     // 12.3 s, 4 min 12 s, 1 h 03 min
 
+// 2^-1.2 with an HTML superscript and a true minus sign.
+std::string show_power_of_two(double exponent, int decimals = 0);
+
 // A table that scrolls sideways on narrow screens, its first column fixed. Cells are HTML already;
 // `numeric[k]` sets column k to the right.
 std::string html_table(const TableRow& head, const std::vector<TableRow>& rows,

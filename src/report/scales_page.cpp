@@ -77,8 +77,8 @@ std::string head(const Json& scales, const Axis& axis) {
   html += "<div class=\"row ticks\"><span></span><div class=\"track\">";
   const double step = axis.hi - axis.lo > 64.0 ? 16.0 : 8.0;
   for (double tick = std::ceil(axis.lo / step) * step; tick <= axis.hi; tick += step)
-    html += fmt::format("<i style=\"left:{:.2f}%\">2<sup>{}{:.0f}</sup></i>",
-                        axis.at(std::exp2(tick)), tick < 0.0 ? "−" : "", std::abs(tick));
+    html += fmt::format("<i style=\"left:{:.2f}%\">{}</i>", axis.at(std::exp2(tick)),
+                        show_power_of_two(tick));
   return html + "</div><b>lost in E4M3</b></div></div>\n";
 }
 
@@ -97,9 +97,8 @@ double lost(const Json& fit, bool scaled) {
 std::string loss_text(const Json& fit) {
   const double plain = lost(fit, false);
   if (plain == 0.0) return "0";
-  const double exponent = number_at(fit, "scale_log2");
-  return fmt::format("{} → {} at 2<sup>{}{:.0f}</sup>", share(plain), share(lost(fit, true)),
-                     exponent < 0.0 ? "−" : "", std::abs(exponent));
+  return fmt::format("{} → {} at {}", share(plain), share(lost(fit, true)),
+                     show_power_of_two(number_at(fit, "scale_log2")));
 }
 
 std::string hint(const Json& t) {

@@ -199,12 +199,11 @@ std::string bowl_caption(const ClimbFiles& files) {
   std::string text =
       "Loss of every sweep over its learning rate, as excess over that sweep's best. ";
   if (bowls.size() == 1)
-    text += fmt::format("The star marks the optimum, 2<sup>{:.1f}</sup>.", std::log2(low));
+    text += fmt::format("The star marks the optimum, {}.", show_power_of_two(std::log2(low), 1));
   else
-    text += fmt::format(
-        "Stars mark the optima: between 2<sup>{:.1f}</sup> and 2<sup>{:.1f}</sup>, a spread of {}.",
-        std::log2(low), std::log2(high),
-        high / low < 1.005 ? "nothing" : fmt::format("{:.2f}×", high / low));
+    text += fmt::format("Stars mark the optima: between {} and {}, a spread of {}.",
+                        show_power_of_two(std::log2(low), 1), show_power_of_two(std::log2(high), 1),
+                        high / low < 1.005 ? "nothing" : fmt::format("{:.2f}×", high / low));
   if (edges > 0)
     text += fmt::format(
         " In {} of {} the best value lies at the edge of the sweep: the optimum may lie beyond.",

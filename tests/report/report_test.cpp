@@ -115,7 +115,7 @@ TEST_CASE("one sweep has one optimum, several have a spread") {
     if (run == first) kept += line + "\n";
   }
   write_file(folder / "runs.csv", head + "\n" + kept);
-  CHECK(has(report_page(folder), "The star marks the optimum, 2<sup>"));
+  CHECK(has(report_page(folder), "The star marks the optimum, 2<sup>−"));
 }
 
 TEST_CASE("a changed prediction is shown as changed") {
