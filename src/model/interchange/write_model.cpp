@@ -8,6 +8,7 @@
 #include "config/resolve.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/shell.h"
 #include "model/interchange/convert.h"
 #include "model/interchange/folder.h"
 #include "model/interchange/packed.h"
@@ -109,8 +110,9 @@ bool has_no_effect(const std::string& key, const ModelConfig& m) {
 // How well a family holds a configuration: what it lacks, and what it must bend.
 struct Match {
   const Family* family = nullptr;
-  RunConfig config;                // as the family reads it back
-  std::vector<std::string> lacks;  // "model.ffn (ours, theirs)"
+  RunConfig config;                   // as the family reads it back
+  std::vector<std::string> lacks;     // "model.ffn (ours, theirs)"
+  std::vector<std::string> settings;  // as --set takes them: what it lacks as it would have it
   int bent = 0;
   bool readable = true;  // its own config.json, which it is not where shapes are far from its own
 };
@@ -126,7 +128,7 @@ Match match(const Family& family, const RunConfig& ours, const Decoder& decoder)
       family.free_scale ? decoder.block.attention_logit * root_dim : 1.0;
   wanted.multipliers.alpha_emb =
       family.scaled_embedding ? std::sqrt(static_cast<double>(ours.model.width)) : 1.0;
-  Match m{.family = &family, .config = {}, .lacks = {}};
+  Match m{.family = &family, .config = {}, .lacks = {}, .settings = {}};
   try {
     Fields fields(family.write(wanted), "config.json");
     m.config = family.read(fields);
@@ -141,10 +143,14 @@ Match match(const Family& family, const RunConfig& ours, const Decoder& decoder)
   for (const auto& [key, value] : own.items()) {
     if (!key.starts_with("model.") || theirs.at(key) == value || has_no_effect(key, ours.model))
       continue;
-    if (filled_in(key, value, theirs.at(key)))
+    const Json& wants = theirs.at(key);
+    if (filled_in(key, value, wants)) {
       m.bent += 2;
-    else
-      m.lacks.push_back(fmt::format("{} ({}, there {})", key, value.dump(), theirs.at(key).dump()));
+      continue;
+    }
+    m.lacks.push_back(fmt::format("{} ({}, there {})", key, value.dump(), wants.dump()));
+    m.settings.push_back(
+        shell_quoted(key + "=" + (wants.is_string() ? wants.get<std::string>() : wants.dump())));
   }
   if (!near(wanted.multipliers.alpha_emb, decoder.block.embedding)) ++m.bent;
   return m;
@@ -160,10 +166,15 @@ Match best_match(const RunConfig& config, const Decoder& decoder) {
     };
     if (!best.family || rank(candidate) < rank(best)) best = candidate;
   }
-  if (!best.lacks.empty())
-    fail("[export] No known family has this model. The nearest, {}, differs in {}.",
-         best.family->model_type, fmt::join(best.lacks, ", "));
-  return best;
+  if (best.lacks.empty()) return best;
+  std::string names;
+  for (const Family& family : families())
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", family.model_type);
+  fail("[export] No known family ({}) has this model. The nearest, {}, differs in {}.{}", names,
+       best.family->model_type, fmt::join(best.lacks, ", "),
+       best.settings.empty() ? ""
+                             : fmt::format(" Trained with --set {} it could be exported.",
+                                           fmt::join(best.settings, " ")));
 }
 
 Tensor theirs_of(const Tensor& part, Form form) {

@@ -142,7 +142,11 @@ TEST_CASE("what no family can hold is refused by the name of the key") {
     CHECK(text.find(part) != std::string::npos);
   };
   holds(refusal({"model.key_offset=true"}),
-        "llama, differs in model.key_offset (true, there false)");
+        "llama, differs in model.key_offset (true, there false). Trained with --set "
+        "model.key_offset=false it could be exported.");
+  holds(refusal({"model.key_offset=true"}), "No known family (llama, ");
+  holds(refusal({"model.key_offset=true", "model.position=cope"}),
+        "--set model.position=rope model.key_offset=false it");
   holds(refusal({"model.ffn=relu2"}), "model.ffn");
   holds(refusal({"model.position=cope"}), "model.position");
   holds(refusal({"model.mixer=mamba2"}), "mamba2, differs in model.ffn (\"swiglu\"");
