@@ -62,13 +62,14 @@ const std::vector<Option> echo_options = {
     {.name = "--count", .help = "a number"},
     {.name = "--fast", .takes = Takes::flag, .help = "a flag"}};
 
-const std::array<Verb, 7> verbs = {
+const std::array<Verb, 8> verbs = {
     {{.name = "echo",
       .group = "one",
       .summary = "print its arguments",
       .example = "probe echo runs.csv N=7e9",
       .options = echo_options,
       .run = echo},
+     {.name = "climb", .group = "one", .summary = "what others are told to use", .run = fails},
      {.name = "fails", .group = "one", .run = fails},
      {.name = "refuses", .group = "two", .run = refuses},
      {.name = "breaks", .group = "two", .run = breaks},

@@ -24,6 +24,9 @@ json "d['count']==-3 and d['set']==[] and d['threads']>=1 and d['device']==''"
 expect 2 '' 'rung: \[cli\] Unknown verb. Received ehco. Did you mean echo\?' "$probe" ehco
 lines 1
 expect 2 '' 'rung help' "$probe" zzzzzz
+expect 2 '' 'Unknown verb. Received compare. Did you mean climb --compare\?' "$probe" compare
+expect 2 '' 'Did you mean climb --resume, or --resume of train' "$probe" resume --out climb
+expect 2 '' 'rung help' "$law" compare # which has no climb
 expect 2 '' 'Unknown option of echo. Received --lwa. Did you mean --law\?' "$probe" echo runs.csv --lwa power
 expect 2 '' 'Received --jsno. Did you mean --json\?' "$probe" echo runs.csv --jsno
 expect 2 '' '--law is one of chinchilla, power. Received pwoer. Did you mean power\?' "$probe" echo runs.csv --law pwoer
