@@ -58,6 +58,21 @@ void complete_members(Json& saved) {
     for (Json& rung : saved["rungs"]) complete_members(rung);
 }
 
+// From the optima of all seeds that have three rates, where there are several.
+void set_error(SweepOptimum& optimum, const std::map<uint64_t, std::vector<BowlPoint>>& of_seed) {
+  std::vector<double> own;
+  for (const auto& [seed, points] : of_seed)
+    if (points.size() >= 3) own.push_back(line_bowl(points).log2_lr);
+  optimum.se = optimum.bowl.se;
+  if (own.size() < 2) return;
+  const double n = static_cast<double>(own.size());
+  double mean = 0.0, squares = 0.0;
+  for (const double v : own) mean += v / n;
+  for (const double v : own) squares += (v - mean) * (v - mean);
+  optimum.se = std::sqrt(squares / (n - 1.0) / n);
+  optimum.seeds = static_cast<int64_t>(own.size());
+}
+
 }  // namespace
 
 void claim_folder(const fs::path& folder, const Json& plan, bool resume) {
@@ -180,21 +195,29 @@ std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
                                        std::span<const RunRecord> records,
                                        std::span<const std::string> keys) {
   std::vector<std::string> order;
-  std::map<std::string, std::map<double, std::vector<double>>> losses;
+  std::map<std::string, std::map<double, std::map<uint64_t, double>>> losses;
   for (size_t i = 0; i < records.size(); ++i) {
     const std::string where = settings_text(members[i], keys);
     if (!losses.contains(where)) order.push_back(where);
-    if (std::isfinite(records[i].L)) losses[where][members[i].train.lr].push_back(records[i].L);
+    if (std::isfinite(records[i].L))
+      losses[where][members[i].train.lr][members[i].seed] = records[i].L;
   }
   std::vector<SweepOptimum> optima;
   for (const std::string& where : order) {
     std::vector<BowlPoint> points;
+    std::map<uint64_t, std::vector<BowlPoint>> of_seed;
     for (const auto& [lr, values] : losses[where]) {
       double mean = 0.0;
-      for (const double loss : values) mean += loss / static_cast<double>(values.size());
+      for (const auto& [seed, loss] : values) {
+        mean += loss / static_cast<double>(values.size());
+        of_seed[seed].push_back({lr, loss});
+      }
       points.push_back({lr, mean});
     }
-    if (points.size() >= 3) optima.push_back({where, line_bowl(points)});
+    if (points.size() < 3) continue;
+    SweepOptimum optimum{.where = where, .bowl = line_bowl(points)};
+    set_error(optimum, of_seed);
+    optima.push_back(std::move(optimum));
   }
   return optima;
 }

@@ -55,7 +55,10 @@ void claim_folder(const std::filesystem::path& folder, const Json& plan, bool re
 // the order of records. A point with fewer than three rates that trained has none.
 struct SweepOptimum {
   std::string where;  // the other keys' values, such as "model.width=64"; empty without any
-  BowlFit bowl;
+  BowlFit bowl;       // of the seeds' means
+  // Of the optimum in log2: what the seeds' own optima scatter, or of one seed the bowl's.
+  double se = 0.0;
+  int64_t seeds = 1;
 };
 std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
                                        std::span<const RunRecord> records,

@@ -125,6 +125,20 @@ std::vector<std::vector<double>> seed_optima(const Family& family) {
   return complete;
 }
 
+// By how much the optima scatter about the line of this slope, in their errors; 1 where they do
+// less.
+double scatter_about(const std::vector<TransferPoint>& points, double slope) {
+  const double n = static_cast<double>(points.size());
+  if (points.size() < 3) return 1.0;
+  double centre = 0.0, squares = 0.0;
+  for (const TransferPoint& p : points) centre += (p.bowl.log2_lr - slope * std::log2(p.value)) / n;
+  for (const TransferPoint& p : points) {
+    const double z = (p.bowl.log2_lr - slope * std::log2(p.value) - centre) / p.se;
+    squares += z * z;
+  }
+  return std::max(1.0, std::sqrt(squares / (n - 2.0)));
+}
+
 // Slope and half its interval.
 std::pair<double, double> drift_of(const std::vector<TransferPoint>& points,
                                    const std::vector<std::vector<double>>& seeds) {
@@ -150,7 +164,8 @@ std::pair<double, double> drift_of(const std::vector<TransferPoint>& points,
     const double share = slope_of(x, unit) * points[i].se;
     variance += share * share;
   }
-  return {slope_of(x, optima), 1.645 * std::sqrt(variance)};
+  const double slope = slope_of(x, optima);
+  return {slope, 1.645 * std::sqrt(variance) * scatter_about(points, slope)};
 }
 
 // Losses on the rates that every value of the key has.
@@ -278,9 +293,11 @@ std::string transfer_text(const Transfer& t) {
                     rows) +
          "slack: decades of lr within 1 %; penalty: loss above the best with the first's lr\n" +
          fmt::format(
-             "drift of log2 lr per doubling of {}: {:+.3f} (90 % {:+.3f} .. {:+.3f}, {} seed{}); "
+             "drift of log2 lr per doubling of {}: {:+.3f} (90 % {:+.3f} .. {:+.3f}{}); "
              "transfer error {:.3f} %\n",
-             t.key, t.drift, t.lo, t.hi, t.seeds, t.seeds == 1 ? "" : "s",
+             t.key, t.drift, t.lo, t.hi,
+             t.seeds == 1 ? " if seeds differ by 0.2 %: give several to measure it"
+                          : fmt::format(", {} seeds", t.seeds),
              100.0 * t.transfer_error);
 }
 

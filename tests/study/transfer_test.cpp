@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/random.h"
+#include "study/sweep.h"
 
 using namespace rung;
 
@@ -90,6 +91,43 @@ TEST_CASE("one seed still has an interval, from its bowls") {
   CHECK(t.drift == doctest::Approx(0.1).epsilon(0.01));
   CHECK(t.lo < 0.1);
   CHECK(t.hi > 0.1);
+}
+
+TEST_CASE("one seed's interval is as wide as its optima scatter about the line") {
+  const auto width_of = [](double off) {
+    Planted planted = plant(0.1, 1, 0.0);
+    // The optima of 128 and 512 lie `off` octaves higher, by other rates at the same losses.
+    for (RunConfig& config : planted.members)
+      if (config.model.width == 128 || config.model.width == 512) config.train.lr *= std::exp2(off);
+    const Transfer t = transfers(planted.members, planted.records, keys).front();
+    return t.hi - t.lo;
+  };
+  CHECK(width_of(0.01) == doctest::Approx(width_of(0.0)).epsilon(0.05));
+  CHECK(width_of(1.0) > 3.0 * width_of(0.0));
+}
+
+TEST_CASE("a sweep's optimum has the error that its seeds' optima show") {
+  const std::vector<std::string> rates{"train.lr", "seed"};
+  std::vector<RunConfig> members;
+  std::vector<RunRecord> records;
+  for (const double shift : {-0.3, 0.0, 0.3})
+    for (int i = -2; i <= 2; ++i) {
+      RunConfig config;
+      config.train.lr = std::exp2(i);
+      config.seed = static_cast<uint64_t>(10 + 10 * shift);
+      RunRecord record;
+      record.L = 2.0 + 0.02 * (i - shift) * (i - shift);
+      members.push_back(config);
+      records.push_back(record);
+    }
+  const SweepOptimum three = sweep_optima(members, records, rates).front();
+  CHECK(three.seeds == 3);
+  CHECK(three.bowl.log2_lr == doctest::Approx(0.0).epsilon(1e-6));
+  CHECK(three.se == doctest::Approx(0.3 / std::sqrt(3.0)).epsilon(0.02));
+  members.resize(5), records.resize(5);
+  const SweepOptimum one = sweep_optima(members, records, rates).front();
+  CHECK(one.seeds == 1);
+  CHECK(one.se == one.bowl.se);
 }
 
 TEST_CASE("intervals of the drift cover at their level") {

@@ -83,23 +83,28 @@ int report_sweep(const std::vector<RunConfig>& members, const StudyResult& study
   Json runs = Json::array(), optima = Json::array(), moves = Json::array();
   for (const RunRecord& record : study.records) runs.push_back(record_json(record));
   std::string text = table_text(members, study, keys, best);
-  // A search's stages train to several lengths, of which means would make one.
+  // A search's stages train to several lengths, of which means and bowls would make one.
   const std::vector<SeedMean> means =
       search ? std::vector<SeedMean>() : seed_means(members, study.records, keys);
   if (!means.empty()) text += "\n" + seed_means_text(means, members, keys);
   if (!search && compares_names(members.front(), keys))
     text += "one seed a setting: train.members=3 tells differences from seeds' noise\n";
-  if (std::find(keys.begin(), keys.end(), "train.lr") != keys.end())
+  if (!search && std::find(keys.begin(), keys.end(), "train.lr") != keys.end())
     for (const SweepOptimum& o : sweep_optima(members, study.records, keys)) {
       Json entry = to_json(o.bowl);
       entry["where"] = o.where;
+      entry["se_log2"] = o.se;
+      entry["seeds"] = o.seeds;
       optima.push_back(std::move(entry));
-      text += fmt::format("{}{}optimum train.lr {:.4g} (2^{:.2f} +- {:.2f}), loss {:.4f}{}\n",
-                          o.where, o.where.empty() ? "" : ": ", std::exp2(o.bowl.log2_lr),
-                          o.bowl.log2_lr, o.bowl.se, o.bowl.loss,
-                          o.bowl.at_edge ? "; the best lies at the edge: widen the range" : "");
+      text += fmt::format(
+          "{}{}optimum train.lr {:.4g} (2^{:.2f} +- {:.2f} {}), loss {:.4f}{}\n", o.where,
+          o.where.empty() ? "" : ": ", std::exp2(o.bowl.log2_lr), o.bowl.log2_lr, o.se,
+          o.seeds > 1 ? fmt::format("by {} seeds", o.seeds) : "if seeds differ by 0.2 %",
+          o.bowl.loss, o.bowl.at_edge ? "; the best lies at the edge: widen the range" : "");
     }
-  for (const Transfer& transfer : transfers(members, study.records, keys)) {
+  const std::vector<Transfer> found =
+      search ? std::vector<Transfer>() : transfers(members, study.records, keys);
+  for (const Transfer& transfer : found) {
     moves.push_back(to_json(transfer));
     text += transfer_text(transfer);
   }
