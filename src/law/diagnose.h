@@ -16,6 +16,7 @@
 //   counting           note     C is not 6 N D, or N drifts against another count of parameters
 //   mixed-checkpoints  warning  earlier checkpoints of some runs beside finished runs
 //   checkpoints        note     every run stands with several checkpoints, or branches of its own
+//   unused-rows        warning  a climb's rows that its own law leaves out
 //   few-clusters       warning  fewer than 10 clusters to resample
 //
 //   after the fit
@@ -30,6 +31,8 @@
 //   bend               warning  a smoothly broken power law fits far better than one power law
 //   outliers           warning  a few rows lie over 10 deviations of the others off the law
 //                               and outweigh them
+//   still-resamples    warning  draws of rows or clusters leave the fit where it was, so that noise
+//                               is drawn
 //
 //   at a prediction (law/predict.h)
 //   bound-decides      refusal  E, or another irreducible term, ended at a bound, and this far out

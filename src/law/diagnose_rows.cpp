@@ -190,6 +190,20 @@ void check_checkpoints(const Table& table, const Selection& selection, List& lis
         annealed ? "" : " Unless each was annealed they lie above the law of finished runs.");
 }
 
+// A climb's table holds its sweeps and its target too, which its own law left out.
+void check_unused(const Table& table, const Selection& selection, List& list) {
+  const Column* const used = match_column(table, "used", {});
+  if (!used || !match_column(table, "branch_step", {})) return;
+  std::vector<size_t> unused;
+  for (size_t i = 0; i < selection.rows.size(); ++i)
+    if (used->values[selection.rows[i]] == 0.0) unused.push_back(i);
+  if (!unused.empty())
+    note(list, "unused-rows", Severity::warning,
+         "{} of {} rows have used = 0 ({}): a climb's sweeps at other learning rates and its "
+         "target, which its own law leaves out. So does --where 'used==1'.",
+         unused.size(), selection.rows.size(), name_rows(table, selection, unused));
+}
+
 void check_clusters(const Selection& selection, const FitOptions& options, List& list) {
   if (selection.cluster.empty()) return;
   const size_t count =
@@ -228,6 +242,7 @@ std::vector<Diagnostic> diagnose_rows(const Table& table, const Selection& selec
   for (Diagnostic& found : diagnose_counting(table, selection, options))
     list.push_back(std::move(found));
   check_checkpoints(table, selection, list);
+  check_unused(table, selection, list);
   check_clusters(selection, options, list);
   return list;
 }

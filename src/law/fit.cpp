@@ -8,6 +8,7 @@
 #include "core/hash.h"
 #include "law/checklist.h"
 #include "law/diagnose.h"
+#include "law/diagnose_note.h"
 #include "law/open_end.h"
 #include "law/procedure.h"
 #include "law/profile.h"
@@ -120,6 +121,27 @@ std::vector<double> Fit::values() const {
   return result;
 }
 
+namespace {
+
+// The fit's uncertainty; where drawing rows shows none, noise is drawn, and `options` says so.
+Samples draw_samples(const Selection& selection, const Problem& problem, const Optimum& optimum,
+                     FitOptions& options, Fit& fit) {
+  const Vector& theta = optimum.solution.theta;
+  if (options.bootstrap == 0)
+    return sandwich(selection, problem, theta, sandwich_draws, options.seed);
+  Samples samples = bootstrap(selection, problem, optimum, options.bootstrap, options);
+  if (!draws_rows(problem, options) || !unmoved(samples, selection, problem, theta)) return samples;
+  note(fit.diagnostics, "still-resamples", Severity::warning,
+       "Most draws of {} leave every coefficient where it was, as with two rows of each run by a "
+       "Huber loss. Intervals are of noise drawn around the law instead; --objective least-squares "
+       "moves with the draws.",
+       options.cluster_column.empty() ? "rows" : options.cluster_column);
+  options.resampling = Resampling::parametric;
+  return bootstrap(selection, problem, optimum, options.bootstrap, options);
+}
+
+}  // namespace
+
 Fit fit_law(const Table& table, const FitOptions& options) {
   if (const Procedure* procedure = find_procedure(options.law)) {
     check_options(options);
@@ -128,8 +150,9 @@ Fit fit_law(const Table& table, const FitOptions& options) {
   return fit_law(find_law(options.law), table, options);
 }
 
-Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
+Fit fit_law(const Law& law, const Table& table, const FitOptions& given) {
   const auto begin = Clock::now();
+  FitOptions options = given;
   check_options(options);
   if (!options.settings.empty())
     fail_usage("[{}] A law has no settings; procedures do. Received {}={}.", law.name,
@@ -165,9 +188,7 @@ Fit fit_law(const Law& law, const Table& table, const FitOptions& options) {
   }
   if (!fit.refused()) {
     const Vector& theta = optimum.solution.theta;
-    const Samples samples = options.bootstrap > 0
-                                ? bootstrap(selection, problem, optimum, options.bootstrap, options)
-                                : sandwich(selection, problem, theta, sandwich_draws, options.seed);
+    const Samples samples = draw_samples(selection, problem, optimum, options, fit);
     fill_estimates(problem, theta, samples, fit);
     fit.objective_value = optimum.solution.objective;
     fit.condition = hessian_condition(problem, theta);

@@ -82,6 +82,14 @@ void check_names(const Fit& fit, const Point& at) {
   }
 }
 
+// With each input under its column's name too, by which ranges are kept.
+Point with_columns(const Fit& fit, Point at) {
+  for (size_t i = 0; i < fit.inputs.size() && i < fit.law->inputs.size(); ++i)
+    if (const auto found = at.find(std::string(fit.law->inputs[i])); found != at.end())
+      at.emplace(fit.inputs[i], found->second);
+  return at;
+}
+
 std::map<std::string, double> extrapolation_at(const Fit& fit, const Point& at) {
   std::map<std::string, double> result;
   for (const auto& [name, range] : fit.ranges)
@@ -139,8 +147,9 @@ double noise_width(const Fit& fit, const Point& at, double value, double level) 
 }
 
 void describe_place(const Fit& fit, const Point& at, Prediction& result) {
-  result.extrapolation = extrapolation_at(fit, at);
-  result.outside = outside_at(fit, at);
+  const Point named = with_columns(fit, at);
+  result.extrapolation = extrapolation_at(fit, named);
+  result.outside = outside_at(fit, named);
   result.warnings = unit_doubts(fit);
   for (std::string& warning : warnings_at(fit, result.outside))
     result.warnings.push_back(std::move(warning));

@@ -133,6 +133,17 @@ Samples bootstrap(const Selection& selection, const Problem& problem, const Opti
   return samples;
 }
 
+bool unmoved(const Samples& samples, const Selection& selection, const Problem& problem,
+             const Vector& theta) {
+  constexpr double still = 1e-6, exact = 1e-9;
+  if (quantile(row_noise(selection, problem, theta), 0.5) < exact) return false;
+  const auto stays = [&](const Vector& drawn) {
+    return ((drawn - theta).cwiseAbs().array() <= still * (1.0 + theta.cwiseAbs().array())).all();
+  };
+  const auto count = std::count_if(samples.theta.begin(), samples.theta.end(), stays);
+  return 2 * count > static_cast<std::ptrdiff_t>(samples.theta.size());
+}
+
 Samples sandwich(const Selection& selection, Problem problem, const Vector& theta, int count,
                  uint64_t seed) {
   std::vector<int> free;

@@ -20,6 +20,10 @@ struct Samples {
 // depends on (seed, i) alone.
 Samples bootstrap(const Selection& selection, const Problem& problem, const Optimum& optimum,
                   int count, const FitOptions& options);
+// Whether most of such samples left all coefficients where they were though rows scatter: Huber
+// losses stay at an optimum where every run that is drawn has as many rows above the law as below.
+bool unmoved(const Samples& samples, const Selection& selection, const Problem& problem,
+             const Vector& theta);
 
 // Draws from the normal approximation H^-1 (sum g g^T) H^-1 around the optimum, g the gradients of
 // rows or clusters, clamped to the bounds: needs no refit.

@@ -48,6 +48,14 @@ TEST_CASE("diagnose: checkpoints beside finished runs are told apart from whole 
   CHECK(text.find("Unless each was annealed") != std::string::npos);
   curves.add("branch_step", std::vector<double>(36, 100.0));
   mixed.add("branch_step", std::vector<double>(36, 100.0));
+  std::vector<double> used(36, 1.0);
+  Table climb = curves;
+  climb.add("used", used);
+  CHECK(severity_of(fit_law(climb, no_bootstrap), "unused-rows").empty());
+  used[3] = used[35] = 0.0;
+  climb = curves;
+  climb.add("used", used);
+  CHECK(text_of(fit_law(climb, no_bootstrap), "unused-rows").starts_with("2 of 36 rows"));
   CHECK(severity_of(fit_law(curves, clustered), "checkpoints").empty());
   for (const Table& own : {curves, mixed}) {
     const Fit branches = fit_law(own, no_bootstrap);

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include "core/random.h"
+#include "law/fit.h"
 #include "law/formula.h"
+#include "law/predict.h"
 
 using namespace rung;
 
@@ -92,5 +94,42 @@ TEST_CASE("uncertainty: samples draw a prior with the measurements") {
     for (const Vector& theta : samples.theta) square += std::pow(theta[0] - centre, 2) / 2000.0;
     CHECK(std::abs(centre - estimate) < 0.1 * prior_sd);
     CHECK(std::sqrt(square) == doctest::Approx(prior_sd / std::sqrt(2.0)).epsilon(0.08));
+  }
+}
+
+// Two rows a size about a power law, the one as far above it as the other below: by a Huber loss
+// any curve between them is as good, and drawing whole sizes moves none.
+TEST_CASE("uncertainty: where draws of clusters move nothing, noise is drawn") {
+  Table table;
+  std::vector<double> size, loss;
+  for (const double n : {1e6, 1e7, 1e8, 1e9, 1e10})
+    for (const double side : {1.03, 0.97})
+      size.push_back(n), loss.push_back(side * (1.0 + 20.0 * std::pow(n, -0.15)));
+  table.add("x", size);
+  table.add("L", loss);
+  FitOptions options{.law = "power", .bootstrap = 200, .refuse = false};
+  options.cluster_column = "x";
+  const Fit fit = fit_law(table, options);
+  const auto still = std::find_if(fit.diagnostics.begin(), fit.diagnostics.end(),
+                                  [](const auto& d) { return d.code == "still-resamples"; });
+  REQUIRE(still != fit.diagnostics.end());
+  for (const Estimate& estimate : fit.coefficients)
+    CHECK_MESSAGE(estimate.hi - estimate.lo > 0.01 * estimate.value, estimate.name);
+  CHECK(fit.checklist.at("fitting").at("interval") == "parametric bootstrap");
+}
+
+TEST_CASE("predict: a point is as far outside by the law's name of an input as by the column's") {
+  Table table;
+  std::vector<double> size, loss;
+  for (int i = 0; i < 8; ++i)
+    size.push_back(10.0 * std::exp2(i)), loss.push_back(1.0 + 5.0 * std::pow(size.back(), -0.3));
+  table.add("size", size);
+  table.add("L", loss);
+  const Fit fit =
+      fit_law(table, {.law = "power", .columns = {{"x", "size"}}, .bootstrap = 0, .refuse = false});
+  for (const char* name : {"x", "size"}) {
+    const Prediction at = predict(fit, {{name, 1e9}});
+    CHECK(at.extrapolation.at("size") == doctest::Approx(1e9 / size.back()));
+    CHECK(at.outside.at("size") == doctest::Approx(1e9 / size.back()));
   }
 }
