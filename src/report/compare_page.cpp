@@ -131,8 +131,9 @@ std::string compare_page(const Json& comparison, std::string_view title) {
                  curves_chart(comparison, "flops", axis("training FLOPs", true, "power"), true),
                  "At equal FLOPs",
                  "Each law is fitted to all runs of its climb, the target included. Bands hold "
-                 "what coefficients and regimes leave open, and beyond the largest run what "
-                 "rollout and the climb's own prediction missed; a seed's noise is not in them."),
+                 "what coefficients and regimes leave open, by how much the law misses the runs, "
+                 "and beyond the largest what rollout and the climb's own prediction missed; a "
+                 "seed's noise is not in them."),
           figure(charts,
                  curves_chart(comparison, "seconds",
                               axis("seconds of one training run", true, "power"), false),
