@@ -76,6 +76,23 @@ void soften(std::vector<Diagnostic>& diagnostics, const FitOptions& options) {
     if (diagnostic.severity == Severity::refusal) diagnostic.severity = Severity::warning;
 }
 
+// The fit's uncertainty; where drawing rows shows none, noise is drawn, and `options` says so.
+Samples draw_samples(const Selection& selection, const Problem& problem, const Optimum& optimum,
+                     FitOptions& options, Fit& fit) {
+  const Vector& theta = optimum.solution.theta;
+  if (options.bootstrap == 0)
+    return sandwich(selection, problem, theta, sandwich_draws, options.seed);
+  Samples samples = bootstrap(selection, problem, optimum, options.bootstrap, options);
+  if (!draws_rows(problem, options) || !unmoved(samples, selection, problem, theta)) return samples;
+  note(fit.diagnostics, "still-resamples", Severity::warning,
+       "Most draws of {} leave every coefficient where it was, as with two rows of each run by a "
+       "Huber loss. Intervals are of noise drawn around the law instead; --objective least-squares "
+       "moves with the draws.",
+       options.cluster_column.empty() ? "rows" : options.cluster_column);
+  options.resampling = Resampling::parametric;
+  return bootstrap(selection, problem, optimum, options.bootstrap, options);
+}
+
 }  // namespace
 
 std::string_view severity_name(Severity severity) {
@@ -120,27 +137,6 @@ std::vector<double> Fit::values() const {
   for (const Estimate& estimate : coefficients) result.push_back(estimate.value);
   return result;
 }
-
-namespace {
-
-// The fit's uncertainty; where drawing rows shows none, noise is drawn, and `options` says so.
-Samples draw_samples(const Selection& selection, const Problem& problem, const Optimum& optimum,
-                     FitOptions& options, Fit& fit) {
-  const Vector& theta = optimum.solution.theta;
-  if (options.bootstrap == 0)
-    return sandwich(selection, problem, theta, sandwich_draws, options.seed);
-  Samples samples = bootstrap(selection, problem, optimum, options.bootstrap, options);
-  if (!draws_rows(problem, options) || !unmoved(samples, selection, problem, theta)) return samples;
-  note(fit.diagnostics, "still-resamples", Severity::warning,
-       "Most draws of {} leave every coefficient where it was, as with two rows of each run by a "
-       "Huber loss. Intervals are of noise drawn around the law instead; --objective least-squares "
-       "moves with the draws.",
-       options.cluster_column.empty() ? "rows" : options.cluster_column);
-  options.resampling = Resampling::parametric;
-  return bootstrap(selection, problem, optimum, options.bootstrap, options);
-}
-
-}  // namespace
 
 Fit fit_law(const Table& table, const FitOptions& options) {
   if (const Procedure* procedure = find_procedure(options.law)) {

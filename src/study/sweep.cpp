@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "config/difference.h"
 #include "config/resolve.h"
@@ -37,19 +38,6 @@ std::vector<RunRecord> group_records(const Group& group, const TrainedGroup& tra
   return records;
 }
 
-// The best point of a line with its neighbours, and all others within 1.5 %: bowls are parabolas
-// only near their bottom.
-std::vector<BowlPoint> near_best(const std::vector<BowlPoint>& points) {
-  size_t best = 0;
-  for (size_t i = 0; i < points.size(); ++i)
-    if (points[i].loss < points[best].loss) best = i;
-  std::vector<BowlPoint> near;
-  for (size_t i = 0; i < points.size(); ++i)
-    if ((i + 1 >= best && i <= best + 1) || points[i].loss <= 1.015 * points[best].loss)
-      near.push_back(points[i]);
-  return near;
-}
-
 // Members of a saved plan that lack keys, as those of an earlier build do, have their defaults.
 void complete_members(Json& saved) {
   if (saved.contains("members"))
@@ -58,19 +46,20 @@ void complete_members(Json& saved) {
     for (Json& rung : saved["rungs"]) complete_members(rung);
 }
 
-// From the optima of all seeds that have three rates, where there are several.
-void set_error(SweepOptimum& optimum, const std::map<uint64_t, std::vector<BowlPoint>>& of_seed) {
-  std::vector<double> own;
-  for (const auto& [seed, points] : of_seed)
-    if (points.size() >= 3) own.push_back(line_bowl(points).log2_lr);
+SweepOptimum optimum_of(const std::string& where, const RateLine& line) {
+  SweepOptimum optimum{.where = where, .bowl = line_bowl(seed_means_of(line))};
   optimum.se = optimum.bowl.se;
-  if (own.size() < 2) return;
-  const double n = static_cast<double>(own.size());
-  double mean = 0.0, squares = 0.0;
-  for (const double v : own) mean += v / n;
-  for (const double v : own) squares += (v - mean) * (v - mean);
-  optimum.se = std::sqrt(squares / (n - 1.0) / n);
+  std::set<uint64_t> seeds;
+  for (const auto& [lr, losses] : line)
+    for (const auto& [seed, loss] : losses) seeds.insert(seed);
+  std::vector<double> own;
+  for (const uint64_t seed : seeds)
+    if (const auto points = of_seed(line, seed); points.size() >= 3)
+      own.push_back(line_bowl(points).log2_lr);
+  if (own.size() < 2) return optimum;
+  optimum.se = standard_error_of(own);
   optimum.seeds = static_cast<int64_t>(own.size());
+  return optimum;
 }
 
 }  // namespace
@@ -177,11 +166,6 @@ std::string field_text(const RunConfig& config, const std::string& key) {
   return value.is_number_float() ? number_text(value.get<double>()) : value.dump();
 }
 
-BowlFit line_bowl(const std::vector<BowlPoint>& points) {
-  constexpr double noise = 2e-3, curvature = 0.012, window = 1.0;
-  return fit_bowl(near_best(points), noise, curvature, window);
-}
-
 std::string settings_text(const RunConfig& config, std::span<const std::string> keys,
                           std::string_view without) {
   std::string text;
@@ -195,30 +179,16 @@ std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
                                        std::span<const RunRecord> records,
                                        std::span<const std::string> keys) {
   std::vector<std::string> order;
-  std::map<std::string, std::map<double, std::map<uint64_t, double>>> losses;
+  std::map<std::string, RateLine> lines;
   for (size_t i = 0; i < records.size(); ++i) {
     const std::string where = settings_text(members[i], keys);
-    if (!losses.contains(where)) order.push_back(where);
-    if (std::isfinite(records[i].L))
-      losses[where][members[i].train.lr][members[i].seed] = records[i].L;
+    if (!lines.contains(where)) order.push_back(where);
+    RateLine& line = lines[where];
+    if (std::isfinite(records[i].L)) line[members[i].train.lr][members[i].seed] = records[i].L;
   }
   std::vector<SweepOptimum> optima;
-  for (const std::string& where : order) {
-    std::vector<BowlPoint> points;
-    std::map<uint64_t, std::vector<BowlPoint>> of_seed;
-    for (const auto& [lr, values] : losses[where]) {
-      double mean = 0.0;
-      for (const auto& [seed, loss] : values) {
-        mean += loss / static_cast<double>(values.size());
-        of_seed[seed].push_back({lr, loss});
-      }
-      points.push_back({lr, mean});
-    }
-    if (points.size() < 3) continue;
-    SweepOptimum optimum{.where = where, .bowl = line_bowl(points)};
-    set_error(optimum, of_seed);
-    optima.push_back(std::move(optimum));
-  }
+  for (const std::string& where : order)
+    if (lines[where].size() >= 3) optima.push_back(optimum_of(where, lines[where]));
   return optima;
 }
 

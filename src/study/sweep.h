@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "study/groups.h"
-#include "study/lr_rule.h"
+#include "study/rate_line.h"
 #include "study/runs_csv.h"
 #include "train/run.h"
 
@@ -63,10 +63,6 @@ struct SweepOptimum {
 std::vector<SweepOptimum> sweep_optima(std::span<const RunConfig> members,
                                        std::span<const RunRecord> records,
                                        std::span<const std::string> keys);
-
-// The bowl of a line of learning rates, from the points near its best; its error is that of a
-// relative noise of 0.002, between seeds of small models.
-BowlFit line_bowl(const std::vector<BowlPoint>& points);
 
 // "key=value key=value" of the keys beside the learning rate, the seed and `without`.
 std::string settings_text(const RunConfig& config, std::span<const std::string> keys,

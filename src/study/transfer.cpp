@@ -15,34 +15,10 @@ namespace {
 
 constexpr double level = 0.9;
 
-// Losses by learning rate and seed at one value of the key.
-using Line = std::map<double, std::map<uint64_t, double>>;
-
 struct Family {
   std::string where;
-  std::map<double, Line> lines;  // by value of the key
+  std::map<double, RateLine> lines;  // by value of the key
 };
-
-double mean_of(const std::map<uint64_t, double>& losses) {
-  double sum = 0.0;
-  for (const auto& [seed, loss] : losses) sum += loss / static_cast<double>(losses.size());
-  return sum;
-}
-
-std::vector<BowlPoint> means(const Line& line) {
-  std::vector<BowlPoint> points;
-  for (const auto& [lr, losses] : line)
-    if (const double mean = mean_of(losses); std::isfinite(mean)) points.push_back({lr, mean});
-  return points;
-}
-
-std::vector<BowlPoint> of_seed(const Line& line, uint64_t seed) {
-  std::vector<BowlPoint> points;
-  for (const auto& [lr, losses] : line)
-    if (const auto found = losses.find(seed); found != losses.end() && std::isfinite(found->second))
-      points.push_back({lr, found->second});
-  return points;
-}
 
 // The parabola in log2 lr through points i - 1, i and i + 1.
 double parabola(const std::vector<BowlPoint>& points, size_t i, double x) {
@@ -103,13 +79,6 @@ double slope_of(const std::vector<double>& x, const std::vector<double>& y) {
   return xy / xx;
 }
 
-double deviation(const std::vector<double>& values) {
-  double mean = 0.0, squares = 0.0;
-  for (const double v : values) mean += v / static_cast<double>(values.size());
-  for (const double v : values) squares += (v - mean) * (v - mean);
-  return std::sqrt(squares / static_cast<double>(values.size() - 1));
-}
-
 // Optima of every seed that has three rates at every value: [seeds][values].
 std::vector<std::vector<double>> seed_optima(const Family& family) {
   std::map<uint64_t, std::vector<double>> optima;
@@ -154,7 +123,7 @@ std::pair<double, double> drift_of(const std::vector<TransferPoint>& points,
     double mean = 0.0;
     for (const double s : slopes) mean += s / n;
     return {mean, student_quantile(0.5 + level / 2, static_cast<int>(slopes.size()) - 1) *
-                      deviation(slopes) / std::sqrt(n)};
+                      standard_error_of(slopes)};
   }
   // The slope is linear in the optima: their errors add in squares.
   double variance = 0.0;
@@ -175,7 +144,7 @@ std::vector<std::vector<double>> common_losses(const Family& family) {
     std::vector<double> column;
     for (const auto& [value, line] : family.lines)
       if (const auto found = line.find(lr); found != line.end())
-        column.push_back(mean_of(found->second));
+        column.push_back(seed_mean(found->second));
     if (column.size() != losses.size()) continue;
     for (size_t i = 0; i < column.size(); ++i) losses[i].push_back(column[i]);
   }
@@ -187,13 +156,13 @@ Transfer transfer_of(const std::string& key, const Family& family) {
   const std::vector<std::vector<double>> seeds = seed_optima(family);
   t.seeds = std::max<int64_t>(1, static_cast<int64_t>(seeds.size()));
   for (const auto& [value, line] : family.lines) {
-    const std::vector<BowlPoint> points = means(line);
+    const std::vector<BowlPoint> points = seed_means_of(line);
     TransferPoint p{.value = value, .bowl = line_bowl(points)};
     p.se = p.bowl.se;
     if (seeds.size() >= 2) {
       std::vector<double> own;
       for (const auto& seed : seeds) own.push_back(seed[t.points.size()]);
-      p.se = deviation(own) / std::sqrt(static_cast<double>(own.size()));
+      p.se = standard_error_of(own);
     }
     const double best = lowest_of(points);
     p.sensitivity = sensitivity_of(points, best);
@@ -255,7 +224,8 @@ std::vector<Transfer> transfers(std::span<const RunConfig> members,
       family->lines[*value][members[i].train.lr][members[i].seed] = records[i].L;
     }
     for (Family& family : families) {
-      std::erase_if(family.lines, [](const auto& line) { return means(line.second).size() < 3; });
+      std::erase_if(family.lines,
+                    [](const auto& line) { return seed_means_of(line.second).size() < 3; });
       if (family.lines.size() >= 2) found.push_back(transfer_of(key, family));
     }
   }
