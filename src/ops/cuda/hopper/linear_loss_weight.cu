@@ -132,7 +132,7 @@ __global__ void __launch_bounds__(C::threads, C::blocks)
     ring.wait(i);
     wait_copies<ahead - 1>();
     // The side has come for all, and the one before the last is done with.
-    asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
+    meet_group(1 + group);
     const uint64_t rows = describe(ring.slice(i), C::N * panel_row);
     float s[n][4];
     start_logits<C>(s, own, rows);

@@ -30,7 +30,7 @@ struct BackGroup {
     return reinterpret_cast<bf16*>(shared + rows + piece_at(back_tile, row, piece));
   }
   __device__ void meet() const {  // the warpgroup's threads
-    asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
+    meet_group(1 + group);
   }
 };
 

@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(C::threads, 1)
   if (threadIdx.x == 0) {
     for (int i = 0; i < 1 + 2 * C::groups; ++i) start_barrier(matrices_came + 8 * i, 1);
     show_barriers();
-    load_all<C>(base, matrices_came, s, maps);
+    load_resident<C>(base, matrices_came, maps, s.in.slices * C::units, s.mapped);
   }
   __syncthreads();
   if (leads)
@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(C::threads, 1)
     });
     put_outputs(s, sum, x, pairs);
     show_copies();
-    asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
+    meet_group(1 + group);
     if (leads) {
       if (s.streamed) write_box(maps.h, at, 0, tile * own_rows, 0, member);
       write_box(maps.out, at + tile_bytes, 0, tile * own_rows, 0, member);
@@ -199,14 +199,8 @@ void launch(const MlpShape& shape, const MlpForward& f, Stream stream) {
     return tensor_map({base, width, shape.rows, 1, shape.members, width, shape.rows * width,
                        shape.rows * width, own_rows});
   };
-  ForwardMaps maps{};
-  maps.first = tensor_map({f.first, width, shape.inner, C::parts, shape.members, width,
-                           shape.inner * width, shape.first_stride, padded});
-  maps.second = tensor_map({f.second, shape.inner, width, 1, shape.members, shape.inner,
-                            shape.inner * width, shape.second_stride, width});
-  if (s.mapped)
-    maps.map = tensor_map(
-        {block.map, width, width, 1, shape.members, width, width * width, block.map_stride, width});
+  ForwardMaps maps{
+      matrix_maps(shape, C::parts, padded, f.first, f.second, block.map, block.map_stride)};
   maps.x = rows(f.x), maps.out = rows(f.out);
   if (s.streamed) maps.f = rows(block.f), maps.h = rows(block.h);
   const auto kernel = forward<C>;

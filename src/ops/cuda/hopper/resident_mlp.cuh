@@ -2,8 +2,7 @@
 #pragma once
 #include <algorithm>
 
-#include "ops/cuda/hopper/resident_mlp.h"
-#include "ops/cuda/hopper/resident_rows.cuh"
+#include "ops/cuda/hopper/resident_matrices.cuh"
 #include "ops/cuda/hopper/sliced_mlp.cuh"
 #include "ops/cuda/narrow.cuh"
 
@@ -31,8 +30,8 @@ struct Forward {
   float skip, branch, epsilon, second_factor, out_skip;
   bool streamed, mapped;  // h is made of x and f; f is multiplied by the map first
 };
-struct ForwardMaps {
-  CUtensorMap first, second, map, x, f, h, out;
+struct ForwardMaps : MatrixMaps {
+  CUtensorMap x, f, h, out;
 };
 
 // A warpgroup's tiles: where the i-th lies, and the barrier that tells of its arrival.
@@ -49,22 +48,6 @@ struct Tiles {
     if (streamed) copy_box(at(i) + tile_bytes, maps.f, came(i), 0, tile * own_rows, 0, member);
   }
 };
-
-// All matrices of the block's member; by one thread.
-template <class C>
-__device__ void load_all(uint32_t base, uint32_t barrier, const Forward& s,
-                         const ForwardMaps& maps) {
-  const int padded = s.in.slices * C::units, member = static_cast<int>(blockIdx.y);
-  const int panels = (padded + panel_columns - 1) / panel_columns;
-  announce(barrier, C::parts * padded * panel_row + (panels + (s.mapped ? 1 : 0)) * tile_bytes);
-#pragma unroll
-  for (int part = 0; part < C::parts; ++part)
-    copy_box(base + part * padded * panel_row, maps.first, barrier, 0, 0, part, member);
-  for (int panel = 0; panel < panels; ++panel)
-    copy_box(base + C::second_at + panel * tile_bytes, maps.second, barrier, panel * panel_columns,
-             0, 0, member);
-  if (s.mapped) copy_box(base + C::map_at, maps.map, barrier, 0, 0, 0, member);
-}
 
 }  // namespace
 }  // namespace rung::cuda

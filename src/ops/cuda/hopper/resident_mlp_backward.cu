@@ -149,7 +149,7 @@ __global__ void __launch_bounds__(back_threads, 1)
   if (threadIdx.x == 0) {
     for (int i = 0; i < 3; ++i) start_barrier(at.base + C::barriers_at + 8 * i, 1);
     show_barriers();
-    load_matrices_of<C>(at.base, s, maps);
+    load_resident<C>(at.base, at.base + C::barriers_at, maps, C::units, s.mapped);
     load_tile<C>(at.base, maps, 0, begin);
   }
   __syncthreads();
@@ -198,15 +198,8 @@ void launch(const MlpShape& shape, const MlpBackward& b, Stream stream) {
       .epsilon = block.epsilon,
       .map_factor = block.map_factor,
       .mapped = block.dmapped != nullptr};
-  constexpr int width = resident_width;
-  BackMaps maps{};
-  maps.first = tensor_map({b.first, width, shape.inner, C::parts, shape.members, width,
-                           shape.inner * width, shape.first_stride, C::units});
-  maps.second = tensor_map({b.second, shape.inner, width, 1, shape.members, shape.inner,
-                            shape.inner * width, shape.second_stride, width});
-  if (s.mapped)
-    maps.map = tensor_map(
-        {block.map, width, width, 1, shape.members, width, width * width, block.map_stride, width});
+  BackMaps maps{matrix_maps(shape, C::parts, C::units, b.first, b.second,
+                            s.mapped ? block.map : nullptr, block.map_stride)};
   maps.x = back_rows(b.x, shape.members, shape.rows);
   maps.dout = back_rows(b.dout, shape.members, shape.rows);
   const auto kernel = backward<C>;

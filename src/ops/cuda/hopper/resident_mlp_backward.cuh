@@ -2,7 +2,7 @@
 // how the matrices' gradients leave.
 #pragma once
 #include "ops/cuda/hopper/resident_back.cuh"
-#include "ops/cuda/hopper/resident_mlp.h"
+#include "ops/cuda/hopper/resident_matrices.cuh"
 #include "ops/cuda/hopper/sliced_mlp.cuh"
 
 namespace rung::cuda {
@@ -44,8 +44,8 @@ struct Back {
   float epsilon, map_factor;
   bool mapped;
 };
-struct BackMaps {
-  CUtensorMap first, second, map, x, dout;
+struct BackMaps : MatrixMaps {
+  CUtensorMap x, dout;
 };
 
 // Sums of a warpgroup's 64 hidden units: rows of the first matrix, columns of the second.
@@ -53,21 +53,6 @@ template <class C>
 struct UnitSums {
   float first[C::parts][8][4] = {}, second[8][4] = {};
 };
-
-template <class C>
-__device__ void load_matrices_of(uint32_t base, const Back& s, const BackMaps& maps) {
-  const int member = static_cast<int>(blockIdx.y);
-  const uint32_t barrier = base + C::barriers_at;
-  announce(barrier, C::second_at + (back_groups + (s.mapped ? 1 : 0)) * square_bytes);
-#pragma unroll
-  for (int part = 0; part < C::parts; ++part)
-    copy_box(base + part * C::units * panel_row, maps.first, barrier, 0, 0, part, member);
-#pragma unroll
-  for (int panel = 0; panel < back_groups; ++panel)
-    copy_box(base + C::second_at + panel * square_bytes, maps.second, barrier,
-             panel * panel_columns, 0, 0, member);
-  if (s.mapped) copy_box(base + C::map_at, maps.map, barrier, 0, 0, 0, member);
-}
 
 template <class C>
 __device__ void load_tile(uint32_t base, const BackMaps& maps, int tile, int row) {

@@ -37,7 +37,7 @@ struct Place {
     announce(came(i), tile_bytes);
     copy_box(base + x(i), maps.x, came(i), 0, tile * own_rows, 0, static_cast<int>(blockIdx.y));
   }
-  __device__ void meet() const { asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory"); }
+  __device__ void meet() const { meet_group(1 + group); }
 };
 
 // The warp's rows as A operands, normalised but for the factor a row that is returned.

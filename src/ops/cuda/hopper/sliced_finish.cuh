@@ -55,7 +55,7 @@ template <class C>
 __device__ void map_back(const Ring<C>& ring, int slices, uint32_t df, float factor,
                          unsigned char* to, int group, int first_row, int lane) {
   show_copies();  // the rows have been written by ordinary stores
-  asm volatile("bar.sync %0, 128;" ::"r"(4 + group) : "memory");
+  meet_group(4 + group);
   const uint64_t own = describe(df + first_row / 64 * 64 * panel_row, 0);
   float sum[2][8][4];
 #pragma unroll

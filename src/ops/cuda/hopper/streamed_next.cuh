@@ -38,7 +38,7 @@ __device__ void bring_next(Ring& ring, const CUtensorMap& map, int out) {
 
 // Of the threads of a warpgroup.
 __device__ inline void synchronise_group(int group) {
-  asm volatile("bar.sync %0, 128;" ::"r"(3 + group) : "memory");
+  meet_group(3 + group);
 }
 
 // A warp's 16 rows of 256 outputs, from `first` on, of which `columns` are there.

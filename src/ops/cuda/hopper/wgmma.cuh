@@ -66,6 +66,11 @@ __device__ inline void pin(Quad (&a)[n]) {
     asm volatile("" : "+r"(a[i][0]), "+r"(a[i][1]), "+r"(a[i][2]), "+r"(a[i][3])::"memory");
 }
 
+// A warpgroup's threads wait for each other, by a barrier of the block that is theirs alone.
+__device__ inline void meet_group(int barrier) {
+  asm volatile("bar.sync %0, 128;" ::"r"(barrier) : "memory");
+}
+
 // Shows this thread's finished copies to wgmma, which reads by another path (the async proxy).
 __device__ inline void show_copies() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
